@@ -1,0 +1,1 @@
+"""Everything the five papers need, usable without the browser interface."""
