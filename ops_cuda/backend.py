@@ -1,0 +1,66 @@
+"""Which implementation serves a tensor: the Triton kernel or the plain PyTorch reference, and why."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+
+log = logging.getLogger(__name__)
+
+KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+@dataclass
+class BackendStatus:
+    """What runs the ops on CUDA tensors: `name` is "triton" or "reference", `reason` says why."""
+
+    name: str
+    reason: str
+
+
+_status: BackendStatus | None = None
+
+
+def status() -> BackendStatus:
+    """The back end for CUDA tensors in this process, decided once (CPU tensors always take the reference)."""
+    global _status
+    if _status is None:
+        _status = _decide()
+    return _status
+
+
+def _decide() -> BackendStatus:
+    if os.environ.get("GAN_STUDIO_OPS", "").lower() == "reference":
+        return BackendStatus("reference", "chosen by GAN_STUDIO_OPS=reference")
+    if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
+        return BackendStatus("reference", "no CUDA device")
+    if torch.version.hip is None and torch.cuda.is_available() and torch.cuda.get_device_capability() < (7, 0):
+        return BackendStatus("reference", "the GPU is older than Triton supports (compute capability 7.0)")
+    try:
+        importlib.import_module("triton")
+    except ImportError as error:
+        return BackendStatus("reference", f"Triton cannot be imported: {error}")
+    return BackendStatus("triton", "kernels are compiled on first use")
+
+
+def kernel_for(x: torch.Tensor, module: str) -> ModuleType | None:
+    """The Triton module `ops_cuda.kernels.<module>` if it can serve `x`, else None."""
+    if x.dtype not in KERNEL_DTYPES or x.numel() == 0 or status().name != "triton":
+        return None
+    if not x.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
+        return None
+    return importlib.import_module(f"ops_cuda.kernels.{module}")
+
+
+def give_up(error: Exception) -> None:
+    """Switch to the reference for the rest of the process, with one warning that says why."""
+    global _status
+    if isinstance(error, torch.OutOfMemoryError):
+        raise error
+    _status = BackendStatus("reference", f"a kernel failed: {type(error).__name__}: {error}")
+    log.warning("GPU kernels are off, plain PyTorch is used instead (slower): %s", _status.reason)

@@ -1,0 +1,136 @@
+"""Modulated and demodulated convolution, StyleGAN2 (Karras et al. 2020), section 2.2, equations 1 and 3.
+
+    w'[n, o, i, k] = s[n, i] * w[o, i, k]
+    d[n, o]        = 1 / sqrt(sum over i, k of w'[n, o, i, k]^2 + 1e-8)
+    y[n, o]        = d[n, o] * sum over i of conv(w[o, i], s[n, i] * x[n, i])
+
+Scaling the activations by s and the outputs by d keeps one weight for the whole batch, which is what matrix units
+and cuDNN want; for a single sample scaling the weight is cheaper.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ops_cuda.upfirdn2d import upfirdn2d
+
+EPSILON = 1e-8
+
+
+def modulated_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    *,
+    demodulate: bool = True,
+    up: int = 1,
+    resample_filter: Tensor | None = None,
+) -> Tensor:
+    """Convolve each sample with the weight scaled by its own style.
+
+    Args:
+        x: (N, I, H, W).
+        weight: (O, I, k, k) with odd k, already multiplied by 1 / sqrt(I * k * k).
+        styles: (N, I), scale of each input channel.
+        demodulate: divide by the norm of the scaled weight, so that unit-variance input gives unit-variance output.
+        up: 1, or 2 for a stride-2 transposed convolution followed by `resample_filter`.
+        resample_filter: (kh, kw) with even sides and sum 1; needed with up=2.
+
+    Returns:
+        (N, O, H * up, W * up) in x's dtype; sums over channels and the norm are taken in float32 or better.
+
+    Raises:
+        ValueError: shapes that do not fit, or up=2 without a filter.
+    """
+    if weight.ndim != 4 or weight.shape[1] != x.shape[1] or weight.shape[2] % 2 == 0:
+        raise ValueError(f"weight of shape {tuple(weight.shape)} does not fit x of shape {tuple(x.shape)}")
+    if styles.shape != (x.shape[0], x.shape[1]):
+        raise ValueError(f"styles have shape {tuple(styles.shape)}, expected {(x.shape[0], x.shape[1])}")
+    if up not in (1, 2) or (up == 2 and resample_filter is None):
+        raise ValueError("up must be 1, or 2 with a resample_filter")
+    y = _modulated_conv2d(x, weight, styles, demodulate, up)
+    if up == 2:
+        # The transposed convolution gives 2n + k - 2 pixels, the filter takes taps - 1 away, 2n must remain.
+        total = resample_filter.shape[0] + 1 - weight.shape[2]
+        first, last = (total + 1) // 2, total // 2
+        y = upfirdn2d(y, resample_filter, padding=(first, last, first, last), gain=4.0)
+    return y
+
+
+def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
+    """Equation 3's factor d, (N, O), for weight (O, I, k, k) and styles (N, I)."""
+    energy = weight.square().sum([2, 3])
+    return (styles.square() @ energy.t() + EPSILON).rsqrt()
+
+
+def _convolve(x: Tensor, weight: Tensor, up: int) -> Tensor:
+    if up == 1:
+        return F.conv2d(x, weight, padding=weight.shape[2] // 2)
+    return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+
+
+@torch.library.custom_op("gan_studio::modulated_conv2d", mutates_args=())
+def _modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int) -> Tensor:
+    factor = demodulation(weight, styles) if demodulate else None
+    if x.shape[0] == 1:
+        scaled = weight * styles[0, None, :, None, None]
+        if factor is not None:
+            scaled = scaled * factor[0, :, None, None, None]
+        y = _convolve(x, scaled.to(x.dtype), up)
+    else:
+        y = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), up)
+        if factor is not None:
+            y = y * factor.to(x.dtype)[:, :, None, None]
+    return y.clone() if y is x else y
+
+
+@_modulated_conv2d.register_fake
+def _(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int) -> Tensor:
+    return _convolve(x, weight.to(x.dtype), up)
+
+
+def _save(ctx, inputs, output) -> None:  # noqa: ANN001
+    x, weight, styles, ctx.demodulate, ctx.up = inputs
+    ctx.save_for_backward(x, weight, styles, output)
+
+
+def _backward(ctx, dy: Tensor):  # noqa: ANN001, ANN202
+    # Written with differentiable operations only, so that the double gradient follows from it.
+    x, weight, styles, y = ctx.saved_tensors
+    wide = torch.promote_types(x.dtype, torch.float32)
+    scale = styles.to(x.dtype)[:, :, None, None]
+    factor = demodulation(weight, styles) if ctx.demodulate else None
+    dconv = dy if factor is None else dy * factor.to(x.dtype)[:, :, None, None]
+    kernel = weight.to(x.dtype)
+    transposed = ctx.up == 2
+    dscaled, dkernel, _ = torch.ops.aten.convolution_backward(
+        dconv,
+        x * scale,
+        kernel.transpose(0, 1) if transposed else kernel,
+        None,
+        [ctx.up, ctx.up],
+        [0, 0] if transposed else [weight.shape[2] // 2] * 2,
+        [1, 1],
+        transposed,
+        [0, 0],
+        1,
+        [ctx.needs_input_grad[0] or ctx.needs_input_grad[2], ctx.needs_input_grad[1], False],
+    )
+    dx = dscaled * scale if ctx.needs_input_grad[0] else None
+    dstyles = (dscaled * x).sum([2, 3], dtype=wide).to(styles.dtype) if ctx.needs_input_grad[2] else None
+    dweight = None
+    if ctx.needs_input_grad[1]:
+        dweight = (dkernel.transpose(0, 1) if transposed else dkernel).to(weight.dtype)
+    if factor is not None:
+        # d(factor)/d(energy) = -factor^3 / 2, and sum(dy * y) = factor * d(loss)/d(factor).
+        denergy = -((dy * y).sum([2, 3], dtype=wide).to(factor.dtype) * factor.square())  # (N, O), half dropped
+        if dstyles is not None:
+            dstyles = dstyles + (denergy @ weight.square().sum([2, 3])) * styles
+        if dweight is not None:
+            dweight = dweight + weight * (denergy.t() @ styles.square())[:, :, None, None]
+    return dx, dweight, dstyles, None, None
+
+
+_modulated_conv2d.register_autograd(_backward, setup_context=_save)
