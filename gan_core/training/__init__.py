@@ -1,0 +1,1 @@
+"""Training shared by all papers: data on the device, augmentation, the adversarial loop, distributed set-up."""

@@ -1,0 +1,64 @@
+"""A folder of pictures as one uint8 tensor on the training device."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_core.errors import BadImage
+from gan_core.training.split import is_held_out
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def find_pictures(folder: Path | str) -> list[Path]:
+    """All picture files below a folder, in a fixed order.
+
+    Raises:
+        BadImage: there are none.
+    """
+    paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise BadImage(f"There are no pictures ({', '.join(SUFFIXES)}) in {folder}.")
+    return paths
+
+
+def person_of(path: Path) -> str:
+    """Whom a picture shows: the file name's part after the first underscore (portraits), else the whole name."""
+    return path.stem.split("_", 1)[-1]
+
+
+def load_pictures(paths: list[Path], resolution: int) -> Tensor:
+    """Pictures cut to a centred square and resized (area filter), uint8 (N, 3, resolution, resolution), on the CPU."""
+
+    def read(path: Path) -> np.ndarray:
+        with Image.open(path) as picture:
+            picture = picture.convert("RGB")
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            square = picture.crop((left, top, left + side, top + side))
+            return np.asarray(square.resize((resolution, resolution), Image.Resampling.BOX if side >= resolution else Image.Resampling.BICUBIC))
+
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(read, paths))
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+
+def split_pictures(folder: Path | str) -> tuple[list[Path], list[Path]]:
+    """Paths to train on, and paths of held-out people."""
+    paths = find_pictures(folder)
+    held_out = [p for p in paths if is_held_out(person_of(p))]
+    return [p for p in paths if not is_held_out(person_of(p))], held_out
+
+
+def random_batch(pictures: Tensor, count: int) -> Tensor:
+    """`count` pictures drawn with replacement, half of them mirrored, float32 in [-1, 1]; no synchronisation."""
+    index = torch.randint(pictures.shape[0], (count,), device=pictures.device)
+    batch = pictures[index].float().mul_(2 / 255).sub_(1)
+    mirror = torch.rand(count, 1, 1, 1, device=batch.device) < 0.5
+    return torch.where(mirror, batch.flip(3), batch)

@@ -1,0 +1,72 @@
+"""One process or several under torchrun, with the same calls."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process among those that train together."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes logs and files."""
+        return self.rank == 0
+
+    def mean_(self, tensor: Tensor) -> None:
+        """Replace `tensor` by its mean over all processes."""
+        if self.size > 1:
+            if tensor.is_cuda:
+                dist.all_reduce(tensor, op=dist.ReduceOp.AVG)
+            else:
+                dist.all_reduce(tensor)
+                tensor.div_(self.size)
+
+    def same_(self, tensors: list[Tensor]) -> None:
+        """Give every process the leader's values."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    def agree(self, stop: bool) -> bool:
+        """The leader's word, so that all processes leave a loop at the same step."""
+        if self.size == 1:
+            return stop
+        word = torch.tensor([float(stop)], device=self.device)
+        dist.broadcast(word, 0)
+        return bool(word.item())
+
+    def leave(self) -> None:
+        """End the process group."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
+
+def join(device: str = "auto") -> Team:
+    """Join the processes that torchrun started, or stand alone.
+
+    Args:
+        device: "auto" for a GPU where there is one, else "cpu" or "cuda".
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    cuda = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
+    chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(chosen)
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    if size > 1:
+        dist.init_process_group("nccl" if cuda else "gloo", device_id=chosen if cuda else None)
+    return Team(rank, size, chosen)

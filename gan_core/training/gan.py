@@ -1,0 +1,357 @@
+"""Train StyleGAN2 on a folder of pictures: `python -m gan_core.training.gan --data FOLDER --out FOLDER`.
+
+One process, or several GPUs under `torchrun --nproc-per-node N -m gan_core.training.gan ...`. Everything of a step but
+the optimizers is captured in CUDA graphs; pictures, augmentation and its adaptive strength stay on the device, so no
+step waits for the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from gan_core.checkpoints import store
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training import distributed
+from gan_core.training.augment import augment
+from gan_core.training.data import load_pictures, random_batch, split_pictures
+from gan_core.training.grids import save_grid
+from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class GanSettings:
+    """Everything that shapes a run; written to the log and into the checkpoints."""
+
+    resolution: int = 256
+    z_dim: int = 256
+    w_dim: int = 256
+    mapping_layers: int = 4
+    channel_base: int = 8192
+    channel_max: int = 256
+    batch: int = 32  # pictures a step and process
+    lr: float = 0.0025
+    gamma: float = 1.0  # weight of R1 + R2 (halved, as in the papers)
+    penalty_every: int = 8  # steps between gradient penalties, which are weighted by as much
+    mixing: float = 0.5  # share of pictures made of two latents
+    ema_kimg: float = 20.0  # half-life of the generator's moving average, in thousands of pictures
+    ema_rampup: float = 0.05  # and at most this share of the pictures seen so far
+    augment_target: float = 0.85  # mean sign of (real - fake score) that the augmentation steers to; 0: fixed
+    augment_start: float = 0.25
+    augment_max: float = 0.6
+    augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
+    fade_kimg: float = 30.0  # pictures over which a grown discriminator's new blocks fade in
+    seed: int = 0
+
+
+class Flat:
+    """A network's gradients as one buffer, so that one call exchanges and zeroes them all."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
+        offset = 0
+        for p in self.parameters:
+            p.grad = self.buffer[offset : offset + p.numel()].view_as(p)
+            offset += p.numel()
+
+
+class GanTrainer:
+    """Generator, discriminator, their optimizers and the three captured pieces of a step."""
+
+    def __init__(
+        self,
+        settings: GanSettings,
+        pictures: Tensor,  # uint8 (N, 3, R, R)
+        team: distributed.Team,
+        generator_start: dict[str, Tensor] | None = None,
+        discriminator_start: dict[str, Tensor] | None = None,
+        ema_start: dict[str, Tensor] | None = None,
+        graphs: bool = True,
+    ) -> None:
+        self.settings, self.team = settings, team
+        device = team.device
+        torch.manual_seed(settings.seed)
+        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        generator = Generator(
+            settings.resolution, z_dim=settings.z_dim, w_dim=settings.w_dim, mapping_layers=settings.mapping_layers, **shape
+        )
+        discriminator = Discriminator(settings.resolution, **shape)
+        average = copy.deepcopy(generator)
+        if generator_start is not None:
+            grow_generator(generator, generator_start)
+            average.load_state_dict(generator.state_dict())
+            if ema_start is not None:
+                grow_generator(average, ema_start)
+        self.generator = generator.to(device)
+        self.average = average.to(device).eval().requires_grad_(False)
+        self.discriminator = FadingDiscriminator(discriminator, discriminator_start).to(device)
+        for net in (self.generator, self.average, self.discriminator):
+            team.same_(list(net.state_dict().values()))
+        self.pictures = pictures.to(device)
+        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
+        self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
+        self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
+        self.strength = torch.full((), settings.augment_start, device=device)
+        self.stats = torch.zeros(6, device=device)  # D loss, G loss, sign, penalty, penalties, steps
+        self.images_seen = 0
+        self.steps = 0
+        torch.manual_seed(settings.seed + 1 + team.rank)
+        self._run = self._capture() if graphs and device.type == "cuda" else self._pieces()
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.discriminator(images, dtype=self.dtype)
+
+    def _fakes(self) -> Tensor:
+        s, net = self.settings, self.generator
+        device = self.team.device
+        z = torch.randn(2 * s.batch, s.z_dim, device=device)
+        w = net.mapping(z)
+        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
+        first, second = w.chunk(2)
+        # Style mixing (Karras et al. 2019, section 3.1): layers from a random one on take the second latent.
+        layer = torch.arange(net.num_ws, device=device)[None, :, None]
+        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
+        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
+        w_plus = torch.where(mixed, second[:, None], first[:, None])
+        return net.synthesis(w_plus, noise="random", dtype=self.dtype)
+
+    def _reals(self) -> Tensor:
+        return augment(random_batch(self.pictures, self.settings.batch), self.strength)
+
+    def _discriminator_piece(self, penalise: bool) -> None:
+        s = self.settings
+        self.discriminator_flat.buffer.zero_()
+        with torch.no_grad():
+            fakes = augment(self._fakes(), self.strength)
+        reals = self._reals()
+        real, fake = self._score(reals), self._score(fakes)
+        loss = discriminator_loss(real, fake)
+        self.stats[0] += loss.detach()
+        sign = (real - fake).detach().sign().mean()
+        self.stats[2] += sign
+        self.stats[5] += 1
+        if s.augment_target > 0:
+            step = s.batch * self.team.size / (s.augment_kimg * 1000)
+            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        if penalise:
+            penalty = gradient_penalty(self._score, reals) + gradient_penalty(self._score, fakes)
+            self.stats[3] += penalty.detach()
+            self.stats[4] += 1
+            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+        loss.backward()
+
+    def _generator_piece(self) -> None:
+        self.generator_flat.buffer.zero_()
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(False)
+        with torch.no_grad():
+            real = self._score(self._reals())
+        fake = self._score(augment(self._fakes(), self.strength))
+        loss = generator_loss(real, fake)
+        self.stats[1] += loss.detach()
+        loss.backward()
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(True)
+
+    def _pieces(self) -> dict[str, Callable[[], None]]:
+        return {
+            "discriminator": lambda: self._discriminator_piece(False),
+            "penalty": lambda: self._discriminator_piece(True),
+            "generator": self._generator_piece,
+        }
+
+    def _capture(self) -> dict[str, Callable[[], None]]:
+        """Record each piece as a CUDA graph after warming up on a side stream."""
+        pieces = self._pieces()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                for piece in pieces.values():
+                    piece()
+        torch.cuda.current_stream().wait_stream(stream)
+        replays: dict[str, Callable[[], None]] = {}
+        pool = None
+        for name, piece in pieces.items():
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                piece()
+            pool = pool or graph.pool()
+            replays[name] = graph.replay
+        self.strength.fill_(self.settings.augment_start)
+        self.stats.zero_()
+        return replays
+
+    def step(self) -> None:
+        """One update of the discriminator and one of the generator."""
+        s = self.settings
+        self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
+        self.team.mean_(self.discriminator_flat.buffer)
+        self.discriminator_adam.step()
+        self._run["generator"]()
+        self.team.mean_(self.generator_flat.buffer)
+        self.generator_adam.step()
+        self.steps += 1
+        self.images_seen += s.batch * self.team.size
+        self._update_average()
+        if self.discriminator.old_from_rgb is not None:
+            self.discriminator.fade.fill_(min(self.images_seen / (s.fade_kimg * 1000), 1.0))
+
+    def _update_average(self) -> None:
+        s = self.settings
+        half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
+        weight = 1 - 0.5 ** (s.batch * self.team.size / half_life)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call; waits for the device."""
+        d, g, sign, penalty, penalties, steps = self.stats.tolist()
+        self.stats.zero_()
+        steps, penalties = max(steps, 1), max(penalties, 1)
+        return {
+            "loss_d": d / steps,
+            "loss_g": g / steps,
+            "sign": sign / steps,
+            "penalty": penalty / penalties,
+            "augment": self.strength.item(),
+        }
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+        """Pictures of the averaged generator, (count, 3, R, R), on the CPU."""
+        z = torch.randn(count, self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
+        return torch.cat([self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)])
+
+    def save(self, folder: Path) -> None:
+        """Weights in half precision: averaged generator, generator, discriminator."""
+        note = {"images_seen": self.images_seen, "settings": asdict(self.settings)}
+        nets = {
+            "generator_ema": self.average,
+            "generator": self.generator,
+            "discriminator": self.discriminator.discriminator,
+        }
+        for name, net in nets.items():
+            store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
+
+    def save_state(self, path: Path) -> None:
+        """Everything that resuming exactly needs, in full precision."""
+        state = {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.discriminator.state_dict(),
+            "generator_adam": self.generator_adam.state_dict(),
+            "discriminator_adam": self.discriminator_adam.state_dict(),
+            "images_seen": self.images_seen,
+            "steps": self.steps,
+            "strength": self.strength,
+        }
+        temporary = path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load_state(self, path: Path) -> None:
+        """Continue from `save_state`."""
+        state = torch.load(path, map_location=self.team.device, weights_only=True)
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.discriminator.load_state_dict(state["discriminator"])
+        self.generator_adam.load_state_dict(state["generator_adam"])
+        self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        self.images_seen, self.steps = state["images_seen"], state["steps"]
+        self.strength.copy_(state["strength"])
+        self.discriminator.fade.fill_(1.0)
+
+
+def train(
+    trainer: GanTrainer,
+    out: Path,
+    *,
+    minutes: float,
+    images: int | None = None,
+    log_seconds: float = 15.0,
+    keep_state: bool = True,
+) -> None:
+    """Train until the time or the number of pictures is up; write log.jsonl, grids and checkpoints into `out`."""
+    team = trainer.team
+    out.mkdir(parents=True, exist_ok=True)
+    state = out / "state.pt"
+    if keep_state and state.exists():
+        trainer.load_state(state)
+    begin = last = time.monotonic()
+    seen = trainer.images_seen
+    bar = tqdm(total=round(minutes * 60), unit="s", disable=not team.leads, mininterval=5)
+    while True:
+        for _ in range(20):
+            trainer.step()
+        now = time.monotonic()
+        over = now - begin > minutes * 60 or (images is not None and trainer.images_seen >= images)
+        over = team.agree(over)
+        if over or now - last > log_seconds:
+            stats = trainer.read_stats()
+            if team.leads:
+                now = time.monotonic()
+                stats["images_per_second"] = (trainer.images_seen - seen) / (now - last)
+                stats |= {"seconds": now - begin, "kimg": trainer.images_seen / 1000}
+                with (out / "log.jsonl").open("a") as file:
+                    file.write(json.dumps({k: round(v, 4) for k, v in stats.items()}) + "\n")
+                bar.set_postfix({k: f"{v:.3g}" for k, v in stats.items()})
+                bar.update(round(now - begin) - bar.n)
+                save_grid(trainer.sample(40), out / f"samples_{round(trainer.images_seen / 1000):06d}.jpg", 10)
+            last, seen = time.monotonic(), trainer.images_seen
+        if over:
+            break
+    bar.close()
+    if team.leads:
+        trainer.save(out)
+        if keep_state:
+            trainer.save_state(state)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
+    parser.add_argument("--start", type=Path, help="folder of a run to start from, of the same or a lower resolution")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--images", type=int, help="stop after this many pictures")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
+    parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
+    for name, value in asdict(GanSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
+    team = distributed.join(args.device)
+    paths, _ = split_pictures(args.data)
+    starts: list[dict[str, Tensor] | None] = [None, None, None]
+    if args.start is not None:
+        names = ("generator", "discriminator", "generator_ema")
+        starts = [store.read(args.start / f"{name}.safetensors")[0] for name in names]
+    trainer = GanTrainer(settings, load_pictures(paths, settings.resolution), team, *starts, graphs=not args.no_graphs)
+    if team.leads:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
+    train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
+    team.leave()
+
+
+if __name__ == "__main__":
+    main()
