@@ -1,0 +1,110 @@
+"""What a model weighs, what a device has left, and how to tell that memory ran out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the page must answer before torch is imported
+    import torch
+    from torch import nn
+
+_ALLOCATION_FAILED = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def modules_of(value: Any) -> list[nn.Module]:
+    """The networks of a built model: itself, or those in its attributes (also inside lists and dicts)."""
+    from torch import nn
+
+    if isinstance(value, nn.Module):
+        return [value]
+    found: list[nn.Module] = []
+    for attribute in vars(value).values() if hasattr(value, "__dict__") else ():
+        members = attribute.values() if isinstance(attribute, dict) else attribute
+        if not isinstance(attribute, (dict, list, tuple)):
+            members = (attribute,)
+        found.extend(member for member in members if isinstance(member, nn.Module))
+    return found
+
+
+def own_submodules(value: Any, shared: Iterable[Any]) -> list[nn.Module]:
+    """Every submodule of `value`, each once, that does not belong to one of the `shared` values."""
+    others = {id(m) for part in shared for network in modules_of(part) for m in network.modules()}
+    own: dict[int, nn.Module] = {}
+    for network in modules_of(value):
+        own.update((id(m), m) for m in network.modules() if id(m) not in others)
+    return list(own.values())
+
+
+def size_in_bytes(submodules: Iterable[nn.Module]) -> int:
+    """Bytes of the parameters and buffers held by these submodules themselves, storage counted once."""
+    seen: set[int] = set()
+    total = 0
+    for _, _, tensor in _tensors(submodules):
+        storage = tensor.untyped_storage()
+        if id(tensor) not in seen and storage.data_ptr() not in seen:
+            seen.update((id(tensor), storage.data_ptr()))
+            total += tensor.numel() * tensor.element_size()
+    return total
+
+
+def move(submodules: Iterable[nn.Module], device: str) -> None:
+    """Move the submodules' own tensors in place, leaving their children alone: shared parts stay put."""
+    for module, name, tensor in list(_tensors(submodules)):
+        if name in module._buffers:
+            module._buffers[name] = tensor.to(device)
+        else:
+            tensor.data = tensor.data.to(device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for Python's, torch's and CUDA libraries' ways of saying that an allocation failed."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATION_FAILED)
+
+
+def free_bytes(device: str) -> int | None:
+    """Memory that the device (or, for "cpu", the machine) can still give; None where that is unknown."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    return _meminfo("MemAvailable")
+
+
+def default_budget(device: str) -> int:
+    """Bytes that models may take: four fifths of a GPU, half of the machine's memory."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(0.8 * torch.cuda.mem_get_info(device)[1])
+    return (_meminfo("MemTotal") or 8 << 30) // 2
+
+
+def release_cached() -> None:
+    """Give memory of dropped models back: collect cycles, then empty the CUDA caching allocator."""
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _tensors(submodules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+    for module in submodules:
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    yield module, name, tensor
+
+
+def _meminfo(field: str) -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    return sizes.get(field)

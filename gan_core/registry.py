@@ -1,0 +1,409 @@
+"""The one owner of every model on every device.
+
+A model is declared by name and built on first use. It is leased to one request at a time, kept within each
+device's memory budget, and put away least-recently-used first: from a GPU to the CPU, from the CPU out.
+Networks that several models share are declared as models of their own and named as parts; they are built
+once and lease, move and leave like any other.
+
+Locks are always taken in one order (models by name, then the placement lock), and nothing ever waits for a
+model's lock while holding the placement lock, so requests cannot block each other for ever.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from gan_core import memory
+from gan_core.errors import Busy, OutOfMemory, UnknownName
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+Progress = Callable[[float, str], None]  # fraction done in [0, 1], what is being done
+_MARGIN = 256 << 20  # bytes to leave free on a device beside the models
+
+
+@dataclass(frozen=True)
+class ModelSpec(Generic[T]):
+    """What is known about a model before it is loaded."""
+
+    name: str
+    """Family and paper, as in "portraits/hfgi"."""
+    build: Callable[[Load], T]
+    """Makes the model on the CPU, in evaluation mode. May be called again after the model was put away."""
+    resolution: int
+    """Pixels a side of what it makes."""
+    licence: str
+    title: str = ""
+    """What a person reads while it loads."""
+    weights: tuple[str, ...] = ()
+    """Names in the weights catalogue."""
+    parts: tuple[str, ...] = ()
+    """Names of declared models that the builder asks for through `Load.part`."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One row of the `models` endpoint."""
+
+    name: str
+    title: str
+    loaded: bool
+    busy: bool
+    device: str | None
+    memory_bytes: int
+    """Parameters and buffers of this model alone; shared parts have rows of their own. 0 when not loaded."""
+    licence: str
+    resolution: int
+    parts: tuple[str, ...]
+    weights: tuple[str, ...]
+
+
+@dataclass
+class Load:
+    """Handed to a builder: its shared parts, and where to say how far it is."""
+
+    parts: Mapping[str, Any]
+    progress: Progress
+
+    def part(self, name: str) -> Any:
+        """The shared model declared under `name` in the spec's `parts`."""
+        return self.parts[name]
+
+    def report(self, fraction: float, text: str) -> None:
+        """Tell the person who waits: fraction in [0, 1] of this model's loading."""
+        self.progress(fraction, text)
+
+
+@dataclass
+class _Entry:
+    spec: ModelSpec[Any]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    value: Any = None
+    device: str | None = None
+    size: int = 0
+    last_used: int = 0
+
+
+class ModelRegistry:
+    """See the module's docstring.
+
+    devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",).
+    budgets: bytes of models per device name; missing ones get `memory.default_budget`.
+    resident: never put anything away (ZeroGPU: workers are forks and what they move is lost).
+    patience: seconds to wait for a busy model, or for memory held by busy models, before `Busy`.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[str] = ("cpu",),
+        *,
+        budgets: Mapping[str, int] | None = None,
+        resident: bool = False,
+        patience: float = 120.0,
+        free_bytes: Callable[[str], int | None] = memory.free_bytes,
+    ) -> None:
+        self.devices = tuple(devices)
+        self._budgets = dict(budgets or {})
+        self._resident = resident
+        self._patience = patience
+        self._free_bytes = free_bytes
+        self._entries: dict[str, _Entry] = {}
+        self._clock = itertools.count(1)
+        self._placement = threading.Condition()
+
+    def declare(self, spec: ModelSpec[Any]) -> None:
+        """Make a model known; its parts must have been declared before. Nothing is loaded.
+
+        Raises ValueError when the name is taken or a part is unknown.
+        """
+        if spec.name in self._entries:
+            raise ValueError(f"model {spec.name!r} is declared twice")
+        unknown = [part for part in spec.parts if part not in self._entries]
+        if unknown:
+            raise ValueError(f"model {spec.name!r} names undeclared parts: {', '.join(unknown)}")
+        self._entries[spec.name] = _Entry(spec)
+
+    def names(self) -> list[str]:
+        """Names of all declared models."""
+        return list(self._entries)
+
+    def spec(self, name: str) -> ModelSpec[Any]:
+        """What was declared under `name`. Raises UnknownName."""
+        return self._entry(name).spec
+
+    def models(self) -> list[ModelInfo]:
+        """The state of every declared model, in order of declaration. Never waits for a busy model."""
+        return [self._info(entry) for entry in self._entries.values()]
+
+    @contextmanager
+    def use(self, name: str, progress: Progress | None = None) -> Iterator[Any]:
+        """Lease a model for the `with` block, loading it if needed. One lease at a time per model and part.
+
+        Do not ask for a second lease inside the block. A body that should be tried again when memory runs
+        out goes through `run` instead.
+        Raises UnknownName, Busy, OutOfMemory, and whatever the builder raises.
+        """
+        try:
+            with self._lease(name, progress) as model:
+                yield model
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            self.put_away_idle(keep=(name,))
+            raise OutOfMemory(self._out_of_memory_text(name)) from error
+
+    def run(self, name: str, work: Callable[[Any], Result], progress: Progress | None = None) -> Result:
+        """`work(model)` under a lease; out of memory, others are put away and it is tried once more.
+
+        Raises what `use` raises, and what `work` raises.
+        """
+        for last_try in (False, True):
+            try:
+                with self._lease(name, progress) as model:
+                    return work(model)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                logger.warning("out of memory in %s: %s", name, error)
+                if last_try:
+                    raise OutOfMemory(self._out_of_memory_text(name)) from error
+            # Only here, with the exception and the tensors of its frames gone, can memory come back.
+            self.put_away_idle(keep=(name,))
+        raise AssertionError("unreachable")
+
+    def put_away_idle(self, keep: Iterable[str] = ()) -> None:
+        """Put models away from where they run, unless in use; those named and their parts stay."""
+        kept = {part for name in keep for part in self._closure(name)}
+        with self._placement:
+            for entry in self._least_recent(self._entries.values()):
+                if entry.spec.name not in kept and entry.device in self.devices:
+                    self._put_away(entry)
+        memory.release_cached()
+
+    def load_all(self) -> None:
+        """Load every declared model now (ZeroGPU wants them on the device before the server starts)."""
+        for name in self._entries:
+            with self.use(name):
+                pass
+
+    # Leasing
+
+    @contextmanager
+    def _lease(self, name: str, progress: Progress | None) -> Iterator[Any]:
+        closure = [self._entries[part] for part in self._closure(name)]
+        self._lock_all(closure, name)
+        try:
+            self._make_ready(closure, progress or (lambda fraction, text: None))
+            yield closure[-1].value
+        finally:
+            for entry in closure:
+                entry.lock.release()
+            with self._placement:
+                self._placement.notify_all()
+
+    def _lock_all(self, closure: Sequence[_Entry], name: str) -> None:
+        deadline = time.monotonic() + self._patience
+        held: list[_Entry] = []
+        for entry in sorted(closure, key=lambda e: e.spec.name):
+            if not entry.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                for other in held:
+                    other.lock.release()
+                raise Busy(f"{self._title(name)} is busy with other requests. Please try again in a moment.")
+            held.append(entry)
+
+    def _make_ready(self, closure: Sequence[_Entry], progress: Progress) -> None:
+        """All of the closure, whose locks are held, built and on one device; on failure as it was before."""
+        device = self._target(closure)
+        now = next(self._clock)
+        try:
+            for entry in closure:
+                if entry.value is None:
+                    self._relieved(lambda entry=entry: self._build(entry, progress), closure)
+                if entry.device != device:
+                    self._relieved(lambda entry=entry: self._place(entry, device, closure), closure)
+                entry.last_used = now
+        except BaseException:
+            for entry in closure:
+                self._settle(entry)
+            raise
+
+    def _settle(self, entry: _Entry) -> None:
+        """After a failed load: drop what was built but never placed, bring back what was half moved."""
+        if entry.value is None:
+            return
+        if entry.device is None:
+            entry.value, entry.size = None, 0
+        else:
+            self._move(entry, entry.device)
+
+    def _relieved(self, step: Callable[[], None], closure: Sequence[_Entry]) -> None:
+        """Do a step of loading; on out of memory put all other models away and do it once more."""
+        try:
+            return step()
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            logger.warning("out of memory while loading %s", closure[-1].spec.name)
+        self.put_away_idle(keep=(closure[-1].spec.name,))
+        return step()
+
+    def _build(self, entry: _Entry, progress: Progress) -> None:
+        spec = entry.spec
+        parts = {part: self._entries[part].value for part in spec.parts}
+        started = time.monotonic()
+        progress(0.0, f"Loading {self._title(spec.name)}")
+        value = spec.build(Load(parts, progress))
+        entry.size = memory.size_in_bytes(memory.own_submodules(value, parts.values()))
+        entry.value, entry.device = value, None
+        seconds = time.monotonic() - started
+        logger.info("built %s: %.0f MB in %.1f s", spec.name, entry.size / 1e6, seconds)
+
+    # Placement
+
+    def _place(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
+        with self._placement:
+            # Its old place counts as free already: what makes room may be put just there.
+            origin, entry.device = entry.device, None
+            try:
+                self._make_room(entry, device, closure)
+                self._move(entry, device)
+            except BaseException:
+                entry.device = origin
+                raise
+
+    def _move(self, entry: _Entry, device: str) -> None:
+        parts = [self._entries[part].value for part in entry.spec.parts]
+        memory.move(memory.own_submodules(entry.value, parts), device)
+        if "device" in vars(entry.value):
+            import torch
+
+            entry.value.device = torch.device(device)
+        entry.device = device
+
+    def _make_room(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
+        """Put models away until `entry` fits `device`; waits for busy ones. The placement lock is held."""
+        if self._resident:
+            return
+        budget = self._budget(device)
+        kept = sum(other.size for other in closure if other is not entry and other.device == device)
+        if kept + entry.size > budget:
+            needed, allowed = (f"{size / 1e9:.2f} GB" for size in (kept + entry.size, budget))
+            raise OutOfMemory(
+                f"{self._title(closure[-1].spec.name)} needs {needed}, more than the memory budget of "
+                f"{allowed} on {device}. Start the app with a larger --memory."
+            )
+        deadline = time.monotonic() + self._patience
+        while True:
+            for other in self._least_recent(self._entries.values()):
+                if self._fits(entry, device):
+                    return
+                if other not in closure and other.device == device:
+                    self._put_away(other)
+            over_budget = self._taken(device) + entry.size > budget
+            # What other programs hold cannot be waited for: then the attempt itself decides.
+            if not over_budget:
+                return
+            if not self._placement.wait(timeout=max(0.0, deadline - time.monotonic())):
+                raise Busy("The memory is taken by other requests. Please try again in a moment.")
+
+    def _fits(self, entry: _Entry, device: str) -> bool:
+        if self._taken(device) + entry.size > self._budget(device):
+            return False
+        free = self._free_bytes(device)
+        needed = 0 if device == "cpu" else entry.size  # on the CPU it has been allocated already
+        return free is None or free >= needed + _MARGIN
+
+    def _put_away(self, entry: _Entry) -> None:
+        """GPU -> CPU -> out, one step, unless somebody uses it. The placement lock is held."""
+        if entry.value is None or self._resident or not entry.lock.acquire(blocking=False):
+            return
+        try:
+            if entry.device not in (None, "cpu") and self._room_on_cpu(entry):
+                logger.info("moving %s from %s to the CPU", entry.spec.name, entry.device)
+                self._move(entry, "cpu")
+            elif not any(self._depends(other, entry) for other in self._entries.values()):
+                logger.info("dropping %s", entry.spec.name)
+                entry.value, entry.device, entry.size = None, None, 0
+            memory.release_cached()
+        finally:
+            entry.lock.release()
+
+    def _room_on_cpu(self, entry: _Entry) -> bool:
+        for other in self._least_recent(self._entries.values()):
+            if self._fits(entry, "cpu"):
+                return True
+            if other.device == "cpu" and other.last_used < entry.last_used:
+                self._put_away(other)
+        return self._fits(entry, "cpu")
+
+    # Small facts
+
+    def _entry(self, name: str) -> _Entry:
+        if name not in self._entries:
+            known = ", ".join(self._entries) or "none"
+            raise UnknownName(f"There is no model named {name!r}. Known models: {known}.")
+        return self._entries[name]
+
+    def _closure(self, name: str) -> list[str]:
+        """The model and all its parts, parts first, each once."""
+        names: dict[str, None] = {}
+        for part in self._entry(name).spec.parts:
+            names.update(dict.fromkeys(self._closure(part)))
+        names[name] = None
+        return list(names)
+
+    def _depends(self, entry: _Entry, part: _Entry) -> bool:
+        """Whether `entry` is loaded and holds `part`."""
+        return (
+            entry is not part and entry.value is not None and part.spec.name in self._closure(entry.spec.name)
+        )
+
+    def _target(self, closure: Sequence[_Entry]) -> str:
+        """Where the closure runs: beside a part that is on a device already, else where most room is."""
+        for entry in closure:
+            if entry.device in self.devices:
+                return entry.device
+        return max(self.devices, key=lambda device: self._budget(device) - self._taken(device))
+
+    def _budget(self, device: str) -> int:
+        if device not in self._budgets:
+            self._budgets[device] = memory.default_budget(device)
+        return self._budgets[device]
+
+    def _taken(self, device: str) -> int:
+        return sum(entry.size for entry in self._entries.values() if entry.device == device)
+
+    def _least_recent(self, entries: Iterable[_Entry]) -> list[_Entry]:
+        """Least recently used first; of a model and its parts, the model first."""
+        return sorted(entries, key=lambda entry: (entry.last_used, -len(self._closure(entry.spec.name))))
+
+    def _title(self, name: str) -> str:
+        spec = self._entries[name].spec
+        return spec.title or spec.name
+
+    def _out_of_memory_text(self, name: str) -> str:
+        return f"There is not enough memory to run {self._title(name)}, even with all other models put away."
+
+    def _info(self, entry: _Entry) -> ModelInfo:
+        spec = entry.spec
+        return ModelInfo(
+            name=spec.name,
+            title=self._title(spec.name),
+            loaded=entry.value is not None,
+            busy=entry.lock.locked(),
+            device=entry.device,
+            memory_bytes=entry.size if entry.value is not None else 0,
+            licence=spec.licence,
+            resolution=spec.resolution,
+            parts=spec.parts,
+            weights=spec.weights,
+        )
