@@ -1,0 +1,215 @@
+"""Every weights file as data: where it is, what it is, whose it is, and how to tell that it is whole.
+
+What people decide (licence, source, paper) stands here; what can be measured from an embedded file (bytes,
+sha256, parameters) stands in measured.json, which `python -m weights.catalogue --update` rewrites after
+training. Plain `python -m weights.catalogue` checks the files against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+_MEASURED = FOLDER / "measured.json"
+_PORTRAITS = (
+    "official portraits of members of the United States Congress (works of the US government, public domain)"
+)
+_OWN_LICENCE = "CC0-1.0"
+_HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
+_STYLEGAN2 = (
+    "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
+)
+_E4E = "Tov et al., Designing an Encoder for StyleGAN Image Manipulation, SIGGRAPH 2021 (arXiv 2102.02766)"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an embedded file itself says."""
+
+    bytes: int
+    sha256: str
+    parameters: int
+    """Numbers held by all tensors of the file."""
+
+
+@dataclass(frozen=True)
+class EmbeddedFile:
+    """A file trained by this project and shipped with it."""
+
+    name: str
+    """Folder and stem, the name used everywhere else."""
+    licence: str
+    source: str
+    """Who made it, and from what data."""
+    paper: str
+    resolution: int
+    """Pixels a side of the pictures that it makes or reads."""
+    latent_layout: str
+    """What a latent is for it, or "none"."""
+    alignment: str
+    """How a picture must be cut out before it fits."""
+    pixel_range: str = "[-1, 1] RGB"
+    format: str = "safetensors, half precision, constructor arguments under the metadata key config"
+
+    @property
+    def file(self) -> str:
+        """Path below the weights folder."""
+        return f"{self.name}.safetensors"
+
+    @property
+    def path(self) -> Path:
+        """Where the file is on this machine."""
+        return FOLDER / self.file
+
+    @property
+    def measured(self) -> Measured | None:
+        """Size, hash and parameter count from measured.json; None while the file has not been measured."""
+        entry = _measured().get(self.name)
+        return Measured(**entry) if entry else None
+
+
+_FFHQ_ALIGNMENT = "FFHQ square from eyes and mouth"
+
+EMBEDDED: tuple[EmbeddedFile, ...] = (
+    EmbeddedFile(
+        name="portraits_face/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}",
+        paper=_STYLEGAN2,
+        resolution=256,
+        latent_layout="W+ (14, 256)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_hfgi/encoder",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        paper=_E4E,
+        resolution=256,
+        latent_layout="W+ (14, 256), as offsets from the mean latent",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_hfgi/alignment",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        paper=_HFGI,
+        resolution=256,
+        latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_hfgi/consultation",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        paper=_HFGI,
+        resolution=256,
+        latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_hfgi/directions",
+        licence=_OWN_LICENCE,
+        source=f"Fitted by this project to labels of {_PORTRAITS} and to pictures of its face generator",
+        paper="Shen et al., Interpreting the Latent Space of GANs for Semantic Face Editing, CVPR 2020 "
+        "(arXiv 1907.10786); Harkonen et al., GANSpace, NeurIPS 2020 (arXiv 2004.02546)",
+        resolution=256,
+        latent_layout="W+ (14, 256)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="finder/finder",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} with face-mesh landmarks, under strong augmentation",
+        paper="this project's own landmark finder",
+        resolution=256,
+        latent_layout="none",
+        alignment="any photo",
+    ),
+)
+
+
+def embedded(name: str) -> EmbeddedFile:
+    """The embedded file of that name. Raises KeyError."""
+    for entry in EMBEDDED:
+        if entry.name == name:
+            return entry
+    raise KeyError(name)
+
+
+def missing() -> list[str]:
+    """Embedded files that are not on this machine."""
+    return [entry.file for entry in EMBEDDED if not entry.path.is_file()]
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON header of a safetensors file, without its tensors: names to shapes, and `__metadata__`.
+
+    Raises ValueError when the file is no safetensors file.
+    """
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= 100_000_000:
+            raise ValueError(f"{Path(path).name} is no safetensors file")
+        return json.loads(file.read(length))
+
+
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a weights file says of itself under the metadata key `config`; needs no torch."""
+    return json.loads(read_header(path).get("__metadata__", {}).get("config", "{}"))
+
+
+def measure(path: Path) -> Measured:
+    """Read a file once and count."""
+    header = read_header(path)
+    shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
+        if digest is None:  # Python 3.10
+            digest = hashlib.sha256(file.read())
+    return Measured(path.stat().st_size, digest.hexdigest(), sum(math.prod(shape) for shape in shapes))
+
+
+def _measured() -> dict[str, dict[str, Any]]:
+    return json.loads(_MEASURED.read_text()) if _MEASURED.is_file() else {}
+
+
+def problems() -> list[str]:
+    """What does not agree between the catalogue and the files; empty when all is well."""
+    found = [f"{file} is missing" for file in missing()]
+    for entry in EMBEDDED:
+        if entry.path.is_file() and measure(entry.path) != entry.measured:
+            found.append(f"{entry.file} is not the file that measured.json describes")
+    known = {entry.file for entry in EMBEDDED}
+    on_disk = {str(path.relative_to(FOLDER)) for path in FOLDER.glob("**/*.safetensors")}
+    return found + [f"{file} is not in the catalogue" for file in sorted(on_disk - known)]
+
+
+def update() -> list[str]:
+    """Measure all embedded files that are here and write measured.json; returns their names."""
+    facts = {entry.name: asdict(measure(entry.path)) for entry in EMBEDDED if entry.path.is_file()}
+    _MEASURED.write_text(json.dumps(facts, indent=2) + "\n")
+    return list(facts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: check, or with --update measure again."""
+    parser = argparse.ArgumentParser(prog="python -m weights.catalogue", description=__doc__)
+    parser.add_argument("--update", action="store_true", help="measure the files and write measured.json")
+    if parser.parse_args(arguments).update:
+        sys.stdout.write("".join(f"measured {name}\n" for name in update()))
+    found = problems()
+    sys.stdout.write("".join(f"{problem}\n" for problem in found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

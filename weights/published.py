@@ -1,0 +1,95 @@
+"""Checkpoints that others published, as data. They are fetched on request only and never shipped.
+
+`python -m gan_core.checkpoints.fetch NAME` puts the files of an entry into a folder of that name. Whether
+each address still answers was not tried when this was written; a file without a known sha256 is accepted as
+it comes, and the fetcher says which hash it saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file of a published model."""
+
+    file: str
+    """Its name in the model's folder."""
+    url: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """Files that make one model together."""
+
+    name: str
+    """Also its folder below the published weights' folder."""
+    licence: str
+    source: str
+    paper: str
+    resolution: int
+    latent_layout: str
+    alignment: str
+    format: str
+    files: tuple[PublishedFile, ...]
+    pixel_range: str = "[-1, 1] RGB"
+
+
+_RELEASE = "https://github.com/FeiiYin/StyleHEAT/releases/download/styleheat"
+_EDITINGS = (
+    "https://raw.githubusercontent.com/Tengfei-Wang/HFGI/e30f33cbdf37fc57b9e8354b11a528a62d476049/editings"
+)
+
+PUBLISHED: tuple[PublishedModel, ...] = (
+    PublishedModel(
+        name="hfgi_ffhq",
+        licence="none stated for HFGI; its generator is NVIDIA's StyleGAN2 (non-commercial)",
+        source="HFGI's networks as the StyleHEAT authors republish them, and HFGI's own edit directions",
+        paper="Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 "
+        "(arXiv 2109.06590)",
+        resolution=1024,
+        latent_layout="W+ (18, 512)",
+        alignment="FFHQ square from eyes and mouth",
+        format="hfgi",
+        files=(
+            PublishedFile("hfgi.pth", f"{_RELEASE}/hfgi.pth"),
+            PublishedFile("Encoder_e4e.pth", f"{_RELEASE}/Encoder_e4e.pth"),
+            PublishedFile("StyleGAN_e4e.pth", f"{_RELEASE}/StyleGAN_e4e.pth"),
+            PublishedFile(
+                "age.pt",
+                f"{_EDITINGS}/interfacegan_directions/age.pt",
+                2808,
+                "50074516b1629707d89b5e43d6b8abd1792212fa3b961a87a11323d6a5222ae0",
+            ),
+            PublishedFile(
+                "smile.pt",
+                f"{_EDITINGS}/interfacegan_directions/smile.pt",
+                2808,
+                "817a7e732b59dee9eba862bec8bd7e8373568443bc9f9731a21cf9b0356f0653",
+            ),
+            PublishedFile(
+                "pose.pt",
+                f"{_EDITINGS}/interfacegan_directions/pose.pt",
+                37624,
+                "736e0eacc8488fa0b020a2e7bd256b957284c364191dfea693705e5d06d43e7d",
+            ),
+            PublishedFile(
+                "ffhq_pca.pt",
+                f"{_EDITINGS}/ganspace_pca/ffhq_pca.pt",
+                167562,
+                "4d7f9df1c96180d9026b9cb8d04753579fbf385f321a9d0e263641601c5e5d36",
+            ),
+        ),
+    ),
+)
+
+
+def published(name: str) -> PublishedModel:
+    """The published model of that name. Raises KeyError."""
+    for entry in PUBLISHED:
+        if entry.name == name:
+            return entry
+    raise KeyError(name)
