@@ -402,8 +402,13 @@ _RECORDS = {"argparse.Namespace", "dnnlib.tflib.network.Network", "types.SimpleN
 _VALUES = {"numpy.ndarray", "builtins.object", "builtins.list", "builtins.int", "builtins.float",
            "builtins.str", "builtins.bool"}  # fmt: skip
 # renamed between releases of Python, numpy and torch
-_ALIASES = {"__builtin__": "builtins", "copy_reg": "copyreg",
-            "numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric", "torch._tensor": "torch"}  # fmt: skip
+_ALIASES = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric",
+    "torch._tensor": "torch",
+}
 
 
 def _allowed(module: str, name: str) -> Global:

@@ -1,0 +1,142 @@
+"""What the adapters share: taking tensors by published name, and telling a network's shape from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan_core.errors import BadCheckpoint
+
+
+@dataclass(frozen=True)
+class BuiltCheckpoint:
+    """A published checkpoint as this project's modules, in evaluation mode on the CPU."""
+
+    format: str
+    modules: dict[str, nn.Module]  # generator, discriminator, encoder, alignment, consultation
+    tensors: dict[str, Tensor] = field(default_factory=dict)  # what belongs to no module (latent_avg)
+    config: dict[str, Any] = field(default_factory=dict)  # per module: its constructor's arguments
+    dropped: list[str] = field(default_factory=list)  # published names that are not needed
+    notes: list[str] = field(default_factory=list)  # what was missing and what was done instead
+
+
+class Keys:
+    """Published tensors by name; every one must be taken or dropped in the end."""
+
+    def __init__(self, tensors: Mapping[str, Any], where: str = "") -> None:
+        self._left = {name: _tensor(value) for name, value in tensors.items() if _is_array(value)}
+        self._where = where
+        self.dropped = [where + name for name, value in tensors.items() if not _is_array(value)]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def names(self) -> list[str]:
+        """The names that are left."""
+        return list(self._left)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor that stays. Raises BadCheckpoint if it is not there."""
+        return tuple(self._get(name).shape)
+
+    def take(self, name: str, *, squeeze: bool = False, shape: tuple[int, ...] | None = None) -> Tensor:
+        """One tensor as float32, which then counts as used; without its leading axis of 1, or reshaped."""
+        value = self._get(name)
+        del self._left[name]
+        if squeeze:
+            if value.ndim < 1 or value.shape[0] != 1:
+                raise BadCheckpoint(f"The checkpoint's tensor {self._where + name} has an unexpected shape.")
+            value = value[0]
+        if shape is not None:
+            if value.numel() != math.prod(shape):
+                raise BadCheckpoint(f"The checkpoint's tensor {self._where + name} has an unexpected shape.")
+            value = value.reshape(shape)
+        return (value.float() if value.is_floating_point() else value).contiguous()
+
+    def drop(self, name: str) -> None:
+        """Leave a tensor out, by name."""
+        self._get(name)
+        del self._left[name]
+        self.dropped.append(self._where + name)
+
+    def drop_filter(self, name: str, gain: float) -> None:
+        """Leave out a stored resampling filter after checking that it is the usual [1, 3, 3, 1] with this
+        gain."""
+        line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        value = self._get(name).float()
+        if value.shape != (4, 4) or not torch.allclose(value, torch.outer(line, line) * gain, atol=1e-4):
+            raise BadCheckpoint(
+                f"The checkpoint's filter {self._where + name} is not the one supported here."
+            )
+        self.drop(name)
+
+    def finish(self) -> list[str]:
+        """The dropped names. Raises BadCheckpoint if a tensor was neither used nor dropped."""
+        if self._left:
+            some = ", ".join(self._where + name for name in list(self._left)[:3])
+            count = len(self._left)
+            raise BadCheckpoint(
+                f"The checkpoint holds {count} tensors that have no place here, such as {some}."
+            )
+        return self.dropped
+
+    def _get(self, name: str) -> Tensor:
+        if name not in self._left:
+            raise BadCheckpoint(f"The checkpoint lacks the tensor {self._where + name}.")
+        return self._left[name]
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray, np.generic))
+
+
+def _tensor(value: Any) -> Tensor:
+    return value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
+
+
+def section(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The part of a checkpoint under `name`: nested (tree[name]) or flattened ("name.key"); {} if it has
+    none."""
+    inner = tree.get(name)
+    if isinstance(inner, Mapping):
+        return dict(inner)
+    prefix = name + "."
+    return {key[len(prefix) :]: value for key, value in tree.items() if str(key).startswith(prefix)}
+
+
+def channel_table(channels: Mapping[int, int]) -> tuple[int, int]:
+    """(channel_base, channel_max) such that min(base / resolution, max) gives the channels seen at each
+    resolution.
+
+    Raises BadCheckpoint if the channels follow no such rule.
+    """
+    largest = max(channels.values())
+    narrowed = [resolution * count for resolution, count in channels.items() if count < largest]
+    base = max(narrowed) if narrowed else largest * max(channels)
+    for resolution, count in channels.items():
+        if min(base // resolution, largest) != count:
+            raise BadCheckpoint(
+                f"The checkpoint's {count} channels at {resolution} pixels fit no known network."
+            )
+    return base, largest
+
+
+def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> nn.Module:
+    """Give `module` the tensors of `state` (not copied), all and only those. Raises BadCheckpoint on a
+    misfit."""
+    own = module.state_dict()
+    if own.keys() != state.keys():
+        odd = ", ".join(sorted(own.keys() ^ state.keys())[:3])
+        raise BadCheckpoint(f"The checkpoint's {what} does not fit: {odd}.")
+    for name, tensor in state.items():
+        if own[name].shape != tensor.shape:
+            got, want = tuple(tensor.shape), tuple(own[name].shape)
+            raise BadCheckpoint(f"The checkpoint's {what} has {name} of shape {got} where {want} is needed.")
+    module.load_state_dict(state, strict=True, assign=True)
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,240 @@
+"""Networks of HFGI (Wang et al., CVPR 2022): basic encoder, distortion alignment, consultation encoder.
+
+The encoder is e4e's (Tov et al. 2021): an IR-SE backbone, a three-level feature pyramid and one small head a
+style. All widths are arguments, so that the published network and the small embedded one are the same
+classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_core.stylegan2 import EqualConv2d, EqualLinear
+
+WORKING_SIZE = 256  # all three networks see pictures of this side
+CONDITION_SIZE = 64  # side of the feature map that the consultation acts on
+COARSE_STYLES, MIDDLE_STYLES = 3, 7  # styles below 3 read the 16x16 features, below 7 the 32x32 ones
+
+
+def resize(x: Tensor, size: int | Sequence[int]) -> Tensor:
+    """Bilinear resizing, corners not aligned, no antialiasing: what the published networks were trained
+    with."""
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+class ChannelGate(nn.Module):
+    """Squeeze and excitation: channels scaled by a gate computed from their spatial means."""
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 1)
+        self.squeeze = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.expand = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        gate = self.expand(F.relu(self.squeeze(x.mean((2, 3), keepdim=True))))
+        return x * torch.sigmoid(gate)
+
+
+class ResidualBlock(nn.Module):
+    """Improved residual unit of ArcFace: norm, conv, PReLU, conv (with the stride), norm, and a gate if
+    asked."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, *, gated: bool = False) -> None:
+        super().__init__()
+        self.stride = stride
+        self.norm_in = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.act = nn.PReLU(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.norm_out = nn.BatchNorm2d(out_channels)
+        self.gate = ChannelGate(out_channels) if gated else None
+        self.shortcut = None
+        if in_channels != out_channels:
+            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) to (N, O, H / stride, W / stride)."""
+        y = self.norm_out(self.conv2(self.act(self.conv1(self.norm_in(x)))))
+        if self.gate is not None:
+            y = self.gate(y)
+        if self.shortcut is not None:
+            return y + self.shortcut(x)
+        return y + x[:, :, :: self.stride, :: self.stride]
+
+
+class Stem(nn.Module):
+    """3x3 convolution at full resolution, norm, PReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.act = nn.PReLU(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) to (N, O, H, W)."""
+        return self.act(self.norm(self.conv(x)))
+
+
+def _stage(
+    in_channels: int, out_channels: int, blocks: int, stride: int, *, gated: bool = False
+) -> nn.Sequential:
+    first = ResidualBlock(in_channels, out_channels, stride, gated=gated)
+    rest = (ResidualBlock(out_channels, out_channels, gated=gated) for _ in range(blocks - 1))
+    return nn.Sequential(first, *rest)
+
+
+class StyleHead(nn.Module):
+    """Features to one style vector: convolutions of stride 2 down to one pixel, then a linear layer."""
+
+    def __init__(self, channels: int, hidden: int, w_dim: int, pixels: int) -> None:
+        super().__init__()
+        widths = [channels] + [hidden] * int(math.log2(pixels))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.linear = EqualLinear(hidden, w_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, pixels, pixels) to (N, w_dim)."""
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.01)
+        return self.linear(x.flatten(1))
+
+
+class Encoder4Editing(nn.Module):
+    """Basic encoder E0: picture to W+ as one base style plus an offset a layer (e4e, section 4; HFGI, section
+    3.1)."""
+
+    def __init__(
+        self,
+        num_styles: int = 18,  # one a layer of the generator
+        w_dim: int = 512,
+        *,
+        stem: int = 64,
+        stages: Sequence[Sequence[int]] = (
+            (64, 3),
+            (128, 4),
+            (256, 14),
+            (512, 3),
+        ),  # channels, blocks; IR-SE50
+        head: int = 512,  # channels inside the style heads
+    ) -> None:
+        super().__init__()
+        self.config = {
+            "num_styles": num_styles,
+            "w_dim": w_dim,
+            "stem": stem,
+            "stages": [list(stage) for stage in stages],
+            "head": head,
+        }
+        self.stem = Stem(3, stem)
+        widths = [stem] + [channels for channels, _ in stages]
+        self.stages = nn.ModuleList(
+            _stage(widths[i], widths[i + 1], blocks, 2, gated=True) for i, (_, blocks) in enumerate(stages)
+        )
+        self.lateral_middle = nn.Conv2d(widths[3], widths[4], 1)
+        self.lateral_fine = nn.Conv2d(widths[2], widths[4], 1)
+        self.heads = nn.ModuleList(
+            StyleHead(widths[4], head, w_dim, 16 if i < COARSE_STYLES else 32 if i < MIDDLE_STYLES else 64)
+            for i in range(num_styles)
+        )
+
+    def forward(self, image: Tensor, active: int | None = None) -> Tensor:
+        """W+ codes (N, num_styles, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1,
+        1].
+
+        `active` is how many layers, from the coarsest, have an offset of their own (e4e's progressive
+        training); None for all. The others get the base style.
+        """
+        x = self.stages[0](self.stem(image))
+        fine = self.stages[1](x)
+        middle = self.stages[2](fine)
+        coarse = self.stages[3](middle)
+        base = self.heads[0](coarse)
+        middle = self._up(coarse, self.lateral_middle(middle))
+        fine = self._up(middle, self.lateral_fine(fine))
+        styles = [base]
+        for i, head in enumerate(self.heads[1:], start=1):
+            if active is not None and i >= active:
+                styles.append(base)
+            else:
+                features = coarse if i < COARSE_STYLES else middle if i < MIDDLE_STYLES else fine
+                styles.append(base + head(features))
+        return torch.stack(styles, 1)
+
+    @staticmethod
+    def _up(x: Tensor, lateral: Tensor) -> Tensor:
+        return F.interpolate(x, lateral.shape[-2:], mode="bilinear", align_corners=True) + lateral
+
+
+class DistortionAlignment(nn.Module):
+    """Adaptive distortion alignment (HFGI, section 3.3): warps the distortion map to where the edited
+    picture's parts are. A small U-net on the map and the picture; both 256x256."""
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 48, 64), *, blocks: int = 3) -> None:
+        super().__init__()
+        self.config = {"widths": list(widths), "blocks": blocks}
+        a, b, c, d = widths
+        self.stem = Stem(6, a)
+        self.down = nn.ModuleList([_stage(a, b, blocks, 2), _stage(b, c, blocks, 2), _stage(c, d, blocks, 2)])
+        self.up = nn.ModuleList([_decoder(d + c, d, b, blocks), _decoder(2 * b, b, a, blocks)])
+        self.out = _decoder(2 * a, a, 3, blocks)
+
+    def forward(self, distortion: Tensor, image: Tensor) -> Tensor:
+        """The aligned map (N, 3, 256, 256) of `distortion` and the `image` to align to, both (N, 3, 256,
+        256)."""
+        x1 = self.stem(torch.cat([distortion, image], 1))
+        x2 = self.down[0](x1)
+        x3 = self.down[1](x2)
+        x4 = self.down[2](x3)
+        y = self.up[0](torch.cat([resize(x4, x3.shape[-2:]), x3], 1))
+        y = self.up[1](torch.cat([resize(y, x2.shape[-2:]), x2], 1))
+        return self.out(torch.cat([resize(y, x1.shape[-2:]), x1], 1))
+
+
+def _decoder(in_channels: int, middle: int, out_channels: int, blocks: int) -> nn.Sequential:
+    layers = [ResidualBlock(in_channels, middle), ResidualBlock(middle, out_channels)]
+    layers += [ResidualBlock(out_channels, out_channels) for _ in range(blocks - 2)]
+    return nn.Sequential(*layers)
+
+
+class ConsultationEncoder(nn.Module):
+    """Consultation encoder Ec (HFGI, section 3.2): distortion map to a scale and a shift of the 64x64
+    features."""
+
+    def __init__(
+        self,
+        channels: int = 512,  # of the generator's 64x64 features
+        widths: Sequence[int] = (32, 48, 64),
+        *,
+        blocks: int = 3,
+        hidden: int | None = None,  # inside the two heads; None for `channels`
+    ) -> None:
+        super().__init__()
+        hidden = hidden or channels
+        self.config = {"channels": channels, "widths": list(widths), "blocks": blocks, "hidden": hidden}
+        a, b, c = widths
+        self.stem = Stem(3, a)
+        self.down = nn.ModuleList([_stage(a, b, blocks, 2), _stage(b, c, blocks, 2)])
+        self.scale, self.shift = (
+            nn.ModuleList([EqualConv2d(c, hidden, 3, act="lrelu"), EqualConv2d(hidden, channels, 3)])
+            for _ in range(2)
+        )
+
+    def forward(self, distortion: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift, each (N, channels, 64, 64), of an aligned distortion map (N, 3, 256, 256)."""
+        x = self.stem(distortion)
+        for stage in self.down:
+            x = stage(x)
+        x = resize(x, CONDITION_SIZE)
+        return self.scale[1](self.scale[0](x)), self.shift[1](self.shift[0](x))

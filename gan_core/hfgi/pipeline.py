@@ -1,0 +1,232 @@
+"""HFGI as a pipeline: invert a face once, then decode it again for every slider value (Wang et al. 2022).
+
+Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept between calls; the result of
+`invert` is what the caller keeps while the picture is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints import store
+from gan_core.checkpoints.keys import BuiltCheckpoint, load_strict
+from gan_core.errors import BadCheckpoint, BadValue, UnknownName
+from gan_core.hfgi.networks import (
+    CONDITION_SIZE,
+    WORKING_SIZE,
+    ConsultationEncoder,
+    DistortionAlignment,
+    Encoder4Editing,
+    resize,
+)
+from gan_core.stylegan2 import Generator
+
+ALIGN_ORDERS = ("edit", "inversion")
+Progress = Callable[[float, str], None]
+Conditions = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Something a slider changes: a direction in W+ and the range over which it keeps its meaning."""
+
+    name: str
+    label: str  # what the slider says
+    direction: Tensor  # (num_ws, w_dim); strength 1 is about one standard deviation among portraits
+    low: float = -3.0
+    high: float = 3.0
+    kind: str = "hyperplane"  # or "principal"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """A face as the generator sees it, and what it misses."""
+
+    codes: Tensor  # (1, num_ws, w_dim)
+    image: Tensor  # (1, 3, R, R), the plain inversion, not clamped
+    distortion: Tensor  # (1, 3, 256, 256), face minus plain inversion
+    face: Tensor  # (1, 3, R, R) in [-1, 1]
+
+
+class HFGIPipeline:
+    """High-fidelity inversion and editing of aligned faces."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: Encoder4Editing,
+        alignment: DistortionAlignment,
+        consultation: ConsultationEncoder,
+        latent_avg: Tensor,  # (num_ws, w_dim), what the encoder's codes are relative to
+        attributes: Mapping[str, Attribute],
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,  # of the computation; weights stay in float32
+    ) -> None:
+        self.device, self.dtype = torch.device(device), dtype
+        modules = (generator, encoder, alignment, consultation)
+        self.generator, self.encoder, self.alignment, self.consultation = (
+            module.eval().requires_grad_(False).to(self.device) for module in modules
+        )
+        self.latent_avg = latent_avg.to(self.device)
+        self.attributes = dict(attributes)
+        self._directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
+        self.resolution: int = generator.resolution
+        start = generator.config["start_shape"][0]
+        # latent index of the upsampling convolution that reaches 64 pixels: 7 when the start is 4x4
+        self._fusion_layer = 2 * (CONDITION_SIZE // start).bit_length() - 3
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        built: BuiltCheckpoint,
+        attributes: Mapping[str, Attribute] | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> HFGIPipeline:
+        """From a published HFGI checkpoint. Raises BadCheckpoint if it lacks the consultation (e4e alone)."""
+        parts = ("generator", "encoder", "alignment", "consultation")
+        if any(name not in built.modules for name in parts):
+            raise BadCheckpoint("This checkpoint has an encoder but no consultation; HFGI needs both.")
+        modules = (built.modules[name] for name in parts)
+        return cls(*modules, built.tensors["latent_avg"], attributes or {}, device=device, dtype=dtype)
+
+    @torch.inference_mode()
+    def invert(self, face: Tensor, *, progress: Progress | None = None) -> Inversion:
+        """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError on another
+        shape."""
+        if face.ndim != 4 or face.shape[:2] != (1, 3):
+            raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
+        face = face.to(self.device, torch.float32)
+        _report(progress, 0.1, "Reading the face")
+        working = resize(face, WORKING_SIZE)
+        with self._autocast():
+            codes = self.encoder(working)
+        codes = codes.float() + self.latent_avg
+        _report(progress, 0.5, "Drawing the face")
+        image = self.decode(codes)
+        distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
+        _report(progress, 1.0, "Done")
+        return Inversion(codes, image, distortion, face)
+
+    @torch.inference_mode()
+    def edit(
+        self,
+        inversion: Inversion,
+        strengths: Mapping[str, float],
+        *,
+        consult: bool = True,
+        align_to: str = "edit",
+    ) -> Tensor:
+        """The edited face (1, 3, R, R), clamped to [-1, 1]; no strengths reconstruct the face.
+
+        Args:
+            inversion: of `invert`.
+            strengths: by attribute name; 0 leaves it as it is.
+            consult: False for the plain generator's edit, without the details that consultation brings back.
+            align_to: which picture the distortion map is aligned to. "edit": the plainly edited one (the
+            paper, and
+                the authors' scripts/inference.py). "inversion": the unedited inversion (their predict.py).
+
+        Raises:
+            UnknownName: an attribute, or align_to, of no such name.
+            BadValue: a strength outside its attribute's range.
+        """
+        if align_to not in ALIGN_ORDERS:
+            raise UnknownName(
+                f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}."
+            )
+        codes, changed = inversion.codes, False
+        for name, strength in strengths.items():
+            attribute = self.attributes.get(name)
+            if attribute is None:
+                known = ", ".join(self.attributes) or "none"
+                raise UnknownName(f"There is no attribute {name!r}; the attributes are: {known}.")
+            if not attribute.low <= strength <= attribute.high:  # also refuses NaN
+                limits = f"from {attribute.low:g} to {attribute.high:g}"
+                raise BadValue(f"The strength of {name} must be {limits}, not {strength}.")
+            if strength:
+                codes, changed = codes + strength * self._directions[name], True
+        target = self.decode(codes) if changed and (align_to == "edit" or not consult) else inversion.image
+        if not consult:
+            return target.clamp(-1, 1)
+        conditions = self.consult(self.align(inversion.distortion, target))
+        return self.decode(codes, conditions).clamp(-1, 1)
+
+    def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
+        """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq.
+        4)."""
+        inject = {}
+        if conditions is not None:
+            scale, shift = conditions
+            inject[self._fusion_layer] = lambda x: x * (1 + scale.to(x.dtype)) + shift.to(x.dtype)
+        dtype = None if self.dtype == torch.float32 else self.dtype
+        return self.generator.synthesis(codes, noise="const", inject=inject, dtype=dtype).float()
+
+    def align(self, distortion: Tensor, target: Tensor) -> Tensor:
+        """The distortion map (N, 3, 256, 256) aligned to the picture `target` (N, 3, R, R)."""
+        with self._autocast():
+            return self.alignment(distortion, resize(target.clamp(-1, 1), WORKING_SIZE)).float()
+
+    def consult(self, aligned: Tensor) -> Conditions:
+        """Scale and shift, each (N, C, 64, 64), of an aligned distortion map."""
+        with self._autocast():
+            scale, shift = self.consultation(aligned)
+        return scale.float(), shift.float()
+
+    def _autocast(self) -> contextlib.AbstractContextManager:
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def _report(progress: Progress | None, share: float, what: str) -> None:
+    if progress is not None:
+        progress(share, what)
+
+
+def load_attributes(path: Path) -> dict[str, Attribute]:
+    """The attributes of a directions file: one tensor each, and label, range, kind and note in its config."""
+    directions, config = store.read(path)
+    described = {entry["name"]: entry for entry in config.get("attributes", [])}
+    if described.keys() != directions.keys():
+        raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
+    return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
+
+
+def load_embedded(
+    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> HFGIPipeline:
+    """The pipeline of the weights that ship with the project, in `folder` (weights/).
+
+    Reads portraits_face/generator.safetensors and portraits_hfgi/{encoder,alignment,consultation,directions}
+    .safetensors. Raises WeightsMissing or BadCheckpoint.
+    """
+    folder = Path(folder)
+    own = folder / "portraits_hfgi"
+    tensors, config = store.read(folder / "portraits_face" / "generator.safetensors")
+    generator = load_strict(Generator(**_arguments(config)), tensors, "generator")
+    tensors, config = store.read(own / "encoder.safetensors")
+    latent_avg = tensors.pop("latent_avg")
+    encoder = load_strict(Encoder4Editing(**_arguments(config)), tensors, "encoder")
+    tensors, config = store.read(own / "alignment.safetensors")
+    alignment = load_strict(DistortionAlignment(**_arguments(config)), tensors, "alignment module")
+    tensors, config = store.read(own / "consultation.safetensors")
+    consultation = load_strict(ConsultationEncoder(**_arguments(config)), tensors, "consultation encoder")
+    attributes = load_attributes(own / "directions.safetensors")
+    return HFGIPipeline(
+        generator, encoder, alignment, consultation, latent_avg, attributes, device=device, dtype=dtype
+    )
+
+
+def _arguments(config: Mapping) -> dict:
+    # a trainer may keep its own facts beside the constructor's arguments, under names starting with "_"
+    return {name: value for name, value in config.items() if not name.startswith("_")}
