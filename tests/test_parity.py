@@ -39,18 +39,22 @@ def nested(weights: dict[str, np.ndarray], roots: tuple[str, ...]) -> dict[str, 
     return tree
 
 
+def mixed(w: Tensor, net: torch.nn.Module, cut: int) -> Tensor:
+    """w+ of row 0 of `w` in the layers below `cut` and of row 1 in the others."""
+    first, second = w[0].expand(cut, -1), w[-1].expand(net.num_ws - cut, -1)
+    return torch.cat([first, second])[None]
+
+
 def run_rosinality(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
     built = build(nested(weights, ("g_ema", "d")))
     net = built.modules["generator"]
     w = net.mapping(x["z"])
-    cut = config.get("inject_index", net.num_ws)
-    mixed = torch.cat([w[:1, None].expand(-1, cut, -1), w[1:2, None].expand(-1, net.num_ws - cut, -1)], 1)
     truncated = net.mapping.truncate(w, config.get("truncation", 1.0))
     out = {
         "w": w,
         "image": net.synthesis(net.broadcast(w)),
         "image_truncated": net.synthesis(net.broadcast(truncated)),
-        "image_mixed": net.synthesis(mixed),
+        "image_mixed": net.synthesis(mixed(w, net, config.get("inject_index", net.num_ws))),
     }
     if "discriminator" in built.modules:
         out["score"] = built.modules["discriminator"](x["image"])
@@ -58,7 +62,7 @@ def run_rosinality(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) 
 
 
 def run_nvidia(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
-    built = build({name: torch.from_numpy(value) for name, value in weights.items()})
+    built = build(weights)
     net = built.modules["generator"]
     label = None
     if net.mapping.c_dim:
@@ -67,14 +71,10 @@ def run_nvidia(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> d
         )
     w = net.mapping(x["z"], label)
     truncated = net.mapping.truncate(w, config.get("truncation_psi", 1.0))
-    cut = config.get("mixed_from", net.num_ws)
-    mixed = torch.cat(
-        [truncated[:1, None].expand(-1, cut, -1), truncated[1:2, None].expand(-1, net.num_ws - cut, -1)], 1
-    )
     return {
         "w": truncated,
         "image": net.synthesis(net.broadcast(truncated)),
-        "image_mixed": net.synthesis(mixed),
+        "image_mixed": net.synthesis(mixed(truncated, net, config.get("mixed_from", net.num_ws))),
         "image_untruncated": net.synthesis(net.broadcast(w)),
     }
 

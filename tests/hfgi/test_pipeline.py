@@ -1,0 +1,117 @@
+"""The HFGI pipeline on tiny random networks: what it promises, whatever the weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_core.checkpoints import store
+from gan_core.errors import BadValue, UnknownName, WeightsMissing
+from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
+from gan_core.hfgi.pipeline import Attribute, HFGIPipeline, load_embedded
+from gan_core.stylegan2 import Generator
+
+SIZE, W, CHANNELS = 128, 12, 8
+
+
+def networks() -> dict[str, torch.nn.Module]:
+    torch.manual_seed(0)
+    generator = Generator(SIZE, z_dim=W, w_dim=W, mapping_layers=2, channel_base=512, channel_max=16)
+    assert generator.synthesis.blocks[4].conv.weight.shape[0] == CHANNELS  # 64 pixels
+    stages = ((8, 1), (8, 1), (12, 1), (16, 1))
+    return {
+        "generator": generator,
+        "encoder": Encoder4Editing(generator.num_ws, W, stem=8, stages=stages, head=8),
+        "alignment": DistortionAlignment((4, 6, 8, 8), blocks=2),
+        "consultation": ConsultationEncoder(CHANNELS, (4, 6, 8), blocks=1),
+    }
+
+
+def attributes() -> dict[str, Attribute]:
+    torch.manual_seed(1)
+    direction = torch.randn(12, W)
+    return {
+        "smile": Attribute("smile", "Smile", direction, -3, 3),
+        "age": Attribute("age", "Age", -direction, -2, 2),
+    }
+
+
+@pytest.fixture(scope="module")
+def pipe() -> HFGIPipeline:
+    return HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), attributes=attributes())
+
+
+@pytest.fixture(scope="module")
+def face() -> torch.Tensor:
+    return torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+def test_inversion(pipe: HFGIPipeline, face: torch.Tensor) -> None:
+    seen: list[float] = []
+    result = pipe.invert(face, progress=lambda share, _: seen.append(share))
+    assert result.codes.shape == (1, 12, W) and result.image.shape == face.shape
+    assert result.distortion.shape == (1, 3, 256, 256) and seen == sorted(seen) and seen[-1] == 1
+    again = pipe.invert(face)
+    assert torch.equal(result.codes, again.codes) and torch.equal(result.image, again.image)
+
+
+def test_edit(pipe: HFGIPipeline, face: torch.Tensor) -> None:
+    inverted = pipe.invert(face)
+    for order in ("edit", "inversion"):
+        still = pipe.edit(inverted, {}, align_to=order)
+        assert still.shape == face.shape and still.abs().max() <= 1
+        assert torch.equal(still, pipe.edit(inverted, {"smile": 0.0}, align_to=order))
+        moved = pipe.edit(inverted, {"smile": 2.0}, align_to=order)
+        assert not torch.equal(still, moved)
+        assert torch.equal(moved, pipe.edit(inverted, {"smile": 2.0}, align_to=order))
+    both_orders = [pipe.edit(inverted, {"smile": 2.0}, align_to=order) for order in ("edit", "inversion")]
+    assert not torch.equal(*both_orders)
+    # opposite directions undo each other
+    undone = pipe.edit(inverted, {"smile": 1.5, "age": 1.5})
+    assert torch.allclose(undone, pipe.edit(inverted, {}), atol=1e-4)
+
+
+def test_without_consultation_it_is_the_plain_generator(pipe: HFGIPipeline, face: torch.Tensor) -> None:
+    inverted = pipe.invert(face)
+    assert torch.equal(pipe.edit(inverted, {}, consult=False), inverted.image.clamp(-1, 1))
+    assert not torch.equal(pipe.edit(inverted, {}), pipe.edit(inverted, {}, consult=False))
+    expected = pipe.generator.synthesis(inverted.codes + 2 * attributes()["smile"].direction).clamp(-1, 1)
+    assert torch.allclose(pipe.edit(inverted, {"smile": 2.0}, consult=False), expected, atol=1e-5)
+
+
+def test_wrong_values(pipe: HFGIPipeline, face: torch.Tensor) -> None:
+    inverted = pipe.invert(face)
+    with pytest.raises(UnknownName, match="smile, age"):
+        pipe.edit(inverted, {"frown": 1.0})
+    with pytest.raises(UnknownName, match="edit, inversion"):
+        pipe.edit(inverted, {}, align_to="nothing")
+    for strength in (3.1, -99.0, math.nan, math.inf):
+        with pytest.raises(BadValue, match="from -3 to 3"):
+            pipe.edit(inverted, {"smile": strength})
+    with pytest.raises(ValueError, match="shape"):
+        pipe.invert(face[0])
+
+
+def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing):
+        load_embedded(tmp_path)
+    for name, module in networks().items():
+        folder = tmp_path / ("portraits_face" if name == "generator" else "portraits_hfgi")
+        extra = {"latent_avg": torch.zeros(12, W)} if name == "encoder" else {}
+        config = {**module.config, "_trained": "not at all"}
+        store.save(
+            folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False
+        )
+    described = [
+        {"name": a.name, "label": a.label, "low": a.low, "high": a.high} for a in attributes().values()
+    ]
+    directions = {a.name: a.direction for a in attributes().values()}
+    path = tmp_path / "portraits_hfgi" / "directions.safetensors"
+    store.save(path, directions, config={"attributes": described}, half=False)
+    loaded = load_embedded(tmp_path)
+    assert loaded.attributes["age"].low == -2 and loaded.attributes["smile"].label == "Smile"
+    want = pipe.edit(pipe.invert(face), {"smile": 1.0})
+    assert torch.allclose(loaded.edit(loaded.invert(face), {"smile": 1.0}), want, atol=1e-6)
