@@ -7,7 +7,11 @@ it comes, and the fetcher says which hash it saw.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,16 @@ PUBLISHED: tuple[PublishedModel, ...] = (
         ),
     ),
 )
+
+
+def default_folder() -> Path:
+    """Where they are kept: the environment variable STUDIO_WEIGHTS, else the user's data folder."""
+    return Path(os.environ.get("STUDIO_WEIGHTS") or user_data_path("gan-studio") / "weights")
+
+
+def is_complete(model: PublishedModel, folder: Path) -> bool:
+    """Whether every file of the model lies under its final name below `folder`."""
+    return all((folder / model.name / entry.file).is_file() for entry in model.files)
 
 
 def published(name: str) -> PublishedModel:

@@ -16,11 +16,17 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from platformdirs import user_data_path
 from tqdm import tqdm
 
 from gan_core.errors import BadCheckpoint, StudioError, UnknownName, WeightsMissing
-from weights.published import PUBLISHED, PublishedFile, PublishedModel, published
+from weights.published import (
+    PUBLISHED,
+    PublishedFile,
+    PublishedModel,
+    default_folder,
+    is_complete,
+    published,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +34,6 @@ _CHUNK = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
-
-
-def default_folder() -> Path:
-    """Where published weights are kept unless told otherwise: STUDIO_WEIGHTS, else the user's data folder."""
-    return Path(os.environ.get("STUDIO_WEIGHTS") or user_data_path("gan-studio") / "weights")
-
-
-def is_complete(model: PublishedModel, folder: Path) -> bool:
-    """Whether every file of the model lies under its final name below `folder`."""
-    return all((folder / model.name / entry.file).is_file() for entry in model.files)
 
 
 def fetch_model(model: PublishedModel, folder: Path, progress: Progress | None = None) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from gan_core.checkpoints import fetch
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from weights.published import PUBLISHED, PublishedFile
+from weights.published import PUBLISHED, PublishedFile, is_complete
 
 BODY = bytes(range(256)) * 5000
 
@@ -104,8 +104,8 @@ def test_command_line(tmp_path, capsys):
     assert "hfgi_ffhq (not here)" in capsys.readouterr().out
     assert fetch.main(["nothing_like_it", "--folder", str(tmp_path)]) == 1
     model = PUBLISHED[0]
-    assert not fetch.is_complete(model, tmp_path)
+    assert not is_complete(model, tmp_path)
     (tmp_path / model.name).mkdir()
     for file in model.files:
         (tmp_path / model.name / file.file).touch()
-    assert fetch.is_complete(model, tmp_path)
+    assert is_complete(model, tmp_path)

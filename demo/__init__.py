@@ -1,0 +1,1 @@
+"""What a person sees: the only package that imports gradio. Pictures go in and out; no tensor arithmetic."""

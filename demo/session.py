@@ -1,0 +1,157 @@
+"""What a visitor owns, where it is kept, and when it is deleted.
+
+A visitor's files and inversions live as long as the page is open, at most `idle` seconds after it was last
+used, and never beyond the memory limit for all visitors together: then the least recently used goes first,
+and is made again when it is needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+from gan_core.errors import Cancelled
+
+logger = logging.getLogger(__name__)
+
+_KEPT_FILES = 12  # of the same purpose; older ones are no longer shown anywhere
+
+
+class Session:
+    """One visitor's temporary folder and results. Made by `Sessions.get`, never directly."""
+
+    def __init__(self, store: Sessions, name: str) -> None:
+        self._store = store
+        self.name = name
+        self.folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=store.root))
+        self.used = time.monotonic()
+        self.closed = False
+        self.uploads: set[Path] = set()
+        self._files: dict[str, list[Path]] = {}
+        self._count = 0
+
+    def new_file(self, purpose: str, suffix: str) -> Path:
+        """A path for a file to be written; only the last few of one purpose are kept.
+
+        Raises Cancelled when the visitor has left in the meantime.
+        """
+        with self._store.lock:
+            if self.closed:
+                raise Cancelled("The page was closed.")
+            self._count += 1
+            path = self.folder / f"{purpose}-{self._count}{suffix}"
+            files = self._files.setdefault(purpose, [])
+            files.append(path)
+            while len(files) > _KEPT_FILES:
+                files.pop(0).unlink(missing_ok=True)
+        return path
+
+    def keep(self, key: Hashable, value: Any, size: int) -> None:
+        """Keep a result of about `size` bytes under `key`, replacing what was there."""
+        self._store._keep(self, key, value, size)
+
+    def recall(self, key: Hashable) -> Any | None:
+        """What was kept under `key`, or None when it was never made or had to go."""
+        return self._store._recall(self, key)
+
+    def own_upload(self, path: str | Path) -> None:
+        """The upload is deleted with this session, unless another visitor sent the very same file."""
+        path = Path(path).resolve()
+        with self._store.lock:
+            inside = self._store.root in path.parents and path not in self._store.shared
+            if inside and not self.closed and path not in self.uploads:
+                self.uploads.add(path)
+                self._store.owners[path] += 1
+
+
+class Sessions:
+    """All visitors of this server. Safe to use from several threads.
+
+    root: the folder that Gradio keeps uploads in; nothing outside it is ever deleted.
+    idle: seconds after which an unused session is deleted. max_bytes: of results kept, over all sessions.
+    """
+
+    def __init__(self, root: Path, *, idle: float = 1800.0, max_bytes: int = 512 << 20) -> None:
+        self.root = Path(root).resolve()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.lock = threading.RLock()
+        self.owners: Counter[Path] = Counter()
+        self.shared: set[Path] = set()
+        """Files below root that belong to everybody (cached example pictures)."""
+        self._idle, self._max_bytes = idle, max_bytes
+        self._sessions: dict[str, Session] = {}
+        self._results: OrderedDict[tuple[str, Hashable], tuple[Any, int]] = OrderedDict()
+
+    def get(self, name: str | None) -> Session:
+        """The session of that name, made when there is none. Also deletes sessions that were left idle."""
+        self.sweep()
+        with self.lock:
+            session = self._sessions.get(name or "")
+            if session is None:
+                session = self._sessions[name or ""] = Session(self, name or "")
+            session.used = time.monotonic()
+            return session
+
+    def delete(self, name: str | None) -> None:
+        """Delete a session's files and results now; nothing happens when there is none."""
+        with self.lock:
+            session = self._sessions.pop(name or "", None)
+            if session is None:
+                return
+            session.closed = True
+            for key in [key for key in self._results if key[0] == session.name]:
+                del self._results[key]
+            for path in session.uploads:
+                self.owners[path] -= 1
+                if self.owners[path] <= 0:
+                    del self.owners[path]
+                    path.unlink(missing_ok=True)
+                    if path.parent != self.root and not any(path.parent.iterdir()):
+                        path.parent.rmdir()
+            shutil.rmtree(session.folder, ignore_errors=True)
+        logger.info("a visitor left; %d still here", len(self._sessions))
+
+    def sweep(self) -> None:
+        """Delete sessions that were not used for `idle` seconds."""
+        limit = time.monotonic() - self._idle
+        with self.lock:
+            for name in [name for name, session in self._sessions.items() if session.used < limit]:
+                self.delete(name)
+
+    def close(self) -> None:
+        """Delete everything of everybody."""
+        with self.lock:
+            for name in list(self._sessions):
+                self.delete(name)
+
+    def kept_bytes(self) -> int:
+        """Bytes of all results kept now."""
+        with self.lock:
+            return sum(size for _, size in self._results.values())
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def _keep(self, session: Session, key: Hashable, value: Any, size: int) -> None:
+        with self.lock:
+            if session.closed:
+                return
+            self._results.pop((session.name, key), None)
+            self._results[session.name, key] = (value, size)
+            while self.kept_bytes() > self._max_bytes and len(self._results) > 1:
+                self._results.popitem(last=False)
+
+    def _recall(self, session: Session, key: Hashable) -> Any | None:
+        with self.lock:
+            found = self._results.get((session.name, key))
+            if found is None:
+                return None
+            self._results.move_to_end((session.name, key))
+            return found[0]

@@ -1,0 +1,130 @@
+"""Every setting of the app, from flags and environment variables, read here and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weights.published import default_folder
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the app was started. `python app.py --help` says what each means."""
+
+    host: str
+    port: int
+    share: bool
+    auth: tuple[str, str] | None
+    device: str
+    memory: int | None
+    """Bytes of models per device; None: the registry's default."""
+    offline: bool
+    weights: Path
+    """Where published checkpoints are kept."""
+    max_upload: int
+    """Bytes of one uploaded file."""
+    preload: bool
+    zero_gpu: bool
+    """Running on a ZeroGPU Space, where a GPU is lent to one call at a time."""
+    temporary: Path
+    """Everything that visitors upload and get lies below this folder; it is removed at the end."""
+
+    def __repr__(self) -> str:
+        shown = {**vars(self), "auth": "set" if self.auth else None}
+        return "Settings(" + ", ".join(f"{name}={value}" for name, value in shown.items()) + ")"
+
+
+def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Flags over environment over defaults. Ends the program with a usage line on a bad flag."""
+    parser = _parser(environment)
+    options = parser.parse_args(arguments)
+    zero_gpu = _is_true(environment.get("SPACES_ZERO_GPU"))
+    return Settings(
+        host=options.host,
+        port=options.port,
+        share=options.share,
+        auth=options.auth,
+        device="cuda" if zero_gpu else options.device,
+        memory=options.memory,
+        offline=options.offline,
+        weights=options.weights,
+        max_upload=options.max_upload,
+        preload=options.preload,
+        zero_gpu=zero_gpu,
+        temporary=Path(tempfile.mkdtemp(prefix="gan-studio-")),
+    )
+
+
+def export(settings: Settings, environment: dict[str, str] | os._Environ[str] = os.environ) -> None:
+    """Tell Gradio and huggingface_hub, which read their environment when they are imported."""
+    environment["GRADIO_ANALYTICS_ENABLED"] = "False"
+    environment["GRADIO_TEMP_DIR"] = str(settings.temporary)
+    environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if settings.offline:
+        environment["HF_HUB_OFFLINE"] = "1"
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    def default(name: str, otherwise: object) -> object:
+        return environment.get(f"STUDIO_{name}") or otherwise
+
+    on_space = "SPACE_ID" in environment
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="GAN Studio: edit images with GANs in the browser.",
+        epilog="Each flag can also be set as an environment variable: STUDIO_PORT=8000 for --port 8000.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    host = "0.0.0.0" if on_space else "127.0.0.1"  # a Space is reached from outside its container
+    add("--host", default=default("HOST", host), help="address to listen on; 0.0.0.0 for all")
+    add("--port", type=int, default=default("PORT", environment.get("GRADIO_SERVER_PORT") or 7860))
+    add("--share", action="store_true", default=_is_true(environment.get("STUDIO_SHARE")),
+        help="also make a public link through Gradio's servers")  # fmt: skip
+    add("--auth", type=_user, default=default("AUTH", None), metavar="USER:PASSWORD",
+        help="ask visitors for this name and password")  # fmt: skip
+    add("--device", default=default("DEVICE", "auto"),
+        help="auto, cpu, cuda, cuda:1, or several with commas")  # fmt: skip
+    add("--memory", type=_size, default=default("MEMORY", None), metavar="SIZE",
+        help="model budget per device, as in 2G; unset: 4/5 of a GPU, half of main memory")  # fmt: skip
+    add("--offline", action=argparse.BooleanOptionalAction,
+        default=not _is_false(environment.get("STUDIO_OFFLINE")),
+        help="fetch nothing from the network; --no-offline lets facexlib fetch its weights")  # fmt: skip
+    add("--weights", type=Path, default=default("WEIGHTS", default_folder()),
+        help="folder of published checkpoints")  # fmt: skip
+    add("--max-upload", type=_size, default=default("MAX_UPLOAD", "100M"), metavar="SIZE",
+        help="largest file that can be uploaded")  # fmt: skip
+    add("--preload", action=argparse.BooleanOptionalAction,
+        default=not _is_false(environment.get("STUDIO_PRELOAD")),
+        help="load the embedded models in the background once the page is up")  # fmt: skip
+    return parser
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", text.strip().lower())
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 500M or 2G")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _user(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise argparse.ArgumentTypeError("write it as USER:PASSWORD")
+    return name, password
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def _is_false(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("0", "false", "no", "off")
