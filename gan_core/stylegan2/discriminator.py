@@ -105,7 +105,10 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: the network is conditional and no label was given.
         """
-        x = self.features(image, dtype)[-1]
+        return self.judge(self.features(image, dtype)[-1], c)
+
+    def judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Scores (N, 1) of the last block's features x (N, C, h, w); see `forward`."""
         x = self.epilogue.conv(minibatch_stddev(x, self.mbstd_group))
         x = x.contiguous().flatten(1)
         x = self.epilogue.fc(x.float() if x.dtype.itemsize < 4 else x)

@@ -345,7 +345,9 @@ def main() -> None:
     starts: list[dict[str, Tensor] | None] = [None, None, None]
     if args.start is not None:
         names = ("generator", "discriminator", "generator_ema")
-        starts = [store.read(args.start / f"{name}.safetensors")[0] for name in names]
+        files = [args.start / f"{name}.safetensors" for name in names]
+        starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
+        starts.append(store.read(files[2])[0] if files[2].exists() else None)
     trainer = GanTrainer(settings, load_pictures(paths, settings.resolution), team, *starts, graphs=not args.no_graphs)
     if team.leads:
         log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)

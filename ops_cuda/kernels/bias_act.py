@@ -77,17 +77,9 @@ def forward(
 
 def backward(dy: Tensor, y: Tensor, slope: float, gain: float, clamp: float) -> Tensor:
     """dy times the derivative of the activation, told from the sign of its output y."""
-    if dy.stride() != y.stride() or not _is_dense(y):
-        y, _ = _dense(y)
-        dy = dy.contiguous(memory_format=torch.preserve_format if dy.stride() == y.stride() else _format(y))
+    y, channels_last = _dense(y)
+    dy = dy.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     dx = torch.empty_like(dy)
     _backward_kernel[(triton.cdiv(dy.numel(), BLOCK),)](dy, y, dx, dy.numel(), slope, gain, clamp, BLOCK=BLOCK)
     return dx
 
-
-def _is_dense(x: Tensor) -> bool:
-    return x.is_contiguous() or (x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last))
-
-
-def _format(x: Tensor) -> torch.memory_format:
-    return torch.contiguous_format if x.is_contiguous() else torch.channels_last
