@@ -202,18 +202,30 @@ def load_attributes(path: Path) -> dict[str, Attribute]:
     return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
 
 
+def load_generator(folder: Path | str) -> Generator:
+    """The face generator that ships with the project, in `folder` (weights/), in evaluation mode.
+
+    Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
+    """
+    tensors, config = store.read(Path(folder) / "portraits_face" / "generator.safetensors")
+    return load_strict(Generator(**_arguments(config)), tensors, "generator").eval().requires_grad_(False)
+
+
 def load_embedded(
-    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    folder: Path | str,
+    *,
+    generator: Generator | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> HFGIPipeline:
     """The pipeline of the weights that ship with the project, in `folder` (weights/).
 
-    Reads portraits_face/generator.safetensors and portraits_hfgi/{encoder,alignment,consultation,directions}
-    .safetensors. Raises WeightsMissing or BadCheckpoint.
+    Reads portraits_hfgi/{encoder,alignment,consultation,directions}.safetensors, and the face generator
+    where none is given to be shared. Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)
     own = folder / "portraits_hfgi"
-    tensors, config = store.read(folder / "portraits_face" / "generator.safetensors")
-    generator = load_strict(Generator(**_arguments(config)), tensors, "generator")
+    generator = generator if generator is not None else load_generator(folder)
     tensors, config = store.read(own / "encoder.safetensors")
     latent_avg = tensors.pop("latent_avg")
     encoder = load_strict(Encoder4Editing(**_arguments(config)), tensors, "encoder")
