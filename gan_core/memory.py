@@ -59,6 +59,23 @@ def move(submodules: Iterable[nn.Module], device: str) -> None:
             tensor.data = tensor.data.to(device)
 
 
+def move_attributes(value: Any, device: str) -> None:
+    """For a pipeline object: its `device`, its plain tensors and its dicts of tensors. Modules stay."""
+    import torch
+    from torch import nn
+
+    if isinstance(value, nn.Module) or not hasattr(value, "__dict__"):
+        return
+    for name, attribute in list(vars(value).items()):
+        if isinstance(attribute, torch.Tensor):
+            setattr(value, name, attribute.to(device))
+        elif isinstance(attribute, torch.device):
+            setattr(value, name, torch.device(device))
+        elif isinstance(attribute, dict) and attribute:
+            if all(isinstance(member, torch.Tensor) for member in attribute.values()):
+                setattr(value, name, {key: tensor.to(device) for key, tensor in attribute.items()})
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """True for Python's, torch's and CUDA libraries' ways of saying that an allocation failed."""
     if isinstance(error, MemoryError):

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from gan_core import memory
@@ -96,7 +97,8 @@ class _Entry:
 class ModelRegistry:
     """See the module's docstring.
 
-    devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",).
+    devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",); or a function that says so when
+        the first model is wanted (asking for GPUs imports torch).
     budgets: bytes of models per device name; missing ones get `memory.default_budget`.
     resident: never put anything away (ZeroGPU: workers are forks and what they move is lost).
     patience: seconds to wait for a busy model, or for memory held by busy models, before `Busy`.
@@ -104,14 +106,14 @@ class ModelRegistry:
 
     def __init__(
         self,
-        devices: Sequence[str] = ("cpu",),
+        devices: Sequence[str] | Callable[[], Sequence[str]] = ("cpu",),
         *,
         budgets: Mapping[str, int] | None = None,
         resident: bool = False,
         patience: float = 120.0,
         free_bytes: Callable[[str], int | None] = memory.free_bytes,
     ) -> None:
-        self.devices = tuple(devices)
+        self._find_devices = devices if callable(devices) else lambda: devices
         self._budgets = dict(budgets or {})
         self._resident = resident
         self._patience = patience
@@ -119,6 +121,11 @@ class ModelRegistry:
         self._entries: dict[str, _Entry] = {}
         self._clock = itertools.count(1)
         self._placement = threading.Condition()
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """Where models run, best first."""
+        return tuple(self._find_devices())
 
     def declare(self, spec: ModelSpec[Any]) -> None:
         """Make a model known; its parts must have been declared before. Nothing is loaded.
@@ -283,10 +290,7 @@ class ModelRegistry:
     def _move(self, entry: _Entry, device: str) -> None:
         parts = [self._entries[part].value for part in entry.spec.parts]
         memory.move(memory.own_submodules(entry.value, parts), device)
-        if "device" in vars(entry.value):
-            import torch
-
-            entry.value.device = torch.device(device)
+        memory.move_attributes(entry.value, device)
         entry.device = device
 
     def _make_room(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
@@ -372,6 +376,8 @@ class ModelRegistry:
         for entry in closure:
             if entry.device in self.devices:
                 return entry.device
+        if len(self.devices) == 1:
+            return self.devices[0]
         return max(self.devices, key=lambda device: self._budget(device) - self._taken(device))
 
     def _budget(self, device: str) -> int:

@@ -30,12 +30,14 @@ class Pipeline:
 
     def __init__(self, shared, own):
         self.generator, self.encoder, self.device = shared, own, torch.device("cpu")
+        self.average, self.directions = torch.zeros(2), {"smile": torch.zeros(2)}
 
 
 @pytest.fixture
 def moves(monkeypatch):
     """Records (kilobytes, device) instead of moving."""
     record = []
+    monkeypatch.setattr(memory, "move_attributes", lambda value, device: setattr(value, "device", device))
     monkeypatch.setattr(
         memory, "move", lambda modules, device: record.append((memory.size_in_bytes(modules) // KB, device))
     )
@@ -199,7 +201,7 @@ def test_evicting_a_model_leaves_its_shared_part_in_place(moves):
         registry.declare(ModelSpec(name, build, 256, "CC0", parts=("face",)))
     use(registry, "x")
     with registry.use("y") as y:
-        assert y.device == torch.device("cuda:0")
+        assert y.device == "cuda:0"
     assert where(registry) == {"face": "cuda:0", "x": "cpu", "y": "cuda:0"}
     assert (8, "cpu") in moves and (16, "cpu") not in moves
 
@@ -347,6 +349,7 @@ def test_out_of_memory_while_moving_evicts_and_tries_again(monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(memory, "move", move)
+    monkeypatch.setattr(memory, "move_attributes", lambda value, device: None)
     use(registry, "a")
     fail.append(1)
     use(registry, "b")
@@ -415,6 +418,14 @@ def test_move_leaves_shared_parts_alone_and_keeps_values():
     own.weight = shared.weight = None  # a parameter cannot become a meta tensor in place
     memory.move(modules, "meta")
     assert own.average.device.type == "meta" and shared.average.device.type == "cpu"
+
+
+def test_plain_tensors_of_a_pipeline_move_with_it():
+    pipeline = Pipeline(Network(1), Network(1))
+    memory.move_attributes(pipeline, "meta")
+    places = [pipeline.device, pipeline.average.device, pipeline.directions["smile"].device]
+    assert {place.type for place in places} == {"meta"}
+    assert pipeline.encoder.weight.device.type == "cpu"
 
 
 @pytest.mark.gpu
