@@ -71,9 +71,8 @@ def move_attributes(value: Any, device: str) -> None:
             setattr(value, name, attribute.to(device))
         elif isinstance(attribute, torch.device):
             setattr(value, name, torch.device(device))
-        elif isinstance(attribute, dict) and attribute:
-            if all(isinstance(member, torch.Tensor) for member in attribute.values()):
-                setattr(value, name, {key: tensor.to(device) for key, tensor in attribute.items()})
+        elif isinstance(attribute, dict) and _all_tensors(attribute):
+            setattr(value, name, {key: tensor.to(device) for key, tensor in attribute.items()})
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -108,6 +107,12 @@ def release_cached() -> None:
 
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def _all_tensors(members: dict[Any, Any]) -> bool:
+    import torch
+
+    return bool(members) and all(isinstance(member, torch.Tensor) for member in members.values())
 
 
 def _tensors(submodules: Iterable[nn.Module]) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
