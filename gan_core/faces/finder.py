@@ -89,6 +89,14 @@ class FaceFinder:
             faces = self._refine(photo, levels, guesses, accept) if guesses else []
         return sorted(faces, key=lambda face: -face.size)
 
+    def refine(self, image: Image.Image, faces: list[Face]) -> list[Face]:
+        """The same faces with points set anew; one that the refiner does not know keeps its own."""
+        photo = image if image.mode == "RGB" else image.convert("RGB")
+        with self._lock, torch.inference_mode():
+            levels = _pyramid(photo)
+            better = [self._refine(photo, levels, [(1.0, face.points)], ACCEPT) for face in faces]
+        return [new[0] if new else old for new, old in zip(better, faces, strict=True)]
+
     def follow(self, image: Image.Image, points: np.ndarray) -> Face | None:
         """The face near five points known from the frame before (a video), or None where it is gone."""
         photo = image if image.mode == "RGB" else image.convert("RGB")

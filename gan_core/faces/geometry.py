@@ -72,6 +72,12 @@ def ffhq_quad(face: Face) -> np.ndarray:
     return np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y])
 
 
+def quad_side(face: Face) -> float:
+    """Side of the face's FFHQ square, pixels."""
+    p = face.points
+    return 2 * float(np.hypot(*ffhq_frame(p[0], p[1], (p[3] + p[4]) / 2)[1]))
+
+
 def similarity_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Least-squares similarity (rotation, scale, shift; no mirroring) that takes source (N, 2) to target: 2x3."""
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)

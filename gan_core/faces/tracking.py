@@ -1,0 +1,142 @@
+"""Follow faces from frame to frame of a video and steady their points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from gan_core.faces.geometry import Face, face_from_five
+
+LOOK_EVERY = 10       # frames between two searches of the whole picture
+GAP = 0.35            # seconds for which a lost face is bridged
+STEADY = 0.12         # seconds: width of the smoothing in time
+STILL = 0.035         # movement, in eye distances, below which frames are fully averaged
+FADE = 0.2            # seconds in which an edit comes and goes with its face
+
+
+class Finder(Protocol):
+    """What tracking needs of a face finder (`gan_core.faces.finder.FaceFinder`)."""
+
+    def find(self, image: Image.Image) -> list[Face]: ...
+    def follow(self, image: Image.Image, points: np.ndarray) -> Face | None: ...
+
+
+@dataclass
+class Track:
+    """One face through the video: its five points by frame number, and when each frame is shown (seconds)."""
+
+    points: dict[int, np.ndarray] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        return max(self.points)
+
+    def add(self, frame: int, time: float, points: np.ndarray) -> None:
+        self.points[frame], self.times[frame] = points, time
+
+
+def _eye_distance(points: np.ndarray) -> float:
+    return float(np.hypot(*(points[1] - points[0])))
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two sets of points can be one face a moment apart."""
+    size = max(_eye_distance(a), _eye_distance(b))
+    return bool(np.hypot(*(a.mean(0) - b.mean(0))) < 1.2 * size)
+
+
+class Tracker:
+    """Feed it the frames in order, then take the steadied tracks."""
+
+    def __init__(self, finder: Finder, most: int = 1) -> None:
+        self.finder, self.most = finder, most
+        self.tracks: list[Track] = []
+        self._frame = -1
+
+    def feed(self, image: Image.Image, time: float) -> None:
+        """One more frame, shown at `time` seconds."""
+        self._frame += 1
+        live = [t for t in self.tracks if time - t.times[t.last] <= GAP]
+        search = self._frame % LOOK_EVERY == 0 or len(live) < self.most
+        found = self.finder.find(image) if search else []
+        for track in live:
+            before = track.points[track.last]
+            match = next((f for f in found if _same(f.points, before)), None)
+            if match is not None:
+                found.remove(match)
+            else:
+                match = self.finder.follow(image, before)
+                if match is not None and not _same(match.points, before):
+                    match = None
+            if match is not None:
+                track.add(self._frame, time, match.points)
+        for face in found[:max(0, self.most - len(live))]:
+            track = Track()
+            track.add(self._frame, time, face.points)
+            self.tracks.append(track)
+
+    def steadied(self, times: list[float]) -> list[Track]:
+        """Tracks with short gaps bridged and points smoothed. times: when each frame is shown, seconds."""
+        bridged = [bridge(t, times) for t in self.tracks]
+        return [smooth(t) for t in bridged if len(t.points) >= min(3, len(times))]
+
+
+def bridge(track: Track, times: list[float]) -> Track:
+    """Fill frames in which the face was lost for a moment by straight lines between its neighbours."""
+    full = Track()
+    frames = sorted(track.points)
+    for i, frame in enumerate(frames):
+        if i:
+            before = frames[i - 1]
+            for lost in range(before + 1, frame):
+                part = (times[lost] - times[before]) / max(times[frame] - times[before], 1e-9)
+                full.add(lost, times[lost], (1 - part) * track.points[before] + part * track.points[frame])
+        full.add(frame, times[frame], track.points[frame])
+    return full
+
+
+def smooth(track: Track) -> Track:
+    """Average each frame's points with those before and after it, less the further away they are in time and
+    the further the face has moved: a still face does not tremble and a moving one does not lag."""
+    frames = sorted(track.points)
+    points = np.stack([track.points[f] for f in frames])
+    times = np.array([track.times[f] for f in frames])
+    result = Track()
+    for i, frame in enumerate(frames):
+        near = np.abs(times - times[i]) < 3 * STEADY
+        there, apart = points[near], times[near] - times[i]
+        # Movement is measured on the mean of the points: their separate trembling is what shall go.
+        moved = np.hypot(*(there.mean(1) - points[i].mean(0)).T) / max(_eye_distance(points[i]), 1e-6)
+        weight = np.exp(-((apart / STEADY) ** 2) / 2 - (moved / (3 * STILL)) ** 2 / 2)
+        # A straight line through the neighbours instead of their mean keeps up with steady movement.
+        centred = apart - np.average(apart, weights=weight)
+        mean = np.einsum("i,ijk->jk", weight, there) / weight.sum()
+        spread = (weight * centred**2).sum()
+        slope = np.einsum("i,ijk->jk", weight * centred, there) / spread if spread > 1e-12 else 0.0
+        result.add(frame, times[i], mean - slope * np.average(apart, weights=weight))
+    return result
+
+
+def presence(track: Track, frame: int, first_time: float, last_time: float) -> float:
+    """0..1: how much of the edit shows, so that it does not pop in and out where a face comes or goes in
+    mid-video. first_time, last_time: when the video begins and ends, seconds."""
+    time = track.times[frame]
+    begin, end = track.times[min(track.times)], track.times[max(track.times)]
+    shown = 1.0
+    if begin > first_time + 1e-6:
+        shown = min(shown, (time - begin + 0.5 * FADE) / FADE)
+    if end < last_time - 1e-6:
+        shown = min(shown, (end - time + 0.5 * FADE) / FADE)
+    return float(np.clip(shown, 0.0, 1.0))
+
+
+def face_at(track: Track, frame: int) -> Face | None:
+    """The track's face in a frame, or None."""
+    points = track.points.get(frame)
+    return None if points is None else face_from_five(points, 1.0)
+
+
