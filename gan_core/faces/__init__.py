@@ -1,8 +1,8 @@
 """Faces: find them in a photo, cut them out upright the FFHQ way, and put them back without a seam.
 
-    face = find_faces(photo)[0]
-    aligned = align(photo, face, size=256)
-    result = paste_back(photo, aligned, edit(aligned.crop))
+face = find_faces(photo)[0]
+aligned = align(photo, face, size=256)
+result = paste_back(photo, aligned, edit(aligned.crop))
 """
 
 from __future__ import annotations
@@ -24,18 +24,32 @@ if TYPE_CHECKING:  # torch is loaded when the first photo is read, not when the 
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "embedded", "facexlib")
-__all__ = ["BACKENDS", "AlignedFace", "Face", "align", "face_from_points", "ffhq_quad", "find_faces",
-           "paste_back"]
+__all__ = [
+    "BACKENDS",
+    "AlignedFace",
+    "Face",
+    "align",
+    "face_from_points",
+    "ffhq_quad",
+    "find_faces",
+    "paste_back",
+]
 
 
-def find_faces(image: Image.Image, *, backend: str = "auto", allow_fetch: bool = False,
-               weights: Path | None = None, device: str = "cpu") -> list[Face]:
+def find_faces(
+    image: Image.Image,
+    *,
+    backend: str = "auto",
+    allow_fetch: bool = False,
+    weights: Path | None = None,
+    device: str = "cpu",
+) -> list[Face]:
     """All faces of a photo that are large enough to edit, largest first.
 
     backend: "embedded" (the project's own finder), "facexlib" (RetinaFace), or "auto": facexlib where its
-    weights are on this machine or `allow_fetch` lets them be fetched, else embedded. weights: one more folder to
-    look for facexlib's weights in. Points are set by the project's refiner in every case.
-    Raises NoFaceFound, FaceTooSmall (all faces under about 40 pixels of width), BadValue (unknown backend),
+    weights are on this machine or `allow_fetch` lets them be fetched, else embedded. weights: one more
+    folder to look for facexlib's weights in. Points are set by the project's refiner in every case. Raises
+    NoFaceFound, FaceTooSmall (all faces under about 40 pixels of width), BadValue (unknown backend),
     WeightsMissing and BadCheckpoint (facexlib asked for by name and not to be had).
     """
     if backend not in BACKENDS:
@@ -47,10 +61,14 @@ def find_faces(image: Image.Image, *, backend: str = "auto", allow_fetch: bool =
     if faces is None:
         faces = _embedded(device).find(photo)
     if not faces:
-        raise NoFaceFound("No face was found in this picture. Try another one, or mark the eyes and the mouth.")
+        raise NoFaceFound(
+            "No face was found in this picture. Try another one, or mark the eyes and the mouth."
+        )
     large = [face for face in faces if quad_side(face) >= SMALLEST_QUAD]
     if not large:
-        raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")
+        raise FaceTooSmall(
+            "The face is too small in this picture: use one where it is at least 40 pixels wide."
+        )
     return large
 
 
@@ -60,9 +78,10 @@ def _embedded(device: str) -> FaceFinder:
     return embedded_finder(device=device)
 
 
-def _with_facexlib(photo: Image.Image, backend: str, allow_fetch: bool, weights: Path | None,
-                   device: str) -> list[Face] | None:
-    """Faces by RetinaFace with points by the refiner; None where it is not to be had and was not asked for."""
+def _with_facexlib(
+    photo: Image.Image, backend: str, allow_fetch: bool, weights: Path | None, device: str
+) -> list[Face] | None:
+    """Faces by RetinaFace with points by the refiner; None where it is neither there nor asked for."""
     from gan_core.faces import facexlib_backend
 
     try:

@@ -36,13 +36,18 @@ class AlignedFace:
 
 
 def warp_affine(image: Image.Image, to_source: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Picture of `size` (w, h) whose continuous point p shows the source's point `to_source` (2x3) of p; bicubic.
+    """Picture of `size` (w, h) whose continuous point p shows the source's point `to_source` (2x3) of p;
+    bicubic.
 
     For enlargement and for reduction down to about one half; points outside the source come out black.
     """
     # Pillow evaluates the map at pixel centres (x + 0.5) itself, so continuous coordinates pass unchanged.
-    return image.transform(size, Image.Transform.AFFINE, tuple(np.asarray(to_source, np.float64).ravel()),
-                           resample=Image.Resampling.BICUBIC)
+    return image.transform(
+        size,
+        Image.Transform.AFFINE,
+        tuple(np.asarray(to_source, np.float64).ravel()),
+        resample=Image.Resampling.BICUBIC,
+    )
 
 
 def _cut_out(photo: Image.Image, quad: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +62,9 @@ def _cut_out(photo: Image.Image, quad: np.ndarray, margin: int) -> tuple[np.ndar
     pad = [(inside[1] - low[1], high[1] - inside[3]), (inside[0] - low[0], high[0] - inside[2])]
     if max(max(p) for p in pad) <= margin:  # only the margin leaves the photo
         return np.pad(pixels, [*pad, (0, 0)], mode="reflect"), low
-    return _blur_padding(np.pad(pixels, [*pad, (0, 0)], mode="reflect"), pad, np.hypot(*(quad[3] - quad[0]))), low
+    return _blur_padding(
+        np.pad(pixels, [*pad, (0, 0)], mode="reflect"), pad, np.hypot(*(quad[3] - quad[0]))
+    ), low
 
 
 def _blur_padding(pixels: np.ndarray, pad: list[tuple[int, int]], side: float) -> np.ndarray:
@@ -76,8 +83,13 @@ def _blur_padding(pixels: np.ndarray, pad: list[tuple[int, int]], side: float) -
     # A wide blur is as good on a reduced picture, and much cheaper on a large photo.
     step = max(1, int(sigma / 3))
     small = np.stack([gaussian_filter(picture[::step, ::step, c], sigma / step) for c in range(3)], -1)
-    blurred = np.stack([np.asarray(Image.fromarray(small[..., c]).resize((width, height), Image.Resampling.BILINEAR))
-                        for c in range(3)], -1)
+    blurred = np.stack(
+        [
+            np.asarray(Image.fromarray(small[..., c]).resize((width, height), Image.Resampling.BILINEAR))
+            for c in range(3)
+        ],
+        -1,
+    )
     picture += (blurred - picture) * np.clip(outside * 3 + 0.0, 0, 1)
     picture += (np.median(picture[::step, ::step], axis=(0, 1)) - picture) * np.clip(outside - 0.5, 0, 1)
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
@@ -87,17 +99,22 @@ def align(image: Image.Image, face: Face, size: int = 256) -> AlignedFace:
     """Cut out the face's FFHQ square, upright, as a size x size RGB picture.
 
     Where the square leaves the photo it is filled by reflection with a blurred border. The warp samples the
-    photo finely enough (an exact integer reduction first for large faces, bicubic sampling at two to four times
-    the target, then an antialiasing reduction) that neither aliasing nor needless blur is added.
-    Raises FaceTooSmall (square under 40 pixels) and BadValue (square far outside the photo, degenerate points).
+    photo finely enough (an exact integer reduction first for large faces, bicubic sampling at two to four
+    times the target, then an antialiasing reduction) that neither aliasing nor needless blur is added.
+    Raises FaceTooSmall (square under 40 pixels) and BadValue (square far outside the photo, degenerate
+    points).
     """
     photo = image if image.mode == "RGB" else image.convert("RGB")
     quad = ffhq_quad(face)
     side = float(np.hypot(*(quad[3] - quad[0])))
     if side < SMALLEST_QUAD:
-        raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")
+        raise FaceTooSmall(
+            "The face is too small in this picture: use one where it is at least 40 pixels wide."
+        )
     if side > 6 * max(photo.size):
-        raise BadValue("The marked face is far larger than the photo: please mark the eyes and the mouth again.")
+        raise BadValue(
+            "The marked face is far larger than the photo: please mark the eyes and the mouth again."
+        )
     corners = np.array([[0, 0], [0, size], [size, size], [size, 0]], np.float64)
     to_crop = similarity_between(quad, corners)
     to_photo = similarity_between(corners, quad)
@@ -110,8 +127,9 @@ def align(image: Image.Image, face: Face, size: int = 256) -> AlignedFace:
     # Reduction keeps continuous coordinates: point p of the photo is (p - origin) / shrink of the region.
     scale = side / shrink / size
     over = 1 if scale < 0.75 else min(4, int(np.ceil(scale)) + 1)
-    to_region = np.concatenate([to_photo[:, :2] / (shrink * over),
-                                ((to_photo[:, 2] - origin) / shrink)[:, None]], axis=1)
+    to_region = np.concatenate(
+        [to_photo[:, :2] / (shrink * over), ((to_photo[:, 2] - origin) / shrink)[:, None]], axis=1
+    )
     crop = warp_affine(region, to_region, (size * over, size * over))
     if over > 1:
         crop = crop.resize((size, size), Image.Resampling.LANCZOS)

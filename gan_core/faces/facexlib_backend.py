@@ -42,12 +42,12 @@ NETWORKS = {
     ),
 }
 LONGEST = 640  # longer side that the photo is reduced to
-SURE = 0.9     # RetinaFace's own confidence from which a place counts as a face
+SURE = 0.9  # RetinaFace's own confidence from which a place counts as a face
 
 
 def weights_present(folder: Path | None = None) -> tuple[str, Path] | None:
-    """The first network whose weights lie in `folder`, in the published weights' folder or in facexlib itself."""
-    places = [folder] if folder is not None else []
+    """The first network whose weights lie in `folder`, the published weights' folder or facexlib itself."""
+    places = [folder, folder / "facexlib"] if folder is not None else []
     places.append(default_folder() / "facexlib")
     package = importlib.util.find_spec("facexlib")
     if package is None:
@@ -98,7 +98,10 @@ class FacexlibFinder:
         with self._lock, torch.inference_mode():
             rows = self._network.detect_faces(small, conf_threshold=accept)
         stretch = np.array([photo.width / size[0], photo.height / size[1]])
-        faces = [face_from_five(row[5:15].reshape(5, 2).astype(np.float64) * stretch, float(row[4])) for row in rows]
+        faces = [
+            face_from_five(row[5:15].reshape(5, 2).astype(np.float64) * stretch, float(row[4]))
+            for row in rows
+        ]
         return sorted(faces, key=lambda face: -face.size)
 
 

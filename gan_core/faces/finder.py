@@ -34,10 +34,10 @@ from gan_core.faces.networks import (
 )
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "finder" / "finder.safetensors"
-LONGEST = 640        # the finest pyramid level's longer side: a 40-pixel face of a 1280-pixel photo is 20 here
-CANDIDATE = 0.15     # locator probability from which a peak is looked at
-ACCEPT = 0.5         # final score from which a place counts as a face
-MOST = 24            # at most so many candidates are refined
+LONGEST = 640  # the finest pyramid level's longer side: a 40-pixel face of a 1280-pixel photo is 20 here
+CANDIDATE = 0.15  # locator probability from which a peak is looked at
+ACCEPT = 0.5  # final score from which a place counts as a face
+MOST = 24  # at most so many candidates are refined
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -53,7 +53,9 @@ def fuse(network: nn.Module) -> nn.Module:
 class FaceFinder:
     """Finds all faces of a photo and five points of each. Safe to share between threads."""
 
-    def __init__(self, locator: FaceLocator, refiner: LandmarkRefiner, device: str | torch.device = "cpu"):
+    def __init__(
+        self, locator: FaceLocator, refiner: LandmarkRefiner, device: str | torch.device = "cpu"
+    ) -> None:
         self.device = torch.device(device)
         self.locator = fuse(locator.eval()).to(self.device).requires_grad_(False)
         self.refiner = fuse(refiner.eval()).to(self.device).requires_grad_(False)
@@ -64,15 +66,21 @@ class FaceFinder:
         """Read weights/finder/finder.safetensors. Raises WeightsMissing or BadCheckpoint."""
         tensors, config = store.read(path)
         try:
-            networks = [FaceLocator(config["locator"]["width"], tuple(config["locator"]["dilations"])),
-                        LandmarkRefiner(**config["refiner"])]
+            networks = [
+                FaceLocator(config["locator"]["width"], tuple(config["locator"]["dilations"])),
+                LandmarkRefiner(**config["refiner"]),
+            ]
             for name, network in zip(("locator", "refiner"), networks, strict=True):
-                state = {k[len(name) + 1:]: v for k, v in tensors.items() if k.startswith(name + ".")}
+                state = {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}
                 missing, unexpected = network.load_state_dict(state, strict=False)
                 if unexpected or any(not key.endswith("num_batches_tracked") for key in missing):
-                    raise BadCheckpoint("The face finder's weights file does not fit this version of the program.")
+                    raise BadCheckpoint(
+                        "The face finder's weights file does not fit this version of the program."
+                    )
         except (KeyError, TypeError, RuntimeError) as error:
-            raise BadCheckpoint("The face finder's weights file does not fit this version of the program.") from error
+            raise BadCheckpoint(
+                "The face finder's weights file does not fit this version of the program."
+            ) from error
         return cls(networks[0], networks[1], device)
 
     def find(self, image: Image.Image, *, accept: float = ACCEPT) -> list[Face]:
@@ -121,8 +129,13 @@ class FaceFinder:
         found.sort(key=lambda guess: -guess[0])
         return _without_doubles(found)[:MOST]
 
-    def _refine(self, photo: Image.Image, levels: list[tuple[Image.Image, float]],
-                guesses: list[tuple[float, np.ndarray]], accept: float) -> list[Face]:
+    def _refine(
+        self,
+        photo: Image.Image,
+        levels: list[tuple[Image.Image, float]],
+        guesses: list[tuple[float, np.ndarray]],
+        accept: float,
+    ) -> list[Face]:
         """Landmarks on the upright crop of each guess, twice; then what still looks like a face."""
         scored = guesses
         for turn in range(2):
@@ -138,11 +151,14 @@ class FaceFinder:
                 return []
             points, _, face = self.refiner(torch.cat([_to_tensor(c, self.device) for c in crops]))
             fives = five_from_landmarks(points).double().cpu().numpy() * REFINER_SIZE
-            # The locator knows the surroundings, the refiner the details: both must agree. After the first look
-            # only clear misses are dropped.
+            # The locator knows the surroundings, the refiner the details: both must agree. After the first
+            # look only clear misses are dropped.
             sure = face.sigmoid().tolist()
-            scored = [(guess, apply_affine(m, five), s) for guess, five, m, s
-                      in zip(usable, fives, maps, sure, strict=True) if s > 0.1]
+            scored = [
+                (guess, apply_affine(m, five), s)
+                for guess, five, m, s in zip(usable, fives, maps, sure, strict=True)
+                if s > 0.1
+            ]
             if turn == 0:
                 scored = [(guess, five) for guess, five, _ in scored]
         faces = [(float(np.sqrt(min(guess * 1.5, 1.0) * s)), five) for guess, five, s in scored]
@@ -152,7 +168,7 @@ class FaceFinder:
 
 
 def _pyramid(photo: Image.Image) -> list[tuple[Image.Image, float]]:
-    """Reduced pictures with their scale: longer sides 640 (or the photo's own), then halves down to about 80."""
+    """Reduced pictures with their scale: longer side 640 (or the photo's own), then halves to about 80."""
     longest = max(photo.size)
     side, levels = min(longest, LONGEST), []
     source = photo
@@ -187,7 +203,9 @@ def _refiner_square(five: np.ndarray) -> np.ndarray | None:
         return None
     y = np.array([-x[1], x[0]])
     middle = centre + y * (2 * REFINER_DROP)
-    corners = np.stack([middle + REFINER_ZOOM * (a * x + b * y) for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1))])
+    corners = np.stack(
+        [middle + REFINER_ZOOM * (a * x + b * y) for a, b in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
+    )
     size = REFINER_SIZE
     return similarity_between(np.array([[0, 0], [0, size], [size, size], [size, 0]]), corners)
 

@@ -1,7 +1,7 @@
 """Points, boxes and the FFHQ square of a face.
 
-Coordinates are continuous pixels: (0, 0) is the outer corner of the first pixel, its centre is (0.5, 0.5), and
-x grows to the right, y downward. "Left" and "right" are as seen in the image.
+Coordinates are continuous pixels: (0, 0) is the outer corner of the first pixel, its centre is (0.5, 0.5),
+and x grows to the right, y downward. "Left" and "right" are as seen in the image.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP = 61, 291, 1
 class Face:
     """A face in a photo.
 
-    box: (x0, y0, x1, y1), pixels, about brows to chin and cheek to cheek. score: 0..1. points: (5, 2) pixels: left
-    eye, right eye, nose tip, left mouth corner, right mouth corner, image-left first.
+    box: (x0, y0, x1, y1), pixels, about brows to chin and cheek to cheek. score: 0..1. points: (5, 2)
+    pixels: left eye, right eye, nose tip, left mouth corner, right mouth corner, image-left first.
     """
 
     box: tuple[float, float, float, float]
@@ -44,13 +44,15 @@ def five_points(mesh: np.ndarray) -> np.ndarray:
     return np.stack([*eyes, *single], axis=-2)
 
 
-def ffhq_frame(eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ffhq_frame(
+    eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Centre and half-side vector of the oriented FFHQ square (Karras et al. 2019, appendix A).
 
-    The square's x axis is the eye line averaged with the normal of the line from eyes to mouth; its half side is
-    the larger of twice the eye distance and 1.8 times the distance from eyes to mouth; its centre lies a
-    tenth of the way from the eyes to the mouth. All arguments: (2,) pixels.
-    Raises BadValue where the points coincide.
+    The square's x axis is the eye line averaged with the normal of the line from eyes to mouth; its half
+    side is the larger of twice the eye distance and 1.8 times the distance from eyes to mouth; its centre
+    lies a tenth of the way from the eyes to the mouth. All arguments: (2,) pixels. Raises BadValue where
+    the points coincide.
     """
     eye_left, eye_right, mouth = (np.asarray(p, dtype=np.float64) for p in (eye_left, eye_right, mouth))
     between_eyes = eye_right - eye_left
@@ -65,7 +67,7 @@ def ffhq_frame(eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray) -
 
 
 def ffhq_quad(face: Face) -> np.ndarray:
-    """(4, 2) corners of the face's FFHQ square in the photo: top left, bottom left, bottom right, top right."""
+    """(4, 2) photo corners of the face's FFHQ square: top left, bottom left, bottom right, top right."""
     p = face.points
     centre, x = ffhq_frame(p[0], p[1], (p[3] + p[4]) / 2)
     y = np.array([-x[1], x[0]])
@@ -79,7 +81,7 @@ def quad_side(face: Face) -> float:
 
 
 def similarity_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Least-squares similarity (rotation, scale, shift; no mirroring) that takes source (N, 2) to target: 2x3."""
+    """Least-squares similarity (2x3; rotation, scale, shift, no mirroring) from source (N, 2) to target."""
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     mean_s, mean_t = source.mean(0), target.mean(0)
     s, t = source - mean_s, target - mean_t
@@ -112,8 +114,9 @@ def face_from_five(points: np.ndarray, score: float) -> Face:
     return Face(box=tuple(float(v) for v in box), score=float(score), points=points)
 
 
-def face_from_points(eye_left: tuple[float, float], eye_right: tuple[float, float],
-                     mouth: tuple[float, float]) -> Face:
+def face_from_points(
+    eye_left: tuple[float, float], eye_right: tuple[float, float], mouth: tuple[float, float]
+) -> Face:
     """A Face marked by hand: the two eye centres and the mouth's middle, pixels, in any left-right order.
 
     Raises BadValue where a point is not a number or the points coincide or lie on one line.
@@ -121,7 +124,8 @@ def face_from_points(eye_left: tuple[float, float], eye_right: tuple[float, floa
     a, b, m = (np.asarray(p, dtype=np.float64).reshape(-1) for p in (eye_left, eye_right, mouth))
     if any(p.shape != (2,) or not np.isfinite(p).all() for p in (a, b, m)):
         raise BadValue("Three points are needed: one on each eye and one on the mouth.")
-    # Seen with the mouth below the eyes, the image-left eye comes first: swap by the sign of the cross product.
+    # Seen with the mouth below the eyes, the image-left eye comes first: swap by the sign of the cross
+    # product.
     down = m - (a + b) / 2
     cross = (b - a)[0] * down[1] - (b - a)[1] * down[0]
     if abs(cross) < 0.15 * max(np.hypot(*(b - a)), np.hypot(*down)) ** 2 or np.hypot(*(b - a)) < 2:

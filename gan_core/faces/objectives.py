@@ -11,7 +11,7 @@ from gan_core.faces.scenes import Crops, Scenes, frame_of
 
 
 def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tuple[Tensor, dict[str, Tensor]]:
-    """Penalty-reduced focal loss on the centre map (Law & Deng 2018, Zhou et al. 2019) and L1 on size and points.
+    """Penalty-reduced focal loss on the centre map (Zhou et al. 2019) and L1 on size and points.
 
     outputs: as from FaceLocator. Faces with state -1 switch the loss off around them.
     """
@@ -20,9 +20,11 @@ def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tupl
     faces = scenes.five.shape[1]
     centre, side, _ = (t.view(n, faces, *t.shape[1:]) for t in frame_of(scenes.five.flatten(0, 1)))
     device = heat.device
-    y, x = torch.meshgrid(torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij"
+    )
     cells = torch.stack([x, y], -1) * STRIDE
-    away = (cells[None, None] - centre[:, :, None, None]).norm(dim=-1)            # (n, faces, h, w)
+    away = (cells[None, None] - centre[:, :, None, None]).norm(dim=-1)  # (n, faces, h, w)
     spread = (0.11 * side).clamp_min(0.5 * STRIDE)[:, :, None, None]
     bump = torch.exp(-((away / spread) ** 2) / 2)
     face, ignored = (scenes.state > 0)[:, :, None, None], (scenes.state < 0)[:, :, None, None]
@@ -32,8 +34,13 @@ def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tupl
     keep = 1 - ((away < 0.35 * side[:, :, None, None]) & ignored).any(1, keepdim=True).float()
     probability = heat.sigmoid().clamp(1e-5, 1 - 1e-5)
     positive = (target >= 0.999).float()
-    focal = -(positive * (1 - probability) ** 2 * probability.log()
-              + (1 - positive) * (1 - target) ** 4 * probability**2 * (1 - probability).log()) * keep
+    focal = (
+        -(
+            positive * (1 - probability) ** 2 * probability.log()
+            + (1 - positive) * (1 - target) ** 4 * probability**2 * (1 - probability).log()
+        )
+        * keep
+    )
     count = positive.sum().clamp_min(1)
 
     # Size and points are learned at every cell near a centre, each cell for its nearest face.
@@ -49,10 +56,16 @@ def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tupl
     size_loss = ((log_size - wanted_size).abs() * owned).sum() / owned_count
     point_loss = ((points - wanted_points).abs() * owned[:, None]).sum() / owned_count / 10
     heat_loss = focal.sum() / count
-    return heat_loss + size_loss + 12 * point_loss, {"heat": heat_loss, "size": size_loss, "points": point_loss}
+    return heat_loss + size_loss + 12 * point_loss, {
+        "heat": heat_loss,
+        "size": size_loss,
+        "points": point_loss,
+    }
 
 
-def refiner_loss(outputs: tuple[Tensor, Tensor, Tensor], crops: Crops, weights: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def refiner_loss(
+    outputs: tuple[Tensor, Tensor, Tensor], crops: Crops, weights: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Smoothed L1 on landmarks with a pull towards compact heat maps, and cross-entropy on face or not."""
     points, spread, face = (o.float() for o in outputs)
     inside = ((crops.landmarks > 0) & (crops.landmarks < 1)).all(-1).float() * crops.face[:, None]
@@ -66,9 +79,10 @@ def refiner_loss(outputs: tuple[Tensor, Tensor, Tensor], crops: Crops, weights: 
 
 
 @torch.no_grad()
-def locator_scores(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, threshold: float = 0.35) -> dict[str, float]:
-    """recall: faces whose nearest cell fires. precision: firing peaks near a face. points: their mean error in
-    FFHQ sides."""
+def locator_scores(
+    outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, threshold: float = 0.35
+) -> dict[str, float]:
+    """recall: faces found. precision: peaks that are faces. points: their mean error in FFHQ sides."""
     heat, _, points = outputs
     probability = heat.float().sigmoid()
     peaks = (F.max_pool2d(probability, 3, 1, 1) == probability) & (probability > threshold)
@@ -91,7 +105,10 @@ def locator_scores(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, thres
     if bool(truth.any()):
         rows = at[truth]
         s = side[rows[:, 0], which[truth]]
-        got = points.float()[rows[:, 0], :, :, rows[:, 1], rows[:, 2]] * s[:, None, None] + cells[truth][:, None]
+        got = (
+            points.float()[rows[:, 0], :, :, rows[:, 1], rows[:, 2]] * s[:, None, None]
+            + cells[truth][:, None]
+        )
         error = float(((got - scenes.five[rows[:, 0], which[truth]]).norm(dim=-1) / s[:, None]).mean())
     return {"recall": found / max(wanted, 1), "precision": int(truth.sum()) / max(judged, 1), "points": error}
 

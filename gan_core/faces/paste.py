@@ -4,9 +4,10 @@ What is pasted is the *difference* between the edited crop and a reference (the 
 plain reconstruction), brought up to the photo's resolution and added to the photo. So
  - nothing edited: the photo comes back bit for bit, at any resolution, without a resampling loss;
  - detail finer than the crop (skin, hair, a sharp background) stays the photo's own wherever the edit did not
-   move things; where it did, that detail belongs to what was there before and fades with the size of the change.
-The difference is blended in two bands (Burt & Adelson 1983): its smooth part (light, colour) fades over a wide
-border and its fine part over a narrow one, so neither a step in tone nor a doubled edge shows.
+   move things; where it did, that detail belongs to what was there before and fades with the size of the
+   change. The difference is blended in two bands (Burt & Adelson 1983): its smooth part (light, colour)
+   fades over a wide border and its fine part over a narrow one, so neither a step in tone nor a doubled
+   edge shows.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from gan_core.faces.alignment import AlignedFace
 from gan_core.faces.geometry import invert_affine
 
 WIDE, NARROW = 0.16, 0.05  # fading borders, fractions of the crop's side
-SMOOTH = 0.03              # standard deviation that separates the two bands, fraction of the side
-CHANGED = (0.05, 0.16)     # local size of a change, 0..1 grey, where fine detail begins to fade and is gone
+SMOOTH = 0.03  # standard deviation that separates the two bands, fraction of the side
+CHANGED = (0.05, 0.16)  # local size of a change, 0..1 grey, where fine detail begins to fade and is gone
 
 
 def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -31,7 +32,9 @@ def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def feather(size: int, border: float) -> np.ndarray:
-    """(size, size) mask: exactly 0 in the outermost pixels, 1 further in than `border` x size, rounded corners."""
+    """(size, size) mask: exactly 0 in the outermost pixels, 1 further in than `border` x size, rounded
+    corners.
+    """
     # One pixel and a half is kept clear so that bicubic enlargement cannot reach past the crop.
     d = np.clip((np.minimum(np.arange(size), np.arange(size)[::-1]) - 1.5) / (border * size), 0, 1)
     corner = 1 - np.hypot(1 - d[:, None], 1 - d[None])
@@ -43,7 +46,8 @@ def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def faded_difference(edited: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two-band faded difference (S, S, 3) and how much fine detail is to be dropped (S, S), both in crop pixels.
+    """Two-band faded difference (S, S, 3) and how much fine detail is to be dropped (S, S), both in crop
+    pixels.
 
     edited, reference: (S, S, 3) float 0..255.
     """
@@ -57,18 +61,23 @@ def faded_difference(edited: np.ndarray, reference: np.ndarray) -> tuple[np.ndar
 
 def _warp(plane: np.ndarray, to_source: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.asarray(image.transform(size, Image.Transform.AFFINE, tuple(to_source.ravel()),
-                                      resample=Image.Resampling.BICUBIC))
+    return np.asarray(
+        image.transform(
+            size, Image.Transform.AFFINE, tuple(to_source.ravel()), resample=Image.Resampling.BICUBIC
+        )
+    )
 
 
-def paste_back(photo: Image.Image, aligned: AlignedFace, edited: Image.Image, *,
-               reference: Image.Image | None = None) -> Image.Image:
+def paste_back(
+    photo: Image.Image, aligned: AlignedFace, edited: Image.Image, *, reference: Image.Image | None = None
+) -> Image.Image:
     """The whole photo with the edit in it; RGB, the photo's size.
 
     edited: the aligned crop after editing, square, any size. reference: what the edit is measured against;
-    the aligned crop itself when left out, or the pipeline's reconstruction with nothing edited, so that only the
-    wanted change reaches the photo. Every pixel outside the face's square is the photo's, bit for bit, and so is
-    the whole photo where edited and reference agree. Raises BadValue where the pictures do not belong together.
+    the aligned crop itself when left out, or the pipeline's reconstruction with nothing edited, so that
+    only the wanted change reaches the photo. Every pixel outside the face's square is the photo's, bit for
+    bit, and so is the whole photo where edited and reference agree. Raises BadValue where the pictures do
+    not belong together.
     """
     photo = photo if photo.mode == "RGB" else photo.convert("RGB")
     if photo.size != aligned.photo_size:
@@ -92,7 +101,9 @@ def paste_back(photo: Image.Image, aligned: AlignedFace, edited: Image.Image, *,
     shrink = max(1, int(size / aligned.quad_side + 0.25))
     to_planes = to_crop / shrink
     planes = [_reduce(faded[..., c], shrink) for c in range(3)] + [_reduce(dropped, shrink)]
-    to_source = np.concatenate([to_planes[:, :2], (to_planes @ np.array([low[0], low[1], 1.0]))[:, None]], axis=1)
+    to_source = np.concatenate(
+        [to_planes[:, :2], (to_planes @ np.array([low[0], low[1], 1.0]))[:, None]], axis=1
+    )
     *delta, drop = (_warp(plane, to_source, (width, height)) for plane in planes)
     box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     region = np.asarray(photo.crop(box), np.float32)
@@ -118,7 +129,7 @@ def _fine_detail(region: np.ndarray, scale: float) -> np.ndarray:
 
 
 def quad_mask(aligned: AlignedFace) -> np.ndarray:
-    """(H, W) boolean: pixels of the photo whose centre lies inside the face's square (for tests and display)."""
+    """(H, W) boolean: pixels of the photo whose centre lies inside the face's square."""
     width, height = aligned.photo_size
     y, x = np.mgrid[:height, :width] + 0.5
     m, size = aligned.to_crop, aligned.crop.width

@@ -27,14 +27,14 @@ def per_picture(values: Tensor) -> Tensor:
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     """Separable Gaussian blur of (N, C, H, W)."""
     radius = max(1, math.ceil(2.5 * sigma))
-    taps = torch.exp(-(torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype) / sigma) ** 2 / 2)
+    taps = torch.exp(-((torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype) / sigma) ** 2) / 2)
     taps = (taps / taps.sum()).expand(x.shape[1], 1, -1)
     x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), taps[:, :, None], groups=x.shape[1])
     return F.conv2d(F.pad(x, (0, 0, radius, radius), mode="replicate"), taps[..., None], groups=x.shape[1])
 
 
 def light_and_colour(x: Tensor, strength: float = 1.0) -> Tensor:
-    """Exposure, contrast, gamma, colour cast, saturation, black and white, and a slope of light. x in 0..1."""
+    """Exposure, contrast, gamma, colour cast, saturation, black and white, a slope of light. x in 0..1."""
     n, _, h, w = x.shape
     device = x.device
     x = x.clamp(0, 1) ** per_picture(torch.exp(torch.randn(n, device=device) * 0.22 * strength))

@@ -18,8 +18,8 @@ REGISTERED = 5.0  # grey levels: worst residual of a bust's registration that is
 
 @dataclass(frozen=True)
 class Portrait:
-    """One portrait: its aligned crop's path, its wider picture's (or None) with the map from crop pixels to it,
-    and its 478 face-mesh points in crop pixels."""
+    """One portrait: its aligned crop's path, its wider picture's (or None) with the map from crop pixels to
+    it, and its 478 face-mesh points in crop pixels."""
 
     name: str
     person: str
@@ -45,9 +45,13 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
     transfers: dict[str, np.ndarray] = {}
     if busts is not None and (data / "transfer.npz").exists():
         with np.load(data / "transfer.npz") as stored:
-            transfers = {name: matrix.astype(np.float64) for name, matrix, residual
-                         in zip(stored["id"].tolist(), stored["matrix"], stored["residual"], strict=True)
-                         if residual < REGISTERED}
+            transfers = {
+                name: matrix.astype(np.float64)
+                for name, matrix, residual in zip(
+                    stored["id"].tolist(), stored["matrix"], stored["residual"], strict=True
+                )
+                if residual < REGISTERED
+            }
     with (data / "portraits.csv").open(newline="") as file:
         people = {row["id"]: row["person"] for row in csv.DictReader(file)}
     found = []
@@ -57,13 +61,22 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
         if not face.exists():
             continue
         known = bust is not None and bust.exists()
-        found.append(Portrait(name, people.get(name, name), face, bust if known else None,
-                              transfers[name] if known else None, mesh))
+        found.append(
+            Portrait(
+                name,
+                people.get(name, name),
+                face,
+                bust if known else None,
+                transfers[name] if known else None,
+                mesh,
+            )
+        )
     return found
 
 
 def read_pictures(paths: list[Path], size: int = 256) -> np.ndarray:
     """(N, 3, size, size) uint8."""
+
     def one(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             picture = image.convert("RGB")
@@ -74,14 +87,16 @@ def read_pictures(paths: list[Path], size: int = 256) -> np.ndarray:
 
 
 def frame_to_crop(mesh: np.ndarray) -> np.ndarray:
-    """2x3 map from the FFHQ frame (0..1) to the crop's pixels; near 256 times identity for an aligned crop."""
+    """2x3 map from the FFHQ frame (0..1) to the crop's pixels, near 256 times identity."""
     from gan_core.faces.geometry import face_from_five, ffhq_quad, five_points
 
     quad = ffhq_quad(face_from_five(five_points(mesh), 1.0))
     return np.stack([quad[3] - quad[0], quad[1] - quad[0], quad[0]], axis=1)
 
 
-def pictures_and_maps(portraits: list[Portrait], points: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pictures_and_maps(
+    portraits: list[Portrait], points: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every crop and every bust as pictures (N, 3, 256, 256) uint8, maps (N, 2, 3) from the FFHQ frame to the
     picture in 0..1, and the chosen face-mesh points (N, P, 2) in the frame."""
     paths, maps, landmarks = [], [], []

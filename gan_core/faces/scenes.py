@@ -1,8 +1,8 @@
 """Training pictures for the finder, composed on the fly from portraits with known landmarks, batched.
 
-A portrait is seen through its FFHQ frame: coordinates 0..1 of the aligned square, in which all faces have their
-eyes and mouths at about the same places. A layer places that frame anywhere (scale, shift, rotation, shear),
-turns the head a little in depth (the face is taken for an ellipsoid) and blends it over clutter.
+A portrait is seen through its FFHQ frame: coordinates 0..1 of the aligned square, in which all faces have
+their eyes and mouths at about the same places. A layer places that frame anywhere (scale, shift, rotation,
+shear), turns the head a little in depth (the face is taken for an ellipsoid) and blends it over clutter.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ class Bank:
     def __post_init__(self) -> None:
         self.small = {256: self.pictures}
         for side in (128, 64):
-            parts = [F.interpolate(p.float(), size=(side, side), mode="area").round().byte()
-                     for p in self.pictures.split(256)]
+            parts = [
+                F.interpolate(p.float(), size=(side, side), mode="area").round().byte()
+                for p in self.pictures.split(256)
+            ]
             self.small[side] = torch.cat(parts)
 
     def clutter(self, n: int, size: int) -> Tensor:
@@ -83,7 +85,7 @@ def compose(second: Tensor, first: Tensor) -> Tensor:
 
 
 def placement(centre: Tensor, side: Tensor, angle: Tensor, *, squash: float = 0.0) -> Tensor:
-    """(N, 2, 3) maps from the frame to pixels: square of `side`, rotated by `angle`, its middle at `centre`."""
+    """(N, 2, 3) maps from the frame to pixels: square of `side`, turned by `angle`, middle at `centre`."""
     n = side.shape[0]
     c, s = angle.cos(), angle.sin()
     rotation = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2) * side.view(-1, 1, 1)
@@ -101,7 +103,9 @@ def head_turn(n: int, device: torch.device, spread: float) -> Tensor:
     pitch = (torch.randn(n, device=device) * spread * 0.5).clamp(-0.35, 0.35) * chance(n, 0.5, device)
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
     about_y = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], -1)
-    about_x = torch.stack([one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], -1)
+    about_x = torch.stack(
+        [one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], -1
+    )
     return about_y.view(-1, 3, 3) @ about_x.view(-1, 3, 3)
 
 
@@ -122,7 +126,7 @@ def unturn(q: Tensor, turn: Tensor) -> Tensor:
 
 
 def turn_points(q: Tensor, turn: Tensor) -> Tensor:
-    """Where frame points q (N, P, 2) go when the head turns; the inverse of `unturn` for what stays visible."""
+    """Where frame points q (N, P, 2) go when the head turns: `unturn` inverted for what stays visible."""
     p, centre, radius = _head_units(q)
     squared = p.pow(2).sum(-1, keepdim=True)
     space = torch.cat([p, (1 - squared).clamp_min(0).sqrt()], -1) @ turn.transpose(1, 2)
@@ -143,7 +147,7 @@ def frame_of(five: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @dataclass
 class Pose:
-    """Portraits ready to be placed: mirrored or not (N,), turned in depth (N, 3, 3), landmarks in the frame."""
+    """Portraits ready to be placed: mirrored (N,), turned in depth (N, 3, 3), landmarks in the frame."""
 
     index: Tensor
     flip: Tensor
@@ -168,7 +172,7 @@ def pose(bank: Bank, index: Tensor, spread: float = 0.3) -> Pose:
 
 @dataclass
 class Layer:
-    """One portrait placed in each picture: what it shows, where it covers, where its landmarks are (pixels)."""
+    """One portrait placed in each picture: what it shows, what it covers, its landmarks (pixels)."""
 
     picture: Tensor
     alpha: Tensor
@@ -185,8 +189,16 @@ def _mask(q: Tensor, mask: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
     return ((1 - level) * softness[..., 0]).sigmoid()
 
 
-def render(bank: Bank, posed: Pose, to_pixels: Tensor, size: int, mip: int, *, whole: float = 0.5,
-           broken: bool = False) -> Layer:
+def render(
+    bank: Bank,
+    posed: Pose,
+    to_pixels: Tensor,
+    size: int,
+    mip: int,
+    *,
+    whole: float = 0.5,
+    broken: bool = False,
+) -> Layer:
     """Draw posed portraits through to_pixels (N, 2, 3; frame -> pixels) on size x size pictures.
 
     mip: which stored resolution to sample (256, 128, 64). whole: chance that much of the portrait's own
@@ -204,8 +216,11 @@ def render(bank: Bank, posed: Pose, to_pixels: Tensor, size: int, mip: int, *, w
 
     picture = _glasses_and_masks(picture, still)
     big = chance(n, whole, device)
-    radius = torch.lerp(torch.rand(n, 2, device=device) * 0.16 + torch.tensor([0.3, 0.40], device=device),
-                        torch.rand(n, 2, device=device) * 1.0 + 0.5, big[:, None])
+    radius = torch.lerp(
+        torch.rand(n, 2, device=device) * 0.16 + torch.tensor([0.3, 0.40], device=device),
+        torch.rand(n, 2, device=device) * 1.0 + 0.5,
+        big[:, None],
+    )
     centre = torch.tensor(HEAD_CENTRE, device=device) + torch.randn(n, 2, device=device) * 0.03
     mask = (centre, radius, 10 ** uniform(n, 0.7, 2, device), torch.maximum(big, chance(n, 0.2, device)))
     alpha = _mask(q, mask) * inside
@@ -217,7 +232,9 @@ def _glasses_and_masks(picture: Tensor, q: Tensor) -> Tensor:
     n, device = q.shape[0], q.device
     radius = torch.tensor([0.105, 0.08], device=device) * per_picture(uniform(n, 0.7, 1.1, device))
     lens = torch.stack([((q - q.new_tensor(e)) / radius).norm(dim=-1) for e in EYES]).amin(0)
-    shade = ((1 - lens) * 12).sigmoid()[:, None] * per_picture(uniform(n, 0.4, 1, device) * chance(n, 0.1, device))
+    shade = ((1 - lens) * 12).sigmoid()[:, None] * per_picture(
+        uniform(n, 0.4, 1, device) * chance(n, 0.1, device)
+    )
     picture = torch.lerp(picture, torch.rand(n, 3, 1, 1, device=device).mul(0.35).expand_as(picture), shade)
     p = ((q - q.new_tensor([0.5, 0.72])) / q.new_tensor([0.22, 0.19])).abs()
     cloth = ((1 - p.pow(4).sum(-1)) * 8).sigmoid()[:, None] * per_picture(chance(n, 0.04, device))
@@ -234,7 +251,8 @@ def occlude(picture: Tensor, to_frame: Tensor) -> Tensor:
         reach = uniform(n, 0.16, 0.42, device)
         centre = torch.stack([0.5 + angle.cos() * reach, 0.58 + angle.sin() * reach], -1).view(n, 1, 1, 2)
         radius = uniform(n, 0.04, 0.17, device).view(n, 1, 1, 1) * torch.exp(
-            torch.randn(n, 1, 1, 2, device=device) * 0.3)
+            torch.randn(n, 1, 1, 2, device=device) * 0.3
+        )
         level = ((q - centre) / radius).norm(dim=-1)
         alpha = ((1 - level) * 15).sigmoid()[:, None] * per_picture(chance(n, 0.15, device))
         picture = torch.lerp(picture, torch.rand(n, 3, 1, 1, device=device).expand_as(picture), alpha)
@@ -251,7 +269,9 @@ class Scenes:
     state: Tensor
 
 
-def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mip: int, layers: int = 3) -> Scenes:
+def locator_scenes(
+    bank: Bank, n: int, size: int, sides: tuple[float, float], mip: int, layers: int = 3
+) -> Scenes:
     """Pictures with none to three faces of FFHQ sides (pixels) in `sides`, and broken faces, over clutter."""
     device = bank.pictures.device
     picture = bank.clutter(n, size)
@@ -260,12 +280,20 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
         broken = layer == 0
         index = torch.randint(bank.pictures.shape[0], (n,), device=device)
         side = sides[0] * (sides[1] / sides[0]) ** torch.rand(n, device=device)
-        angle = torch.where(chance(n, 0.6, device) > 0, torch.randn(n, device=device) * 0.2,
-                            uniform(n, -0.85, 0.85, device))
+        angle = torch.where(
+            chance(n, 0.6, device) > 0, torch.randn(n, device=device) * 0.2, uniform(n, -0.85, 0.85, device)
+        )
         centre = torch.rand(n, 2, device=device) * size
         posed = pose(bank, index)
-        drawn = render(bank, posed, posed.place(placement(centre, side, angle, squash=0.06)), size, mip,
-                       broken=broken, whole=0.0 if broken else 0.5)
+        drawn = render(
+            bank,
+            posed,
+            posed.place(placement(centre, side, angle, squash=0.06)),
+            size,
+            mip,
+            broken=broken,
+            whole=0.0 if broken else 0.5,
+        )
         active = chance(n, (0.3, 0.82, 0.4, 0.25)[layer], device)
         for other_centre, other_side in used:  # no two faces on top of each other
             active = active * ((centre - other_centre).norm(dim=-1) > 0.42 * (side + other_side)).float()
@@ -273,7 +301,9 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
         picture = torch.lerp(picture, drawn_picture, drawn.alpha * per_picture(active))
         for i in range(len(states)):  # faces that this layer paints over
             covered = _mask(affine(fives[i], drawn.to_frame), drawn.mask).mean(-1) * active
-            states[i] = torch.where((covered > 0.25) & (states[i] > 0), -torch.ones_like(states[i]), states[i])
+            states[i] = torch.where(
+                (covered > 0.25) & (states[i] > 0), -torch.ones_like(states[i]), states[i]
+            )
         if broken:
             continue
         five = five_from_landmarks(drawn.landmarks)
@@ -282,11 +312,15 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
         fives.append(five)
         states.append(state)
         used.append((centre, torch.where(active > 0, side, torch.zeros_like(side))))
-    picture = torch.where(per_picture(chance(n, 0.25, device)).bool(), paint_shapes(picture, 2, 0.02, 0.06), picture)
+    picture = torch.where(
+        per_picture(chance(n, 0.25, device)).bool(), paint_shapes(picture, 2, 0.02, 0.06), picture
+    )
     picture, five, state = camera(picture) * 2 - 1, torch.stack(fives, 1), torch.stack(states, 1)
     # Coarse pyramid levels are smaller than a scene and filled up with grey: now and then cut a scene short.
     short = chance(n, 0.2, device)[:, None]
-    edge = torch.lerp(torch.ones(n, 2, device=device), uniform(n * 2, 0.35, 1, device).view(n, 2), short) * size
+    edge = (
+        torch.lerp(torch.ones(n, 2, device=device), uniform(n * 2, 0.35, 1, device).view(n, 2), short) * size
+    )
     grid = pixel_grid(size, size, device)
     picture = picture * (grid < edge.view(n, 1, 1, 2)).all(-1)[:, None]
     seen = (five < edge.view(n, 1, 1, 2) + 0.02 * size).all(-1).float().mean(-1)
@@ -296,7 +330,7 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
 
 @dataclass
 class Crops:
-    """Refiner inputs (N, 3, 128, 128) in [-1, 1], landmarks (N, P, 2) in 0..1 of the crop, face (N,) 0 or 1."""
+    """Refiner inputs (N, 3, 128, 128) in [-1, 1], landmarks (N, P, 2) in 0..1 of them, face (N,) 0 or 1."""
 
     pictures: Tensor
     landmarks: Tensor
@@ -304,7 +338,7 @@ class Crops:
 
 
 def refiner_crops(bank: Bank, n: int, *, rough: bool = True) -> Crops:
-    """Faces as the locator (rough) or the refiner itself (fine) would cut them out, and a quarter without one."""
+    """Faces as the locator (rough) or the refiner (fine) would cut them out; a quarter without one."""
     device, size = bank.pictures.device, REFINER_SIZE
     index = torch.randint(bank.pictures.shape[0], (n,), device=device)
     wild = chance(n, 0.12 if rough else 0.0, device)
@@ -318,7 +352,9 @@ def refiner_crops(bank: Bank, n: int, *, rough: bool = True) -> Crops:
     far = torch.stack([direction.cos(), direction.sin()], -1) * uniform(n, 0.4, 0.9, device)[:, None]
     shift = torch.lerp(shift, far, beside[:, None])
     wrong_size = ((kind >= 0.06) & (kind < 0.1)).float()
-    log_scale = torch.lerp(log_scale, uniform(n, 0.9, 1.6, device) * (2 * chance(n, 0.5, device) - 1), wrong_size)
+    log_scale = torch.lerp(
+        log_scale, uniform(n, 0.9, 1.6, device) * (2 * chance(n, 0.5, device) - 1), wrong_size
+    )
     side = size / REFINER_ZOOM * torch.exp(log_scale)
     centre = size * (0.5 + (shift - shift.new_tensor([0.0, REFINER_DROP])) / REFINER_ZOOM)
     square = placement(centre, side, angle, squash=0.07)

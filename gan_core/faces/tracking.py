@@ -10,11 +10,11 @@ from PIL import Image
 
 from gan_core.faces.geometry import Face, face_from_five
 
-LOOK_EVERY = 10       # frames between two searches of the whole picture
-GAP = 0.35            # seconds for which a lost face is bridged
-STEADY = 0.12         # seconds: width of the smoothing in time
-STILL = 0.035         # movement, in eye distances, below which frames are fully averaged
-FADE = 0.2            # seconds in which an edit comes and goes with its face
+LOOK_EVERY = 10  # frames between two searches of the whole picture
+GAP = 0.35  # seconds for which a lost face is bridged
+STEADY = 0.12  # seconds: width of the smoothing in time
+STILL = 0.035  # movement, in eye distances, below which frames are fully averaged
+FADE = 0.2  # seconds in which an edit comes and goes with its face
 
 
 class Finder(Protocol):
@@ -74,7 +74,7 @@ class Tracker:
                     match = None
             if match is not None:
                 track.add(self._frame, time, match.points)
-        for face in found[:max(0, self.most - len(live))]:
+        for face in found[: max(0, self.most - len(live))]:
             track = Track()
             track.add(self._frame, time, face.points)
             self.tracks.append(track)
@@ -138,5 +138,3 @@ def face_at(track: Track, frame: int) -> Face | None:
     """The track's face in a frame, or None."""
     points = track.points.get(frame)
     return None if points is None else face_from_five(points, 1.0)
-
-

@@ -2,8 +2,9 @@
 
     python -m gan_core.faces.train_finder --data PORTRAITS --out RUN --minutes 2 --device cuda
 
-The locator and the refiner share nothing and are trained in two processes side by side on a GPU, one after the
-other on a CPU. Each resumes from its own checkpoint in RUN; RUN/finder.safetensors holds both when done.
+The locator and the refiner share nothing and are trained in two processes side by side on a GPU, one after
+the other on a CPU. Each resumes from its own checkpoint in RUN; RUN/finder.safetensors holds both when
+done.
 """
 
 from __future__ import annotations
@@ -48,15 +49,19 @@ class Part:
 def draw_scenes(bank: Bank, n: int) -> Scenes:
     """Half the pictures with small faces drawn from reduced portraits (no aliasing), half with large ones."""
     middle = math.sqrt(FACE_RANGE[0] * FACE_RANGE[1])
-    halves = [locator_scenes(bank, n // 2, SCENE, (FACE_RANGE[0], middle * 1.1), 64),
-              locator_scenes(bank, n - n // 2, SCENE, (middle * 0.9, FACE_RANGE[1]), 128)]
+    halves = [
+        locator_scenes(bank, n // 2, SCENE, (FACE_RANGE[0], middle * 1.1), 64),
+        locator_scenes(bank, n - n // 2, SCENE, (middle * 0.9, FACE_RANGE[1]), 128),
+    ]
     return Scenes(*(torch.cat([getattr(h, name) for h in halves]) for name in ("pictures", "five", "state")))
 
 
 def draw_crops(bank: Bank, n: int) -> Crops:
     """Mostly crops after a rough first guess, some after a first refinement."""
     parts = [refiner_crops(bank, n - n // 4), refiner_crops(bank, n // 4, rough=False)]
-    return Crops(*(torch.cat([getattr(p, name) for p in parts]) for name in ("pictures", "landmarks", "face")))
+    return Crops(
+        *(torch.cat([getattr(p, name) for p in parts]) for name in ("pictures", "landmarks", "face"))
+    )
 
 
 def make_part(name: str, device: torch.device) -> Part:
@@ -64,8 +69,12 @@ def make_part(name: str, device: torch.device) -> Part:
     if name == "locator":
         return Part(FaceLocator().to(device), draw_scenes, locator_loss, locator_scores)
     weights = landmark_weights(device)
-    return Part(LandmarkRefiner().to(device), draw_crops,
-                lambda outputs, crops: refiner_loss(outputs, crops, weights), refiner_scores)
+    return Part(
+        LandmarkRefiner().to(device),
+        draw_crops,
+        lambda outputs, crops: refiner_loss(outputs, crops, weights),
+        refiner_scores,
+    )
 
 
 def load_banks(data: Path, device: torch.device, limit: int | None = None) -> tuple[Bank, Bank]:
@@ -78,9 +87,14 @@ def load_banks(data: Path, device: torch.device, limit: int | None = None) -> tu
     for held_out in (False, True):
         chosen = [p for p in portraits if is_held_out(p.person) == held_out][:limit]
         pictures, maps, landmarks = pictures_and_maps(chosen, LANDMARKS)
-        banks.append(Bank(torch.from_numpy(pictures).to(device),
-                          torch.tensor(maps, dtype=torch.float32, device=device),
-                          torch.tensor(landmarks, dtype=torch.float32, device=device), textures))
+        banks.append(
+            Bank(
+                torch.from_numpy(pictures).to(device),
+                torch.tensor(maps, dtype=torch.float32, device=device),
+                torch.tensor(landmarks, dtype=torch.float32, device=device),
+                textures,
+            )
+        )
     return banks[0], banks[1]
 
 
@@ -138,15 +152,25 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
         log.info("%s: resumed at step %d, %.0f s", name, step, spent)
 
     def save() -> None:
-        save_atomically(checkpoint, {"network": network.state_dict(), "average": average.state_dict(),
-                                     "optimizer": optimizer.state_dict(), "spent": spent, "step": step})
+        save_atomically(
+            checkpoint,
+            {
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "spent": spent,
+                "step": step,
+            },
+        )
 
     started, last_save, last_log, offset = time.monotonic(), time.monotonic(), time.monotonic(), spent
     progress = tqdm(total=round(budget), initial=round(spent), unit="s", desc=name, mininterval=5)
     with (out / f"{name}.jsonl").open("a") as lines:
         while spent < budget:
             done = spent / budget
-            rate = arguments.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+            rate = (
+                arguments.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             network.train()
@@ -162,7 +186,9 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
             step += 1
             with torch.no_grad():
                 keep = min(0.998, (1 + step) / (10 + step))
-                for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+                for kept, new in zip(
+                    average.state_dict().values(), network.state_dict().values(), strict=True
+                ):
                     if kept.is_floating_point():
                         kept.lerp_(new, 1 - keep)
                     else:
@@ -175,8 +201,13 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
                 progress.update(0)
             now = time.monotonic()
             if now - last_log > arguments.log_every or step <= 1:
-                row = {"step": step, "seconds": round(spent, 1), "loss": loss.item(), "lr": rate,
-                       **{k: v.item() for k, v in terms.items()}}
+                row = {
+                    "step": step,
+                    "seconds": round(spent, 1),
+                    "loss": loss.item(),
+                    "lr": rate,
+                    **{k: v.item() for k, v in terms.items()},
+                }
                 lines.write(json.dumps({k: round(v, 6) for k, v in row.items()}) + "\n")
                 lines.flush()
                 progress.set_postfix_str(f"step {step} loss {loss.item():.3f}")
@@ -186,8 +217,16 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
                 last_save = now
         save()
         scores = validate(part, average, held_out, arguments.validate, arguments.batch)
-        lines.write(json.dumps({"step": step, "seconds": round(spent, 1),
-                                "held_out": {k: round(v, 5) for k, v in scores.items()}}) + "\n")
+        lines.write(
+            json.dumps(
+                {
+                    "step": step,
+                    "seconds": round(spent, 1),
+                    "held_out": {k: round(v, 5) for k, v in scores.items()},
+                }
+            )
+            + "\n"
+        )
     progress.close()
     log.info("%s: %d steps, held-out people: %s", name, step, scores)
 
@@ -202,8 +241,11 @@ def export(out: Path) -> Path:
         state = torch.load(out / f"{name}.pt", map_location="cpu", weights_only=True)
         network.load_state_dict(state["average"])
         config[name] = network.config
-        tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()
-                    if not key.endswith("num_batches_tracked")}
+        tensors |= {
+            f"{name}.{key}": value
+            for key, value in network.state_dict().items()
+            if not key.endswith("num_batches_tracked")
+        }
     path = out / "finder.safetensors"
     store.save(path, tensors, config=config, half=True)
     return path
@@ -216,20 +258,34 @@ def _in_process(_rank: int, names: tuple[str, ...], arguments: argparse.Namespac
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True,
-                        help="folder with face/, bust/ (or a sibling NAME_bust/), landmarks.npz, portraits.csv, "
-                             "transfer.npz and, if wanted, clutter/ with pictures without people")
-    parser.add_argument("--out", type=Path, required=True, help="folder of this run; resumed if it has checkpoints")
-    parser.add_argument("--minutes", type=float, default=2.0, help="training time (each network on a CPU: half)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder with face/, bust/ (or a sibling NAME_bust/), landmarks.npz, portraits.csv, "
+        "transfer.npz and, if wanted, clutter/ with pictures without people",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of this run; resumed if it has checkpoints"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=2.0, help="training time (each network on a CPU: half)"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--part", choices=("both", "locator", "refiner"), default="both")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each process")
-    parser.add_argument("--limit", type=int, default=None, help="read only so many portraits (for a quick trial)")
-    parser.add_argument("--validate", type=int, default=8, help="batches of held-out people scored at the end")
+    parser.add_argument(
+        "--limit", type=int, default=None, help="read only so many portraits (for a quick trial)"
+    )
+    parser.add_argument(
+        "--validate", type=int, default=8, help="batches of held-out people scored at the end"
+    )
     parser.add_argument("--log-every", type=float, default=5.0, help="seconds between lines of the log")
     return parser.parse_args(argv)
 

@@ -26,7 +26,9 @@ def to_matrix(parameters: np.ndarray) -> np.ndarray:
     return np.array([[a, -b, tx], [b, a, ty]])
 
 
-def polish(face: np.ndarray, bust: np.ndarray, parameters: np.ndarray, steps: int = 12) -> tuple[np.ndarray, float]:
+def polish(
+    face: np.ndarray, bust: np.ndarray, parameters: np.ndarray, steps: int = 12
+) -> tuple[np.ndarray, float]:
     """Gauss-Newton on grey levels over the four similarity parameters (face pixel centres -> bust).
 
     face, bust: (H, W) float grey. Only the inside of the face crop is used: its border may be a reflection.
@@ -47,7 +49,9 @@ def polish(face: np.ndarray, bust: np.ndarray, parameters: np.ndarray, steps: in
         u, v, x, y, w = u[inside], v[inside], xs[inside], ys[inside], wanted[inside]
         got, gx, gy = (map_coordinates(m, [v, u], order=1) for m in (smooth_bust, grad_x, grad_y))
         # The last two columns absorb a gain and an offset: the two files were compressed separately.
-        jacobian = np.stack([gx * x + gy * y, -gx * y + gy * x, gx, gy, got - got.mean(), np.ones_like(got)], 1)
+        jacobian = np.stack(
+            [gx * x + gy * y, -gx * y + gy * x, gx, gy, got - got.mean(), np.ones_like(got)], 1
+        )
         residual = w - got
         weight = 1 / (1 + (residual / 12) ** 2)
         step = np.linalg.lstsq(jacobian * weight[:, None], residual * weight, rcond=None)[0]
@@ -79,12 +83,16 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
         return nothing
     source = np.float32([keys_f[m.queryIdx].pt for m in good])
     target = np.float32([keys_b[m.trainIdx].pt for m in good])
-    matrix, inliers = cv2.estimateAffinePartial2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=1.5,
-                                                  maxIters=5000, confidence=0.999)
+    matrix, inliers = cv2.estimateAffinePartial2D(
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=5000, confidence=0.999
+    )
     if matrix is None or inliers.sum() < 6:
         return nothing
-    p, rms = polish(face.astype(float), bust.astype(float),
-                    np.array([matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]]))
+    p, rms = polish(
+        face.astype(float),
+        bust.astype(float),
+        np.array([matrix[0, 0], matrix[1, 0], matrix[0, 2], matrix[1, 2]]),
+    )
     result = to_matrix(p)
     # From pixel centres at whole numbers (OpenCV, SciPy) to continuous coordinates with the corner at zero.
     result[:, 2] += 0.5 - result[:, :2] @ np.array([0.5, 0.5])
@@ -92,10 +100,14 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faces", type=Path, required=True, help="folder of aligned crops, ID.jpg")
     parser.add_argument("--busts", type=Path, required=True, help="folder of wider portraits, ID.jpg")
-    parser.add_argument("--out", type=Path, required=True, help="npz to write: id, matrix (N,2,3), residual (N)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="npz to write: id, matrix (N,2,3), residual (N)"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     names, matrices, residuals = [], [], []
@@ -107,11 +119,19 @@ def main() -> None:
         names.append(path.stem)
         matrices.append(matrix)
         residuals.append(residual)
-    np.savez_compressed(arguments.out, id=np.array(names), matrix=np.array(matrices, np.float32),
-                        residual=np.array(residuals, np.float32))
+    np.savez_compressed(
+        arguments.out,
+        id=np.array(names),
+        matrix=np.array(matrices, np.float32),
+        residual=np.array(residuals, np.float32),
+    )
     residual = np.array(residuals)
-    log.info("%d pictures, %d registered, median residual %.2f grey levels", len(names),
-             int(np.isfinite(residual).sum()), float(np.median(residual)))
+    log.info(
+        "%d pictures, %d registered, median residual %.2f grey levels",
+        len(names),
+        int(np.isfinite(residual).sum()),
+        float(np.median(residual)),
+    )
 
 
 if __name__ == "__main__":

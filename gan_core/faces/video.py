@@ -25,11 +25,14 @@ from gan_core.faces.tracking import Finder, Tracker, face_at, presence
 logger = logging.getLogger(__name__)
 
 MAX_SECONDS = 20.0
-MAX_SIDE = 4096          # pixels
-MAX_FRAMES = 2400        # 20 seconds at 120 pictures a second
+MAX_SIDE = 4096  # pixels
+MAX_FRAMES = 2400  # 20 seconds at 120 pictures a second
 NOTE = "Edited: faces in this video were changed by a generative model (GAN Studio)."
-# Containers that hold pictures and sound themselves; play lists, which name other files, are left out on purpose.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
+# Containers that hold pictures and sound themselves; play lists, which name other files, are left out on
+# purpose.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
+)
 _MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 
 Edit = Callable[[Image.Image, int], "Image.Image | tuple[Image.Image, Image.Image]"]
@@ -47,18 +50,27 @@ class VideoResult:
     sound: bool
 
 
-def edit_video(path_in: str | os.PathLike[str], path_out: str | os.PathLike[str], edit: Edit, *,
-               size: int = 256, faces: int = 1, max_seconds: float = MAX_SECONDS, finder: Finder | None = None,
-               progress: Progress | None = None, cancelled: Callable[[], bool] | None = None,
-               note: str = NOTE) -> VideoResult:
+def edit_video(
+    path_in: str | os.PathLike[str],
+    path_out: str | os.PathLike[str],
+    edit: Edit,
+    *,
+    size: int = 256,
+    faces: int = 1,
+    max_seconds: float = MAX_SECONDS,
+    finder: Finder | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    note: str = NOTE,
+) -> VideoResult:
     """Edit up to `faces` faces of a video, the largest first, and write an MP4 (H.264) with the same sound.
 
-    edit(crop, frame): gets the aligned size x size crop and the frame's number, returns the edited crop, or a pair
-    (edited, reference) as `paste_back` takes it. Frames without a face pass unchanged. Rotation recorded by a
-    phone is applied, uneven frame times are kept, sound is copied (or turned into AAC where MP4 cannot hold it).
-    Nothing of the input's metadata comes along; `note` goes into the container's comment.
-    progress(share 0..1, what), cancelled() -> True stops. The output appears only when it is whole.
-    Raises BadVideo, NoFaceFound, FaceTooSmall, BadValue, Cancelled.
+    edit(crop, frame): gets the aligned size x size crop and the frame's number, returns the edited crop, or
+    a pair (edited, reference) as `paste_back` takes it. Frames without a face pass unchanged. Rotation
+    recorded by a phone is applied, uneven frame times are kept, sound is copied (or turned into AAC where
+    MP4 cannot hold it). Nothing of the input's metadata comes along; `note` goes into the container's
+    comment. progress(share 0..1, what), cancelled() -> True stops. The output appears only when it is
+    whole. Raises BadVideo, NoFaceFound, FaceTooSmall, BadValue, Cancelled.
     """
     source, target = Path(path_in), Path(path_out)
     if target.suffix.lower() != ".mp4":
@@ -92,7 +104,9 @@ def edit_video(path_in: str | os.PathLike[str], path_out: str | os.PathLike[str]
             if face is None:
                 continue
             shown = presence(track, number, times[0], times[-1])
-            with contextlib.suppress(FaceTooSmall, BadValue):  # too small or cut off in this frame: leave it be
+            with contextlib.suppress(
+                FaceTooSmall, BadValue
+            ):  # too small or cut off in this frame: leave it be
                 changed = _edit_face(changed or picture, face, edit, number, size, shown)
         return changed
 
@@ -100,8 +114,15 @@ def edit_video(path_in: str | os.PathLike[str], path_out: str | os.PathLike[str]
     os.close(handle)
     try:
         with _opened(source) as container:
-            edited, sound = _write(container, Path(name), render, note, max_seconds, check,
-                                   lambda done: report(0.3 + 0.7 * done / len(times), "Editing"))
+            edited, sound = _write(
+                container,
+                Path(name),
+                render,
+                note,
+                max_seconds,
+                check,
+                lambda done: report(0.3 + 0.7 * done / len(times), "Editing"),
+            )
         if edited == 0:
             raise FaceTooSmall("The face is too small in this video: at least 40 pixels of width are needed.")
         os.chmod(name, 0o644)
@@ -112,7 +133,9 @@ def edit_video(path_in: str | os.PathLike[str], path_out: str | os.PathLike[str]
     return VideoResult(len(times), edited, times[-1] - times[0], (shape[0] & ~1, shape[1] & ~1), sound)
 
 
-def _edit_face(picture: Image.Image, face: Any, edit: Edit, number: int, size: int, shown: float) -> Image.Image:
+def _edit_face(
+    picture: Image.Image, face: Any, edit: Edit, number: int, size: int, shown: float
+) -> Image.Image:
     aligned = align(picture, face, size)
     answer = edit(aligned.crop, number)
     edited, reference = answer if isinstance(answer, tuple) else (answer, aligned.crop)
@@ -143,8 +166,16 @@ def _opened(path: Path) -> Iterator[Any]:
     """The container, closed at the end; every complaint of the decoder becomes BadVideo."""
     try:
         # Read through Python's own file and with a short list of formats: no demuxer may open anything else.
-        with path.open("rb") as file, av.open(file, "r", io_open=_refuse, metadata_errors="ignore", options={
-                "format_whitelist": _FORMATS, "protocol_whitelist": ""}) as container:
+        with (
+            path.open("rb") as file,
+            av.open(
+                file,
+                "r",
+                io_open=_refuse,
+                metadata_errors="ignore",
+                options={"format_whitelist": _FORMATS, "protocol_whitelist": ""},
+            ) as container,
+        ):
             yield container
     except FileNotFoundError as error:
         raise BadVideo("The video file is not there.") from error
@@ -158,7 +189,7 @@ def _length(container: Any, max_seconds: float) -> float:
     if not container.streams.video:
         raise BadVideo("This file has no pictures in it, only sound or data.")
     stream = container.streams.video[0]
-    if not 16 <= min(stream.width or 0, stream.height or 0) or max(stream.width, stream.height) > MAX_SIDE:
+    if not min(stream.width or 0, stream.height or 0) >= 16 or max(stream.width, stream.height) > MAX_SIDE:
         raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
     length = 0.0
     if stream.duration is not None and stream.time_base is not None:
@@ -174,7 +205,9 @@ def _too_long(max_seconds: float) -> BadVideo:
     return BadVideo(f"This video is longer than {max_seconds:g} seconds: please cut it first.")
 
 
-def _frames(container: Any, max_seconds: float, packets: Callable[[Any], None] | None = None) -> Iterator[Any]:
+def _frames(
+    container: Any, max_seconds: float, packets: Callable[[Any], None] | None = None
+) -> Iterator[Any]:
     """Pictures in the order shown, each with a time; a damaged packet is skipped.
 
     packets: called with every sound packet on the way. Raises BadVideo where the video runs too long.
@@ -212,8 +245,11 @@ def _frames(container: Any, max_seconds: float, packets: Callable[[Any], None] |
 
 def _colour(frame: Any) -> tuple[Any, Any]:
     """The frame's colour matrix and range, with the usual guesses where it does not say."""
-    known = {int(Colorspace.ITU709): Colorspace.ITU709, int(Colorspace.SMPTE170M): Colorspace.ITU601,
-             int(Colorspace.ITU601): Colorspace.ITU601}
+    known = {
+        int(Colorspace.ITU709): Colorspace.ITU709,
+        int(Colorspace.SMPTE170M): Colorspace.ITU601,
+        int(Colorspace.ITU601): Colorspace.ITU601,
+    }
     matrix = known.get(int(frame.colorspace), Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601)
     full = int(frame.color_range) == int(ColorRange.JPEG) or "yuvj" in frame.format.name
     return matrix, ColorRange.JPEG if full else ColorRange.MPEG
@@ -224,8 +260,9 @@ def _upright(frame: Any) -> Image.Image:
     if max(frame.width, frame.height) > MAX_SIDE:
         raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
     matrix, span = _colour(frame)
-    pixels = frame.reformat(format="rgb24", src_colorspace=matrix, src_color_range=span,
-                            dst_color_range=ColorRange.JPEG).to_ndarray()
+    pixels = frame.reformat(
+        format="rgb24", src_colorspace=matrix, src_color_range=span, dst_color_range=ColorRange.JPEG
+    ).to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as numpy turns
     return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, quarter_turns)))
 
@@ -244,9 +281,16 @@ def _encoder(output: Any, width: int, height: int, video: Any) -> Any:
     return stream
 
 
-def _write(container: Any, path: Path, render: Callable[[Image.Image, int], Image.Image | None], note: str,
-           max_seconds: float, check: Callable[[], None], report: Callable[[int], None]) -> tuple[int, bool]:
-    """Second pass: edit, encode, copy the sound. Returns how many frames changed and whether there is sound."""
+def _write(
+    container: Any,
+    path: Path,
+    render: Callable[[Image.Image, int], Image.Image | None],
+    note: str,
+    max_seconds: float,
+    check: Callable[[], None],
+    report: Callable[[int], None],
+) -> tuple[int, bool]:
+    """Second pass: edit, encode, copy the sound. How many frames changed, and whether there is sound."""
     video, edited, stream = container.streams.video[0], 0, None
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
         output.metadata["comment"] = note
@@ -284,7 +328,11 @@ def _encoded(stream: Any, frame: Any, picture: Image.Image, video: Any) -> list[
             picture = picture.crop((0, 0, width, height))  # H.264 wants even sides
     matrix, _ = _colour(frame)
     fresh = av.VideoFrame.from_image(picture).reformat(
-        format="yuv420p", dst_colorspace=matrix, src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG)
+        format="yuv420p",
+        dst_colorspace=matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
     fresh.pts, fresh.time_base = frame.pts, video.time_base
     return stream.encode(fresh)
 
@@ -302,7 +350,11 @@ class Sound:
             self._stream = output.add_stream_from_template(source)
             self._stream.metadata.clear()
         else:
-            rate = source.codec_context.sample_rate if source.codec_context.sample_rate in (44100, 48000) else 48000
+            rate = (
+                source.codec_context.sample_rate
+                if source.codec_context.sample_rate in (44100, 48000)
+                else 48000
+            )
             self._stream = output.add_stream("aac", rate=rate, layout="stereo")
             self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
 

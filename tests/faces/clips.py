@@ -23,14 +23,31 @@ def cartoon_face(size=(320, 240), centre=(160.0, 120.0), eye=36.0):
         draw.ellipse([x + side * eye - 2, y - 2, x + side * eye + 2, y + 2], fill=(30, 20, 20))
     draw.line([(x, y), (x - 3, y + 0.6 * eye), (x + 3, y + 0.6 * eye)], fill=(150, 100, 90), width=2)
     draw.ellipse([x - 0.45 * eye, y + 0.9 * eye, x + 0.45 * eye, y + 1.15 * eye], fill=(170, 60, 60))
-    points = np.array([[x - eye / 2, y], [x + eye / 2, y], [x, y + 0.6 * eye],
-                       [x - 0.45 * eye, y + 1.02 * eye], [x + 0.45 * eye, y + 1.02 * eye]])
+    points = np.array(
+        [
+            [x - eye / 2, y],
+            [x + eye / 2, y],
+            [x, y + 0.6 * eye],
+            [x - 0.45 * eye, y + 1.02 * eye],
+            [x + 0.45 * eye, y + 1.02 * eye],
+        ]
+    )
     return image, points
 
 
-def write_clip(path: Path, frames: list[Image.Image], *, times=None, rate=25, sound=None, metadata=None,
-               codec="libx264", rotation=None, container=None):
-    """frames at `times` (seconds; even by default), with a tone coded as `sound` ("aac", "pcm_s16le", ...)."""
+def write_clip(
+    path: Path,
+    frames: list[Image.Image],
+    *,
+    times=None,
+    rate=25,
+    sound=None,
+    metadata=None,
+    codec="libx264",
+    rotation=None,
+    container=None,
+):
+    """frames at `times` (seconds; even by default), with a tone coded as `sound` ("aac", ...)."""
     base = Fraction(1, 1000)
     with av.open(str(path), "w", format=container) as output:
         for key, value in (metadata or {}).items():
@@ -55,7 +72,8 @@ def write_clip(path: Path, frames: list[Image.Image], *, times=None, rate=25, so
         if audio is not None:
             tone = (np.sin(np.arange(int(48000 * seconds)) * 0.05) * 9000).astype(np.int16)
             for start in range(0, len(tone), 1024):
-                piece = av.AudioFrame.from_ndarray(tone[None, start:start + 1024], format="s16", layout="mono")
+                part = tone[None, start : start + 1024]
+                piece = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
                 piece.sample_rate, piece.pts = 48000, start
                 output.mux(audio.encode(piece))
             output.mux(audio.encode(None))
