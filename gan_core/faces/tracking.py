@@ -60,7 +60,8 @@ class Tracker:
     def feed(self, image: Image.Image, time: float) -> None:
         """One more frame, shown at `time` seconds."""
         self._frame += 1
-        live = [t for t in self.tracks if time - t.times[t.last] <= GAP]
+        # In a film of few pictures a second, the frame just before counts however long ago it was.
+        live = [t for t in self.tracks if time - t.times[t.last] <= GAP or self._frame - t.last <= 2]
         search = self._frame % LOOK_EVERY == 0 or len(live) < self.most
         found = self.finder.find(image) if search else []
         for track in live:
