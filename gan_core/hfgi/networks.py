@@ -58,7 +58,7 @@ class ResidualBlock(nn.Module):
         self.gate = ChannelGate(out_channels) if gated else None
         self.shortcut = None
         if in_channels != out_channels:
-            conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
             self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,9 +66,10 @@ class ResidualBlock(nn.Module):
         y = self.norm_out(self.conv2(self.act(self.conv1(self.norm_in(x)))))
         if self.gate is not None:
             y = self.gate(y)
-        if self.shortcut is not None:
-            return y + self.shortcut(x)
-        return y + x[:, :, :: self.stride, :: self.stride]
+        # The stride is taken before the shortcut's 1x1 convolution, not by it: the same numbers, and the
+        # backward of a strided 1x1 convolution (channels_last, CPU, PyTorch 2.15) writes out of bounds.
+        x = x[:, :, :: self.stride, :: self.stride]
+        return y + (x if self.shortcut is None else self.shortcut(x))
 
 
 class Stem(nn.Module):
@@ -149,13 +150,14 @@ class Encoder4Editing(nn.Module):
             for i in range(num_styles)
         )
 
-    def forward(self, image: Tensor, active: int | None = None) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """W+ codes (N, num_styles, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1,
-        1].
+        1]."""
+        base, offsets = self.parts(image)
+        return torch.cat([base[:, None], base[:, None] + offsets], 1)
 
-        `active` is how many layers, from the coarsest, have an offset of their own (e4e's progressive
-        training); None for all. The others get the base style.
-        """
+    def parts(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The base style (N, w_dim) and each later layer's offset from it (N, num_styles - 1, w_dim)."""
         x = self.stages[0](self.stem(image))
         fine = self.stages[1](x)
         middle = self.stages[2](fine)
@@ -163,14 +165,11 @@ class Encoder4Editing(nn.Module):
         base = self.heads[0](coarse)
         middle = self._up(coarse, self.lateral_middle(middle))
         fine = self._up(middle, self.lateral_fine(fine))
-        styles = [base]
-        for i, head in enumerate(self.heads[1:], start=1):
-            if active is not None and i >= active:
-                styles.append(base)
-            else:
-                features = coarse if i < COARSE_STYLES else middle if i < MIDDLE_STYLES else fine
-                styles.append(base + head(features))
-        return torch.stack(styles, 1)
+        offsets = [
+            head(coarse if i < COARSE_STYLES else middle if i < MIDDLE_STYLES else fine)
+            for i, head in enumerate(self.heads[1:], start=1)
+        ]
+        return base, torch.stack(offsets, 1)
 
     @staticmethod
     def _up(x: Tensor, lateral: Tensor) -> Tensor:

@@ -7,12 +7,13 @@ Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept betw
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_core.checkpoints import store
 from gan_core.checkpoints.keys import BuiltCheckpoint, load_strict
@@ -73,7 +74,8 @@ class HFGIPipeline:
         self.device, self.dtype = torch.device(device), dtype
         modules = (generator, encoder, alignment, consultation)
         self.generator, self.encoder, self.alignment, self.consultation = (
-            module.eval().requires_grad_(False).to(self.device) for module in modules
+            module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+            for module in modules
         )
         self.latent_avg = latent_avg.to(self.device)
         self.attributes = dict(attributes)
@@ -207,8 +209,9 @@ def load_generator(folder: Path | str) -> Generator:
 
     Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
     """
-    tensors, config = store.read(Path(folder) / "portraits_face" / "generator.safetensors")
-    return load_strict(Generator(**_arguments(config)), tensors, "generator").eval().requires_grad_(False)
+    path = Path(folder) / "portraits_face" / "generator.safetensors"
+    generator, _ = build_from_file(Generator, path, "generator")
+    return generator
 
 
 def load_embedded(
@@ -225,20 +228,33 @@ def load_embedded(
     """
     folder = Path(folder)
     own = folder / "portraits_hfgi"
-    generator = generator if generator is not None else load_generator(folder)
-    tensors, config = store.read(own / "encoder.safetensors")
-    latent_avg = tensors.pop("latent_avg")
-    encoder = load_strict(Encoder4Editing(**_arguments(config)), tensors, "encoder")
-    tensors, config = store.read(own / "alignment.safetensors")
-    alignment = load_strict(DistortionAlignment(**_arguments(config)), tensors, "alignment module")
-    tensors, config = store.read(own / "consultation.safetensors")
-    consultation = load_strict(ConsultationEncoder(**_arguments(config)), tensors, "consultation encoder")
+    generator = generator or load_generator(folder)
+    encoder, extra = build_from_file(Encoder4Editing, own / "encoder.safetensors", "encoder")
+    if "latent_avg" not in extra:
+        raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
+    alignment, _ = build_from_file(DistortionAlignment, own / "alignment.safetensors", "alignment module")
+    consultation, _ = build_from_file(
+        ConsultationEncoder, own / "consultation.safetensors", "consultation encoder"
+    )
     attributes = load_attributes(own / "directions.safetensors")
     return HFGIPipeline(
-        generator, encoder, alignment, consultation, latent_avg, attributes, device=device, dtype=dtype
+        generator,
+        encoder,
+        alignment,
+        consultation,
+        extra["latent_avg"],
+        attributes,
+        device=device,
+        dtype=dtype,
     )
 
 
-def _arguments(config: Mapping) -> dict:
-    # a trainer may keep its own facts beside the constructor's arguments, under names starting with "_"
-    return {name: value for name, value in config.items() if not name.startswith("_")}
+def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A network of `cls` from a file of this project's, and its tensors that are not the network's
+    (latent_avg)."""
+    tensors, config = store.read(path)
+    # trainers keep notes of their own beside the constructor's arguments
+    known = inspect.signature(cls).parameters
+    network = cls(**{name: value for name, value in config.items() if name in known})
+    extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
+    return load_strict(network, tensors, what), extra
