@@ -18,7 +18,7 @@ from PIL import Image
 from demo import gpu, hfgi_tasks
 from demo.hfgi_tasks import EditedFace, InvertedFace
 from demo.session import Session
-from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName
+from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
 from gan_core.images import open_image, resize_within, save_png
 from gan_core.models import FaceEditorModel
 
@@ -45,6 +45,8 @@ class Work:
     """Largest first, at most MOST_FACES."""
     found: int
     """How many faces there were."""
+    trouble: str = ""
+    """Why there is no face to edit, for a person; empty when there is one."""
     face: Face | None = None
     """The one being edited."""
     aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
@@ -54,7 +56,7 @@ class Work:
 
     def choose(self, face: Face) -> None:
         """Edit this face from now on."""
-        self.face = face
+        self.face, self.trouble = face, ""
         self.aligned.clear()
         self.inverted.clear()
 
@@ -81,10 +83,21 @@ class Edited:
 
 
 class FaceEditor:
-    """The steps of editing a face in a photo with HFGI."""
+    """The steps of editing a face in a photo with HFGI.
 
-    def __init__(self, models: Mapping[str, FaceEditorModel]) -> None:
+    models: the choices of weights by API name. weights: one more folder to look for facexlib's weights in;
+    allow_fetch: they may be fetched.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, FaceEditorModel],
+        *,
+        weights: Path | None = None,
+        allow_fetch: bool = False,
+    ) -> None:
         self.models = models
+        self._weights, self._allow_fetch = weights, allow_fetch
 
     def model(self, name: str) -> FaceEditorModel:
         """The choice of weights of that name. Raises UnknownName."""
@@ -109,9 +122,9 @@ class FaceEditor:
         if work is None:
             _tell(progress, 0.1, "Looking for faces")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            faces = _find_faces(photo)
+            faces, trouble = self._find_faces(photo)
             preview = resize_within(photo, PREVIEW_SIDE)
-            work = Work(digest, photo, preview, faces[:MOST_FACES], len(faces))
+            work = Work(digest, photo, preview, faces[:MOST_FACES], len(faces), trouble)
             if faces:
                 work.choose(faces[0])
             session.keep(("photo", digest), work, work.size)
@@ -191,25 +204,31 @@ class FaceEditor:
                 work.photo, self._align(work, choice.resolution), result.plain_inversion
             )
         crop = self._open_crop(path, choice.resolution)
-        inverted = gpu.call(hfgi_tasks.INVERT, progress, model=choice.model, crop=crop, progress=progress)
+        inverted = gpu.call(hfgi_tasks.INVERT, progress, model=choice.model, crop=crop)
         return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain
 
     def save(
         self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]
     ) -> Path:
-        """Write a result as a PNG that says how it was edited; its path, which lives as long as the session."""
+        """Write a result as a PNG that says how it was edited; the path lives as long as the session."""
         used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
         note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
         return save_png(picture, session.new_file("edited", ".png"), note)
+
+    def _find_faces(self, photo: Image.Image) -> tuple[list[Face], str]:
+        """The faces, or none and the reason: a person may still mark one by hand."""
+        from gan_core.faces import find_faces
+
+        try:
+            return find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights), ""
+        except (NoFaceFound, FaceTooSmall) as error:
+            return [], str(error)
 
     def _align(self, work: Work, size: int) -> AlignedFace:
         from gan_core.faces import align
 
         if work.face is None:
-            raise NoFaceFound(
-                "No face was found in this picture. Use one where a face is seen from the front, or mark the "
-                "eyes and the mouth by hand."
-            )
+            raise NoFaceFound(work.trouble)
         if size not in work.aligned:
             work.aligned[size] = align(work.photo, work.face, size)
         return work.aligned[size]
@@ -219,9 +238,7 @@ class FaceEditor:
     ) -> InvertedFace:
         if choice.model not in work.inverted:
             crop = self._align(work, choice.resolution).crop
-            work.inverted[choice.model] = gpu.call(
-                hfgi_tasks.INVERT, progress, model=choice.model, crop=crop, progress=progress
-            )
+            work.inverted[choice.model] = gpu.call(hfgi_tasks.INVERT, progress, model=choice.model, crop=crop)
             session.keep(("photo", work.digest), work, work.size)
         return work.inverted[choice.model]
 
@@ -242,7 +259,6 @@ class FaceEditor:
             inversion=inverted.inversion,
             strengths=strengths,
             with_plain=with_plain,
-            progress=progress,
         )
 
     def _open_crop(self, path: str | None, size: int) -> Image.Image:
@@ -255,12 +271,6 @@ class FaceEditor:
                 f"{crop.height}."
             )
         return crop.resize((size, size), Image.Resampling.LANCZOS) if crop.width != size else crop
-
-
-def _find_faces(photo: Image.Image) -> list[Face]:
-    from gan_core.faces import find_faces
-
-    return find_faces(photo)
 
 
 def _checked(choice: FaceEditorModel, strengths: Mapping[str, float]) -> dict[str, float]:

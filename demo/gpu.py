@@ -44,6 +44,7 @@ class _Task:
 
 
 _TASKS: dict[str, _Task] = {}
+_lent = False
 
 
 def task(
@@ -54,18 +55,23 @@ def task(
     _TASKS[name] = _Task(work, estimate)
 
 
-def stream(name: str, **arguments: Any) -> Iterator[Step | Done]:
-    """Run a task, yielding its steps and at last its result. Closing the iterator stops the task."""
+def stream(name: str, progress: Progress | None = None, **arguments: Any) -> Iterator[Step | Done]:
+    """Run a task, yielding its steps and at last its result. Closing the iterator stops the task.
+
+    progress: hears of what happens within a step (a model being loaded).
+    """
     started = time.monotonic()
+    # A function cannot be sent to a ZeroGPU worker; there the models are loaded before the first request.
+    arguments["progress"] = None if _lent else progress
     with contextlib.closing(_dispatch(name, arguments)) as steps:
         yield from steps
     logger.info("%s took %.2f s", name, time.monotonic() - started)
 
 
 def call(name: str, progress: Progress | None = None, **arguments: Any) -> Any:
-    """Run a task to its end and return its result; `progress` hears of the steps."""
+    """Run a task to its end and return its result; `progress` hears of the steps too."""
     result = None
-    for step in stream(name, **arguments):
+    for step in stream(name, progress, **arguments):
         if isinstance(step, Done):
             result = step.value
         elif progress:
@@ -104,7 +110,8 @@ def _dispatch(name: str, arguments: dict[str, Any]) -> Iterator[Step | Done]:
 
 def lend() -> None:
     """On a ZeroGPU Space: have GPUs lent to the dispatcher. Before torch is imported, once."""
-    global _dispatch
+    global _dispatch, _lent
     import spaces
 
+    _lent = True
     _dispatch = spaces.GPU(duration=_seconds)(_dispatch)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from gan_core.registry import ModelRegistry
 if TYPE_CHECKING:
     from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
 
-INVERT, EDIT = "hfgi.invert", "hfgi.edit"
+INVERT, EDIT, VIDEO = "hfgi.invert", "hfgi.edit", "hfgi.video"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class EditedFace:
 
 
 def register(registry: ModelRegistry) -> None:
-    """Make both tasks known to the GPU queue."""
+    """Make the tasks known to the GPU queue."""
 
     def invert(model: str, crop: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
         yield Step(0.3, "Reading the face")
@@ -76,8 +78,64 @@ def register(registry: ModelRegistry) -> None:
 
         yield Done(registry.run(model, work, progress))
 
+    def video(
+        model: str,
+        source: str,
+        target: str,
+        strengths: Mapping[str, float],
+        max_seconds: float,
+        progress: Progress | None = None,
+    ) -> Iterator[Step | Done]:
+        def draw(crop: Image.Image, _index: int) -> Image.Image:
+            face = to_tensor(crop)
+            return registry.run(model, lambda p: to_pil(p.edit(p.invert(face), strengths)), progress)
+
+        yield Step(0.0, "Reading the video")
+        yield from _in_steps(
+            lambda tell, cancelled: _edit_video(source, target, draw, max_seconds, tell, cancelled)
+        )
+        yield Done(target)
+
     gpu.task(INVERT, invert, seconds=20)
     gpu.task(EDIT, edit, seconds=10)
+    gpu.task(VIDEO, video, seconds=90)
+
+
+def _edit_video(
+    source: str,
+    target: str,
+    draw: Callable[[Image.Image, int], Image.Image],
+    max_seconds: float,
+    tell: Progress,
+    cancelled: Callable[[], bool],
+) -> None:
+    from gan_core.faces.video import edit_video
+
+    edit_video(source, target, draw, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
+
+
+def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:
+    """Run work(progress, cancelled) in a thread and yield its reports; closing the iterator cancels it."""
+    reports: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            work(lambda fraction, text: reports.put(Step(fraction, text)), stop.is_set)
+            reports.put(None)
+        except BaseException as error:  # handed to the thread that waits
+            reports.put(error)
+
+    thread = threading.Thread(target=run, name="video", daemon=True)
+    thread.start()
+    try:
+        while (report := reports.get()) is not None:
+            if isinstance(report, BaseException):
+                raise report
+            yield report
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _on(inversion: Inversion, device: Any) -> Inversion:

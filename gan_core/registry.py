@@ -99,7 +99,7 @@ class ModelRegistry:
 
     devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",); or a function that says so when
         the first model is wanted (asking for GPUs imports torch).
-    budgets: bytes of models per device name; missing ones get `memory.default_budget`.
+    budgets: bytes of models, one number for each device or by device name; `memory.default_budget` otherwise.
     resident: never put anything away (ZeroGPU: workers are forks and what they move is lost).
     patience: seconds to wait for a busy model, or for memory held by busy models, before `Busy`.
     """
@@ -108,13 +108,14 @@ class ModelRegistry:
         self,
         devices: Sequence[str] | Callable[[], Sequence[str]] = ("cpu",),
         *,
-        budgets: Mapping[str, int] | None = None,
+        budgets: Mapping[str, int] | int | None = None,
         resident: bool = False,
         patience: float = 120.0,
         free_bytes: Callable[[str], int | None] = memory.free_bytes,
     ) -> None:
         self._find_devices = devices if callable(devices) else lambda: devices
-        self._budgets = dict(budgets or {})
+        self._budget_each = budgets if isinstance(budgets, int) else None
+        self._budgets = dict(budgets) if isinstance(budgets, Mapping) else {}
         self._resident = resident
         self._patience = patience
         self._free_bytes = free_bytes
@@ -382,7 +383,7 @@ class ModelRegistry:
 
     def _budget(self, device: str) -> int:
         if device not in self._budgets:
-            self._budgets[device] = memory.default_budget(device)
+            self._budgets[device] = self._budget_each or memory.default_budget(device)
         return self._budgets[device]
 
     def _taken(self, device: str) -> int:

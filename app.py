@@ -1,0 +1,56 @@
+"""Start the app: `python app.py --help`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from demo import settings as settings_module
+
+logger = logging.getLogger("app")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the settings, put the studio together, show the page, and serve until stopped."""
+    settings = settings_module.read(arguments)
+    settings_module.export(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logger.info("%s", settings)
+
+    # Gradio reads its environment when it is imported, so only now.
+    from demo.layout import build_page, launch_options
+    from demo.studio import assemble
+    from weights.catalogue import FOLDER
+
+    studio = assemble(settings)
+    try:
+        page = build_page(studio).queue(max_size=24, default_concurrency_limit=4)
+        page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=settings.share,
+            auth=settings.auth,
+            max_file_size=settings.max_upload,
+            blocked_paths=[str(FOLDER), str(settings.weights)],
+            show_error=False,
+            footer_links=["api", "settings"],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            **launch_options(),
+        )
+        logger.info("open %s", page.local_url)
+        studio.start_background()
+        page.block_thread()
+    finally:
+        studio.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

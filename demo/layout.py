@@ -1,0 +1,54 @@
+"""The page: header, a tab per paper, footer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.parts.send_to import wire
+from demo.parts.status import build_footer
+from demo.studio import Studio
+from demo.tabs import TABS
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+TITLE = "GAN Studio"
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+_MONO = ["ui-monospace", "Consolas", "monospace"]
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The whole interface. Nothing is loaded for it and nothing fetched."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(
+            f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
+            "are deleted when you close the page.</p>",
+            elem_id="header",
+        )
+        handles = []
+        with gr.Tabs(elem_id="papers") as tabs:
+            for tab in TABS:
+                with gr.Tab(tab.label, id=tab.id):
+                    handles.append(tab.build(studio, tab.id, tab.label))
+        wire(handles, tabs)
+        build_footer(studio, page)
+
+        def left(request: gr.Request) -> None:
+            studio.sessions.delete(request.session_hash)
+
+        page.unload(left)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page looks, for `launch`."""
+    theme = gr.themes.Default(
+        primary_hue="indigo", neutral_hue="slate", radius_size="md", font=_FONTS, font_mono=_MONO
+    )
+    return {
+        "theme": theme,
+        "css_paths": [ASSETS / "style.css"],
+        "js": (ASSETS / "page.js").read_text(),
+        "favicon_path": ASSETS / "favicon.svg",
+    }

@@ -1,0 +1,37 @@
+"""A download that is made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.parts.errors import guarded
+
+
+def download_button(label: str, make: Callable[..., str], inputs: Any, *, elem_id: str) -> gr.Button:
+    """A button that calls make(inputs) -> path and then has the browser save that file.
+
+    gr.DownloadButton alone offers what was ready before the click; so a hidden one takes the path and is
+    clicked from the page.
+    """
+    button = gr.Button(label, elem_id=elem_id, size="sm")
+    hidden = gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file")
+    event = button.click(
+        guarded(make),
+        inputs,
+        hidden,
+        api_visibility="private",
+        show_progress="minimal",
+        **gpu.QUEUE,
+    )
+    event.success(
+        None,
+        None,
+        None,
+        js=f"() => setTimeout(() => document.querySelector('#{elem_id}-file').click(), 50)",
+        api_visibility="private",
+    )
+    return button

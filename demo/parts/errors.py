@@ -1,0 +1,51 @@
+"""The one place where an exception becomes something that a person reads."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from gan_core.errors import Cancelled, StudioError
+
+logger = logging.getLogger(__name__)
+
+GENERIC = "Something went wrong on our side. It was logged; please try again, or try another picture."
+
+
+def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler (plain or generator) whose StudioErrors are shown as they are and whose other errors are
+    logged and shown as one general sentence."""
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
+            try:
+                yield from handler(*arguments, **named)
+            except Exception as error:
+                raise _shown(error, handler) from error
+
+        return generator
+
+    @functools.wraps(handler)
+    def function(*arguments: Any, **named: Any) -> Any:
+        try:
+            return handler(*arguments, **named)
+        except Exception as error:
+            raise _shown(error, handler) from error
+
+    return function
+
+
+def _shown(error: Exception, handler: Callable[..., Any]) -> gr.Error:
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, StudioError):
+        title = "Stopped" if isinstance(error, Cancelled) else "That did not work"
+        return gr.Error(str(error), title=title, duration=12, print_exception=False)
+    logger.error("error in %s", handler.__name__, exc_info=error)
+    return gr.Error(GENERIC, title="Sorry", duration=12, print_exception=False)

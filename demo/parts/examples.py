@@ -1,0 +1,28 @@
+"""Example pictures: made by the embedded models, of nobody real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
+
+
+def example_files() -> list[Path]:
+    """The shipped example pictures; none is fine."""
+    return sorted(path for path in FOLDER.glob("*") if path.suffix in (".jpg", ".png", ".webp"))
+
+
+def examples_row(target: gr.Image) -> None:
+    """A row of examples that fill `target` when clicked; nothing where there are no files."""
+    files = example_files()
+    if files:
+        gr.Examples(
+            [[str(path)] for path in files],
+            inputs=[target],
+            label="Examples: drawn by the model, nobody real",
+            cache_examples=False,
+            examples_per_page=12,
+            api_visibility="private",
+        )

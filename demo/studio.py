@@ -1,0 +1,67 @@
+"""What the whole app shares: settings, the model registry, and its visitors."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+
+from demo import gpu
+from demo.session import Sessions
+from demo.settings import Settings
+from gan_core.errors import StudioError
+from gan_core.models import FACE_GENERATOR, HFGI_EMBEDDED, declare_models
+from gan_core.registry import ModelRegistry
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One running app."""
+
+    settings: Settings
+    registry: ModelRegistry
+    sessions: Sessions
+
+    def warm_up(self) -> None:
+        """Import torch and load the embedded models, so that the first visitor does not wait for it."""
+        try:
+            for name in (FACE_GENERATOR, HFGI_EMBEDDED):
+                with self.registry.use(name):
+                    pass
+        except StudioError as error:
+            logger.warning("nothing loaded in advance: %s", error)
+
+    def start_background(self) -> None:
+        """Load models in advance if the settings say so, and delete idle sessions now and then."""
+        if self.settings.preload and not self.settings.zero_gpu:
+            threading.Thread(target=self.warm_up, name="warm-up", daemon=True).start()
+
+        def sweep() -> None:
+            while not stop.wait(_SWEEP_EVERY):
+                self.sessions.sweep()
+
+        stop = threading.Event()
+        threading.Thread(target=sweep, name="sweep", daemon=True).start()
+
+    def close(self) -> None:
+        """Delete what visitors left, and the folder it was in."""
+        self.sessions.close()
+        shutil.rmtree(self.settings.temporary, ignore_errors=True)
+
+
+def assemble(settings: Settings) -> Studio:
+    """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
+    if settings.zero_gpu:
+        gpu.lend()  # before anything imports torch
+    registry = ModelRegistry(
+        lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu
+    )
+    declare_models(registry, settings.weights)
+    if settings.zero_gpu:
+        registry.load_all()
+    return Studio(settings, registry, Sessions(settings.temporary))

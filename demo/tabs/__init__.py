@@ -1,0 +1,7 @@
+"""One module per paper. To add a tab: a module with a `TAB`, and its place in this list."""
+
+from __future__ import annotations
+
+from demo.tabs import hfgi
+
+TABS = (hfgi.TAB,)

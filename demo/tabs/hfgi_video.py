@@ -1,0 +1,102 @@
+"""The video part of "Edit a face": one setting of the sliders for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu, hfgi_tasks
+from demo.face_editor import FaceEditor
+from demo.gpu import Done
+from demo.parts.errors import guarded
+from demo.studio import Studio
+from gan_core.errors import BadVideo
+
+MAX_SECONDS = 20
+
+
+class VideoPanel:
+    """Input and output of the video part; they lie in different columns of the tab."""
+
+    def __init__(self) -> None:
+        self.source = gr.Video(
+            label=f"A video of up to {MAX_SECONDS} seconds", sources=["upload", "webcam"], height=260,
+            elem_id="hfgi-video",
+        )  # fmt: skip
+        gr.Markdown(
+            "The sliders' setting is applied to the largest face in every frame; the sound stays.",
+            elem_classes="hint",
+        )
+        with gr.Row():
+            self.start = gr.Button("Edit the video", variant="primary", elem_id="hfgi-video-start")
+            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="hfgi-video-stop")
+        self.state = gr.Markdown("", elem_id="hfgi-video-state")
+        self.output: gr.Video | None = None
+
+    def build_output(self) -> None:
+        """The result, in the current context."""
+        self.output = gr.Video(
+            label="Edited video", interactive=False, height=420, elem_id="hfgi-video-result"
+        )
+
+    def wire(
+        self,
+        studio: Studio,
+        editor: FaceEditor,
+        *,
+        inputs: set[Any],
+        model: gr.Dropdown,
+        strengths: Callable[[dict[Any, Any]], dict[str, float]],
+    ) -> None:
+        """Connect the buttons. strengths: reads the sliders out of a handler's data."""
+
+        @guarded
+        def on_start(
+            data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
+        ) -> Iterator[dict[Any, Any]]:
+            session = studio.sessions.get(request.session_hash)
+            if not data[self.source]:
+                raise BadVideo("Please choose a video first.")
+            session.own_upload(data[self.source])
+            buttons = {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True)}
+            yield {**buttons, self.state: "Reading the video ..."}
+            values = {name: value for name, value in strengths(data).items() if value}
+            target = session.new_file("video", ".mp4")
+            steps = gpu.stream(
+                hfgi_tasks.VIDEO,
+                lambda fraction, text: progress(fraction, desc=text),
+                model=editor.model(data[model]).model,
+                source=data[self.source],
+                target=str(target),
+                strengths=values,
+                max_seconds=MAX_SECONDS,
+            )
+            for step in steps:
+                if isinstance(step, Done):
+                    yield {self.output: str(target), self.state: "Done."}
+                else:
+                    yield {self.state: f"{step.text} ({step.fraction:.0%})"}
+
+        def idle() -> tuple[gr.Button, gr.Button]:
+            return gr.Button(interactive=True), gr.Button(interactive=False)
+
+        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        running = self.start.click(
+            on_start,
+            inputs | {self.source},
+            [self.output, self.state, self.start, self.stop],
+            show_progress_on=[self.output],
+            api_visibility="private",
+            **gpu.QUEUE,
+        )
+        running.then(idle, None, [self.start, self.stop], **quiet)
+        self.stop.click(lambda: "Stopped.", None, self.state, cancels=[running], **quiet).then(
+            idle, None, [self.start, self.stop], **quiet
+        )
+
+
+def build_input() -> VideoPanel:
+    """The video input, in the current context."""
+    return VideoPanel()

@@ -1,0 +1,111 @@
+"""A face editor without weights: fast, deterministic, and true to the contracts. For tests only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from gan_core.errors import BadValue, NoFaceFound, UnknownName
+from gan_core.faces.geometry import face_from_points
+from gan_core.hfgi.pipeline import Attribute, Inversion
+from gan_core.models import FaceEditorModel, Slider
+from gan_core.registry import ModelRegistry, ModelSpec
+
+SLIDERS = (
+    Slider("smile", "Smile", note="corners of the mouth"),
+    Slider("age", "Age"),
+    Slider("pose", "Pose"),
+    Slider("light", "Light from the side", kind="principal"),
+)
+MODEL = "fake/hfgi"
+EDITORS = {"portraits": FaceEditorModel("portraits", "portraits (embedded)", MODEL, SLIDERS, 256, "CC0-1.0")}
+SKIN = (224, 172, 105)
+
+
+class FakePipeline(torch.nn.Module):
+    """Edits brightness: by a tenth of the sum of strengths, consulted 0.02 lighter than plain."""
+
+    resolution = 256
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.full((64,), 0.1))
+        self.device = torch.device("cpu")
+        self.attributes = {s.name: Attribute(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
+        self.inversions = self.edits = 0
+
+    def invert(self, face, *, progress=None):
+        self.inversions += 1
+        return Inversion(torch.zeros(1, 14, 256), face * 0.9, torch.zeros(1, 3, 256, 256), face)
+
+    def edit(self, inversion, strengths, *, consult=True, align_to="edit"):
+        self.edits += 1
+        for name, strength in strengths.items():
+            if name not in self.attributes:
+                raise UnknownName(f"There is no attribute {name!r}.")
+            if not -3 <= strength <= 3:
+                raise BadValue("The strength is out of range.")
+        base = inversion.face if consult else inversion.image
+        return (base + 0.1 * sum(strengths.values())).clamp(-1, 1)
+
+
+def make_registry():
+    registry = ModelRegistry()
+    registry.declare(ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor"))
+    return registry
+
+
+def draw_photo(size=(640, 480), faces=((320, 240, 90),)):
+    """A photo with cartoon faces (x, y, radius), which `find_faces` below knows how to find."""
+    width, height = size
+    ramp = np.linspace(40, 120, width, dtype=np.uint8)
+    picture = Image.fromarray(np.stack([np.tile(ramp, (height, 1))] * 3, -1))
+    pen = ImageDraw.Draw(picture)
+    for x, y, r in faces:
+        pen.ellipse((x - r, y - 1.25 * r, x + r, y + 1.25 * r), fill=SKIN)
+        for side in (-1, 1):
+            eye_x, eye_y = x + side * 0.4 * r, y - 0.3 * r
+            pen.ellipse((eye_x - r / 10, eye_y - r / 10, eye_x + r / 10, eye_y + r / 10), fill="black")
+        pen.line((x - r / 3, y + r / 2, x + r / 3, y + r / 2), fill=(150, 30, 30), width=max(2, r // 15))
+    return picture
+
+
+def find_faces(image, **_options):
+    """Faces of `draw_photo`, by the colour of their skin."""
+    from scipy import ndimage
+
+    mask = np.abs(np.asarray(image, np.int16) - SKIN).sum(-1) < 40
+    labels, _ = ndimage.label(ndimage.binary_closing(mask, iterations=2))
+    faces = []
+    for rows, columns in ndimage.find_objects(labels):
+        if rows.stop - rows.start < 40:
+            continue
+        x, r = (columns.start + columns.stop) / 2, (columns.stop - columns.start) / 2
+        y = (rows.start + rows.stop) / 2
+        faces.append(face_from_points((x - 0.4 * r, y - 0.3 * r), (x + 0.4 * r, y - 0.3 * r), (x, y + r / 2)))
+    if not faces:
+        raise NoFaceFound("No face was found in this picture. Try another one.")
+    return sorted(faces, key=lambda face: -face.size)
+
+
+def install(monkeypatch):
+    """Put the fakes where the app looks for models and faces."""
+    monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
+    monkeypatch.setattr("demo.tabs.hfgi.face_editors", lambda _folder: EDITORS)
+    monkeypatch.setattr("demo.studio.HFGI_EMBEDDED", MODEL)
+    monkeypatch.setattr("demo.studio.FACE_GENERATOR", MODEL)
+    monkeypatch.setattr(
+        "demo.studio.declare_models",
+        lambda registry, _folder: registry.declare(
+            ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor")
+        ),
+    )
+
+
+def save(picture, path, **options):
+    """The picture as a file; its path as text."""
+    picture.save(Path(path), **options)
+    return str(path)
