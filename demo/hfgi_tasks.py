@@ -80,38 +80,37 @@ def register(registry: ModelRegistry) -> None:
 
     def video(
         model: str,
+        size: int,
         source: str,
         target: str,
         strengths: Mapping[str, float],
         max_seconds: float,
         progress: Progress | None = None,
     ) -> Iterator[Step | Done]:
-        def draw(crop: Image.Image, _index: int) -> Image.Image:
+        def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
             face = to_tensor(crop)
-            return registry.run(model, lambda p: to_pil(p.edit(p.invert(face), strengths)), progress)
+
+            def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
+                inversion = pipeline.invert(face)
+                edited, unchanged = (pipeline.edit(inversion, values) for values in (strengths, {}))
+                return to_pil(edited), to_pil(unchanged)
+
+            return registry.run(model, work, progress)
+
+        def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
+            from gan_core.faces.video import edit_video
+
+            edit_video(
+                source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled
+            )
 
         yield Step(0.0, "Reading the video")
-        yield from _in_steps(
-            lambda tell, cancelled: _edit_video(source, target, draw, max_seconds, tell, cancelled)
-        )
+        yield from _in_steps(run)
         yield Done(target)
 
     gpu.task(INVERT, invert, seconds=20)
     gpu.task(EDIT, edit, seconds=10)
     gpu.task(VIDEO, video, seconds=90)
-
-
-def _edit_video(
-    source: str,
-    target: str,
-    draw: Callable[[Image.Image, int], Image.Image],
-    max_seconds: float,
-    tell: Progress,
-    cancelled: Callable[[], bool],
-) -> None:
-    from gan_core.faces.video import edit_video
-
-    edit_video(source, target, draw, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
 
 
 def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:

@@ -89,6 +89,15 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
+        name="portraits_face/discriminator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, together with the generator",
+        paper=_STYLEGAN2,
+        resolution=256,
+        latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
         name="portraits_hfgi/encoder",
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",

@@ -83,7 +83,7 @@ class EditAFace:
         self.photo = photo_input(label="Your photo", height=300, elem_id="hfgi-photo")
         self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="hfgi-message")
         self.faces = gr.Gallery(
-            label="Which face?", visible=False, columns=4, allow_preview=False, interactive=False,
+            label="Which face?", visible=False, height=140, columns=4, allow_preview=False, interactive=False,
             buttons=[], elem_id="hfgi-faces",
         )  # fmt: skip
         with gr.Column(visible=False, elem_id="hfgi-marking") as self.marking:

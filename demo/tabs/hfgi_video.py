@@ -12,7 +12,7 @@ from demo.face_editor import FaceEditor
 from demo.gpu import Done
 from demo.parts.errors import guarded
 from demo.studio import Studio
-from gan_core.errors import BadVideo
+from gan_core.errors import BadValue, BadVideo
 
 MAX_SECONDS = 20
 
@@ -62,12 +62,16 @@ class VideoPanel:
             session.own_upload(data[self.source])
             buttons = {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True)}
             yield {**buttons, self.state: "Reading the video ..."}
+            choice = editor.model(data[model])
             values = {name: value for name, value in strengths(data).items() if value}
+            if not values:
+                raise BadValue("All sliders are at 0. Please set what to change first.")
             target = session.new_file("video", ".mp4")
             steps = gpu.stream(
                 hfgi_tasks.VIDEO,
                 lambda fraction, text: progress(fraction, desc=text),
-                model=editor.model(data[model]).model,
+                model=choice.model,
+                size=choice.resolution,
                 source=data[self.source],
                 target=str(target),
                 strengths=values,
