@@ -41,6 +41,7 @@ class Stage:
     """What the two stages share."""
 
     name = ""
+    default_l2 = 1.0
 
     def __init__(
         self,
@@ -221,6 +222,7 @@ class ConsultationStage(Stage):
     """Alignment and consultation, trained on their own perturbations (HFGI, sections 3.2 to 3.4)."""
 
     name = "consultation"
+    default_l2 = 4.0
 
     def __init__(self, *args: object) -> None:
         *shared, encoder_file = args
