@@ -1,0 +1,153 @@
+"""The trainer's parts, and runs of it at toy size: they must learn, resume exactly, grow, and agree over processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_core.checkpoints import store
+from gan_core.errors import BadImage
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training import distributed
+from gan_core.training.augment import augment
+from gan_core.training.data import load_pictures, person_of, random_batch, split_pictures
+from gan_core.training.gan import GanSettings, GanTrainer, train
+from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
+from gan_core.training.split import is_held_out
+
+TINY = GanSettings(resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16, batch=4)
+ALONE = distributed.Team(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty noisy pictures of forty people."""
+    random = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for i in range(40):
+        pixels = random.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"a_{i:03d}.png")
+    return tmp_path / "pictures"
+
+
+def test_split_keeps_a_person_on_one_side(folder: Path) -> None:
+    training, held_out = split_pictures(folder)
+    assert len(training) + len(held_out) == 40
+    assert {person_of(p) for p in training}.isdisjoint(person_of(p) for p in held_out)
+    share = sum(is_held_out(f"P{i:06d}") for i in range(4000)) / 4000
+    assert 0.06 < share < 0.10
+    with pytest.raises(BadImage, match="no pictures"):
+        split_pictures(folder / "nothing")
+
+
+def test_pictures_are_cut_square_and_mirrored_at_random(folder: Path) -> None:
+    pictures = load_pictures(split_pictures(folder)[0], 16)
+    assert pictures.dtype == torch.uint8
+    assert pictures.shape[1:] == (3, 16, 16)
+    one = pictures[:1]
+    batch = random_batch(one, 64)
+    upright = one.float() / 127.5 - 1
+    same = [torch.allclose(b, upright[0], atol=1e-5) for b in batch]
+    mirrored = [torch.allclose(b, upright[0].flip(2), atol=1e-5) for b in batch]
+    assert all(a or b for a, b in zip(same, mirrored, strict=True))
+    assert 10 < sum(same) < 54
+
+
+def test_augmentation_of_strength_zero_changes_nothing_and_of_one_everything() -> None:
+    images = torch.rand(8, 3, 16, 16) * 2 - 1
+    torch.testing.assert_close(augment(images, torch.tensor(0.0)), images, atol=1e-4, rtol=0)
+    images.requires_grad_()
+    changed = augment(images, torch.tensor(1.0))
+    assert ((changed - images).abs().mean([1, 2, 3]) > 0.05).all()
+    changed.sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_objective_signs_and_penalty() -> None:
+    good, bad = torch.tensor([[3.0]]), torch.tensor([[-3.0]])
+    assert discriminator_loss(good, bad) < discriminator_loss(bad, good)
+    assert generator_loss(good, bad) > generator_loss(bad, good)
+    weight = torch.randn(3, 4, 4)
+    images = torch.randn(5, 3, 4, 4)
+    penalty = gradient_penalty(lambda x: (x * weight).sum([1, 2, 3]), images)
+    torch.testing.assert_close(penalty, weight.square().sum())
+
+
+def test_grown_generator_draws_the_small_picture_enlarged() -> None:
+    shape = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 128, "channel_max": 16}
+    small, large = Generator(16, **shape), Generator(64, **shape)
+    grow_generator(large, small.state_dict())
+    z = torch.randn(2, 8)
+    a, b = small(z, noise="const"), large(z, noise="const")
+    assert torch.nn.functional.avg_pool2d(b, 4).sub(a).abs().mean() < 0.15 * a.abs().mean()
+
+
+def test_grown_discriminator_starts_with_the_old_judgement_and_ends_on_its_own() -> None:
+    shape = {"channel_base": 128, "channel_max": 16}
+    small, large = Discriminator(16, **shape), Discriminator(64, **shape)
+    faded = FadingDiscriminator(large, small.state_dict())
+    low = torch.randn(4, 3, 16, 16)
+    images = torch.nn.functional.interpolate(low, scale_factor=4, mode="bilinear")
+    start = faded(images)
+    changed = [p for n, p in large.named_parameters() if n.startswith(("blocks.0", "blocks.1", "from_rgb"))]
+    with torch.no_grad():
+        for p in changed:
+            p.add_(1.0)
+    torch.testing.assert_close(faded(images), start)  # the new blocks have no say yet
+    faded.fade.fill_(1.0)
+    torch.testing.assert_close(faded(images), large(images))
+
+
+def test_training_moves_all_networks_and_writes_what_it_says(folder: Path, tmp_path: Path) -> None:
+    pictures = load_pictures(split_pictures(folder)[0], 16)
+    trainer = GanTrainer(TINY, pictures, ALONE)
+    before = {k: v.clone() for k, v in trainer.generator.state_dict().items()}
+    train(trainer, tmp_path, minutes=1, images=80)
+    moved = [k for k, v in trainer.generator.named_parameters() if not torch.equal(v, before[k])]
+    assert len(moved) == len(list(trainer.generator.parameters()))
+    line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert line["kimg"] == 0.08
+    assert np.isfinite(list(line.values())).all()
+    tensors, config = store.read(tmp_path / "generator_ema.safetensors")
+    config.pop("training")
+    Generator(**config).load_state_dict(tensors)
+    assert list(tmp_path.glob("samples_*.jpg"))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_resuming_continues_where_it_stopped(folder: Path, tmp_path: Path) -> None:
+    pictures = load_pictures(split_pictures(folder)[0], 16)
+    first = GanTrainer(TINY, pictures, ALONE)
+    for _ in range(3):
+        first.step()
+    first.save_state(tmp_path / "state.pt")
+    second = GanTrainer(TINY, pictures, ALONE)
+    second.load_state(tmp_path / "state.pt")
+    for trainer in (first, second):
+        torch.manual_seed(7)
+        trainer.step()
+    for a, b in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert second.images_seen == first.images_seen
+
+
+def test_two_processes_train_one_network(folder: Path, tmp_path: Path) -> None:
+    """Under torchrun, on the CPU: both see different pictures, and one set of weights comes out."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "gan_core.training.gan", "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
+        "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--channel-base", "64", "--channel-max", "8",
+        "--batch", "4", "--images", "160", "--minutes", "2",
+    ]  # fmt: skip
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["kimg"] == 0.16  # 20 steps of 2 x 4
