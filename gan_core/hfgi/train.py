@@ -40,7 +40,9 @@ class HfgiSettings:
 
     batch: int = 64  # pictures a step and process
     lr: float = 1e-3
-    l2: float = 0.0  # 0 for the stage's own: 1 for the encoder; 4 for the consultation, whose errors are small
+    l2: float = (
+        0.0  # 0 for the stage's own: 1 for the encoder; 4 for the consultation, whose errors are small
+    )
     feature: float = 0.8
     offsets: float = 0.002  # weight of the offsets' length, in units of w's spread
     prior: float = 0.01  # weight of the codes' distance from the generator's latents
