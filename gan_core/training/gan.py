@@ -213,6 +213,7 @@ class GanTrainer:
         if self.discriminator.old_from_rgb is not None:
             self.discriminator.fade.fill_(min(self.images_seen / (s.fade_kimg * 1000), 1.0))
 
+    @torch.no_grad()
     def _update_average(self) -> None:
         s = self.settings
         half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
