@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from demo.studio import assemble
     from weights.catalogue import FOLDER
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that `finally` runs
     studio = assemble(settings)
     try:
         page = build_page(studio).queue(max_size=24, default_concurrency_limit=4)

@@ -112,11 +112,11 @@ class FaceEditor:
         """
         if not path:
             raise BadImage("Please choose a picture first.")
+        session.own_upload(path)
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
-        session.own_upload(path)
         digest = hashlib.sha256(data).hexdigest()
         work = session.recall(("photo", digest))
         if work is None:
@@ -195,6 +195,8 @@ class FaceEditor:
         """
         from gan_core.faces import paste_back
 
+        if path:
+            session.own_upload(path)
         choice = self.model(model)
         strengths = _checked(choice, {attribute: strength})
         if align:

@@ -33,6 +33,8 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=store.root))
         self.used = time.monotonic()
         self.closed = False
+        self.stop = threading.Event()
+        """Set when the visitor wants the long job that is running to end."""
         self.uploads: set[Path] = set()
         self._files: dict[str, list[Path]] = {}
         self._count = 0
@@ -80,7 +82,7 @@ class Sessions:
 
     def __init__(self, root: Path, *, idle: float = 1800.0, max_bytes: int = 512 << 20) -> None:
         self.root = Path(root).resolve()
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self.owners: Counter[Path] = Counter()
         self.shared: set[Path] = set()
@@ -106,6 +108,7 @@ class Sessions:
             if session is None:
                 return
             session.closed = True
+            session.stop.set()
             for key in [key for key in self._results if key[0] == session.name]:
                 del self._results[key]
             for path in session.uploads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         max_upload=options.max_upload,
         preload=options.preload,
         zero_gpu=zero_gpu,
-        temporary=Path(tempfile.mkdtemp(prefix="gan-studio-")),
+        temporary=Path(tempfile.gettempdir()) / f"gan-studio-{secrets.token_hex(6)}",
     )
 
 

@@ -14,15 +14,20 @@ def example_files() -> list[Path]:
     return sorted(path for path in FOLDER.glob("*") if path.suffix in (".jpg", ".png", ".webp"))
 
 
-def examples_row(target: gr.Image) -> None:
-    """A row of examples that fill `target` when clicked; nothing where there are no files."""
+def examples_row(target: gr.Image) -> set[Path]:
+    """A row of examples that fill `target` when clicked, and the copies that Gradio serves them from.
+
+    Nothing is shown where there are no files.
+    """
     files = example_files()
-    if files:
-        gr.Examples(
-            [[str(path)] for path in files],
-            inputs=[target],
-            label="Examples: drawn by the model, nobody real",
-            cache_examples=False,
-            examples_per_page=12,
-            api_visibility="private",
-        )
+    if not files:
+        return set()
+    examples = gr.Examples(
+        [[str(path)] for path in files],
+        inputs=[target],
+        label="Examples: drawn by the model, nobody real",
+        cache_examples=False,
+        examples_per_page=12,
+        api_visibility="private",
+    )
+    return {Path(sample[0]["path"]).resolve() for sample in examples.dataset.samples}

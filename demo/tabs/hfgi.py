@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -89,10 +90,14 @@ class EditAFace:
         with gr.Column(visible=False, elem_id="hfgi-marking") as self.marking:
             self.hint = gr.Markdown("")
             self.canvas = gr.Image(
-                label="Click the two eyes and the mouth", interactive=False, buttons=[], elem_id="hfgi-canvas"
+                label="Click the two eyes and the mouth",
+                interactive=False,
+                buttons=[],
+                height=340,
+                elem_id="hfgi-canvas",
             )
             self.again = gr.Button("Start again", size="sm")
-        examples_row(self.photo)
+        self.studio.sessions.shared |= examples_row(self.photo)
         self.by_hand = gr.Button("Mark the face by hand", size="sm", visible=False, elem_id="hfgi-by-hand")
 
     def _build_result(self) -> None:
@@ -131,7 +136,13 @@ class EditAFace:
             guarded(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest
         )
         self.faces.select(guarded(self.on_face), inputs, drawing, **busy)
-        self.canvas.select(guarded(self.on_mark), inputs | {self.points}, [*drawing, *marking], **busy)
+        self.canvas.select(
+            guarded(self.on_mark),
+            inputs | {self.points},
+            [*drawing, *marking],
+            trigger_mode="multiple",  # else a quick second click is lost
+            **busy,
+        )
         for button in (self.by_hand, self.again):
             button.click(guarded(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
@@ -264,8 +275,10 @@ class EditAFace:
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
             progress=_teller(progress),
         )  # fmt: skip
-        before = session.recall(("before", work.digest)) or shown(session, "before", edited.before)
-        session.keep(("before", work.digest), before, len(before))
+        before = session.recall(("before", work.digest))
+        if before is None or not Path(before).is_file():
+            before = shown(session, "before", edited.before)
+            session.keep(("before", work.digest), before, len(before))
         after = shown(session, "after", edited.after)
         updates = {self.compare: (before, after), self.result: after}
         if close_up:

@@ -91,8 +91,22 @@ def find_faces(image, **_options):
     return sorted(faces, key=lambda face: -face.size)
 
 
+class FakeFinder:
+    """What a video asks of the finder."""
+
+    def find(self, image):
+        try:
+            return find_faces(image)
+        except NoFaceFound:
+            return []
+
+    def follow(self, image, points):
+        return next(iter(self.find(image)), None)
+
+
 def install(monkeypatch):
     """Put the fakes where the app looks for models and faces."""
+    monkeypatch.setattr("gan_core.faces.finder.embedded_finder", lambda *_a, **_k: FakeFinder())
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
     monkeypatch.setattr("demo.tabs.hfgi.face_editors", lambda _folder: EDITORS)
     monkeypatch.setattr("demo.studio.HFGI_EMBEDDED", MODEL)

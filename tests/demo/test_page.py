@@ -1,0 +1,231 @@
+"""The page in a real browser, over the fake editor (fast, several faces, marking) and as it is shipped."""
+
+import re
+import time
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.parts.examples import example_files
+from tests.demo import fakes
+
+pytestmark = pytest.mark.browser
+
+CLEAR = "#hfgi-photo button[aria-label='Clear'], #hfgi-photo button[aria-label='Remove Image']"
+
+
+def upload(page, path):
+    page.set_input_files("#hfgi-photo input[type=file]", str(path))
+
+
+def wait_for_message(page, text):
+    page.wait_for_function(
+        "text => document.querySelector('#hfgi-message').innerText.includes(text)", arg=text, timeout=30_000
+    )
+
+
+def result_address(page):
+    page.wait_for_selector("#hfgi-compare img")
+    return page.locator("#hfgi-compare img").last.get_attribute("src")
+
+
+def wait_for_other_result(page, before):
+    page.wait_for_function(
+        "before => { const all = document.querySelectorAll('#hfgi-compare img');"
+        " return all.length && all[all.length - 1].getAttribute('src') !== before; }",
+        arg=before,
+        timeout=30_000,
+    )
+    return result_address(page)
+
+
+def fetch_picture(page, address, path):
+    path.write_bytes(page.request.get(address).body())
+    return Image.open(path).convert("RGB")
+
+
+@pytest.fixture
+def one_face(tmp_path):
+    return fakes.save(fakes.draw_photo(), tmp_path / "one.jpg", quality=95)
+
+
+def test_upload_slider_reset_download(fake_server, open_page, one_face, tmp_path):
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    first = result_address(page)
+    slider = page.locator("#hfgi-named-0 input[type=range]")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + box["height"] / 2, steps=6)
+    page.wait_for_timeout(400)
+    assert result_address(page) == first, "nothing is drawn before the slider is let go"
+    page.mouse.up()
+    second = wait_for_other_result(page, first)
+    changed = fetch_picture(page, second, tmp_path / "after.jpg")
+    original = Image.open(one_face)
+    assert np.asarray(changed)[240, 320].mean() > np.asarray(original)[240, 320].mean() + 15
+
+    with page.expect_download() as download:
+        page.click("#hfgi-download")
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (640, 480) and "edited with" in saved.text["Description"]
+
+    page.click("#hfgi-reset")
+    wait_for_other_result(page, second)
+    assert slider.input_value() == "0"
+
+
+def test_slider_by_keyboard(fake_server, open_page, one_face):
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    first = result_address(page)
+    page.focus("#hfgi-named-1 input[type=range]")
+    page.keyboard.press("End")
+    second = wait_for_other_result(page, first)
+    number = page.locator("#hfgi-named-1 input[type=number]")
+    number.fill("-1.5")
+    number.press("Enter")
+    wait_for_other_result(page, second)
+
+
+def test_several_faces_the_person_picks(fake_server, open_page, tmp_path):
+    photo = fakes.draw_photo((900, 600), ((250, 300, 120), (650, 280, 90)))
+    page = open_page(fake_server.url)
+    upload(page, fakes.save(photo, tmp_path / "two.png"))
+    wait_for_message(page, "2 faces found")
+    wait_for_message(page, "Move a slider")
+    page.locator("#hfgi-faces button img").nth(1).click()
+    wait_for_message(page, "Face 2 of 2")
+    before = result_address(page)
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    after = fetch_picture(page, wait_for_other_result(page, before), tmp_path / "after.jpg")
+    change = np.asarray(after, float) - np.asarray(photo, float)
+    assert change[280, 650].mean() > 15 and abs(change[300, 250].mean()) < 5
+
+
+def test_no_face_is_said_and_marked_by_hand(fake_server, open_page, tmp_path):
+    page = open_page(fake_server.url)
+    upload(page, fakes.save(Image.new("RGB", (500, 400), "teal"), tmp_path / "none.png"))
+    wait_for_message(page, "No face was found")
+    canvas = page.locator("#hfgi-canvas img")
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    for count, (x, y) in enumerate(((0.4, 0.4), (0.6, 0.4), (0.5, 0.6))):
+        page.get_by_text(re.compile(rf"\({count + 1} of 3\)")).wait_for()
+        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    wait_for_message(page, "you marked")
+    assert result_address(page)
+
+
+def test_a_bad_file_is_a_sentence_and_the_next_one_works(fake_server, open_page, one_face, tmp_path):
+    page = open_page(fake_server.url)
+    bad = tmp_path / "picture.png"
+    bad.write_text("this is text")
+    upload(page, bad)
+    wait_for_message(page, "not a picture that can be read")
+    page.locator(CLEAR).first.click()
+    wait_for_message(page, "Upload a photo")
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+
+
+def test_close_up_shows_the_gain_of_the_consultation(fake_server, open_page, one_face):
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    page.get_by_role("tab", name="Close-up").click()
+    for name in ("crop", "plain", "plain-edit", "crop-edit"):
+        page.wait_for_selector(f"#hfgi-{name} img")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Three seconds with a face moving to the right."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for index in range(30):
+            frame = av.VideoFrame.from_image(fakes.draw_photo(faces=((290 + 2 * index, 240, 90),)))
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+def start_video(page, clip):
+    page.get_by_role("tab", name="Video").first.click()
+    page.set_input_files("#hfgi-video input[type=file]", str(clip))
+    page.wait_for_selector("#hfgi-video video")
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    page.get_by_role("tab", name="Video").nth(1).click()
+    page.click("#hfgi-video-start")
+    wait_for_state(page, "Editing")
+
+
+def wait_for_state(page, text):
+    page.wait_for_function(
+        "text => document.querySelector('#hfgi-video-state').innerText.includes(text)",
+        arg=text,
+        timeout=60_000,
+    )
+
+
+def test_video_is_edited_and_can_be_stopped(fake_server, open_page, clip):
+    page = open_page(fake_server.url)
+    start_video(page, clip)
+    page.click("#hfgi-video-stop")
+    wait_for_state(page, "Stopped")
+    page.wait_for_function("!document.querySelector('#hfgi-video-start').disabled")
+    page.click("#hfgi-video-start")
+    wait_for_state(page, "Done.")
+    page.wait_for_selector("#hfgi-video-result video")
+
+
+def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_page, clip, one_face):
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    start_video(page, clip)
+    assert fake_server.files()
+    page.context.close()
+    deadline = time.monotonic() + 30
+    while fake_server.files() and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert fake_server.files() == []
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+
+
+def test_phone(fake_server, open_page, one_face):
+    page = open_page(fake_server.url, width=390, height=800)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
+    top = {
+        name: page.locator(f"#hfgi-{name}").bounding_box()["y"] for name in ("photo", "compare", "named-0")
+    }
+    assert top["photo"] < top["compare"] < top["named-0"]
+
+
+def test_as_shipped(server, open_page, tmp_path):
+    assert server.seconds < 15, f"the page answered after {server.seconds:.1f} s"
+    page = open_page(server.url)
+    page.get_by_text("Examples").wait_for()
+    page.locator("button.gallery-item, .gallery-item").first.click()
+    wait_for_message(page, "Move a slider")
+    first = result_address(page)
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    second = wait_for_other_result(page, first)
+    before = fetch_picture(page, first, tmp_path / "before.jpg")
+    after = fetch_picture(page, second, tmp_path / "after.jpg")
+    assert np.abs(np.asarray(before, float) - np.asarray(after, float)).mean() > 0.3
+    assert all(path.is_file() for path in example_files())

@@ -1,0 +1,123 @@
+"""Nothing of a visitor stays: files, uploads, results."""
+
+import threading
+
+import pytest
+
+from demo.session import Sessions
+from gan_core.errors import Cancelled
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    return Sessions(tmp_path / "root")
+
+
+def upload(sessions, name="photo.png"):
+    """A file as Gradio keeps it: below root, in a folder named by its hash."""
+    folder = sessions.root / "0123abcd"
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(b"x")
+    return path
+
+
+def test_everything_goes_with_the_visitor(sessions):
+    session = sessions.get("a")
+    session.new_file("after", ".jpg").write_bytes(b"x")
+    session.own_upload(upload(sessions))
+    session.keep("photo", object(), 100)
+    assert sessions.kept_bytes() == 100 and len(list(sessions.root.rglob("*"))) == 4
+    sessions.delete("a")
+    assert list(sessions.root.rglob("*")) == [] and sessions.kept_bytes() == 0 and len(sessions) == 0
+    sessions.delete("a")
+
+
+def test_same_upload_of_two_visitors_stays_for_the_second(sessions):
+    path = upload(sessions)
+    for name in ("a", "b"):
+        sessions.get(name).own_upload(path)
+        sessions.get(name).own_upload(path)
+    sessions.delete("a")
+    assert path.exists()
+    sessions.delete("b")
+    assert not path.exists()
+
+
+def test_only_uploads_are_deleted(sessions, tmp_path):
+    outside = tmp_path / "precious.txt"
+    outside.write_text("x")
+    example = upload(sessions, "example.jpg")
+    sessions.shared.add(example)
+    for path in (outside, example, "../../etc/passwd"):
+        sessions.get("a").own_upload(path)
+    sessions.delete("a")
+    assert outside.exists() and example.exists()
+
+
+def test_session_names_are_not_paths(sessions):
+    for name in ("../../x", "/etc", "", None, "a/b"):
+        session = sessions.get(name)
+        assert session.folder.parent == sessions.root
+        sessions.delete(name)
+
+
+def test_idle_sessions_are_swept(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("demo.session.time.monotonic", lambda: now[0])
+    sessions = Sessions(tmp_path, idle=100)
+    old = sessions.get("old")
+    now[0] = 90
+    sessions.get("new")
+    now[0] = 120
+    sessions.sweep()
+    assert len(sessions) == 1 and not old.folder.exists() and old.closed
+
+
+def test_results_beyond_the_limit_go_least_recently_used_first(tmp_path):
+    sessions = Sessions(tmp_path, max_bytes=100)
+    a, b = sessions.get("a"), sessions.get("b")
+    a.keep(1, "one", 40)
+    b.keep(1, "two", 40)
+    assert a.recall(1) == "one"
+    b.keep(2, "three", 40)
+    assert (a.recall(1), b.recall(1), b.recall(2)) == ("one", None, "three")
+    a.keep(1, "larger", 60)
+    assert sessions.kept_bytes() == 100
+    a.keep(9, "huge", 1000)
+    assert a.recall(9) == "huge" and sessions.kept_bytes() == 1000
+
+
+def test_old_previews_are_dropped(sessions):
+    session = sessions.get("a")
+    for _ in range(40):
+        session.new_file("after", ".jpg").write_bytes(b"x")
+    assert len(list(session.folder.iterdir())) == 12
+
+
+def test_work_in_flight_after_the_page_was_closed(sessions):
+    session = sessions.get("a")
+    sessions.delete("a")
+    with pytest.raises(Cancelled):
+        session.new_file("after", ".jpg")
+    session.keep(1, "late", 10)
+    session.own_upload(upload(sessions))
+    assert sessions.kept_bytes() == 0 and not session.uploads
+
+
+def test_many_threads(sessions):
+    def visit(name):
+        for index in range(50):
+            session = sessions.get(name)
+            session.keep(index % 3, index, 10)
+            session.recall(index % 3)
+            if index % 10 == 9:
+                sessions.delete(name)
+
+    threads = [threading.Thread(target=visit, args=(str(n % 4),)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    sessions.close()
+    assert sessions.kept_bytes() == 0 and list(sessions.root.iterdir()) == []

@@ -1,0 +1,70 @@
+import pytest
+
+from demo import settings
+
+
+def read(*arguments, **environment):
+    return settings.read(list(arguments), environment)
+
+
+def test_defaults():
+    found = read()
+    assert (found.host, found.port, found.share, found.auth) == ("127.0.0.1", 7860, False, None)
+    assert found.offline and found.preload and not found.zero_gpu
+    assert found.memory is None and found.max_upload == 100_000_000
+
+
+def test_flags_win_over_environment():
+    assert read("--port", "9", STUDIO_PORT="8").port == 9
+    assert read(STUDIO_PORT="8", GRADIO_SERVER_PORT="7").port == 8
+    assert read(GRADIO_SERVER_PORT="7").port == 7
+    assert read("--no-offline").offline is False
+    assert read(STUDIO_OFFLINE="0").offline is False
+    assert read("--offline", STUDIO_OFFLINE="0").offline is True
+
+
+@pytest.mark.parametrize(("text", "size"), [("500M", 5e8), ("2g", 2e9), ("1.5GB", 1.5e9), ("1000", 1000)])
+def test_sizes(text, size):
+    assert read("--memory", text).memory == size
+    assert read(STUDIO_MEMORY=text).memory == size
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--memory", "much"), ("--memory", "0"), ("--auth", "me"), ("--port", "x"), ("--what",)]
+)
+def test_bad_flags_end_with_a_usage_line(arguments, capsys):
+    with pytest.raises(SystemExit):
+        read(*arguments)
+    assert "usage: app.py" in capsys.readouterr().err
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        read("--help")
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    for flag in ("--host", "--port", "--share", "--auth", "--device", "--memory", "--offline", "--weights"):
+        assert flag in text
+
+
+def test_password_is_never_shown():
+    found = read("--auth", "ann:secret")
+    assert found.auth == ("ann", "secret") and "secret" not in repr(found)
+
+
+def test_a_space_listens_to_the_outside():
+    assert read(SPACE_ID="a/b").host == "0.0.0.0"
+    zero = read(SPACE_ID="a/b", SPACES_ZERO_GPU="true")
+    assert zero.zero_gpu and zero.device == "cuda"
+
+
+def test_export():
+    environment = {}
+    found = read("--offline")
+    settings.export(found, environment)
+    assert environment["GRADIO_ANALYTICS_ENABLED"] == "False"
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["GRADIO_TEMP_DIR"] == str(found.temporary)
+    environment = {}
+    settings.export(read("--no-offline"), environment)
+    assert "HF_HUB_OFFLINE" not in environment
