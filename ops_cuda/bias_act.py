@@ -52,7 +52,9 @@ def bias_act(
         slope = alpha
     if bias is not None and bias.shape != (x.shape[1],):
         raise ValueError(f"bias has shape {tuple(bias.shape)}, expected ({x.shape[1]},)")
-    if noise is not None and (x.ndim != 4 or noise.shape[1:] != (1, *x.shape[2:]) or noise.shape[0] not in (1, x.shape[0])):
+    if noise is not None and (
+        x.ndim != 4 or noise.shape[1:] != (1, *x.shape[2:]) or noise.shape[0] not in (1, x.shape[0])
+    ):
         raise ValueError(f"noise has shape {tuple(noise.shape)}, which does not fit x of shape {tuple(x.shape)}")
     gain = default_gain if gain is None else gain
     if slope <= 0 or gain <= 0:
@@ -77,9 +79,7 @@ def _reference(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: floa
 
 
 @torch.library.custom_op("gan_studio::bias_act", mutates_args=())
-def _bias_act(
-    x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float
-) -> Tensor:
+def _bias_act(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float) -> Tensor:
     kernel = backend.kernel_for(x, "bias_act")
     if kernel is not None:
         try:

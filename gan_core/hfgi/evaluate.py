@@ -28,7 +28,13 @@ from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.split import is_held_out
 
-MESH_SLIDERS = {"smile": "corner_lift", "pose": "yaw_deg", "mouth_open": "mouth_open", "eyes_open": "eye_open", "nod": "nod"}
+MESH_SLIDERS = {
+    "smile": "corner_lift",
+    "pose": "yaw_deg",
+    "mouth_open": "mouth_open",
+    "eyes_open": "eye_open",
+    "nod": "nod",
+}
 
 
 class AgeProbe:
@@ -68,7 +74,10 @@ def outside_face(resolution: int) -> Tensor:
 
 
 def evaluate(
-    pipeline: HFGIPipeline, faces: Tensor, probes: dict[str, Callable[[Tensor], np.ndarray]], reach: float = 3.0
+    pipeline: HFGIPipeline,
+    faces: Tensor,
+    probes: dict[str, Callable[[Tensor], np.ndarray]],
+    reach: float = 3.0,
 ) -> tuple[dict[str, float], Tensor]:
     """Numbers, and rows to look at: face, inversion, with consultation, and both ends of each probed slider.
 

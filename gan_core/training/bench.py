@@ -17,7 +17,9 @@ from gan_core.training.gan import GanSettings, GanTrainer
 NVIDIA_ON_H200 = 298.0
 
 
-def measure(settings: GanSettings, team: distributed.Team, *, steps: int, warm_up: int = 16, graphs: bool = True) -> float:
+def measure(
+    settings: GanSettings, team: distributed.Team, *, steps: int, warm_up: int = 16, graphs: bool = True
+) -> float:
     """Pictures a second over all processes, penalties and optimizers included."""
     pictures = torch.randint(0, 256, (512, 3, settings.resolution, settings.resolution), dtype=torch.uint8)
     trainer = GanTrainer(settings, pictures, team, graphs=graphs)

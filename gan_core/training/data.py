@@ -42,7 +42,12 @@ def load_pictures(paths: list[Path], resolution: int) -> Tensor:
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
             square = picture.crop((left, top, left + side, top + side))
-            return np.asarray(square.resize((resolution, resolution), Image.Resampling.BOX if side >= resolution else Image.Resampling.BICUBIC))
+            return np.asarray(
+                square.resize(
+                    (resolution, resolution),
+                    Image.Resampling.BOX if side >= resolution else Image.Resampling.BICUBIC,
+                )
+            )
 
     with ThreadPoolExecutor(8) as pool:
         arrays = list(pool.map(read, paths))

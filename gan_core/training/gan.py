@@ -87,7 +87,11 @@ class GanTrainer:
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = Generator(
-            settings.resolution, z_dim=settings.z_dim, w_dim=settings.w_dim, mapping_layers=settings.mapping_layers, **shape
+            settings.resolution,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            mapping_layers=settings.mapping_layers,
+            **shape,
         )
         discriminator = Discriminator(settings.resolution, **shape)
         average = copy.deepcopy(generator)
@@ -238,7 +242,9 @@ class GanTrainer:
     def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
         """Pictures of the averaged generator, (count, 3, R, R), on the CPU."""
         z = torch.randn(count, self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
-        return torch.cat([self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)])
+        return torch.cat(
+            [self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)]
+        )
 
     def save(self, folder: Path) -> None:
         """Weights in half precision: averaged generator, generator, discriminator."""

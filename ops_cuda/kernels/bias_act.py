@@ -56,9 +56,7 @@ def _dense(x: Tensor) -> tuple[Tensor, bool]:
     return x.contiguous(), False
 
 
-def forward(
-    x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float
-) -> Tensor:
+def forward(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float) -> Tensor:
     """See `ops_cuda.bias_act`."""
     x, channels_last = _dense(x)
     y = torch.empty_like(x)
@@ -82,4 +80,3 @@ def backward(dy: Tensor, y: Tensor, slope: float, gain: float, clamp: float) -> 
     dx = torch.empty_like(dy)
     _backward_kernel[(triton.cdiv(dy.numel(), BLOCK),)](dy, y, dx, dy.numel(), slope, gain, clamp, BLOCK=BLOCK)
     return dx
-

@@ -39,7 +39,9 @@ def _kernel(
                 tap = tl.load(filter_ptr + (KH - 1 - ky) * KW + (KW - 1 - kx))
             source = sample * xs_n + (y // UP) * xs_h + (x // UP) * xs_w
             value = tl.load(
-                x_ptr + source[:, None] + channel[None, :] * xs_c, mask=hit[:, None] & in_channels[None, :], other=0.0
+                x_ptr + source[:, None] + channel[None, :] * xs_c,
+                mask=hit[:, None] & in_channels[None, :],
+                other=0.0,
             )
             total += value.to(tl.float32) * tap
     target = sample * ys_n + row * ys_h + column * ys_w
@@ -51,7 +53,14 @@ def _kernel(
 
 
 def forward(
-    x: Tensor, filter: Tensor, up: int, down: int, padding: list[int], flip: bool, gain: float, size: tuple[int, int]
+    x: Tensor,
+    filter: Tensor,
+    up: int,
+    down: int,
+    padding: list[int],
+    flip: bool,
+    gain: float,
+    size: tuple[int, int],
 ) -> Tensor:
     """See `ops_cuda.upfirdn2d`; `size` is the output's height and width."""
     n, c, h, w = x.shape

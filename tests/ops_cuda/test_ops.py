@@ -55,19 +55,36 @@ def slow_upfirdn(x, filter, up, down, padding, gain):  # noqa: ANN001, ANN201
     """The definition, pixel by pixel."""
     n, c, h, w = x.shape
     left, right, top, bottom = padding
-    spread = torch.zeros(n, c, h * up + max(top, 0) + max(bottom, 0), w * up + max(left, 0) + max(right, 0), dtype=x.dtype)
+    spread = torch.zeros(
+        n, c, h * up + max(top, 0) + max(bottom, 0), w * up + max(left, 0) + max(right, 0), dtype=x.dtype
+    )
     spread[:, :, max(top, 0) : max(top, 0) + h * up : up, max(left, 0) : max(left, 0) + w * up : up] = x
-    spread = spread[:, :, max(-top, 0) : spread.shape[2] - max(-bottom, 0), max(-left, 0) : spread.shape[3] - max(-right, 0)]
+    spread = spread[
+        :,
+        :,
+        max(-top, 0) : spread.shape[2] - max(-bottom, 0),
+        max(-left, 0) : spread.shape[3] - max(-right, 0),
+    ]
     kh, kw = filter.shape
     flipped = filter.flip(0, 1)
     rows = []
     for i in range(0, spread.shape[2] - kh + 1, down):
-        row = [(spread[:, :, i : i + kh, j : j + kw] * flipped).sum([2, 3]) for j in range(0, spread.shape[3] - kw + 1, down)]
+        row = [
+            (spread[:, :, i : i + kh, j : j + kw] * flipped).sum([2, 3])
+            for j in range(0, spread.shape[3] - kw + 1, down)
+        ]
         rows.append(torch.stack(row, 2))
     return torch.stack(rows, 2) * gain
 
 
-CASES = [(1, 1, (1, 1, 1, 1)), (2, 1, (2, 1, 2, 1)), (1, 2, (1, 1, 1, 1)), (1, 1, (2, 2, 2, 2)), (2, 2, (0, 3, 1, -1)), (1, 2, (-1, 2, 2, 0))]
+CASES = [
+    (1, 1, (1, 1, 1, 1)),
+    (2, 1, (2, 1, 2, 1)),
+    (1, 2, (1, 1, 1, 1)),
+    (1, 1, (2, 2, 2, 2)),
+    (2, 2, (0, 3, 1, -1)),
+    (1, 2, (-1, 2, 2, 0)),
+]
 
 
 @pytest.mark.parametrize(("up", "down", "padding"), CASES)
@@ -144,5 +161,11 @@ def test_library_contract() -> None:
         ops = torch.ops.gan_studio
         torch.library.opcheck(ops.bias_act.default, (x, torch.randn(3), torch.randn(1, 1, 4, 4), 0.2, 1.4, -1.0))
         torch.library.opcheck(ops.upfirdn2d.default, (x, setup_filter(), 2, 1, [2, 1, 2, 1], False, 4.0))
-        args = (x, torch.randn(5, 3, 3, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True), True, 2)
+        args = (
+            x,
+            torch.randn(5, 3, 3, 3, requires_grad=True),
+            torch.randn(2, 3, requires_grad=True),
+            True,
+            2,
+        )
         torch.library.opcheck(ops.modulated_conv2d.default, args)
