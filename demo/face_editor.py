@@ -173,9 +173,7 @@ class FaceEditor:
         edited = self._draw(choice, inverted, strengths, with_plain, progress)
         before = work.photo if full_size else work.preview
         _tell(progress, 0.9, "Putting the face back")
-        after = paste_back(
-            before, at_size(aligned, before.size), edited.consulted, reference=inverted.consulted
-        )
+        after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=inverted.consulted)
         return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted)
 
     def edit_once(
@@ -202,16 +200,12 @@ class FaceEditor:
         if align:
             work = self.open(session, path, progress)
             result = self.edit(session, work, model, strengths, full_size=True, progress=progress)
-            return result.after, paste_back(
-                work.photo, self._align(work, choice.resolution), result.plain_inversion
-            )
+            return result.after, paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
         crop = self._open_crop(path, choice.resolution)
         inverted = gpu.call(hfgi_tasks.INVERT, progress, model=choice.model, crop=crop)
         return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain
 
-    def save(
-        self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]
-    ) -> Path:
+    def save(self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]) -> Path:
         """Write a result as a PNG that says how it was edited; the path lives as long as the session."""
         used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
         note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
@@ -235,9 +229,7 @@ class FaceEditor:
             work.aligned[size] = align(work.photo, work.face, size)
         return work.aligned[size]
 
-    def _invert(
-        self, session: Session, work: Work, choice: FaceEditorModel, progress: Progress | None
-    ) -> InvertedFace:
+    def _invert(self, session: Session, work: Work, choice: FaceEditorModel, progress: Progress | None) -> InvertedFace:
         if choice.model not in work.inverted:
             crop = self._align(work, choice.resolution).crop
             work.inverted[choice.model] = gpu.call(hfgi_tasks.INVERT, progress, model=choice.model, crop=crop)

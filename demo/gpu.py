@@ -47,9 +47,7 @@ _TASKS: dict[str, _Task] = {}
 _lent = False
 
 
-def task(
-    name: str, work: Callable[..., Iterator[Step | Done]], seconds: Callable[..., float] | float = 10.0
-) -> None:
+def task(name: str, work: Callable[..., Iterator[Step | Done]], seconds: Callable[..., float] | float = 10.0) -> None:
     """Make a task known. seconds: GPU time to ask for, a number or a function of the task's arguments."""
     estimate = seconds if callable(seconds) else lambda **_arguments: seconds
     _TASKS[name] = _Task(work, estimate)

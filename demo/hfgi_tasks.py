@@ -100,9 +100,7 @@ def register(registry: ModelRegistry) -> None:
         def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
             from gan_core.faces.video import edit_video
 
-            edit_video(
-                source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled
-            )
+            edit_video(source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
 
         yield Step(0.0, "Reading the video")
         yield from _in_steps(run)

@@ -43,9 +43,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """How the page looks, for `launch`."""
-    theme = gr.themes.Default(
-        primary_hue="indigo", neutral_hue="slate", radius_size="md", font=_FONTS, font_mono=_MONO
-    )
+    theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="md", font=_FONTS, font_mono=_MONO)
     return {
         "theme": theme,
         "css_paths": [ASSETS / "style.css"],

@@ -58,9 +58,7 @@ def assemble(settings: Settings) -> Studio:
     """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
     if settings.zero_gpu:
         gpu.lend()  # before anything imports torch
-    registry = ModelRegistry(
-        lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu
-    )
+    registry = ModelRegistry(lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu)
     declare_models(registry, settings.weights)
     if settings.zero_gpu:
         registry.load_all()

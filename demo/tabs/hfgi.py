@@ -31,8 +31,7 @@ Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
 _CLOSE_UP = (
-    "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what "
-    "it lost."
+    "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
 )
 _CREDIT = (
     "Method: [HFGI, High-Fidelity GAN Inversion for Image Attribute Editing]"
@@ -132,9 +131,7 @@ class EditAFace:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         change = guarded(self.on_change)
 
-        self.photo.change(
-            guarded(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest
-        )
+        self.photo.change(guarded(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
         self.faces.select(guarded(self.on_face), inputs, drawing, **busy)
         self.canvas.select(
             guarded(self.on_mark),
@@ -147,15 +144,11 @@ class EditAFace:
             button.click(guarded(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **latest)
-        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(
-            change, inputs, drawing, **latest
-        )
+        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **latest)
         self.model.change(self.on_model, self.model, [*sliders, self.licence], **quiet).then(
             change, inputs, drawing, **latest
         )
-        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(
-            change, inputs, drawing, **latest
-        )
+        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(change, inputs, drawing, **latest)
         self.whole_view.select(lambda: False, None, self.close_up, **quiet)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")
@@ -173,9 +166,7 @@ class EditAFace:
         """What the sliders say, by attribute."""
         return self.bank.read(self.models[data[self.model]], [data[s] for s in self.bank.sliders])
 
-    def on_photo(
-        self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()
-    ) -> Iterator[Data]:
+    def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """A new photo: find its faces, and edit the largest or ask for marks."""
         empty = {
             **dict.fromkeys(self.drawn),
@@ -255,9 +246,7 @@ class EditAFace:
 
     # Helpers
 
-    def _open(
-        self, data: Data, request: gr.Request, progress: gr.Progress | None = None
-    ) -> tuple[Session, Work]:
+    def _open(self, data: Data, request: gr.Request, progress: gr.Progress | None = None) -> tuple[Session, Work]:
         session = self.studio.sessions.get(request.session_hash)
         return session, self.editor.open(session, data[self.photo], progress and _teller(progress))
 

@@ -40,9 +40,7 @@ class VideoPanel:
 
     def build_output(self) -> None:
         """The result, in the current context."""
-        self.output = gr.Video(
-            label="Edited video", interactive=False, height=420, elem_id="hfgi-video-result"
-        )
+        self.output = gr.Video(label="Edited video", interactive=False, height=420, elem_id="hfgi-video-result")
 
     def wire(
         self,
