@@ -105,6 +105,15 @@ class FaceEditor:
             raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
         return self.models[name]
 
+    def warm_up(self) -> None:
+        """Load the face finder and the first model, and run both once on an empty picture."""
+        choice = next(iter(self.models.values()))
+        blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
+        self._find_faces(blank)
+        inverted = gpu.call(hfgi_tasks.INVERT, model=choice.model, crop=blank)
+        if choice.sliders:
+            self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
+
     def open(self, session: Session, path: str | None, progress: Progress | None = None) -> Work:
         """The photo at `path` with its faces, from the session where it has been opened before.
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 import shutil
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from demo import gpu
 from demo.session import Sessions
 from demo.settings import Settings
 from gan_core.errors import StudioError
-from gan_core.models import FACE_GENERATOR, HFGI_EMBEDDED, declare_models
+from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -26,15 +29,19 @@ class Studio:
     settings: Settings
     registry: ModelRegistry
     sessions: Sessions
+    warmers: list[Callable[[], None]] = field(default_factory=list)
+    """What tabs want done in advance: loading their embedded models and running them once."""
 
     def warm_up(self) -> None:
-        """Import torch and load the embedded models, so that the first visitor does not wait for it."""
-        try:
-            for name in (FACE_GENERATOR, HFGI_EMBEDDED):
-                with self.registry.use(name):
-                    pass
-        except StudioError as error:
-            logger.warning("nothing loaded in advance: %s", error)
+        """Do what the first visitor would wait for: importing torch, loading models, a first run of each."""
+        with contextlib.suppress(ImportError):
+            importlib.import_module("matplotlib")  # Gradio does so before its first event
+        for warmer in self.warmers:
+            try:
+                warmer()
+            except StudioError as error:
+                logger.warning("not loaded in advance: %s", error)
+        logger.info("ready")
 
     def start_background(self) -> None:
         """Load models in advance if the settings say so, and delete idle sessions now and then."""

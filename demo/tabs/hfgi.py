@@ -49,6 +49,7 @@ class EditAFace:
         self.editor = FaceEditor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.bank = SliderBank(self.models.values(), "hfgi")
         hfgi_tasks.register(studio.registry)
+        studio.warmers.append(self.editor.warm_up)
 
     # Layout
 

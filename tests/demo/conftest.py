@@ -34,10 +34,16 @@ class Server:
     """Where its own temporary folder lies."""
     seconds: float
     """From the start command to the first answer of the page."""
+    own: frozenset[Path]
+    """Files that it made itself at start (copies of the examples)."""
 
     def files(self) -> list[Path]:
         """What visitors have on its disk now."""
-        return [path for path in self.temporary.rglob("*") if path.is_file()]
+        return [path for path in files_below(self.temporary) if path not in self.own]
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 @contextmanager
@@ -64,7 +70,8 @@ def started(command, folder):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() - begin < 90, log.read_text()
                 time.sleep(0.1)
-        yield Server(url, process, log, temporary, time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        yield Server(url, process, log, temporary, seconds, frozenset(files_below(temporary)))
     finally:
         process.terminate()
         process.wait(30)
@@ -92,9 +99,7 @@ def browser():
     """A headless Chromium: STUDIO_BROWSER, the system's, or Playwright's own."""
     from playwright.sync_api import Error, sync_playwright
 
-    system = os.environ.get("STUDIO_BROWSER") or (
-        "/usr/bin/chromium" if Path("/usr/bin/chromium").is_file() else None
-    )
+    system = os.environ.get("STUDIO_BROWSER") or ("/usr/bin/chromium" if Path("/usr/bin/chromium").is_file() else None)
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(executable_path=system, args=FLAGS)

@@ -109,8 +109,6 @@ def install(monkeypatch):
     monkeypatch.setattr("gan_core.faces.finder.embedded_finder", lambda *_a, **_k: FakeFinder())
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
     monkeypatch.setattr("demo.tabs.hfgi.face_editors", lambda _folder: EDITORS)
-    monkeypatch.setattr("demo.studio.HFGI_EMBEDDED", MODEL)
-    monkeypatch.setattr("demo.studio.FACE_GENERATOR", MODEL)
     monkeypatch.setattr(
         "demo.studio.declare_models",
         lambda registry, _folder: registry.declare(

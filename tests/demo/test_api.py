@@ -19,9 +19,7 @@ ATTRIBUTES = ("smile", "age", "pose")
 
 
 def connect(server, tmp_path):
-    return Client(
-        server.url, download_files=str(tmp_path / "downloads"), verbose=False, analytics_enabled=False
-    )
+    return Client(server.url, download_files=str(tmp_path / "downloads"), verbose=False, analytics_enabled=False)
 
 
 def ask(client, path, *arguments, **named):
@@ -133,11 +131,7 @@ def test_unusual_pictures_are_read(client, tmp_path, mode):
 def test_two_requests_at_once(fake_server, photo, tmp_path):
     clients = [connect(fake_server, tmp_path / str(index)) for index in range(2)]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        jobs = [
-            pool.submit(ask, client, photo, "smile", strength)
-            for strength in (-2, -1, 1, 2)
-            for client in clients
-        ]
+        jobs = [pool.submit(ask, client, photo, "smile", strength) for strength in (-2, -1, 1, 2) for client in clients]
         brightness = [pixels(job.result(60)[0])[240, 320].mean() for job in jobs]
     assert brightness[::2] == brightness[1::2] and brightness[::2] == sorted(brightness[::2])
 

@@ -118,6 +118,7 @@ def test_no_face_is_said_and_marked_by_hand(fake_server, open_page, tmp_path):
     box = canvas.bounding_box()
     for count, (x, y) in enumerate(((0.4, 0.4), (0.6, 0.4), (0.5, 0.6))):
         page.get_by_text(re.compile(rf"\({count + 1} of 3\)")).wait_for()
+        page.wait_for_timeout(400)  # as long as a hand needs, and the picture with the new dot
         page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
     wait_for_message(page, "you marked")
     assert result_address(page)
@@ -209,9 +210,7 @@ def test_phone(fake_server, open_page, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
-    top = {
-        name: page.locator(f"#hfgi-{name}").bounding_box()["y"] for name in ("photo", "compare", "named-0")
-    }
+    top = {name: page.locator(f"#hfgi-{name}").bounding_box()["y"] for name in ("photo", "compare", "named-0")}
     assert top["photo"] < top["compare"] < top["named-0"]
 
 
