@@ -48,6 +48,7 @@ def portraits():
     from gan_core.stylegan2 import Generator
 
     tensors, config = store.read(GENERATOR)
+    config.pop("training", None)  # a note on how it was trained
     generator = Generator(**config).eval()
     generator.load_state_dict(tensors, strict=False)
     z = torch.randn(6, generator.config["z_dim"], generator=torch.Generator().manual_seed(5))
