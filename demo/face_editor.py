@@ -168,12 +168,13 @@ class FaceEditor:
     ) -> Edited:
         """The photo with its chosen face edited; the preview unless full_size.
 
-        Only the change goes into the photo: what the edit is measured against is the reconstruction with no
-        edit, so a photo with all sliders at 0 comes back as it was.
+        Only the change goes into the photo (see `gan_core.faces.reference`), so a photo with all sliders at 0
+        comes back as it was.
         Raises NoFaceFound, FaceTooSmall, UnknownName, BadValue.
         """
         from gan_core.faces import paste_back
         from gan_core.faces.preview import at_size
+        from gan_core.faces.reference import reference_for
 
         choice = self.model(model)
         strengths = _checked(choice, strengths)
@@ -182,7 +183,8 @@ class FaceEditor:
         edited = self._draw(choice, inverted, strengths, with_plain, progress)
         before = work.photo if full_size else work.preview
         _tell(progress, 0.9, "Putting the face back")
-        after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=inverted.consulted)
+        reference = reference_for(aligned.crop, inverted.consulted, edited.consulted)
+        after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=reference)
         return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted)
 
     def edit_once(

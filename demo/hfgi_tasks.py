@@ -88,12 +88,14 @@ def register(registry: ModelRegistry) -> None:
         progress: Progress | None = None,
     ) -> Iterator[Step | Done]:
         def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
+            from gan_core.faces.reference import reference_for
+
             face = to_tensor(crop)
 
             def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
                 inversion = pipeline.invert(face)
-                edited, unchanged = (pipeline.edit(inversion, values) for values in (strengths, {}))
-                return to_pil(edited), to_pil(unchanged)
+                edited, unchanged = (to_pil(pipeline.edit(inversion, values)) for values in (strengths, {}))
+                return edited, reference_for(crop, unchanged, edited)
 
             return registry.run(model, work, progress)
 
