@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints import build
+from gan_core.comodgan.networks import hole_condition, keep_known
 from gan_core.hfgi.networks import resize
 from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.insetgan.losses import Authors, Paper, paste, reduce
@@ -128,6 +129,21 @@ def run_sc_gan(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> d
     }
 
 
+def run_comodgan(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
+    net = build(weights).modules["generator"]
+    for i, layer in enumerate(m for m in net.modules() if hasattr(m, "noise_const")):
+        layer.noise_const.copy_(x[f"noise{i}"][0, 0])
+    net.mapping.w_avg.copy_(x["dlatent_avg"][0])
+    encoding = net.encode(hole_condition(x["image"], x["mask"]))
+    out = {"w": net.mapping(x["z"])}
+    for name, net.start_skip in (("port", False), ("official", True)):
+        out[f"raw_{name}"] = raw = net.decode(encoding, out["w"], noise="const")
+        out[f"image_{name}"] = keep_known(raw, x["image"], x["mask"])
+    psi = config.get("truncation_psi", 1.0)
+    out["image_official_truncated"] = net.complete(x["image"], x["mask"], x["z"], psi=psi, noise="const")
+    return out
+
+
 def run_ids(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
     scores = discriminative_scores(x["real"], x["fake"])
     got = {"u_ids": scores.unpaired, "p_ids": scores.paired, "fid": frechet_distance(x["real"], x["fake"])}
@@ -164,6 +180,7 @@ RUNNERS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "stylegan_human": run_nvidia,
     "hfgi": run_hfgi,
     "sc_gan": run_sc_gan,
+    "comodgan": run_comodgan,
     "ids_metric": run_ids,
     "insetgan_losses": run_insetgan,
 }
