@@ -62,9 +62,7 @@ def _cut_out(photo: Image.Image, quad: np.ndarray, margin: int) -> tuple[np.ndar
     pad = [(inside[1] - low[1], high[1] - inside[3]), (inside[0] - low[0], high[0] - inside[2])]
     if max(max(p) for p in pad) <= margin:  # only the margin leaves the photo
         return np.pad(pixels, [*pad, (0, 0)], mode="reflect"), low
-    return _blur_padding(
-        np.pad(pixels, [*pad, (0, 0)], mode="reflect"), pad, np.hypot(*(quad[3] - quad[0]))
-    ), low
+    return _blur_padding(np.pad(pixels, [*pad, (0, 0)], mode="reflect"), pad, np.hypot(*(quad[3] - quad[0]))), low
 
 
 def _blur_padding(pixels: np.ndarray, pad: list[tuple[int, int]], side: float) -> np.ndarray:
@@ -108,13 +106,9 @@ def align(image: Image.Image, face: Face, size: int = 256) -> AlignedFace:
     quad = ffhq_quad(face)
     side = float(np.hypot(*(quad[3] - quad[0])))
     if side < SMALLEST_QUAD:
-        raise FaceTooSmall(
-            "The face is too small in this picture: use one where it is at least 40 pixels wide."
-        )
+        raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")
     if side > 6 * max(photo.size):
-        raise BadValue(
-            "The marked face is far larger than the photo: please mark the eyes and the mouth again."
-        )
+        raise BadValue("The marked face is far larger than the photo: please mark the eyes and the mouth again.")
     corners = np.array([[0, 0], [0, size], [size, size], [size, 0]], np.float64)
     to_crop = similarity_between(quad, corners)
     to_photo = similarity_between(corners, quad)

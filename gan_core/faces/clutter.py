@@ -41,9 +41,7 @@ def stripes(n: int, size: int, device: torch.device) -> Tensor:
     u = grid[None, ..., 0] * angle.cos().view(-1, 1, 1) + grid[None, ..., 1] * angle.sin().view(-1, 1, 1)
     v = grid[None, ..., 1] * angle.cos().view(-1, 1, 1) - grid[None, ..., 0] * angle.sin().view(-1, 1, 1)
     phase = waves.view(-1, 1, 1) * 2 * math.pi
-    wave = (u * phase).sin() * torch.where(
-        chance(n, 0.5, device).bool().view(-1, 1, 1), (v * phase).sin(), 1.0
-    )
+    wave = (u * phase).sin() * torch.where(chance(n, 0.5, device).bool().view(-1, 1, 1), (v * phase).sin(), 1.0)
     mix = (wave[:, None] * per_picture(uniform(n, 0.7, 12, device))).sigmoid()
     first, second = torch.rand(2, n, 3, 1, 1, device=device)
     return torch.lerp(first.expand(-1, -1, size, size), second.expand(-1, -1, size, size), mix)
@@ -116,9 +114,7 @@ def clutter(n: int, size: int, portraits: Tensor, textures: Tensor | None) -> Te
     picked = portraits[torch.randint(portraits.shape[0], (n,), device=device)]
     window = _random_window(n, size, device, 0.2, 0.9)
     # Below 0.86 of a bust there are clothes, never a whole face.
-    cloth = sample(
-        picked, torch.stack([_reflect(window[..., 0], 0, 1), _reflect(window[..., 1], 0.86, 1)], -1)
-    )
+    cloth = sample(picked, torch.stack([_reflect(window[..., 0], 0, 1), _reflect(window[..., 1], 0.86, 1)], -1))
     broken = shuffled(picked, _reflect(_random_window(n, size, device, 0.4, 1.6), 0, 1), 4)
     options = [x, stripes(n, size, device), cloth, broken, broken]
     if textures is not None:

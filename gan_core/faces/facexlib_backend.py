@@ -98,10 +98,7 @@ class FacexlibFinder:
         with self._lock, torch.inference_mode():
             rows = self._network.detect_faces(small, conf_threshold=accept)
         stretch = np.array([photo.width / size[0], photo.height / size[1]])
-        faces = [
-            face_from_five(row[5:15].reshape(5, 2).astype(np.float64) * stretch, float(row[4]))
-            for row in rows
-        ]
+        faces = [face_from_five(row[5:15].reshape(5, 2).astype(np.float64) * stretch, float(row[4])) for row in rows]
         return sorted(faces, key=lambda face: -face.size)
 
 

@@ -44,9 +44,7 @@ def five_points(mesh: np.ndarray) -> np.ndarray:
     return np.stack([*eyes, *single], axis=-2)
 
 
-def ffhq_frame(
-    eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def ffhq_frame(eye_left: np.ndarray, eye_right: np.ndarray, mouth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre and half-side vector of the oriented FFHQ square (Karras et al. 2019, appendix A).
 
     The square's x axis is the eye line averaged with the normal of the line from eyes to mouth; its half
@@ -114,9 +112,7 @@ def face_from_five(points: np.ndarray, score: float) -> Face:
     return Face(box=tuple(float(v) for v in box), score=float(score), points=points)
 
 
-def face_from_points(
-    eye_left: tuple[float, float], eye_right: tuple[float, float], mouth: tuple[float, float]
-) -> Face:
+def face_from_points(eye_left: tuple[float, float], eye_right: tuple[float, float], mouth: tuple[float, float]) -> Face:
     """A Face marked by hand: the two eye centres and the mouth's middle, pixels, in any left-right order.
 
     Raises BadValue where a point is not a number or the points coincide or lie on one line.

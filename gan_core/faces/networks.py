@@ -49,9 +49,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
         self.first = conv_block(channels, channels, dilation=dilation)
-        self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
         self.activation = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,9 +99,7 @@ class LandmarkRefiner(nn.Module):
         self.up2 = nn.Sequential(nn.Conv2d(3 * w, 2 * w, 1), nn.Upsample(scale_factor=2, mode="bilinear"))
         self.mix2 = conv_block(2 * w, 2 * w)
         self.maps = nn.Conv2d(2 * w, points, 1)
-        self.confidence = nn.Sequential(
-            nn.Flatten(), nn.Linear(4 * w * 16, 48), nn.LeakyReLU(0.1), nn.Linear(48, 1)
-        )
+        self.confidence = nn.Sequential(nn.Flatten(), nn.Linear(4 * w * 16, 48), nn.LeakyReLU(0.1), nn.Linear(48, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (N, 3, 128, 128) -> points (N, P, 2) in 0..1 of the side, their spread (N, P; standard deviation,

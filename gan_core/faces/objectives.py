@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.faces.networks import STRIDE, five_from_landmarks
-from gan_core.faces.scenes import Crops, Scenes, frame_of
+from gan_core.faces.placing import frame_of
+from gan_core.faces.scenes import Crops, Scenes
 
 
 def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tuple[Tensor, dict[str, Tensor]]:
@@ -20,9 +21,7 @@ def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tupl
     faces = scenes.five.shape[1]
     centre, side, _ = (t.view(n, faces, *t.shape[1:]) for t in frame_of(scenes.five.flatten(0, 1)))
     device = heat.device
-    y, x = torch.meshgrid(
-        torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij"
-    )
+    y, x = torch.meshgrid(torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij")
     cells = torch.stack([x, y], -1) * STRIDE
     away = (cells[None, None] - centre[:, :, None, None]).norm(dim=-1)  # (n, faces, h, w)
     spread = (0.11 * side).clamp_min(0.5 * STRIDE)[:, :, None, None]
@@ -79,9 +78,7 @@ def refiner_loss(
 
 
 @torch.no_grad()
-def locator_scores(
-    outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, threshold: float = 0.35
-) -> dict[str, float]:
+def locator_scores(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, threshold: float = 0.35) -> dict[str, float]:
     """recall: faces found. precision: peaks that are faces. points: their mean error in FFHQ sides."""
     heat, _, points = outputs
     probability = heat.float().sigmoid()
@@ -105,10 +102,7 @@ def locator_scores(
     if bool(truth.any()):
         rows = at[truth]
         s = side[rows[:, 0], which[truth]]
-        got = (
-            points.float()[rows[:, 0], :, :, rows[:, 1], rows[:, 2]] * s[:, None, None]
-            + cells[truth][:, None]
-        )
+        got = points.float()[rows[:, 0], :, :, rows[:, 1], rows[:, 2]] * s[:, None, None] + cells[truth][:, None]
         error = float(((got - scenes.five[rows[:, 0], which[truth]]).norm(dim=-1) / s[:, None]).mean())
     return {"recall": found / max(wanted, 1), "precision": int(truth.sum()) / max(judged, 1), "points": error}
 

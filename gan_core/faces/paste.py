@@ -62,9 +62,7 @@ def faded_difference(edited: np.ndarray, reference: np.ndarray) -> tuple[np.ndar
 def _warp(plane: np.ndarray, to_source: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
     return np.asarray(
-        image.transform(
-            size, Image.Transform.AFFINE, tuple(to_source.ravel()), resample=Image.Resampling.BICUBIC
-        )
+        image.transform(size, Image.Transform.AFFINE, tuple(to_source.ravel()), resample=Image.Resampling.BICUBIC)
     )
 
 
@@ -101,9 +99,7 @@ def paste_back(
     shrink = max(1, int(size / aligned.quad_side + 0.25))
     to_planes = to_crop / shrink
     planes = [_reduce(faded[..., c], shrink) for c in range(3)] + [_reduce(dropped, shrink)]
-    to_source = np.concatenate(
-        [to_planes[:, :2], (to_planes @ np.array([low[0], low[1], 1.0]))[:, None]], axis=1
-    )
+    to_source = np.concatenate([to_planes[:, :2], (to_planes @ np.array([low[0], low[1], 1.0]))[:, None]], axis=1)
     *delta, drop = (_warp(plane, to_source, (width, height)) for plane in planes)
     box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     region = np.asarray(photo.crop(box), np.float32)

@@ -94,9 +94,7 @@ def frame_to_crop(mesh: np.ndarray) -> np.ndarray:
     return np.stack([quad[3] - quad[0], quad[1] - quad[0], quad[0]], axis=1)
 
 
-def pictures_and_maps(
-    portraits: list[Portrait], points: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pictures_and_maps(portraits: list[Portrait], points: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every crop and every bust as pictures (N, 3, 256, 256) uint8, maps (N, 2, 3) from the FFHQ frame to the
     picture in 0..1, and the chosen face-mesh points (N, P, 2) in the frame."""
     paths, maps, landmarks = [], [], []

@@ -24,8 +24,18 @@ from gan_core.faces.networks import (
     five_from_landmarks,
 )
 from gan_core.faces.photometric import camera, chance, per_picture, uniform
+from gan_core.faces.placing import (
+    HEAD_CENTRE,
+    affine,
+    compose,
+    frame_of,
+    head_turn,
+    inverse,
+    placement,
+    turn_points,
+    unturn,
+)
 
-HEAD_CENTRE, HEAD_RADIUS = (0.5, 0.56), (0.33, 0.42)  # the head in FFHQ frame coordinates
 EYES = ((0.38, 0.475), (0.62, 0.475))
 
 
@@ -57,92 +67,6 @@ class Bank:
         some = torch.randint(self.pictures.shape[0], (min(n, 64),), device=device)
         textures = None if self.textures is None else self.textures.float() / 255
         return clutter(n, size, self.small[128][some].float() / 255, textures)
-
-
-def affine(points: Tensor, matrix: Tensor) -> Tensor:
-    """points (N, ..., 2) through matrix (N, 2, 3)."""
-    n = matrix.shape[0]
-    flat = points.reshape(n, -1, 2)
-    return (flat @ matrix[:, :, :2].transpose(1, 2) + matrix[:, None, :, 2]).view(points.shape)
-
-
-def inverse_2x2(m: Tensor) -> Tensor:
-    """Inverse of (N, 2, 2), written out: the library's checks for singularity would wait for the device."""
-    a, b, c, d = m[:, 0, 0], m[:, 0, 1], m[:, 1, 0], m[:, 1, 1]
-    return torch.stack([d, -b, -c, a], -1).view(-1, 2, 2) / (a * d - b * c).view(-1, 1, 1)
-
-
-def inverse(matrix: Tensor) -> Tensor:
-    """Inverse of affine maps (N, 2, 3)."""
-    linear = inverse_2x2(matrix[:, :, :2])
-    return torch.cat([linear, -(linear @ matrix[:, :, 2:])], 2)
-
-
-def compose(second: Tensor, first: Tensor) -> Tensor:
-    """The affine map (N, 2, 3) that applies `first`, then `second`."""
-    linear = second[:, :, :2] @ first[:, :, :2]
-    return torch.cat([linear, second[:, :, :2] @ first[:, :, 2:] + second[:, :, 2:]], 2)
-
-
-def placement(centre: Tensor, side: Tensor, angle: Tensor, *, squash: float = 0.0) -> Tensor:
-    """(N, 2, 3) maps from the frame to pixels: square of `side`, turned by `angle`, middle at `centre`."""
-    n = side.shape[0]
-    c, s = angle.cos(), angle.sin()
-    rotation = torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2) * side.view(-1, 1, 1)
-    if squash:
-        stretch = torch.diag_embed(torch.exp(torch.randn(n, 2, device=side.device) * squash))
-        stretch[:, 0, 1] = torch.randn(n, device=side.device) * squash
-        rotation = rotation @ stretch
-    middle = torch.full((n, 2, 1), 0.5, device=side.device)
-    return torch.cat([rotation, centre[:, :, None] - rotation @ middle], 2)
-
-
-def head_turn(n: int, device: torch.device, spread: float) -> Tensor:
-    """(n, 3, 3) rotations about the vertical and the horizontal axis; spread in radians."""
-    yaw = (torch.randn(n, device=device) * spread).clamp(-0.7, 0.7) * chance(n, 0.6, device)
-    pitch = (torch.randn(n, device=device) * spread * 0.5).clamp(-0.35, 0.35) * chance(n, 0.5, device)
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
-    about_y = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], -1)
-    about_x = torch.stack(
-        [one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], -1
-    )
-    return about_y.view(-1, 3, 3) @ about_x.view(-1, 3, 3)
-
-
-def _head_units(q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    centre, radius = q.new_tensor(HEAD_CENTRE), q.new_tensor(HEAD_RADIUS)
-    p = (q - centre) / radius
-    return p, centre, radius
-
-
-def unturn(q: Tensor, turn: Tensor) -> Tensor:
-    """Where the turned head's frame point q (N, ..., 2) was before turning."""
-    p, centre, radius = _head_units(q)
-    depth = (1 - p.pow(2).sum(-1, keepdim=True)).clamp_min(0).sqrt()
-    n = turn.shape[0]
-    back = turn.transpose(1, 2)[:, :2]  # inverse rotation, depth dropped
-    flat = torch.cat([p, depth], -1).view(n, -1, 3) @ back.transpose(1, 2)
-    return flat.view(q.shape) * radius + centre
-
-
-def turn_points(q: Tensor, turn: Tensor) -> Tensor:
-    """Where frame points q (N, P, 2) go when the head turns: `unturn` inverted for what stays visible."""
-    p, centre, radius = _head_units(q)
-    squared = p.pow(2).sum(-1, keepdim=True)
-    space = torch.cat([p, (1 - squared).clamp_min(0).sqrt()], -1) @ turn.transpose(1, 2)
-    beside = p @ inverse_2x2(turn.transpose(1, 2)[:, :2, :2]).transpose(1, 2)
-    moved = torch.where((space[..., 2:] > 0) & (squared < 1), space[..., :2], beside)
-    return moved * radius + centre
-
-
-def frame_of(five: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`geometry.ffhq_frame` for batches: five (N, 5, 2) -> centre (N, 2), side (N,), angle (N,)."""
-    between = five[:, 1] - five[:, 0]
-    eyes = (five[:, 0] + five[:, 1]) / 2
-    down = (five[:, 3] + five[:, 4]) / 2 - eyes
-    axis = between + torch.stack([down[:, 1], -down[:, 0]], -1)
-    side = 2 * torch.maximum(2.0 * between.norm(dim=-1), 1.8 * down.norm(dim=-1))
-    return eyes + 0.1 * down, side, torch.atan2(axis[:, 1], axis[:, 0])
 
 
 @dataclass
@@ -232,9 +156,7 @@ def _glasses_and_masks(picture: Tensor, q: Tensor) -> Tensor:
     n, device = q.shape[0], q.device
     radius = torch.tensor([0.105, 0.08], device=device) * per_picture(uniform(n, 0.7, 1.1, device))
     lens = torch.stack([((q - q.new_tensor(e)) / radius).norm(dim=-1) for e in EYES]).amin(0)
-    shade = ((1 - lens) * 12).sigmoid()[:, None] * per_picture(
-        uniform(n, 0.4, 1, device) * chance(n, 0.1, device)
-    )
+    shade = ((1 - lens) * 12).sigmoid()[:, None] * per_picture(uniform(n, 0.4, 1, device) * chance(n, 0.1, device))
     picture = torch.lerp(picture, torch.rand(n, 3, 1, 1, device=device).mul(0.35).expand_as(picture), shade)
     p = ((q - q.new_tensor([0.5, 0.72])) / q.new_tensor([0.22, 0.19])).abs()
     cloth = ((1 - p.pow(4).sum(-1)) * 8).sigmoid()[:, None] * per_picture(chance(n, 0.04, device))
@@ -269,9 +191,7 @@ class Scenes:
     state: Tensor
 
 
-def locator_scenes(
-    bank: Bank, n: int, size: int, sides: tuple[float, float], mip: int, layers: int = 3
-) -> Scenes:
+def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mip: int, layers: int = 3) -> Scenes:
     """Pictures with none to three faces of FFHQ sides (pixels) in `sides`, and broken faces, over clutter."""
     device = bank.pictures.device
     picture = bank.clutter(n, size)
@@ -301,9 +221,7 @@ def locator_scenes(
         picture = torch.lerp(picture, drawn_picture, drawn.alpha * per_picture(active))
         for i in range(len(states)):  # faces that this layer paints over
             covered = _mask(affine(fives[i], drawn.to_frame), drawn.mask).mean(-1) * active
-            states[i] = torch.where(
-                (covered > 0.25) & (states[i] > 0), -torch.ones_like(states[i]), states[i]
-            )
+            states[i] = torch.where((covered > 0.25) & (states[i] > 0), -torch.ones_like(states[i]), states[i])
         if broken:
             continue
         five = five_from_landmarks(drawn.landmarks)
@@ -312,15 +230,11 @@ def locator_scenes(
         fives.append(five)
         states.append(state)
         used.append((centre, torch.where(active > 0, side, torch.zeros_like(side))))
-    picture = torch.where(
-        per_picture(chance(n, 0.25, device)).bool(), paint_shapes(picture, 2, 0.02, 0.06), picture
-    )
+    picture = torch.where(per_picture(chance(n, 0.25, device)).bool(), paint_shapes(picture, 2, 0.02, 0.06), picture)
     picture, five, state = camera(picture) * 2 - 1, torch.stack(fives, 1), torch.stack(states, 1)
     # Coarse pyramid levels are smaller than a scene and filled up with grey: now and then cut a scene short.
     short = chance(n, 0.2, device)[:, None]
-    edge = (
-        torch.lerp(torch.ones(n, 2, device=device), uniform(n * 2, 0.35, 1, device).view(n, 2), short) * size
-    )
+    edge = torch.lerp(torch.ones(n, 2, device=device), uniform(n * 2, 0.35, 1, device).view(n, 2), short) * size
     grid = pixel_grid(size, size, device)
     picture = picture * (grid < edge.view(n, 1, 1, 2)).all(-1)[:, None]
     seen = (five < edge.view(n, 1, 1, 2) + 0.02 * size).all(-1).float().mean(-1)
@@ -352,9 +266,7 @@ def refiner_crops(bank: Bank, n: int, *, rough: bool = True) -> Crops:
     far = torch.stack([direction.cos(), direction.sin()], -1) * uniform(n, 0.4, 0.9, device)[:, None]
     shift = torch.lerp(shift, far, beside[:, None])
     wrong_size = ((kind >= 0.06) & (kind < 0.1)).float()
-    log_scale = torch.lerp(
-        log_scale, uniform(n, 0.9, 1.6, device) * (2 * chance(n, 0.5, device) - 1), wrong_size
-    )
+    log_scale = torch.lerp(log_scale, uniform(n, 0.9, 1.6, device) * (2 * chance(n, 0.5, device) - 1), wrong_size)
     side = size / REFINER_ZOOM * torch.exp(log_scale)
     centre = size * (0.5 + (shift - shift.new_tensor([0.0, REFINER_DROP])) / REFINER_ZOOM)
     square = placement(centre, side, angle, squash=0.07)

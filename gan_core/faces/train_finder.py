@@ -59,9 +59,7 @@ def draw_scenes(bank: Bank, n: int) -> Scenes:
 def draw_crops(bank: Bank, n: int) -> Crops:
     """Mostly crops after a rough first guess, some after a first refinement."""
     parts = [refiner_crops(bank, n - n // 4), refiner_crops(bank, n // 4, rough=False)]
-    return Crops(
-        *(torch.cat([getattr(p, name) for p in parts]) for name in ("pictures", "landmarks", "face"))
-    )
+    return Crops(*(torch.cat([getattr(p, name) for p in parts]) for name in ("pictures", "landmarks", "face")))
 
 
 def make_part(name: str, device: torch.device) -> Part:
@@ -168,9 +166,7 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
     with (out / f"{name}.jsonl").open("a") as lines:
         while spent < budget:
             done = spent / budget
-            rate = (
-                arguments.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
-            )
+            rate = arguments.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             network.train()
@@ -186,9 +182,7 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
             step += 1
             with torch.no_grad():
                 keep = min(0.998, (1 + step) / (10 + step))
-                for kept, new in zip(
-                    average.state_dict().values(), network.state_dict().values(), strict=True
-                ):
+                for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
                     if kept.is_floating_point():
                         kept.lerp_(new, 1 - keep)
                     else:
@@ -258,9 +252,7 @@ def _in_process(_rank: int, names: tuple[str, ...], arguments: argparse.Namespac
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data",
         type=Path,
@@ -268,24 +260,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="folder with face/, bust/ (or a sibling NAME_bust/), landmarks.npz, portraits.csv, "
         "transfer.npz and, if wanted, clutter/ with pictures without people",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder of this run; resumed if it has checkpoints"
-    )
-    parser.add_argument(
-        "--minutes", type=float, default=2.0, help="training time (each network on a CPU: half)"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run; resumed if it has checkpoints")
+    parser.add_argument("--minutes", type=float, default=2.0, help="training time (each network on a CPU: half)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--part", choices=("both", "locator", "refiner"), default="both")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each process")
-    parser.add_argument(
-        "--limit", type=int, default=None, help="read only so many portraits (for a quick trial)"
-    )
-    parser.add_argument(
-        "--validate", type=int, default=8, help="batches of held-out people scored at the end"
-    )
+    parser.add_argument("--limit", type=int, default=None, help="read only so many portraits (for a quick trial)")
+    parser.add_argument("--validate", type=int, default=8, help="batches of held-out people scored at the end")
     parser.add_argument("--log-every", type=float, default=5.0, help="seconds between lines of the log")
     return parser.parse_args(argv)
 

@@ -26,9 +26,7 @@ def to_matrix(parameters: np.ndarray) -> np.ndarray:
     return np.array([[a, -b, tx], [b, a, ty]])
 
 
-def polish(
-    face: np.ndarray, bust: np.ndarray, parameters: np.ndarray, steps: int = 12
-) -> tuple[np.ndarray, float]:
+def polish(face: np.ndarray, bust: np.ndarray, parameters: np.ndarray, steps: int = 12) -> tuple[np.ndarray, float]:
     """Gauss-Newton on grey levels over the four similarity parameters (face pixel centres -> bust).
 
     face, bust: (H, W) float grey. Only the inside of the face crop is used: its border may be a reflection.
@@ -49,9 +47,7 @@ def polish(
         u, v, x, y, w = u[inside], v[inside], xs[inside], ys[inside], wanted[inside]
         got, gx, gy = (map_coordinates(m, [v, u], order=1) for m in (smooth_bust, grad_x, grad_y))
         # The last two columns absorb a gain and an offset: the two files were compressed separately.
-        jacobian = np.stack(
-            [gx * x + gy * y, -gx * y + gy * x, gx, gy, got - got.mean(), np.ones_like(got)], 1
-        )
+        jacobian = np.stack([gx * x + gy * y, -gx * y + gy * x, gx, gy, got - got.mean(), np.ones_like(got)], 1)
         residual = w - got
         weight = 1 / (1 + (residual / 12) ** 2)
         step = np.linalg.lstsq(jacobian * weight[:, None], residual * weight, rcond=None)[0]
@@ -100,14 +96,10 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True, help="folder of aligned crops, ID.jpg")
     parser.add_argument("--busts", type=Path, required=True, help="folder of wider portraits, ID.jpg")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="npz to write: id, matrix (N,2,3), residual (N)"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="npz to write: id, matrix (N,2,3), residual (N)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     names, matrices, residuals = [], [], []

@@ -20,19 +20,8 @@ from gan_core.faces.networks import (
     five_from_landmarks,
 )
 from gan_core.faces.objectives import locator_loss, locator_scores, refiner_loss
-from gan_core.faces.scenes import (
-    Bank,
-    affine,
-    frame_of,
-    head_turn,
-    inverse,
-    landmark_weights,
-    locator_scenes,
-    placement,
-    refiner_crops,
-    turn_points,
-    unturn,
-)
+from gan_core.faces.placing import affine, frame_of, head_turn, inverse, placement, turn_points, unturn
+from gan_core.faces.scenes import Bank, landmark_weights, locator_scenes, refiner_crops
 from tests.faces.clips import cartoon_face
 
 GENERATOR = WEIGHTS.parents[1] / "portraits_face" / "generator.safetensors"
@@ -173,9 +162,7 @@ def test_finds_a_generated_face_at_any_size(portraits, side):
 @needs_weights
 def test_finds_several_faces_largest_first(portraits):
     photo = wall()
-    for portrait, side, at in zip(
-        portraits, (150, 320, 90), ((60, 80), (500, 200), (1000, 100)), strict=False
-    ):
+    for portrait, side, at in zip(portraits, (150, 320, 90), ((60, 80), (500, 200), (1000, 100)), strict=False):
         photo.paste(portrait.resize((side, side), Image.Resampling.LANCZOS), at)
     faces = find_faces(photo, backend="embedded")
     assert len(faces) == 3
@@ -284,3 +271,25 @@ def test_facexlib_asked_for_and_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(facexlib_faces, "weights_present", lambda folder=None: None)
     with pytest.raises(WeightsMissing):
         find_faces(wall(), backend="facexlib", weights=tmp_path)
+
+
+@needs_weights
+def test_a_film_of_a_generated_face(portraits, tmp_path):
+    """The whole way with the real finder: every frame edited, the square steady while the face moves."""
+    from gan_core.faces.video import edit_video
+    from tests.faces.clips import write_clip
+
+    frames = []
+    for i in range(12):
+        frame = wall(480, 360)
+        frame.paste(portraits[1].resize((220, 220), Image.Resampling.LANCZOS), (60 + 6 * i, 80))
+        frames.append(frame)
+    crops = []
+
+    def keep(crop, number):
+        crops.append(np.asarray(crop, float))
+        return crop
+
+    result = edit_video(write_clip(tmp_path / "in.mp4", frames), tmp_path / "out.mp4", keep, size=128)
+    assert result.edited == len(crops) == 12
+    assert np.abs(np.diff(np.stack(crops), axis=0))[:, 40:110, 30:98].mean() < 6
