@@ -7,7 +7,7 @@ film). The regression's pattern, the mean change of the codes along a label, is 
 normal of a classifier's hyperplane (InterFaceGAN, Shen et al. 2020) it stays among codes that occur (Haufe et
 al. 2014). Mirrored portraits, whose yaw is the opposite, are used as well. A direction is kept in the layers
 where its attribute lives and scaled so that strength 1 changes the measured attribute by about one standard
-deviation. Principal directions of w (GANSpace, Harkonen et al. 2020) join on request.
+deviation. What landmarks measure well (smile, mouth, eyes) takes the cause instead: see `sensitivities.py`. Principal directions of w (GANSpace, Harkonen et al. 2020) join on request.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from tqdm import tqdm
 
 from gan_core.checkpoints import store
 from gan_core.errors import BadValue
-from gan_core.hfgi.measures import FinderMeasures, mesh_measures, pixel_measures
+from gan_core.hfgi.measures import FinderMeasures, mesh_measures, pixel_measures, to_columns
 from gan_core.hfgi.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.hfgi.pipeline import build_from_file, load_generator
+from gan_core.hfgi.sensitivities import sensitivities, solve_direction
 from gan_core.stylegan2 import Generator
 from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid
@@ -51,21 +52,47 @@ class Target:
     layers: tuple[int, int]  # first and last latent index, of a 256-pixel generator; the last is the ToRGB
     binary: bool = False  # unit: half the difference of the two groups instead of one standard deviation
     note: str = ""
+    step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
+    causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
 
 
+# Holding more measures than these makes the solution long, and long steps leave the faces that the generator draws.
+_STEADY = ("yaw_deg", "hair")
+# Length of strength 1 (in w) at which a causal direction still draws whole faces at strength 3, seen on sheets.
+CAUSAL_LENGTH = 2.2
 TARGETS = (
-    Target("smile", "Smile", "corner_lift", ("yaw_deg", "age", "gender", "grey", "glasses"), (2, 8)),
+    Target(
+        "smile",
+        "Smile",
+        "corner_lift",
+        ("yaw_deg", "age", "gender", "grey", "glasses"),
+        (2, 8),
+        causal=_STEADY,
+    ),  # fmt: skip
     Target("age", "Age", "age", ("gender", "grey", "corner_lift", "mouth_open", "glasses", "light"), (0, 11)),
-    Target("pose", "Turn the head", "yaw_deg", ("corner_lift",), (0, 7), note="to the image's right"),
-    Target("mouth_open", "Open mouth", "mouth_open", ("corner_lift", "yaw_deg", "age", "gender"), (2, 8)),
-    Target("eyes_open", "Open eyes", "eye_open", ("corner_lift", "age", "gender", "glasses"), (2, 9)),
+    Target("pose", "Turn the head", "yaw_deg", ("corner_lift",), (0, 7), note="to the image's right", step=0.6),
+    Target(
+        "mouth_open",
+        "Open mouth",
+        "mouth_open",
+        ("corner_lift", "yaw_deg", "age", "gender"),
+        (2, 8),
+        causal=_STEADY,
+    ),  # fmt: skip
+    Target(
+        "eyes_open",
+        "Open eyes",
+        "eye_open",
+        ("corner_lift", "age", "gender", "glasses"),
+        (2, 9),
+        causal=_STEADY,
+    ),  # fmt: skip
     Target("nod", "Nod", "nod", ("corner_lift", "mouth_open", "age", "gender"), (0, 7)),
     Target(
-        "gender", "Man to woman", "gender", ("age", "grey", "corner_lift", "glasses", "light"), (0, 9), True
+        "gender", "Man to woman", "gender", ("age", "grey", "corner_lift", "glasses", "light"), (0, 9), True, step=0.6
     ),
-    Target("glasses", "Glasses", "glasses", ("age", "gender", "light", "grey"), (0, 8)),
     Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
-    Target("grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True),
+    Target("grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, step=0.4),
 )
 
 
@@ -90,7 +117,8 @@ def mesh_column(path: Path, files: list[Path]) -> Columns:
     with np.load(path) as stored:
         at = {str(name): i for i, name in enumerate(stored["id"])}
         mesh = stored["xy"].astype(np.float64)[[at[file.stem] for file in files]]
-    return {"nod": mesh_measures({i: mesh[:, i] for i in range(mesh.shape[1])})["nod"]}
+    points = torch.from_numpy(mesh)
+    return {"nod": to_columns(mesh_measures({i: points[:, i] for i in range(mesh.shape[1])}))["nod"]}
 
 
 class Studio:
@@ -100,6 +128,7 @@ class Studio:
         self.device = torch.device(device)
         kind = {"memory_format": torch.channels_last}
         self.generator = generator.to(self.device, **kind).eval()
+        self.generator.requires_grad_(False)
         self.encoder = encoder.to(self.device, **kind).eval()
         self.average = average.to(self.device)
 
@@ -146,13 +175,17 @@ def layer_window(num_ws: int, layers: tuple[int, int]) -> np.ndarray:
     return ((index >= layers[0]) & (index <= last)).astype(np.float64)[:, None]
 
 
+def measure_pictures(finder: FinderMeasures | None, images: Tensor) -> dict[str, Tensor]:
+    """All measures (N,) of pictures (N, 3, R, R), those by landmarks only with a finder."""
+    working = resize(images, WORKING_SIZE)
+    return pixel_measures(working) | (finder(working) if finder is not None else {})
+
+
 class Probe:
     """Measures pictures: by landmarks and pixels where a label is measured so, else by ridge hyperplanes on
     codes."""
 
-    def __init__(
-        self, studio: Studio, codes: np.ndarray, columns: Columns, finder: FinderMeasures | None
-    ) -> None:
+    def __init__(self, studio: Studio, codes: np.ndarray, columns: Columns, finder: FinderMeasures | None) -> None:
         self.studio, self.finder = studio, finder
         self.ridges: dict[str, RidgeCV] = {}
         flat = self._features(codes)
@@ -174,9 +207,8 @@ class Probe:
         """Measures (N,) of pictures (N, 3, R, R) in [-1, 1]."""
         result = self.from_codes(self.studio.encode(images).numpy())
         working = resize(images, WORKING_SIZE)
-        result |= pixel_measures(working)
-        if self.finder is not None:
-            result |= self.finder(working)
+        with torch.inference_mode():
+            result |= to_columns(measure_pictures(self.finder, working))
         return result
 
 
@@ -193,12 +225,12 @@ def calibrate(
     """(Factor that makes strength 1 change the measured attribute by one unit, share of people moved the
     right way).
 
-    Both ends are drawn for every code of `codes`; the factor is kept between 0.6 and 2.5.
+    Both ends are drawn for every code of `codes`; the factor is kept between 0.4 and 4.
     """
     high = probe.from_pictures(studio.draw(codes + reach * direction))[target.column]
     low = probe.from_pictures(studio.draw(codes - reach * direction))[target.column]
     moved = (high - low) / (2 * reach * unit)
-    return float(np.clip(1 / max(np.median(moved), 1e-3), 0.6, 2.5)), float((moved > 0).mean())
+    return float(np.clip(1 / max(np.median(moved), 1e-3), 0.4, 4.0)), float((moved > 0).mean())
 
 
 def principal(generator: Generator, count: int, samples: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -246,16 +278,24 @@ def find_directions(
         if known.sum() > 2 and values[held_out][known].std() > 0 and seen[name].std() > 0:
             correlation = np.corrcoef(seen[name][known], values[held_out][known])[0, 1]
             report(name, {"held_out_correlation": correlation})
-    some = np.random.RandomState(0).permutation(np.flatnonzero(~held_out))[:24]
+    some = np.random.RandomState(0).permutation(np.flatnonzero(~held_out))[:16]
+    gradients = {}
+    if finder is not None:
+        gradients = sensitivities(studio.generator, codes[some], lambda images: measure_pictures(finder, images))
     directions, described = {}, []
     for target in TARGETS:
         if target.column not in columns:
             continue
+        window = layer_window(codes.shape[1], target.layers)
         pattern, unit = fit_direction(both, train, target)
-        direction = torch.from_numpy(pattern * layer_window(codes.shape[1], target.layers)).float()
+        if target.causal and target.column in gradients:
+            pattern = unit * solve_direction(gradients, target.column, target.causal, both, window)
+        direction = torch.from_numpy(pattern * window).float()
         gain, _ = calibrate(studio, probe, codes[some], direction, target, unit)
-        direction *= gain
-        after, right = calibrate(studio, probe, codes[held_out][:24], direction, target, unit)
+        direction *= gain * target.step
+        if target.causal and target.column in gradients:
+            direction *= min(1.0, CAUSAL_LENGTH / direction.norm().item())
+        after, right = calibrate(studio, probe, codes[held_out][:16], direction, target, unit)
         report(target.name, {"gain": gain, "per_unit": 1 / after, "moved_right": right, "unit": unit})
         directions[target.name] = direction
         described.append(_description(target.name, target.label, "hyperplane", target.note))
@@ -278,26 +318,14 @@ def parse_principal(text: str) -> tuple[int, str, str]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument(
-        "--pipeline", type=Path, required=True, help="folder with portraits_face and portraits_hfgi"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, required=True, help="folder with portraits_face and portraits_hfgi")
     parser.add_argument("--encoder", type=Path, help="basic encoder's file, instead of the one in --pipeline")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/"
-    )
-    parser.add_argument(
-        "--labels", type=Path, required=True, help="portraits.csv; landmarks.npz beside it is used"
-    )
-    parser.add_argument(
-        "--finder", type=Path, help="the face finder's weights, to measure pictures by landmarks"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
+    parser.add_argument("--labels", type=Path, required=True, help="portraits.csv; landmarks.npz beside it is used")
+    parser.add_argument("--finder", type=Path, help="the face finder's weights, to measure pictures by landmarks")
     parser.add_argument("--out", type=Path, required=True, help="directions file to write")
-    help_principal = (
-        "INDEX=name:Label, a principal direction of w to add under a name; look at the sheet first"
-    )
+    help_principal = "INDEX=name:Label, a principal direction of w to add under a name; look at the sheet first"
     parser.add_argument("--principal", action="append", default=[], metavar="TEXT", help=help_principal)
     parser.add_argument("--sheet", type=Path, help="picture of all directions and the first 8 principal ones")
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
@@ -319,7 +347,7 @@ def main() -> None:
     if mesh.is_file():
         columns |= mesh_column(mesh, files)
     pictures = load_pictures(files, WORKING_SIZE)
-    parts = [pixel_measures(part.float() / 127.5 - 1) for part in pictures.split(64)]
+    parts = [to_columns(pixel_measures(part.float() / 127.5 - 1)) for part in pictures.split(64)]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     facts: dict[str, dict] = {}
@@ -343,8 +371,7 @@ def main() -> None:
         with torch.inference_mode():
             w = generator.mapping.truncate(generator.mapping(z.to(studio.device)), 0.7).cpu()
         shown = directions | {
-            f"principal {i}": torch.from_numpy(v).float().expand(codes.shape[1], -1)
-            for i, v in enumerate(vectors[:8])
+            f"principal {i}": torch.from_numpy(v).float().expand(codes.shape[1], -1) for i, v in enumerate(vectors[:8])
         }
         draw_sheet(studio, w[:, None].expand(-1, codes.shape[1], -1), shown, args.sheet)
 

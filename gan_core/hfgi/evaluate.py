@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from gan_core.hfgi.directions import read_labels
-from gan_core.hfgi.measures import FinderMeasures
+from gan_core.hfgi.measures import FinderMeasures, to_columns
 from gan_core.hfgi.pipeline import HFGIPipeline, build_from_file, load_embedded
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.data import load_pictures
@@ -71,6 +71,11 @@ def outside_face(resolution: int) -> Tensor:
     unit = resolution / 256
     inside = ((x - 128 * unit) / (80 * unit)) ** 2 + ((y - 138 * unit) / (105 * unit)) ** 2 < 1
     return 1 - inside.float()
+
+
+@torch.inference_mode()
+def _measure(finder: FinderMeasures, images: Tensor, column: str) -> np.ndarray:
+    return np.concatenate([to_columns(finder(part))[column] for part in images.split(16)])
 
 
 def evaluate(
@@ -132,7 +137,7 @@ def main() -> None:
 
     finder = FinderMeasures(args.weights / "finder" / "finder.safetensors")
     probes: dict[str, Callable[[Tensor], np.ndarray]] = {
-        slider: lambda images, column=column: np.concatenate([finder(p)[column] for p in images.split(16)])
+        slider: lambda images, column=column: _measure(finder, images, column)
         for slider, column in MESH_SLIDERS.items()
         if slider in pipeline.attributes
     }

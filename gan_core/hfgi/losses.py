@@ -23,9 +23,7 @@ class FeatureDistance(nn.Module):
         self.discriminator = None
         if discriminator is not None:
             self.discriminator = discriminator.eval().requires_grad_(False)
-            self.discriminator.blocks = self.discriminator.blocks[
-                : skip + levels - 1
-            ]  # no others are computed
+            self.discriminator.blocks = self.discriminator.blocks[: skip + levels - 1]  # no others are computed
 
     def features(self, image: Tensor, dtype: torch.dtype | None = None) -> list[Tensor]:
         """What is compared, for a picture (N, 3, H, W): a few maps of different sizes."""
@@ -58,18 +56,14 @@ class LatentPrior(nn.Module):
     def __init__(self, generator: Generator, samples: int = 20_000) -> None:
         super().__init__()
         device = generator.mapping.w_avg.device
-        z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(0)).to(
-            device
-        )
+        z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(0)).to(device)
         with torch.no_grad():
             w = generator.mapping(z)
             v = self._undo(w)
             mean = v.mean(0)
             covariance = (v - mean).T @ (v - mean) / samples
             values, vectors = torch.linalg.eigh(covariance.double())
-            values = values.clamp_min(
-                0.01 * values.mean()
-            )  # directions of no variance would outweigh all others
+            values = values.clamp_min(0.01 * values.mean())  # directions of no variance would outweigh all others
             whiten = (vectors / values.sqrt()).float()
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("whiten", whiten, persistent=False)

@@ -26,8 +26,8 @@ def _box(maps: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     return maps[:, y - half_height : y + half_height, x - half_width : x + half_width]
 
 
-def pixel_measures(images: Tensor) -> dict[str, np.ndarray]:
-    """Measures (N,) of crops (N, 3, 256, 256) in [-1, 1].
+def pixel_measures(images: Tensor) -> dict[str, Tensor]:
+    """Measures (N,) of crops (N, 3, 256, 256) in [-1, 1]; differentiable.
 
     "glasses": strength of horizontal edges on the nose's bridge and under the eyes, relative to the face's
     contrast, log scale. "hair": brightness of what is above the forehead, "light": brightness of the cheeks,
@@ -39,39 +39,40 @@ def pixel_measures(images: Tensor) -> dict[str, np.ndarray]:
     bridge = _box(edges, _BRIDGE).mean((1, 2)) / contrast
     rims = torch.stack([_box(edges, rim).mean((1, 2)) for rim in _RIMS]).amin(0) / contrast
     cheeks = torch.stack([_box(grey, cheek).mean((1, 2)) for cheek in _CHEEKS]).mean(0)
-    hair = _box(grey, _HAIR).mean((1, 2))
-    values = {
+    return {
         "glasses": (bridge + 1e-4).log() + (rims + 1e-4).log(),
-        "hair": (hair + 0.02).log(),
-        "light": (cheeks + 0.02).log(),
+        "hair": (_box(grey, _HAIR).mean((1, 2)).clamp_min(0) + 0.02).log(),
+        "light": (cheeks.clamp_min(0) + 0.02).log(),
     }
-    return {name: value.cpu().numpy().astype(np.float64) for name, value in values.items()}
 
 
-def mesh_measures(points: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
-    """The labels' measures from face-mesh points: {mesh index: (N, 2) pixels}.
+def mesh_measures(points: dict[int, Tensor]) -> dict[str, Tensor]:
+    """The labels' measures from face-mesh points: {mesh index: (N, 2) pixels}; differentiable.
 
     Units as in the labels: yaw in degrees (positive: turned to the image's right), the others in distances
     between the eyes; "nod" is the height of the nose's tip between eyes (0) and mouth (1).
     """
     left, right = (points[33] + points[133]) / 2, (points[362] + points[263]) / 2
-    between = np.linalg.norm(right - left, axis=1)
+    between = (right - left).norm(dim=1)
     lips = (points[13] + points[14]) / 2
     corners = (points[61] + points[291]) / 2
     cheeks = (points[234] + points[454]) / 2
-    width = np.linalg.norm(points[454] - points[234], axis=1)
-    lids = [
-        np.linalg.norm(points[a] - points[b], axis=1)
-        for a, b in ((160, 144), (158, 153), (385, 380), (387, 373))
-    ]
+    width = (points[454] - points[234]).norm(dim=1)
+    pairs = ((160, 144), (158, 153), (385, 380), (387, 373))
+    lids = torch.stack([(points[a] - points[b]).norm(dim=1) for a, b in pairs])
     eyes = (left + right) / 2
     return {
         "yaw_deg": 66.6 * (points[1] - cheeks)[:, 0] / width,  # fitted to the labels, correlation 0.99
         "corner_lift": (lips - corners)[:, 1] / between,
-        "mouth_open": np.linalg.norm(points[13] - points[14], axis=1) / between,
-        "eye_open": np.mean(lids, axis=0) / between,
+        "mouth_open": (points[13] - points[14]).norm(dim=1) / between,
+        "eye_open": lids.mean(0) / between,
         "nod": (points[1] - eyes)[:, 1] / (corners - eyes)[:, 1],
     }
+
+
+def to_columns(measures: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Measures as float64 arrays."""
+    return {name: value.detach().cpu().double().numpy() for name, value in measures.items()}
 
 
 class FinderMeasures:
@@ -83,9 +84,8 @@ class FinderMeasures:
         self.device = torch.device(device)
         self.refiner = FaceFinder.load(weights, device=str(device)).refiner
 
-    @torch.inference_mode()
-    def __call__(self, images: Tensor) -> dict[str, np.ndarray]:
-        """Measures (N,) of aligned crops (N, 3, 256, 256) in [-1, 1]."""
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Measures (N,) of aligned crops (N, 3, 256, 256) in [-1, 1]; differentiable."""
         from gan_core.faces.networks import LANDMARKS, REFINER_DROP, REFINER_SIZE, REFINER_ZOOM
 
         side = REFINER_ZOOM * SIZE
@@ -94,9 +94,7 @@ class FinderMeasures:
         maps = torch.cat([torch.eye(2) * REFINER_ZOOM, shift[:, None]], 1).expand(len(images), -1, -1)
         size = [len(images), 3, REFINER_SIZE, REFINER_SIZE]
         grid = F.affine_grid(maps, size, align_corners=False).to(self.device)
-        crops = F.grid_sample(
-            images.to(self.device).float(), grid, padding_mode="border", align_corners=False
-        )
-        found = self.refiner(crops)[0].cpu().double().numpy() * side
-        found += np.array(centre) - side / 2
+        crops = F.grid_sample(images.to(self.device).float(), grid, padding_mode="border", align_corners=False)
+        corner = torch.tensor(centre, device=self.device) - side / 2
+        found = self.refiner(crops)[0] * side + corner
         return mesh_measures({index: found[:, i] for i, index in enumerate(LANDMARKS)})

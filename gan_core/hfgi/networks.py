@@ -86,9 +86,7 @@ class Stem(nn.Module):
         return self.act(self.norm(self.conv(x)))
 
 
-def _stage(
-    in_channels: int, out_channels: int, blocks: int, stride: int, *, gated: bool = False
-) -> nn.Sequential:
+def _stage(in_channels: int, out_channels: int, blocks: int, stride: int, *, gated: bool = False) -> nn.Sequential:
     first = ResidualBlock(in_channels, out_channels, stride, gated=gated)
     rest = (ResidualBlock(out_channels, out_channels, gated=gated) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
@@ -226,8 +224,7 @@ class ConsultationEncoder(nn.Module):
         self.stem = Stem(3, a)
         self.down = nn.ModuleList([_stage(a, b, blocks, 2), _stage(b, c, blocks, 2)])
         self.scale, self.shift = (
-            nn.ModuleList([EqualConv2d(c, hidden, 3, act="lrelu"), EqualConv2d(hidden, channels, 3)])
-            for _ in range(2)
+            nn.ModuleList([EqualConv2d(c, hidden, 3, act="lrelu"), EqualConv2d(hidden, channels, 3)]) for _ in range(2)
         )
 
     def forward(self, distortion: Tensor) -> tuple[Tensor, Tensor]:

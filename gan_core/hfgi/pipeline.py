@@ -74,8 +74,7 @@ class HFGIPipeline:
         self.device, self.dtype = torch.device(device), dtype
         modules = (generator, encoder, alignment, consultation)
         self.generator, self.encoder, self.alignment, self.consultation = (
-            module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-            for module in modules
+            module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last) for module in modules
         )
         self.latent_avg = latent_avg.to(self.device)
         self.attributes = dict(attributes)
@@ -143,9 +142,7 @@ class HFGIPipeline:
             BadValue: a strength outside its attribute's range.
         """
         if align_to not in ALIGN_ORDERS:
-            raise UnknownName(
-                f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}."
-            )
+            raise UnknownName(f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}.")
         codes, changed = inversion.codes, False
         for name, strength in strengths.items():
             attribute = self.attributes.get(name)
@@ -233,9 +230,7 @@ def load_embedded(
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
     alignment, _ = build_from_file(DistortionAlignment, own / "alignment.safetensors", "alignment module")
-    consultation, _ = build_from_file(
-        ConsultationEncoder, own / "consultation.safetensors", "consultation encoder"
-    )
+    consultation, _ = build_from_file(ConsultationEncoder, own / "consultation.safetensors", "consultation encoder")
     attributes = load_attributes(own / "directions.safetensors")
     return HFGIPipeline(
         generator,

@@ -64,9 +64,7 @@ class Stage:
     def _train(self, **modules: nn.Module) -> None:
         channels_last = {"memory_format": torch.channels_last}
         self.trained = {name: m.to(self.device, **channels_last).train() for name, m in modules.items()}
-        self.averages = {
-            name: copy.deepcopy(m).eval().requires_grad_(False) for name, m in self.trained.items()
-        }
+        self.averages = {name: copy.deepcopy(m).eval().requires_grad_(False) for name, m in self.trained.items()}
 
     def schedule(self, done: float) -> None:
         """Set what depends on the share of the run that is over."""

@@ -40,9 +40,7 @@ class HfgiSettings:
 
     batch: int = 64  # pictures a step and process
     lr: float = 1e-3
-    l2: float = (
-        0.0  # 0 for the stage's own: 1 for the encoder; 4 for the consultation, whose errors are small
-    )
+    l2: float = 0.0  # 0 for the stage's own: 1 for the encoder; 4 for the consultation, whose errors are small
     feature: float = 0.8
     offsets: float = 0.002  # weight of the offsets' length, in units of w's spread
     prior: float = 0.01  # weight of the codes' distance from the generator's latents
@@ -57,9 +55,7 @@ class HfgiSettings:
 class Runner:
     """A stage, its optimizer and the captured step."""
 
-    def __init__(
-        self, stage: Stage, settings: HfgiSettings, team: distributed.Team, *, graphs: bool = True
-    ) -> None:
+    def __init__(self, stage: Stage, settings: HfgiSettings, team: distributed.Team, *, graphs: bool = True) -> None:
         self.stage, self.settings, self.team = stage, settings, team
         self.parameters = [p for module in stage.trained.values() for p in module.parameters()]
         self.gradient = torch.zeros(sum(p.numel() for p in self.parameters), device=team.device)
@@ -178,13 +174,9 @@ def train(
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--stage", choices=list(STAGES), required=True)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
     parser.add_argument("--generator", type=Path, required=True, help="weights file of the face generator")
     parser.add_argument(
         "--discriminator", type=Path, help="weights file of its discriminator, for the feature distance"
@@ -194,9 +186,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
-    parser.add_argument(
-        "--fresh", action="store_true", help="start anew although --out has files of this stage"
-    )
+    parser.add_argument("--fresh", action="store_true", help="start anew although --out has files of this stage")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture a CUDA graph")
     for name, value in asdict(HfgiSettings()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
@@ -230,9 +220,7 @@ def main() -> None:
         team.same_([t for t in module.state_dict().values() if t.is_floating_point()])
     runner = Runner(stage, settings, team, graphs=not args.no_graphs)
     if team.leads:
-        log.info(
-            "%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, team.size
-        )
+        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, team.size)
     held = load_pictures(held_out, size).to(team.device).float().mul_(2 / 255).sub_(1)
     seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
     train(runner, args.out, held, minutes=args.minutes, already=already, **seconds)

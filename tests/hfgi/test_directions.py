@@ -54,13 +54,15 @@ def test_measures() -> None:
     assert (pixel_measures(framed)["glasses"] > pixel_measures(plain)["glasses"] + 0.5).all()
     assert (pixel_measures(plain + 0.3)["hair"] > pixel_measures(plain)["hair"]).all()
     names = (33, 133, 362, 263, 13, 14, 61, 291, 234, 454, 1, 160, 144, 158, 153, 385, 380, 387, 373)
-    face = {name: np.zeros((1, 2)) for name in names}
-    face |= {362: np.array([[40.0, 0]]), 263: np.array([[60.0, 0]]), 454: np.array([[50.0, 30]])}
-    face |= {61: np.array([[10.0, 60]]), 291: np.array([[40.0, 60]]), 1: np.array([[30.0, 30]])}
-    face |= {13: np.array([[25.0, 64]]), 14: np.array([[25.0, 70]])}
-    got = mesh_measures(face)
-    assert got["corner_lift"] == pytest.approx(7 / 50) and got["mouth_open"] == pytest.approx(6 / 50)
-    assert got["yaw_deg"] > 0 and got["nod"] == pytest.approx(0.5)
+    face = {name: torch.zeros(1, 2) for name in names}
+    known = {362: (40, 0), 263: (60, 0), 454: (50, 30), 61: (10, 60), 291: (40, 60), 1: (30, 30)}
+    known |= {13: (25, 64), 14: (25, 70)}
+    face |= {name: torch.tensor([point], dtype=torch.float32) for name, point in known.items()}
+    got = {name: value.item() for name, value in mesh_measures(face).items()}
+    assert got["corner_lift"] == pytest.approx(7 / 50)
+    assert got["mouth_open"] == pytest.approx(6 / 50)
+    assert got["yaw_deg"] > 0
+    assert got["nod"] == pytest.approx(0.5)
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
