@@ -106,7 +106,7 @@ def measure(runs: int, threads: int, browser: str | None) -> dict[str, float]:
                     slider.press(key)
                     page.wait_for_function(f"before => ({_SHOWN})() !== before", arg=before)
                     slides.append(time.monotonic() - started)
-                page.locator("#hfgi-photo button[aria-label='Clear']").click()
+                page.locator("#hfgi-photo button[aria-label='Remove Image']").click()
                 page.wait_for_function("() => !document.querySelector('#hfgi-photo img')")
             chromium.close()
         return {

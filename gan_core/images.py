@@ -138,9 +138,7 @@ def _known_formats() -> list[str]:
 def _check_size(size: tuple[int, int], max_pixels: int, min_side: int) -> None:
     width, height = size
     if min(size) < min_side:
-        raise BadImage(
-            f"The picture is only {width} x {height} pixels; each side must have at least {min_side}."
-        )
+        raise BadImage(f"The picture is only {width} x {height} pixels; each side must have at least {min_side}.")
     if width * height > max_pixels or max(size) > MAX_SIDE:
         raise BadImage(_too_large(max_pixels, size))
 
@@ -148,9 +146,7 @@ def _check_size(size: tuple[int, int], max_pixels: int, min_side: int) -> None:
 def _too_large(max_pixels: int, size: tuple[int, int] | None = None) -> str:
     found = f" ({size[0]} x {size[1]} pixels)" if size else ""
     limit = f"{max_pixels / 1e6:.0f} megapixels"
-    return (
-        f"The picture is too large{found}. Please send one of at most {limit} and {MAX_SIDE} pixels a side."
-    )
+    return f"The picture is too large{found}. Please send one of at most {limit} and {MAX_SIDE} pixels a side."
 
 
 def _reduce_jpeg(picture: Image.Image, max_pixels: int) -> tuple[int, int]:
@@ -249,9 +245,7 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         return picture
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(
-            picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         logger.info("colour profile could not be used: %s", error)
         return picture

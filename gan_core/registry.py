@@ -368,9 +368,7 @@ class ModelRegistry:
 
     def _depends(self, entry: _Entry, part: _Entry) -> bool:
         """Whether `entry` is loaded and holds `part`."""
-        return (
-            entry is not part and entry.value is not None and part.spec.name in self._closure(entry.spec.name)
-        )
+        return entry is not part and entry.value is not None and part.spec.name in self._closure(entry.spec.name)
 
     def _target(self, closure: Sequence[_Entry]) -> str:
         """Where the closure runs: beside a part that is on a device already, else where most room is."""

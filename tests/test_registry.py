@@ -56,9 +56,7 @@ def declare(registry, name, kilobytes=8, built=None, **fields):
             built.append(name)
         return Network(kilobytes)
 
-    registry.declare(
-        ModelSpec(**{"name": name, "build": build, "resolution": 256, "licence": "CC0", **fields})
-    )
+    registry.declare(ModelSpec(**{"name": name, "build": build, "resolution": 256, "licence": "CC0", **fields}))
 
 
 def where(registry):
@@ -209,9 +207,7 @@ def test_evicting_a_model_leaves_its_shared_part_in_place(moves):
 def test_a_part_is_not_dropped_under_a_loaded_model():
     registry, built = make(budgets={"cpu": 20 * KB}), []
     declare(registry, "face", 8, built)
-    registry.declare(
-        ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",))
-    )
+    registry.declare(ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",)))
     declare(registry, "big", 8)
     use(registry, "x", "face", "big")
     assert where(registry) == {"face": "cpu", "x": "cpu", "big": "cpu"}
@@ -251,9 +247,7 @@ def test_waits_for_memory_held_by_a_running_request():
 def test_busy_model_gives_up_with_a_sentence_and_leaves_locks_free():
     registry = make(patience=0.1)
     declare(registry, "face")
-    registry.declare(
-        ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",))
-    )
+    registry.declare(ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",)))
     with registry.use("face"), pytest.raises(Busy, match="busy"):
         use(registry, "x")
     use(registry, "x")
@@ -378,9 +372,7 @@ def test_several_gpus_fill_the_emptiest_and_follow_shared_parts(moves):
     registry = make(("cuda:0", "cuda:1"), {"cuda:0": 20 * KB, "cuda:1": 16 * KB, "cpu": 100 * KB})
     declare(registry, "face", 8)
     declare(registry, "other", 4)
-    registry.declare(
-        ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",))
-    )
+    registry.declare(ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",)))
     use(registry, "face", "other", "x")
     assert where(registry) == {"face": "cuda:0", "other": "cuda:1", "x": "cuda:0"}
 

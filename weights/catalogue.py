@@ -19,14 +19,10 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 _MEASURED = FOLDER / "measured.json"
-_PORTRAITS = (
-    "official portraits of members of the United States Congress (works of the US government, public domain)"
-)
+_PORTRAITS = "official portraits of members of the United States Congress (works of the US government, public domain)"
 _OWN_LICENCE = "CC0-1.0"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
-_STYLEGAN2 = (
-    "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
-)
+_STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
 _E4E = "Tov et al., Designing an Encoder for StyleGAN Image Manipulation, SIGGRAPH 2021 (arXiv 2102.02766)"
 
 

@@ -43,17 +43,14 @@ class PublishedModel:
 
 
 _RELEASE = "https://github.com/FeiiYin/StyleHEAT/releases/download/styleheat"
-_EDITINGS = (
-    "https://raw.githubusercontent.com/Tengfei-Wang/HFGI/e30f33cbdf37fc57b9e8354b11a528a62d476049/editings"
-)
+_EDITINGS = "https://raw.githubusercontent.com/Tengfei-Wang/HFGI/e30f33cbdf37fc57b9e8354b11a528a62d476049/editings"
 
 PUBLISHED: tuple[PublishedModel, ...] = (
     PublishedModel(
         name="hfgi_ffhq",
         licence="none stated for HFGI; its generator is NVIDIA's StyleGAN2 (non-commercial)",
         source="HFGI's networks as the StyleHEAT authors republish them, and HFGI's own edit directions",
-        paper="Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 "
-        "(arXiv 2109.06590)",
+        paper="Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)",
         resolution=1024,
         latent_layout="W+ (18, 512)",
         alignment="FFHQ square from eyes and mouth",

@@ -58,15 +58,11 @@ def fetch_file(entry: PublishedFile, path: Path, progress: Progress | None = Non
     try:
         _download(entry.url, partial, progress)
     except (urllib.error.URLError, OSError) as error:
-        raise WeightsMissing(
-            f"{entry.url} could not be fetched: {error}. Run it again to continue."
-        ) from error
+        raise WeightsMissing(f"{entry.url} could not be fetched: {error}. Run it again to continue.") from error
     size, digest = partial.stat().st_size, _sha256(partial)
     if entry.bytes is not None and size != entry.bytes or entry.sha256 is not None and digest != entry.sha256:
         partial.unlink()
-        raise BadCheckpoint(
-            f"{entry.file} came with other content than it was published with; it was removed."
-        )
+        raise BadCheckpoint(f"{entry.file} came with other content than it was published with; it was removed.")
     if entry.sha256 is None:
         logger.info("%s: no published hash to compare with; sha256 is %s", entry.file, digest)
     os.replace(partial, path)

@@ -56,9 +56,7 @@ GOOD = hashlib.sha256(BODY).hexdigest()
 
 def test_whole_file(server, tmp_path):
     seen = []
-    path = fetch.fetch_file(
-        entry(f"{server}/file", GOOD, len(BODY)), tmp_path / "model.pth", lambda *s: seen.append(s)
-    )
+    path = fetch.fetch_file(entry(f"{server}/file", GOOD, len(BODY)), tmp_path / "model.pth", lambda *s: seen.append(s))
     assert path.read_bytes() == BODY and seen[-1] == (len(BODY), len(BODY))
     assert [p.name for p in tmp_path.iterdir()] == ["model.pth"]
 
