@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,31 @@ def run_comodgan(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) ->
     return out
 
 
+def noise_place(name: str) -> tuple[bool, int, str]:
+    """Where a noise input such as noise.UpsamplingResBlock16.conv1 stands among the generator's convolutions."""
+    _, block, conv = name.split(".")
+    return not block.startswith("Head"), int(block.strip(string.ascii_letters)), conv
+
+
+def run_swapping_autoencoder(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
+    modules = build(weights).modules
+    generator, patches = modules["generator"], modules["patch_discriminator"]
+    structure, texture = modules["encoder"](torch.cat([x["image_a"], x["image_b"]]))
+    noise = [x[name] for name in sorted((name for name in x if name.startswith("noise.")), key=noise_place)]
+    reference, target = patches.describe(x["crops_reference"]), patches.describe(x["crops_target"])
+    return {
+        "structure": structure,
+        "texture": texture,
+        "reconstruction": generator(structure, texture, noise="none"),
+        "swap": generator(structure[:1], texture[1:], noise="none"),
+        "interpolated": generator(structure[:1], texture.mean(0, keepdim=True), noise="none"),
+        "reconstruction_with_noise": generator(structure[:1], texture[:1], noise=noise),
+        "patch_score": patches.compare(reference, target, aggregate=False).flatten(0, 1),
+        "patch_score_aggregated": patches.compare(reference, target).flatten(0, 1),
+        "score": modules["discriminator"](x["image_d"]),
+    }
+
+
 def run_ids(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
     scores = discriminative_scores(x["real"], x["fake"])
     got = {"u_ids": scores.unpaired, "p_ids": scores.paired, "fid": frechet_distance(x["real"], x["fake"])}
@@ -181,6 +207,7 @@ RUNNERS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "hfgi": run_hfgi,
     "sc_gan": run_sc_gan,
     "comodgan": run_comodgan,
+    "swapping_autoencoder": run_swapping_autoencoder,
     "ids_metric": run_ids,
     "insetgan_losses": run_insetgan,
 }

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gan_core.checkpoints import comodgan, hfgi, nvidia, rosinality, sc_gan, stylegan_human
+from gan_core.checkpoints import comodgan, hfgi, nvidia, rosinality, sc_gan, stylegan_human, swapping_autoencoder
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint
 
 # the first that recognises the names builds; stricter ones first
-_ADAPTERS = (hfgi, sc_gan, comodgan, stylegan_human, nvidia, rosinality)
+_ADAPTERS = (hfgi, sc_gan, comodgan, swapping_autoencoder, stylegan_human, nvidia, rosinality)
 FORMATS = tuple(adapter.FORMAT for adapter in _ADAPTERS)
 
 

@@ -1,9 +1,9 @@
 """Generator of CoModGAN (Zhao et al., ICLR 2021): a conditional encoder and StyleGAN2's synthesis, co-modulated.
 
-Two things modulate every layer of the synthesis network (section 3.1 and 3.2, figure 2): w, mapped from noise, which
-makes completions differ, and a global vector that the encoder reads off the condition, which makes them fit. The
-encoder's features are added to the synthesis features of the same size. The discriminator is StyleGAN2's, with the mask
-as a fourth channel (`gan_core.stylegan2.Discriminator(img_channels=4)`).
+Two things modulate every layer of the synthesis network (section 3, figure 2d): w, mapped from noise, which makes
+completions differ, and a global vector that the encoder reads off the condition, which makes them fit. The encoder's
+features are added to the synthesis features of the same size. The discriminator is StyleGAN2's, with the mask as a
+fourth channel (`gan_core.stylegan2.Discriminator(img_channels=4)`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class EncoderBlock(nn.Module):
 
 
 class ConditionalEncoder(nn.Module):
-    """Condition to skip features at every resolution and to the global vector (section 3.2; appendix A)."""
+    """Condition to skip features at every resolution and to the global vector (E of figure 2)."""
 
     def __init__(
         self, resolution: int, *, in_channels: int, global_dim: int, channel_base: int, channel_max: int
@@ -125,7 +125,7 @@ class CoModGenerator(nn.Module):
         channels = {"channel_base": channel_base, "channel_max": channel_max}
         self.mapping = MappingNetwork(z_dim, w_dim, layers=mapping_layers)
         self.encoder = ConditionalEncoder(resolution, in_channels=in_channels, global_dim=global_dim, **channels)
-        # Equation 2: each layer's affine map reads w and the global vector, joined.
+        # Co-modulation, s = A(E(y), M(z)): each layer's affine map reads w and the global vector, joined.
         self.synthesis = SynthesisNetwork(resolution, w_dim=w_dim + global_dim, **channels)
         start = self.synthesis.start.shape
         self.start = EqualLinear(global_dim, start.numel(), act="lrelu")

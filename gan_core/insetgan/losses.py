@@ -1,8 +1,8 @@
-"""Losses of InsetGAN (Fruehstueck et al., CVPR 2022), section 3.2, without their perceptual parts.
+"""Losses of InsetGAN (Fruehstueck et al., CVPR 2022), section 3, without their perceptual parts.
 
 Two code bases are called InsetGAN and measure different things. The classes hold one each, by the names of the paper's
 terms where they have them:
-- `Paper`: coarse, border, body, face and the w regularisers of equations 1 to 6, as StyleGAN-Human released them;
+- `Paper`: coarse, border, body, face and the w regularisers, as StyleGAN-Human released them;
 - `Authors`: what the authors' own release minimises; its L1 and squared terms are divided once more by the number of
   pixels, and its weights are large in return.
 
@@ -73,7 +73,7 @@ def paste(canvas: Tensor, inset: Tensor, box: Sequence[int]) -> Tensor:
 
 
 class Paper:
-    """Section 3.2 as StyleGAN-Human released it; L1 parts with their weights, all masked pixels counted as zero."""
+    """The paper's terms as StyleGAN-Human released them: L1 parts times their weights, masked pixels count as zero."""
 
     COARSE, BORDER, BODY, FACE, MEAN = 500.0, 2500.0, 9000.0, 5000.0, 25000.0
     BODY_MARGIN = 20  # around the box: its height divided by this
@@ -81,14 +81,14 @@ class Paper:
 
     @classmethod
     def coarse(cls, canvas: Tensor, inset: Tensor, box: Sequence[int]) -> Tensor:
-        """Equation 1: the inset and its region of the canvas agree at 64x64."""
+        """L_coarse: the inset and its region of the canvas agree at 64x64."""
         region = crop(canvas, box)
         size = (COARSE_SIZE, COARSE_SIZE)
         return cls.COARSE * (area(area(inset, region.shape[-2:]), size) - area(region, size)).abs().mean()
 
     @classmethod
     def border(cls, canvas: Tensor, inset: Tensor, box: Sequence[int], width: int = FRAME) -> Tensor:
-        """Equation 2: they agree on the region's outer pixels at full resolution."""
+        """L_border: they agree on the region's outer pixels at full resolution."""
         region = crop(canvas, box)
         height, breadth = region.shape[-2:]
         frame = 1 - inside(region, (width, width, breadth - width, height - width))
@@ -96,20 +96,20 @@ class Paper:
 
     @classmethod
     def body(cls, canvas: Tensor, reference: Tensor, box: Sequence[int]) -> Tensor:
-        """Equation 5: outside of the box and a margin around it the canvas stays like `reference`."""
+        """Body term: outside of the box and a margin around it the canvas stays like `reference`."""
         margin = (box[3] - box[1]) // cls.BODY_MARGIN
         outside = 1 - inside(canvas, enlarge(box, margin))
         return cls.BODY * ((canvas - reference).abs() * outside).mean()
 
     @classmethod
     def face(cls, inset: Tensor, reference: Tensor, box: Sequence[int]) -> Tensor:
-        """Equation 4: inside the face's box (in the inset's pixels) the inset stays like `reference`."""
+        """Face term: inside the face's box (in the inset's pixels) the inset stays like `reference`."""
         mask = inside(inset, enlarge(box, cls.FACE_MARGIN))
         return cls.FACE * ((inset - reference).abs() * mask).mean()
 
     @classmethod
     def regulariser(cls, w: Tensor, mean: Tensor, offsets: Tensor | None = None, offset_weight: float = 0.0) -> Tensor:
-        """Equation 3: w (N, w_dim) stays near the mean w, and w+'s offsets from it (N, num_ws, w_dim) near zero."""
+        """L_reg: w (N, w_dim) stays near the mean w, and w+'s offsets from it (N, num_ws, w_dim) near zero."""
         loss = cls.MEAN * (w - mean).square().mean()
         return loss if offsets is None else loss + offset_weight * offsets.square().mean()
 

@@ -71,7 +71,7 @@ class Moments:
 
 
 def frechet_distance(real: ArrayLike | Moments, fake: ArrayLike | Moments) -> float:
-    """Frechet distance of two sets of features (N, D) taken as Gaussian (FID, Heusel et al. 2017, equation 6).
+    """Frechet distance of two sets of features (N, D) taken as Gaussian (FID, Heusel et al. 2017).
 
         |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2))
 

@@ -1,4 +1,4 @@
-"""Attribute values as soft labels over three knots (Liu et al. 2022, section 3.2 and 3.3).
+"""Attribute values as soft labels over three knots (Liu et al. 2022, section 3: labels from latent distances).
 
 A value lies between two neighbouring knots and is spread over them linearly, so that one number becomes three weights
 that sum to 1: low end, middle, high end. A label vector is (1, then three weights an attribute): the leading 1 stands
@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_core.errors import BadValue
 
 KNOTS = 3  # an attribute: low end, middle, high end
-CLIPPED_SHARE = 0.005  # of the data at each end of an attribute (section 3.2: the 0.5 and 99.5 percentiles)
+CLIPPED_SHARE = 0.005  # of the data at each end of an attribute (the 0.5 and 99.5 percentiles)
 
 
 def modes_of(attributes: int) -> int:
@@ -59,7 +59,7 @@ def label_vector(weights: Tensor) -> Tensor:
 
 
 def without_middle(labels: Tensor) -> Tensor:
-    """Label vectors (N, 1 + 3A) as the generator takes them: each attribute's middle weight is zero (section 3.3).
+    """Label vectors (N, 1 + 3A) as the generator takes them: each attribute's middle weight is zero.
 
     A neutral value is then the base alone; what is left is neither normalised nor summing to one. The discriminator's
     targets keep the middle.

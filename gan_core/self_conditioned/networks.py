@@ -1,8 +1,8 @@
 """Networks of the Self-Conditioned GAN (Liu et al., SIGGRAPH 2022): StyleGAN2 with one addition on each side.
 
-The generator starts from a learned constant that is blended by the attributes (section 3.3); the discriminator has a
-second head that reads the attributes off a picture (section 3.4). Everything else is StyleGAN2's, so that pretrained
-weights fit.
+The generator starts from a learned constant that is blended by the attributes; the discriminator has a second head
+that reads the attributes off a picture (both in section 3). Everything else is StyleGAN2's, so that pretrained weights
+fit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gan_core.stylegan2.discriminator import minibatch_stddev
 
 
 class SelfConditionedGenerator(Generator):
-    """StyleGAN2 generator whose start is the base constant plus the attributes' constants (section 3.3, figure 4)."""
+    """StyleGAN2 generator whose start is the base constant plus the attributes' learned constants."""
 
     def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: object) -> None:
         super().__init__(resolution, **arguments)
@@ -70,7 +70,7 @@ class SelfConditionedGenerator(Generator):
 
 
 class SelfConditionedDiscriminator(Discriminator):
-    """StyleGAN2 discriminator with an attribute head beside its score (section 3.4)."""
+    """StyleGAN2 discriminator with an attribute head beside its score."""
 
     def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: object) -> None:
         super().__init__(resolution, **arguments)
