@@ -155,15 +155,16 @@ def run_swapping_autoencoder(config: dict[str, Any], weights: dict, x: dict[str,
     modules = build(weights).modules
     generator, patches = modules["generator"], modules["patch_discriminator"]
     structure, texture = modules["encoder"](torch.cat([x["image_a"], x["image_b"]]))
+    of_a, (texture_a, texture_b) = structure.chunk(2)[0], texture.chunk(2)
     noise = [x[name] for name in sorted((name for name in x if name.startswith("noise.")), key=noise_place)]
     reference, target = patches.describe(x["crops_reference"]), patches.describe(x["crops_target"])
     return {
         "structure": structure,
         "texture": texture,
         "reconstruction": generator(structure, texture, noise="none"),
-        "swap": generator(structure[:1], texture[1:], noise="none"),
-        "interpolated": generator(structure[:1], texture.mean(0, keepdim=True), noise="none"),
-        "reconstruction_with_noise": generator(structure[:1], texture[:1], noise=noise),
+        "swap": generator(of_a, texture_b, noise="none"),
+        "interpolated": generator(of_a, 0.5 * texture_a + 0.5 * texture_b, noise="none"),
+        "reconstruction_with_noise": generator(of_a, texture_a, noise=noise),
         "patch_score": patches.compare(reference, target, aggregate=False).flatten(0, 1),
         "patch_score_aggregated": patches.compare(reference, target).flatten(0, 1),
         "score": modules["discriminator"](x["image_d"]),
