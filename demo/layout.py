@@ -20,7 +20,7 @@ _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole interface. Nothing is loaded for it and nothing fetched."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
             "are deleted when you close the page.</p>",

@@ -19,69 +19,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from gan_core import memory
 from gan_core.errors import Busy, OutOfMemory, UnknownName
+from gan_core.model_spec import Load, ModelInfo, ModelSpec, Progress
+
+__all__ = ["Load", "ModelInfo", "ModelRegistry", "ModelSpec", "Progress"]
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Result = TypeVar("Result")
-Progress = Callable[[float, str], None]  # fraction done in [0, 1], what is being done
 _MARGIN = 256 << 20  # bytes to leave free on a device beside the models
-
-
-@dataclass(frozen=True)
-class ModelSpec(Generic[T]):
-    """What is known about a model before it is loaded."""
-
-    name: str
-    """Family and paper, as in "portraits/hfgi"."""
-    build: Callable[[Load], T]
-    """Makes the model on the CPU, in evaluation mode. May be called again after the model was put away."""
-    resolution: int
-    """Pixels a side of what it makes."""
-    licence: str
-    title: str = ""
-    """What a person reads while it loads."""
-    weights: tuple[str, ...] = ()
-    """Names in the weights catalogue."""
-    parts: tuple[str, ...] = ()
-    """Names of declared models that the builder asks for through `Load.part`."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """One row of the `models` endpoint."""
-
-    name: str
-    title: str
-    loaded: bool
-    busy: bool
-    device: str | None
-    memory_bytes: int
-    """Parameters and buffers of this model alone; shared parts have rows of their own. 0 when not loaded."""
-    licence: str
-    resolution: int
-    parts: tuple[str, ...]
-    weights: tuple[str, ...]
-
-
-@dataclass
-class Load:
-    """Handed to a builder: its shared parts, and where to say how far it is."""
-
-    parts: Mapping[str, Any]
-    progress: Progress
-
-    def part(self, name: str) -> Any:
-        """The shared model declared under `name` in the spec's `parts`."""
-        return self.parts[name]
-
-    def report(self, fraction: float, text: str) -> None:
-        """Tell the person who waits: fraction in [0, 1] of this model's loading."""
-        self.progress(fraction, text)
 
 
 @dataclass

@@ -59,7 +59,7 @@ def test_imports_of(path):
 
 
 STARTED = [*ROOT.glob("demo/**/*.py"), *ROOT.glob("weights/*.py"), ROOT / "app.py"] + [
-    ROOT / "gan_core" / f"{name}.py" for name in ("errors", "images", "memory", "models", "registry")
+    ROOT / "gan_core" / f"{name}.py" for name in ("errors", "images", "memory", "model_spec", "models", "registry")
 ]
 
 

@@ -71,8 +71,8 @@ class EditAFace:
                 self.model = gr.Dropdown(
                     choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="hfgi-model"
                 )
-                self.bank.build(first)
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
+                self.bank.build(first)
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
@@ -129,6 +129,8 @@ class EditAFace:
             "api_visibility": "private", "show_progress_on": [self.compare], **gpu.QUEUE,
         }  # fmt: skip
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
+        # While sliders move the last picture stays in sight.
+        redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         change = guarded(self.on_change)
 
@@ -144,12 +146,12 @@ class EditAFace:
         for button in (self.by_hand, self.again):
             button.click(guarded(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
-            slider.release(change, inputs, drawing, **latest)
-        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **latest)
+            slider.release(change, inputs, drawing, **redraw)
+        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **redraw)
         self.model.change(self.on_model, self.model, [*sliders, self.licence], **quiet).then(
-            change, inputs, drawing, **latest
+            change, inputs, drawing, **redraw
         )
-        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(change, inputs, drawing, **latest)
+        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(change, inputs, drawing, **redraw)
         self.whole_view.select(lambda: False, None, self.close_up, **quiet)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")

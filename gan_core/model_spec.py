@@ -1,0 +1,62 @@
+"""What the registry knows of a model before and after it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Progress = Callable[[float, str], None]  # fraction done in [0, 1], what is being done
+
+
+@dataclass(frozen=True)
+class ModelSpec(Generic[T]):
+    """What is known about a model before it is loaded."""
+
+    name: str
+    """Family and paper, as in "portraits/hfgi"."""
+    build: Callable[[Load], T]
+    """Makes the model on the CPU, in evaluation mode. May be called again after the model was put away."""
+    resolution: int
+    """Pixels a side of what it makes."""
+    licence: str
+    title: str = ""
+    """What a person reads while it loads."""
+    weights: tuple[str, ...] = ()
+    """Names in the weights catalogue."""
+    parts: tuple[str, ...] = ()
+    """Names of declared models that the builder asks for through `Load.part`."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One row of the `models` endpoint."""
+
+    name: str
+    title: str
+    loaded: bool
+    busy: bool
+    device: str | None
+    memory_bytes: int
+    """Parameters and buffers of this model alone; shared parts have rows of their own. 0 when not loaded."""
+    licence: str
+    resolution: int
+    parts: tuple[str, ...]
+    weights: tuple[str, ...]
+
+
+@dataclass
+class Load:
+    """Handed to a builder: its shared parts, and where to say how far it is."""
+
+    parts: Mapping[str, Any]
+    progress: Progress
+
+    def part(self, name: str) -> Any:
+        """The shared model declared under `name` in the spec's `parts`."""
+        return self.parts[name]
+
+    def report(self, fraction: float, text: str) -> None:
+        """Tell the person who waits: fraction in [0, 1] of this model's loading."""
+        self.progress(fraction, text)
