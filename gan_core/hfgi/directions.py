@@ -1,13 +1,14 @@
 """Find what the sliders do: `python -m gan_core.hfgi.directions --pipeline WEIGHTS --data FOLDER --labels CSV
 ...`.
 
-Portraits are inverted, and their codes regressed on the labels (several at once, so that a direction leaves
-its correlated companions where they are: a smile opens no mouth by itself, age brings no black-and-white
-film). The regression's pattern, the mean change of the codes along a label, is the direction: unlike the bare
-normal of a classifier's hyperplane (InterFaceGAN, Shen et al. 2020) it stays among codes that occur (Haufe et
-al. 2014). Mirrored portraits, whose yaw is the opposite, are used as well. A direction is kept in the layers
-where its attribute lives and scaled so that strength 1 changes the measured attribute by about one standard
-deviation. What landmarks measure well (smile, mouth, eyes) takes the cause instead: see `sensitivities.py`. Principal directions of w (GANSpace, Harkonen et al. 2020) join on request.
+Portraits are inverted, and their codes regressed on the labels (several at once, so that a direction leaves its
+correlated companions where they are: a smile opens no mouth by itself, age brings no black-and-white film). The
+regression's pattern, the mean change of the codes along a label, is the direction: unlike the bare normal of a
+classifier's hyperplane (InterFaceGAN, Shen et al. 2020) it stays among codes that occur (Haufe et al. 2014). Mirrored
+portraits, whose yaw is the opposite, are used as well. A direction is kept in the layers where its attribute lives and
+scaled so that strength 1 changes the measured attribute by about one standard deviation. What landmarks measure well
+(smile, mouth, eyes) takes the cause instead: see `sensitivities.py`. Principal directions of w (GANSpace, Harkonen et
+al. 2020) join on request.
 """
 
 from __future__ import annotations
@@ -316,28 +317,10 @@ def parse_principal(text: str) -> tuple[int, str, str]:
     return int(index), name, label
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--pipeline", type=Path, required=True, help="folder with portraits_face and portraits_hfgi")
-    parser.add_argument("--encoder", type=Path, help="basic encoder's file, instead of the one in --pipeline")
-    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
-    parser.add_argument("--labels", type=Path, required=True, help="portraits.csv; landmarks.npz beside it is used")
-    parser.add_argument("--finder", type=Path, help="the face finder's weights, to measure pictures by landmarks")
-    parser.add_argument("--out", type=Path, required=True, help="directions file to write")
-    help_principal = "INDEX=name:Label, a principal direction of w to add under a name; look at the sheet first"
-    parser.add_argument("--principal", action="append", default=[], metavar="TEXT", help=help_principal)
-    parser.add_argument("--sheet", type=Path, help="picture of all directions and the first 8 principal ones")
-    parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
-    parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    wanted = [parse_principal(text) for text in args.principal]
-
-    generator = load_generator(args.pipeline)
-    encoder_file = args.encoder or args.pipeline / "portraits_hfgi" / "encoder.safetensors"
-    encoder, extra = build_from_file(Encoder4Editing, encoder_file, "encoder")
-    studio = Studio(generator, encoder, extra["latent_avg"], args.device)
+def fit_to_labels(
+    args: argparse.Namespace, studio: Studio
+) -> tuple[dict[str, Tensor], list[dict], dict[str, dict[str, float]]]:
+    """Directions, their descriptions, and what was measured on the way; `args` are the command line's."""
     finder = FinderMeasures(args.finder, args.device) if args.finder else None
     folder = args.data / "face" if (args.data / "face").is_dir() else args.data
     files, people, columns = read_labels(args.labels, folder)
@@ -359,10 +342,41 @@ def main() -> None:
     codes, mirrored = studio.encode(pictures, "portraits"), studio.encode(pictures.flip(3), "mirrored")
     held_out = np.array([is_held_out(person) for person in people])
     directions, described = find_directions(studio, codes, mirrored, columns, held_out, finder, report)
+    return directions, described, facts
 
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--pipeline", type=Path, required=True, help="folder with portraits_face and portraits_hfgi")
+    parser.add_argument("--encoder", type=Path, help="basic encoder's file, instead of the one in --pipeline")
+    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
+    parser.add_argument("--labels", type=Path, required=True, help="portraits.csv; landmarks.npz beside it is used")
+    parser.add_argument("--finder", type=Path, help="the face finder's weights, to measure pictures by landmarks")
+    parser.add_argument("--out", type=Path, required=True, help="directions file to write")
+    help_principal = "INDEX=name:Label, a principal direction of w to add under a name; look at the sheet first"
+    parser.add_argument("--principal", action="append", default=[], metavar="TEXT", help=help_principal)
+    parser.add_argument("--keep", action="store_true", help="keep what --out holds; only add principal directions")
+    parser.add_argument("--sheet", type=Path, help="picture of all directions and the first 8 principal ones")
+    parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    wanted = [parse_principal(text) for text in args.principal]
+
+    generator = load_generator(args.pipeline)
+    encoder_file = args.encoder or args.pipeline / "portraits_hfgi" / "encoder.safetensors"
+    encoder, extra = build_from_file(Encoder4Editing, encoder_file, "encoder")
+    studio = Studio(generator, encoder, extra["latent_avg"], args.device)
+    if args.keep:
+        directions, config = store.read(args.out)
+        described, facts = config["attributes"], config["_report"]
+    else:
+        directions, described, facts = fit_to_labels(args, studio)
     vectors, shares = principal(generator, max([8, *(index + 1 for index, _, _ in wanted)]))
+    described = [entry for entry in described if entry["name"] not in {name for _, name, _ in wanted}]
     for index, name, label in wanted:
-        directions[name] = torch.from_numpy(vectors[index]).float().expand(codes.shape[1], -1).contiguous()
+        directions[name] = torch.from_numpy(vectors[index]).float().expand(generator.num_ws, -1).contiguous()
         note = f"principal direction {index} of w, {shares[index]:.1%} of its variance"
         described.append(_description(name, label, "principal", note))
     store.save(args.out, directions, config={"attributes": described, "_report": facts})
@@ -371,9 +385,10 @@ def main() -> None:
         with torch.inference_mode():
             w = generator.mapping.truncate(generator.mapping(z.to(studio.device)), 0.7).cpu()
         shown = directions | {
-            f"principal {i}": torch.from_numpy(v).float().expand(codes.shape[1], -1) for i, v in enumerate(vectors[:8])
+            f"principal {i}": torch.from_numpy(v).float().expand(generator.num_ws, -1)
+            for i, v in enumerate(vectors[:8])
         }
-        draw_sheet(studio, w[:, None].expand(-1, codes.shape[1], -1), shown, args.sheet)
+        draw_sheet(studio, generator.broadcast(w), shown, args.sheet)
 
 
 if __name__ == "__main__":
