@@ -117,8 +117,7 @@ def channel_table(channels: Mapping[int, int]) -> tuple[int, int]:
     Raises BadCheckpoint if the channels follow no such rule.
     """
     largest = max(channels.values())
-    narrowed = [resolution * count for resolution, count in channels.items() if count < largest]
-    base = max(narrowed) if narrowed else largest * max(channels)
+    base = max(resolution * count for resolution, count in channels.items())  # each is a lower bound
     for resolution, count in channels.items():
         if min(base // resolution, largest) != count:
             raise BadCheckpoint(
