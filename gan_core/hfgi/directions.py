@@ -61,6 +61,7 @@ class Target:
 _STEADY = ("yaw_deg", "hair")
 # Length of strength 1 (in w) at which a causal direction still draws whole faces at strength 3, seen on sheets.
 CAUSAL_LENGTH = 2.2
+PRINCIPAL_STEP = 0.6  # standard deviations of w that strength 1 of a principal direction is worth
 TARGETS = (
     Target(
         "smile",
@@ -88,7 +89,6 @@ TARGETS = (
         (2, 9),
         causal=_STEADY,
     ),  # fmt: skip
-    Target("nod", "Nod", "nod", ("corner_lift", "mouth_open", "age", "gender"), (0, 7)),
     Target(
         "gender", "Man to woman", "gender", ("age", "grey", "corner_lift", "glasses", "light"), (0, 9), True, step=0.6
     ),
@@ -376,7 +376,8 @@ def main() -> None:
     vectors, shares = principal(generator, max([8, *(index + 1 for index, _, _ in wanted)]))
     described = [entry for entry in described if entry["name"] not in {name for _, name, _ in wanted}]
     for index, name, label in wanted:
-        directions[name] = torch.from_numpy(vectors[index]).float().expand(generator.num_ws, -1).contiguous()
+        vector = torch.from_numpy(vectors[index] * PRINCIPAL_STEP).float()
+        directions[name] = vector.expand(generator.num_ws, -1).contiguous()
         note = f"principal direction {index} of w, {shares[index]:.1%} of its variance"
         described.append(_description(name, label, "principal", note))
     store.save(args.out, directions, config={"attributes": described, "_report": facts})
