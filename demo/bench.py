@@ -92,7 +92,7 @@ def measure(runs: int, threads: int, browser: str | None) -> dict[str, float]:
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
             page.goto(url)
             page.get_by_text("2 loaded").wait_for(timeout=120_000)
-            for run in range(runs + 1):  # the first one also loads the face finder
+            for run in range(runs + 1):  # during the first one the app still warms up
                 photo = _photo(example, Path(name) / f"photo{run}.jpg", run)
                 before = page.evaluate(_SHOWN)
                 started = time.monotonic()
@@ -111,7 +111,7 @@ def measure(runs: int, threads: int, browser: str | None) -> dict[str, float]:
             chromium.close()
         return {
             "page answers after the start command, s": answered,
-            "very first photo, upload to result, s": uploads[0],
+            "very first photo, right after start-up, s": uploads[0],
             "new 1-megapixel photo, upload to result, s": statistics.median(uploads[1:]),
             "slider let go to new picture, s": statistics.median(slides[2:]),
             "server's peak memory, MB": _peak_memory(process),

@@ -145,7 +145,7 @@ def _build_hfgi(load: Load) -> Any:
 
 
 def _build_published_hfgi(load: Load, folder: Path) -> Any:
-    load.report(0.1, "Reading the published face editor (about a minute on a slow disk)")
+    load.report(0.1, "Reading the published face editor: a large file")
     from gan_core.hfgi.published import load_published
 
     return load_published(folder)
