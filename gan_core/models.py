@@ -34,6 +34,8 @@ class Slider:
     kind: str = "hyperplane"
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
+    region: str = "crop"
+    """"crop", or "face" for one that leaves what lies outside the face alone."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Target:
 # Holding more measures than these makes the solution long, and long steps leave the faces that the generator draws.
 _STEADY = ("yaw_deg", "hair")
 # Length of strength 1 (in w) at which a causal direction still draws whole faces at strength 3, seen on sheets.
-CAUSAL_LENGTH = 2.2
+CAUSAL_LENGTH = 1.8
 PRINCIPAL_STEP = 0.6  # standard deviations of w that strength 1 of a principal direction is worth
 TARGETS = (
     Target(
@@ -299,12 +299,13 @@ def find_directions(
         after, right = calibrate(studio, probe, codes[held_out][:16], direction, target, unit)
         report(target.name, {"gain": gain, "per_unit": 1 / after, "moved_right": right, "unit": unit})
         directions[target.name] = direction
-        described.append(_description(target.name, target.label, "hyperplane", target.note))
+        region = "face" if target.causal else "crop"  # an expression moves nothing outside the face
+        described.append(_description(target.name, target.label, "hyperplane", target.note, region))
     return directions, described
 
 
-def _description(name: str, label: str, kind: str, note: str) -> dict:
-    return {"name": name, "label": label, "low": -3.0, "high": 3.0, "kind": kind, "note": note}
+def _description(name: str, label: str, kind: str, note: str, region: str = "crop") -> dict:
+    return {"name": name, "label": label, "low": -3.0, "high": 3.0, "kind": kind, "note": note, "region": region}
 
 
 def parse_principal(text: str) -> tuple[int, str, str]:

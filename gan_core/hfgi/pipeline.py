@@ -44,6 +44,7 @@ class Attribute:
     high: float = 3.0
     kind: str = "hyperplane"  # or "principal"
     note: str = ""
+    region: str = "crop"  # or "face": what lies outside the face stays as it is
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Inversion:
     image: Tensor  # (1, 3, R, R), the plain inversion, not clamped
     distortion: Tensor  # (1, 3, 256, 256), face minus plain inversion
     face: Tensor  # (1, 3, R, R) in [-1, 1]
+    restored: Tensor  # (1, 3, R, R), the inversion with consultation, clamped to [-1, 1]
 
 
 class HFGIPipeline:
@@ -115,8 +117,10 @@ class HFGIPipeline:
         _report(progress, 0.5, "Drawing the face")
         image = self.decode(codes)
         distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
+        _report(progress, 0.7, "Bringing the details back")
+        restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
         _report(progress, 1.0, "Done")
-        return Inversion(codes, image, distortion, face)
+        return Inversion(codes, image, distortion, face, restored)
 
     @torch.inference_mode()
     def edit(
@@ -143,7 +147,7 @@ class HFGIPipeline:
         """
         if align_to not in ALIGN_ORDERS:
             raise UnknownName(f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}.")
-        codes, changed = inversion.codes, False
+        codes, used = inversion.codes, []
         for name, strength in strengths.items():
             attribute = self.attributes.get(name)
             if attribute is None:
@@ -153,12 +157,19 @@ class HFGIPipeline:
                 limits = f"from {attribute.low:g} to {attribute.high:g}"
                 raise BadValue(f"The strength of {name} must be {limits}, not {strength}.")
             if strength:
-                codes, changed = codes + strength * self._directions[name], True
-        target = self.decode(codes) if changed and (align_to == "edit" or not consult) else inversion.image
-        if not consult:
-            return target.clamp(-1, 1)
-        conditions = self.consult(self.align(inversion.distortion, target))
-        return self.decode(codes, conditions).clamp(-1, 1)
+                codes = codes + strength * self._directions[name]
+                used.append(attribute)
+        if not used:
+            return inversion.restored if consult else inversion.image.clamp(-1, 1)
+        plain = self.decode(codes) if align_to == "edit" or not consult else inversion.image
+        if consult:
+            conditions = self.consult(self.align(inversion.distortion, plain))
+            edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
+        else:
+            edited, unedited = plain.clamp(-1, 1), inversion.image.clamp(-1, 1)
+        if all(attribute.region == "face" for attribute in used):
+            edited = unedited + face_region(self.resolution).to(edited) * (edited - unedited)
+        return edited
 
     def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
         """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq.
@@ -185,6 +196,16 @@ class HFGIPipeline:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
+
+
+def face_region(resolution: int) -> Tensor:
+    """1 on the face of an FFHQ-aligned crop, 0 outside, with a soft border, (resolution, resolution).
+
+    An ellipse from the brows to below the chin: what a smile or an open mouth can move.
+    """
+    at = (torch.arange(resolution) + 0.5) * (256 / resolution)
+    distance = (((at - 128) / 72)[None] ** 2 + ((at - 142) / 88)[:, None] ** 2).sqrt()
+    return ((1.15 - distance) / 0.3).clamp(0, 1)
 
 
 def _report(progress: Progress | None, share: float, what: str) -> None:

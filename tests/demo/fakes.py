@@ -39,7 +39,7 @@ class FakePipeline(torch.nn.Module):
 
     def invert(self, face, *, progress=None):
         self.inversions += 1
-        return Inversion(torch.zeros(1, 14, 256), face * 0.9, torch.zeros(1, 3, 256, 256), face)
+        return Inversion(torch.zeros(1, 14, 256), face * 0.9, torch.zeros(1, 3, 256, 256), face, face)
 
     def edit(self, inversion, strengths, *, consult=True, align_to="edit"):
         self.edits += 1
