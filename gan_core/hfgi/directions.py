@@ -71,7 +71,7 @@ TARGETS = (
         (2, 8),
         causal=_STEADY,
     ),  # fmt: skip
-    Target("age", "Age", "age", ("gender", "grey", "corner_lift", "mouth_open", "glasses", "light"), (0, 11)),
+    Target("age", "Age", "age", ("gender", "grey", "corner_lift", "mouth_open", "glasses", "light"), (0, 11), step=0.7),
     Target("pose", "Turn the head", "yaw_deg", ("corner_lift",), (0, 7), note="to the image's right", step=0.6),
     Target(
         "mouth_open",

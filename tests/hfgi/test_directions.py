@@ -69,9 +69,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     generator = Generator(64, z_dim=8, w_dim=8, mapping_layers=1, channel_base=256, channel_max=8)
     encoder = Encoder4Editing(10, 8, stem=4, stages=((4, 1), (4, 1), (6, 1), (8, 1)), head=4)
-    store.save(
-        tmp_path / "portraits_face" / "generator.safetensors", generator.state_dict(), config=generator.config
-    )
+    store.save(tmp_path / "portraits_face" / "generator.safetensors", generator.state_dict(), config=generator.config)
     tensors = {**encoder.state_dict(), "latent_avg": torch.zeros(10, 8)}
     store.save(tmp_path / "portraits_hfgi" / "encoder.safetensors", tensors, config=encoder.config)
     draw, rows = (
@@ -80,17 +78,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (tmp_path / "face").mkdir()
     for i in range(30):
-        Image.fromarray(draw.randint(0, 255, (64, 64, 3), dtype=np.uint8)).save(
-            tmp_path / "face" / f"a_{i}.jpg"
-        )
+        Image.fromarray(draw.randint(0, 255, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "face" / f"a_{i}.jpg")
         age = "" if i % 5 == 0 else str(30 + i)
         numbers = ",".join(f"{value:.3f}" for value in draw.randn(4))
         rows.append(f"a_{i},p{i},{age},{'MF'[i % 2] if age else ''},{i % 3 // 2},{numbers}")
     (tmp_path / "portraits.csv").write_text("\n".join(rows))
     out = tmp_path / "directions.safetensors"
-    words = (
-        f"directions --pipeline {tmp_path} --data {tmp_path} --labels {tmp_path}/portraits.csv --out {out} "
-    )
+    words = f"directions --pipeline {tmp_path} --data {tmp_path} --labels {tmp_path}/portraits.csv --out {out} "
     words += f"--sheet {tmp_path}/sheet.jpg --principal"
     monkeypatch.setattr(sys, "argv", [*words.split(), "0=light:Light"])
     few = tuple(target for target in TARGETS if target.name in ("smile", "pose", "nod"))

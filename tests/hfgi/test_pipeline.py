@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,20 @@ def test_inversion(pipe: HFGIPipeline, face: torch.Tensor) -> None:
     assert torch.equal(result.codes, again.codes) and torch.equal(result.image, again.image)
 
 
+def test_a_slider_of_the_face_leaves_the_rest_alone(face: torch.Tensor) -> None:
+    local = {name: replace(attribute, region="face") for name, attribute in attributes().items()}
+    pipe = HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), attributes=local | {"all": attributes()["smile"]})
+    inverted = pipe.invert(face)
+    edge, middle = slice(0, SIZE // 10), slice(SIZE // 2, SIZE // 2 + 4)
+    changed = pipe.edit(inverted, {"smile": 2.0}) - pipe.edit(inverted, {})
+    assert (changed[:, :, edge] == 0).all()
+    assert (changed[:, :, middle, middle] != 0).any()
+    plain = pipe.edit(inverted, {"smile": 2.0}, consult=False) - pipe.edit(inverted, {}, consult=False)
+    assert (plain[:, :, edge] == 0).all()
+    everywhere = pipe.edit(inverted, {"smile": 2.0, "all": 1.0}) - pipe.edit(inverted, {})
+    assert (everywhere[:, :, edge] != 0).any()
+
+
 def test_edit(pipe: HFGIPipeline, face: torch.Tensor) -> None:
     inverted = pipe.invert(face)
     for order in ("edit", "inversion"):
@@ -102,12 +117,8 @@ def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) 
         folder = tmp_path / ("portraits_face" if name == "generator" else "portraits_hfgi")
         extra = {"latent_avg": torch.zeros(12, W)} if name == "encoder" else {}
         config = {**module.config, "_trained": "not at all"}
-        store.save(
-            folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False
-        )
-    described = [
-        {"name": a.name, "label": a.label, "low": a.low, "high": a.high} for a in attributes().values()
-    ]
+        store.save(folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False)
+    described = [{"name": a.name, "label": a.label, "low": a.low, "high": a.high} for a in attributes().values()]
     directions = {a.name: a.direction for a in attributes().values()}
     path = tmp_path / "portraits_hfgi" / "directions.safetensors"
     store.save(path, directions, config={"attributes": described}, half=False)

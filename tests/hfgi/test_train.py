@@ -23,9 +23,7 @@ def test_jitter_and_perspective() -> None:
     images = torch.rand(4, 3, 32, 32) * 2 - 1
     assert torch.allclose(jitter(images, share=0.0), images, atol=1e-6)
     moved = jitter(images, share=1.0)
-    assert (
-        moved.shape == images.shape and moved.abs().max() <= 1 and not torch.allclose(moved, images, atol=0.1)
-    )
+    assert moved.shape == images.shape and moved.abs().max() <= 1 and not torch.allclose(moved, images, atol=0.1)
     assert torch.allclose(random_perspective(images, scale=0.0), images, atol=1e-4)
     # a map that is one everywhere stays one inside; only the border can fall outside
     seen = random_perspective(torch.ones(8, 1, 64, 64), scale=0.15, share=1.0)
