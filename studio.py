@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     command, flags = (arguments[0], arguments[1:]) if arguments else ("", [])
     if command == "run":
         install()
-        return call(PYTHON, "app.py", *flags)
+        return replace_by(PYTHON, "app.py", *flags)
     if command == "test":
         install()
         return test(flags)
@@ -123,6 +123,15 @@ def call(*command: str | Path) -> int:
         return subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
     except KeyboardInterrupt:  # Ctrl-C reaches the child too, which ends in its own way
         return 130
+
+
+def replace_by(*command: str | Path) -> int:
+    """Become the command, so that stopping this process stops it; on Windows, which cannot, wait for it."""
+    if os.name == "nt":
+        return call(*command)
+    os.chdir(ROOT)
+    words = [str(word) for word in command]
+    os.execv(words[0], words)
 
 
 def check(*command: str | Path) -> None:
