@@ -35,7 +35,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """"crop", or "face" for one that leaves what lies outside the face alone."""
+    """What it may change: "face", "head" or the whole "crop"."""
 
 
 @dataclass(frozen=True)

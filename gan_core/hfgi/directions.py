@@ -53,6 +53,7 @@ class Target:
     layers: tuple[int, int]  # first and last latent index, of a 256-pixel generator; the last is the ToRGB
     binary: bool = False  # unit: half the difference of the two groups instead of one standard deviation
     note: str = ""
+    region: str = "head"  # an expression moves nothing outside the face, age nothing outside the head
     step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
     causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
 
@@ -69,6 +70,7 @@ TARGETS = (
         "corner_lift",
         ("yaw_deg", "age", "gender", "grey", "glasses"),
         (2, 8),
+        region="face",
         causal=_STEADY,
     ),  # fmt: skip
     Target("age", "Age", "age", ("gender", "grey", "corner_lift", "mouth_open", "glasses", "light"), (0, 11), step=0.7),
@@ -79,6 +81,7 @@ TARGETS = (
         "mouth_open",
         ("corner_lift", "yaw_deg", "age", "gender"),
         (2, 8),
+        region="face",
         causal=_STEADY,
     ),  # fmt: skip
     Target(
@@ -87,13 +90,14 @@ TARGETS = (
         "eye_open",
         ("corner_lift", "age", "gender", "glasses"),
         (2, 9),
+        region="face",
         causal=_STEADY,
     ),  # fmt: skip
     Target(
         "gender", "Man to woman", "gender", ("age", "grey", "corner_lift", "glasses", "light"), (0, 9), True, step=0.6
     ),
     Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
-    Target("grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, step=0.4),
+    Target("grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, region="crop", step=0.4),
 )
 
 
@@ -299,12 +303,11 @@ def find_directions(
         after, right = calibrate(studio, probe, codes[held_out][:16], direction, target, unit)
         report(target.name, {"gain": gain, "per_unit": 1 / after, "moved_right": right, "unit": unit})
         directions[target.name] = direction
-        region = "face" if target.causal else "crop"  # an expression moves nothing outside the face
-        described.append(_description(target.name, target.label, "hyperplane", target.note, region))
+        described.append(_description(target.name, target.label, "hyperplane", target.note, target.region))
     return directions, described
 
 
-def _description(name: str, label: str, kind: str, note: str, region: str = "crop") -> dict:
+def _description(name: str, label: str, kind: str, note: str, region: str = "head") -> dict:
     return {"name": name, "label": label, "low": -3.0, "high": 3.0, "kind": kind, "note": note, "region": region}
 
 

@@ -89,7 +89,8 @@ def evaluate(
     faces: (N, 3, R, R) in [-1, 1]; errors are of pictures in [0, 1]. A probe returns larger values (N,) for what its
     slider claims to increase.
     """
-    plain, final, outside, rows = [], [], [], []
+    plain, final, rows = [], [], []
+    outside: dict[str, list[float]] = {name: [] for name in probes}
     ends: dict[str, list[list[Tensor]]] = {name: [[], []] for name in probes}
     mask = outside_face(faces.shape[-1])
     for face in tqdm(faces.split(1), desc="held-out faces"):
@@ -103,20 +104,20 @@ def evaluate(
                 edited = pipeline.edit(inversion, {name: strength})
                 side.append(edited)
                 row.append(edited)
-                difference = ((edited - face) / 2).abs().mean(1)[0]
-                outside.append(((difference * mask).sum() / mask.sum()).item())
+                difference = ((edited - restored) / 2).abs().mean(1)[0]  # what is pasted into the photo
+                outside[name].append(((difference * mask).sum() / mask.sum()).item())
         rows.append(torch.cat(row))
     numbers = {
         "mse_plain": float(np.mean(plain)),
         "mse_consulted": float(np.mean(final)),
         "ratio": float(np.mean(final) / np.mean(plain)),
         "psnr": float(np.mean([-10 * np.log10(e) for e in final])),
-        "outside_face_change": float(np.mean(outside)),
     }
     for name, (low, high) in ends.items():
         moved = probes[name](torch.cat(high)) - probes[name](torch.cat(low))
         numbers[f"{name}_moves_right"] = float((moved > 0).mean())
         numbers[f"{name}_mean_move"] = float(moved.mean())
+        numbers[f"{name}_changes_outside"] = float(np.mean(outside[name]))
     return numbers, torch.cat(rows)
 
 

@@ -28,6 +28,8 @@ from gan_core.hfgi.networks import (
 )
 from gan_core.stylegan2 import Generator
 
+REGIONS = ("face", "head", "crop")  # from narrow to wide
+_ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
 ALIGN_ORDERS = ("edit", "inversion")
 Progress = Callable[[float, str], None]
 Conditions = tuple[Tensor, Tensor]
@@ -44,7 +46,7 @@ class Attribute:
     high: float = 3.0
     kind: str = "hyperplane"  # or "principal"
     note: str = ""
-    region: str = "crop"  # or "face": what lies outside the face stays as it is
+    region: str = "crop"  # what may change: "face", "head" (hair too), or the whole "crop"
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,8 @@ class HFGIPipeline:
             edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain.clamp(-1, 1), inversion.image.clamp(-1, 1)
-        if all(attribute.region == "face" for attribute in used):
-            edited = unedited + face_region(self.resolution).to(edited) * (edited - unedited)
-        return edited
+        widest = max((attribute.region for attribute in used), key=REGIONS.index)
+        return unedited + region_mask(widest, self.resolution).to(edited) * (edited - unedited)
 
     def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
         """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq.
@@ -198,14 +199,19 @@ class HFGIPipeline:
         return torch.autocast(self.device.type, self.dtype)
 
 
-def face_region(resolution: int) -> Tensor:
-    """1 on the face of an FFHQ-aligned crop, 0 outside, with a soft border, (resolution, resolution).
+def region_mask(region: str, resolution: int) -> Tensor:
+    """1 where an edit of that region may change an FFHQ-aligned crop, 0 where the picture stays, with a soft border;
+    (resolution, resolution).
 
-    An ellipse from the brows to below the chin: what a smile or an open mouth can move.
+    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" holds the
+    hair as well; background and clothes lie outside. "crop" is everything.
     """
+    if region == "crop":
+        return torch.ones(resolution, resolution)
+    x, y, half_width, half_height, border = _ELLIPSES[region]
     at = (torch.arange(resolution) + 0.5) * (256 / resolution)
-    distance = (((at - 128) / 72)[None] ** 2 + ((at - 142) / 88)[:, None] ** 2).sqrt()
-    return ((1.15 - distance) / 0.3).clamp(0, 1)
+    distance = (((at - x) / half_width)[None] ** 2 + ((at - y) / half_height)[:, None] ** 2).sqrt()
+    return ((1 + border / 2 - distance) / border).clamp(0, 1)
 
 
 def _report(progress: Progress | None, share: float, what: str) -> None:
