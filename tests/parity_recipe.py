@@ -54,8 +54,7 @@ def inputs(spec: dict[str, Any]) -> dict[str, Array]:
     """The inputs by name: smooth images in [-1, 1], masks (1 = known), normal draws."""
     makers = {"image": _image, "mask": _mask}
     return {
-        name: makers.get(entry["kind"], _normal)(spec["seed"], name, entry)
-        for name, entry in spec["inputs"].items()
+        name: makers.get(entry["kind"], _normal)(spec["seed"], name, entry) for name, entry in spec["inputs"].items()
     }
 
 
@@ -110,11 +109,7 @@ def errors(expected: dict[str, Array], got: dict[str, Array]) -> dict[str, float
         parts = {name: value} if whole else {f"{name}/{k}": v for k, v in summarise(value).items()}
         for part, array in parts.items():
             assert part in expected, f"{part} is not recorded"
-            assert array.shape == expected[part].shape, (
-                f"{part}: {array.shape}, expected {expected[part].shape}"
-            )
-            result[part] = float(
-                np.linalg.norm(array - expected[part]) / (np.linalg.norm(expected[part]) + 1e-12)
-            )
+            assert array.shape == expected[part].shape, f"{part}: {array.shape}, expected {expected[part].shape}"
+            result[part] = float(np.linalg.norm(array - expected[part]) / (np.linalg.norm(expected[part]) + 1e-12))
     assert not expected.keys() - result.keys(), f"not produced: {sorted(expected.keys() - result.keys())}"
     return result

@@ -45,18 +45,11 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
     state = section(tree, "state_dict") or dict(tree)
     average = tree.get("latent_avg", state.pop("latent_avg", None))
     if average is None:
-        raise BadCheckpoint(
-            "The checkpoint lacks latent_avg, the mean latent that the encoder's codes start from."
-        )
-    parts = {
-        name: Keys(section(state, name), name + ".")
-        for name in ("encoder", "decoder", "residue", "grid_align")
-    }
+        raise BadCheckpoint("The checkpoint lacks latent_avg, the mean latent that the encoder's codes start from.")
+    parts = {name: Keys(section(state, name), name + ".") for name in ("encoder", "decoder", "residue", "grid_align")}
     known = tuple(name + "." for name in parts)
     dropped = [key for key in state if not key.startswith(known)]
-    dropped += (
-        [str(key) for key in tree if key not in ("state_dict", "latent_avg")] if "state_dict" in tree else []
-    )
+    dropped += [str(key) for key in tree if key not in ("state_dict", "latent_avg")] if "state_dict" in tree else []
 
     encoder = _build_encoder(parts["encoder"])
     styles, width = encoder.config["num_styles"], encoder.config["w_dim"]
@@ -82,15 +75,11 @@ def _count(keys: Keys, pattern: str) -> int:
     return len({match.group(1) for name in keys.names() if (match := re.match(pattern, name))})
 
 
-def _take_table(
-    keys: Keys, theirs: str, ours: str, table: dict[int, tuple], state: dict[str, Tensor]
-) -> None:
+def _take_table(keys: Keys, theirs: str, ours: str, table: dict[int, tuple], state: dict[str, Tensor]) -> None:
     for index, (layer, names) in table.items():
         for name in names:
             if name == "num_batches_tracked" and f"{theirs}.{index}.{name}" not in keys:
-                state[f"{ours}.{layer}.{name}"] = torch.zeros(
-                    (), dtype=torch.long
-                )  # left out by some exports
+                state[f"{ours}.{layer}.{name}"] = torch.zeros((), dtype=torch.long)  # left out by some exports
             else:
                 state[f"{ours}.{layer}.{name}"] = keys.take(f"{theirs}.{index}.{name}")
 

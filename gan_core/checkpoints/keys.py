@@ -71,9 +71,7 @@ class Keys:
         line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
         value = self._get(name).float()
         if value.shape != (4, 4) or not torch.allclose(value, torch.outer(line, line) * gain, atol=1e-4):
-            raise BadCheckpoint(
-                f"The checkpoint's filter {self._where + name} is not the one supported here."
-            )
+            raise BadCheckpoint(f"The checkpoint's filter {self._where + name} is not the one supported here.")
         self.drop(name)
 
     def finish(self) -> list[str]:
@@ -81,9 +79,7 @@ class Keys:
         if self._left:
             some = ", ".join(self._where + name for name in list(self._left)[:3])
             count = len(self._left)
-            raise BadCheckpoint(
-                f"The checkpoint holds {count} tensors that have no place here, such as {some}."
-            )
+            raise BadCheckpoint(f"The checkpoint holds {count} tensors that have no place here, such as {some}.")
         return self.dropped
 
     def _get(self, name: str) -> Tensor:
@@ -120,9 +116,7 @@ def channel_table(channels: Mapping[int, int]) -> tuple[int, int]:
     base = max(resolution * count for resolution, count in channels.items())  # each is a lower bound
     for resolution, count in channels.items():
         if min(base // resolution, largest) != count:
-            raise BadCheckpoint(
-                f"The checkpoint's {count} channels at {resolution} pixels fit no known network."
-            )
+            raise BadCheckpoint(f"The checkpoint's {count} channels at {resolution} pixels fit no known network.")
     return base, largest
 
 

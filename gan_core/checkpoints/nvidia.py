@@ -70,11 +70,7 @@ def _build_generator(keys: Keys) -> tuple[Generator, list[str]]:
     channels, height, width = keys.shape(_START)
     resolutions = _resolutions(keys, r"synthesis\.b(\d+)\.conv1\.weight")
     table = {r: keys.shape(f"synthesis.b{r}.conv1.weight")[0] for r in resolutions}
-    if (
-        not resolutions
-        or table.get(height) != channels
-        or resolutions != [height << i for i in range(len(table))]
-    ):
+    if not resolutions or table.get(height) != channels or resolutions != [height << i for i in range(len(table))]:
         raise BadCheckpoint("The checkpoint's generator has resolutions missing.")
     base, largest = channel_table(table)
     depth = len(_resolutions(keys, r"mapping\.fc(\d+)\.weight"))

@@ -49,9 +49,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (MemoryError, RecursionError) as error:
         raise BadCheckpoint("This file claims more than it can hold; it was not read.") from error
     except OSError as error:
-        raise BadCheckpoint(
-            f"The file {path.name} cannot be read: {error.strerror or 'unknown reason'}."
-        ) from error
+        raise BadCheckpoint(f"The file {path.name} cannot be read: {error.strerror or 'unknown reason'}.") from error
 
 
 class _Bounded(io.RawIOBase):
@@ -101,16 +99,12 @@ def _read_zip(stream: _Bounded) -> Any:
         with zipfile.ZipFile(stream) as archive:  # type: ignore[arg-type]
             members = {info.filename: info for info in archive.infolist()}
             if any(name.endswith("constants.pkl") for name in members):
-                raise UnsafeFile(
-                    "This file is a TorchScript program, not a checkpoint of weights; it was not opened."
-                )
+                raise UnsafeFile("This file is a TorchScript program, not a checkpoint of weights; it was not opened.")
             pickles = [name for name in members if name == "data.pkl" or name.endswith("/data.pkl")]
             if len(pickles) != 1:
                 raise BadCheckpoint(_UNKNOWN)
             claimed = sum(info.file_size for info in members.values())
-            if claimed > stream.size or any(
-                info.compress_type != zipfile.ZIP_STORED for info in members.values()
-            ):
+            if claimed > stream.size or any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
                 raise BadCheckpoint("This archive claims more data than the file holds, so it was not read.")
             root = pickles[0][: -len("data.pkl")]
             if root + "byteorder" in members and archive.read(root + "byteorder") != b"little":
@@ -244,9 +238,7 @@ class _Plain:
         if isinstance(value, ArrayRef):
             if value.array is None:
                 raise BadCheckpoint(_DAMAGED)
-            return torch.from_numpy(
-                value.array.astype(value.array.dtype.newbyteorder("="), copy=True, order="C")
-            )
+            return torch.from_numpy(value.array.astype(value.array.dtype.newbyteorder("="), copy=True, order="C"))
         if isinstance(value, dict):
             return {key: self.convert(item, depth) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

@@ -31,9 +31,7 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
     generator_part = section(tree, "g_ema")
     bare = not generator_part
     average = tree.get("latent_avg")
-    keys = Keys(
-        generator_part or {k: v for k, v in tree.items() if k != "latent_avg"}, "" if bare else "g_ema."
-    )
+    keys = Keys(generator_part or {k: v for k, v in tree.items() if k != "latent_avg"}, "" if bare else "g_ema.")
     generator, notes = build_generator(keys, average)
     modules, config, dropped = {"generator": generator}, {"generator": generator.config}, keys.finish()
     discriminator_part = section(tree, "d")
@@ -122,9 +120,7 @@ def build_discriminator(keys: Keys, start_shape: tuple[int, int] | list[int] = (
     for i in range(1, steps + 1):
         table[height << (steps - i)] = keys.shape(f"convs.{i}.conv2.1.weight")[0]
     if keys.shape("final_linear.0.weight")[1] != table[height] * height * width:
-        raise BadCheckpoint(
-            "The checkpoint's discriminator is for images of another shape than its generator."
-        )
+        raise BadCheckpoint("The checkpoint's discriminator is for images of another shape than its generator.")
     base, largest = channel_table(table)
     network = Discriminator(
         height << steps,

@@ -277,9 +277,7 @@ class _Machine:
         elif isinstance(target, DType):
             if state[1] in ("<", ">", "|", "="):
                 target.code = state[1] + target.code.lstrip("<>|=")
-        elif (
-            type(target) is not dict
-        ):  # an OrderedDict's attributes (a state_dict's _metadata) are not needed
+        elif type(target) is not dict:  # an OrderedDict's attributes (a state_dict's _metadata) are not needed
             raise TypeError("state for something that has none")
 
     def op_binpersid(self, _: Any) -> None:
@@ -417,17 +415,10 @@ def _allowed(module: str, name: str) -> Global:
     full = f"{module}.{name}"
     listed = full in _CALLS or full in _DICTIONARIES or full in _RECORDS or full in _VALUES
     layer = module.startswith("torch.nn.modules.") and name.isidentifier()  # kept as a name, never built
-    if (
-        listed
-        or layer
-        or full == "torch.storage._load_from_bytes"
-        or (module == "torch" and name in _TORCH_VALUES)
-    ):
+    if listed or layer or full == "torch.storage._load_from_bytes" or (module == "torch" and name in _TORCH_VALUES):
         return Global(module, name)
     shown = re.sub(r"[^\w.]", "?", full)[:80]
-    raise UnsafeFile(
-        f"This file asks Python for {shown}, which weights never need; it was refused and not run."
-    )
+    raise UnsafeFile(f"This file asks Python for {shown}, which weights never need; it was refused and not run.")
 
 
 def _new_object(target: Any, arguments: Any) -> Any:

@@ -107,9 +107,7 @@ def test_nvidia_round_trip(shape: dict) -> None:
     assert all(name.endswith("resample_filter") for name in built.dropped)
     z = torch.randn(2, net.mapping.z_dim)
     c = torch.eye(5)[:2] if net.mapping.c_dim else None
-    assert torch.equal(
-        built.modules["generator"](z, c, psi=0.6, noise="const"), net(z, c, psi=0.6, noise="const")
-    )
+    assert torch.equal(built.modules["generator"](z, c, psi=0.6, noise="const"), net(z, c, psi=0.6, noise="const"))
 
 
 def test_nvidia_file_of_several_networks() -> None:
@@ -120,9 +118,7 @@ def test_nvidia_file_of_several_networks() -> None:
     assert {"G", "augment_pipe"} <= set(built.dropped) and built.config["generator"]["resolution"] == 32
 
 
-@pytest.mark.parametrize(
-    "shape", [{"z_dim": 16}, {"z_dim": 16, "start_shape": (4, 2), "resolution": 64}], ids=str
-)
+@pytest.mark.parametrize("shape", [{"z_dim": 16}, {"z_dim": 16, "start_shape": (4, 2), "resolution": 64}], ids=str)
 def test_rosinality_round_trip(shape: dict) -> None:
     net = random_generator(**shape)
     file = {"g_ema": rosinality_names(net), "latent_avg": net.mapping.w_avg, "args": {"size": 32}}
@@ -148,11 +144,7 @@ def nvidia_discriminator_names(net: Discriminator) -> dict[str, Tensor]:
             name = f"b{top >> int(parts[1])}.{layer}.{parts[3]}"
             result[f"b{top >> int(parts[1])}.{layer}.resample_filter"] = FILTER
         elif parts[0] == "label":
-            name = (
-                f"mapping.embed.{parts[2]}"
-                if parts[1] == "0"
-                else f"mapping.fc{int(parts[1]) - 1}.{parts[2]}"
-            )
+            name = f"mapping.embed.{parts[2]}" if parts[1] == "0" else f"mapping.fc{int(parts[1]) - 1}.{parts[2]}"
         else:
             name = f"b4.{parts[1]}.{parts[2]}"
         result[name] = value.clone()

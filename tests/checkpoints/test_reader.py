@@ -23,9 +23,7 @@ from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint, UnsafeFile
 
 TREE = {
-    "g_ema": collections.OrderedDict(
-        a=torch.randn(3, 4), b=torch.randn(2).to(torch.bfloat16), c=torch.arange(5)
-    ),
+    "g_ema": collections.OrderedDict(a=torch.randn(3, 4), b=torch.randn(2).to(torch.bfloat16), c=torch.arange(5)),
     "args": argparse.Namespace(size=256, name="x", nested=[1, 2.5, None, True]),
     "view": torch.randn(6, 4).t()[1:3],
     "half": torch.randn(3).half(),
