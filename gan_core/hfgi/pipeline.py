@@ -28,7 +28,7 @@ from gan_core.hfgi.networks import (
 )
 from gan_core.stylegan2 import Generator
 
-REGIONS = ("face", "head", "crop")  # from narrow to wide
+REGIONS = ("face", "face_and_hair", "head", "crop")  # from narrow to wide
 _ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
 ALIGN_ORDERS = ("edit", "inversion")
 Progress = Callable[[float, str], None]
@@ -46,7 +46,7 @@ class Attribute:
     high: float = 3.0
     kind: str = "hyperplane"  # or "principal"
     note: str = ""
-    region: str = "crop"  # what may change: "face", "head" (hair too), or the whole "crop"
+    region: str = "crop"  # what may change: see `region_mask`
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,11 @@ def region_mask(region: str, resolution: int) -> Tensor:
     (resolution, resolution).
 
     "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" holds the
-    hair as well; background and clothes lie outside. "crop" is everything.
+    hair as well; background and clothes lie outside. "face_and_hair" takes the whole change of the face and a third
+    of the rest of the head's. "crop" is everything.
     """
+    if region == "face_and_hair":
+        return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) / 3)
     if region == "crop":
         return torch.ones(resolution, resolution)
     x, y, half_width, half_height, border = _ELLIPSES[region]
