@@ -12,7 +12,7 @@ import torch
 from gan_core.checkpoints import store
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
-from gan_core.hfgi.pipeline import Attribute, HFGIPipeline, load_embedded
+from gan_core.hfgi.pipeline import REGIONS, Attribute, HFGIPipeline, load_embedded, region_mask
 from gan_core.stylegan2 import Generator
 
 SIZE, W, CHANNELS = 128, 12, 8
@@ -71,6 +71,16 @@ def test_a_slider_of_the_face_leaves_the_rest_alone(face: torch.Tensor) -> None:
     assert (plain[:, :, edge] == 0).all()
     everywhere = pipe.edit(inverted, {"smile": 2.0, "all": 1.0}) - pipe.edit(inverted, {})
     assert (everywhere[:, :, edge] != 0).any()
+
+
+def test_regions_lie_inside_one_another() -> None:
+    masks = [region_mask(region, 64) for region in REGIONS]
+    for narrow, wide in zip(masks, masks[1:], strict=False):
+        assert (narrow <= wide + 1e-6).all()
+        assert narrow.sum() < wide.sum()
+    assert masks[0][35, 32] == masks[1][35, 32] == 1
+    assert masks[2][0, 0] == 0
+    assert (masks[3] == 1).all()
 
 
 def test_edit(pipe: HFGIPipeline, face: torch.Tensor) -> None:
