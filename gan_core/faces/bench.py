@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.faces.alignment import align, warp_affine
 from gan_core.faces.finder import WEIGHTS, FaceFinder
 from gan_core.faces.geometry import (
@@ -112,10 +112,7 @@ def generated_photo(faces: int) -> Image.Image | None:
     path = WEIGHTS.parents[1] / "portraits_face" / "generator.safetensors"
     if not path.is_file():
         return None
-    tensors, config = store.read(path)
-    config.pop("training", None)
-    generator = Generator(**config).eval()
-    generator.load_state_dict(tensors, strict=False)
+    generator = build_from_file(Generator, path, "generator")[0].eval()
     with torch.inference_mode():
         images = generator(torch.randn(faces, generator.config["z_dim"]), psi=0.7, noise="const")
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).byte().permute(0, 2, 3, 1).numpy()

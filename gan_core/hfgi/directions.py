@@ -28,10 +28,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadValue
 from gan_core.hfgi.measures import FinderMeasures, mesh_measures, pixel_measures, to_columns
 from gan_core.hfgi.networks import WORKING_SIZE, Encoder4Editing, resize
-from gan_core.hfgi.pipeline import build_from_file, load_generator
+from gan_core.hfgi.pipeline import load_generator
 from gan_core.hfgi.sensitivities import sensitivities, solve_direction
 from gan_core.stylegan2 import Generator
 from gan_core.training.data import load_pictures

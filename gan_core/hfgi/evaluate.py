@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.hfgi.directions import read_labels
 from gan_core.hfgi.measures import FinderMeasures, to_columns
-from gan_core.hfgi.pipeline import HFGIPipeline, build_from_file, load_embedded
+from gan_core.hfgi.pipeline import HFGIPipeline, load_embedded
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid

@@ -7,16 +7,16 @@ Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept betw
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.keys import BuiltCheckpoint, load_strict
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.hfgi.networks import (
     CONDITION_SIZE,
@@ -272,14 +272,3 @@ def load_embedded(
         device=device,
         dtype=dtype,
     )
-
-
-def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Module, dict[str, Tensor]]:
-    """A network of `cls` from a file of this project's, and its tensors that are not the network's
-    (latent_avg)."""
-    tensors, config = store.read(path)
-    # trainers keep notes of their own beside the constructor's arguments
-    known = inspect.signature(cls).parameters
-    network = cls(**{name: value for name, value in config.items() if name in known})
-    extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
-    return load_strict(network, tensors, what), extra

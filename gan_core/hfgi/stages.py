@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint
 from gan_core.hfgi.data import jitter, random_perspective
 from gan_core.hfgi.losses import FeatureDistance, LatentPrior
@@ -24,7 +25,7 @@ from gan_core.hfgi.networks import (
     Encoder4Editing,
     resize,
 )
-from gan_core.hfgi.pipeline import HFGIPipeline, build_from_file
+from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import random_batch
 

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadImage
-from gan_core.hfgi.pipeline import build_from_file
 from gan_core.hfgi.stages import ConsultationStage, EncoderStage, Stage
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed

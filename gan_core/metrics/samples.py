@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.stylegan2 import Generator
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.grids import save_grid
@@ -112,10 +112,7 @@ def main() -> None:
     parser.add_argument("--psi", type=float, default=1.0)
     parser.add_argument("--grid", type=Path, help="also write a grid of samples here")
     args = parser.parse_args()
-    tensors, config = store.read(args.generator)
-    config.pop("training", None)
-    generator = Generator(**config).eval()
-    generator.load_state_dict(tensors)
+    generator = build_from_file(Generator, args.generator, "generator")[0].eval()
     samples = draw(generator, args.count, psi=args.psi)
     if args.grid is not None:
         save_grid(samples[:40], args.grid, 8)

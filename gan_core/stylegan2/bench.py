@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.stylegan2 import Generator
 from ops_cuda import status
 
@@ -43,10 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
-    tensors, config = store.read(args.generator)
-    config.pop("training", None)
-    net = Generator(**config).eval()
-    net.load_state_dict(tensors)
+    net = build_from_file(Generator, args.generator, "generator")[0].eval()
     times = seconds_a_picture(net.to(device), args.batch, repeats=args.repeats, device=device)
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"{args.threads} CPU threads"
     print(  # noqa: T201

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadValue, FaceTooSmall, NoFaceFound, WeightsMissing
 from gan_core.faces import align, face_from_points, find_faces
 from gan_core.faces import facexlib_backend as facexlib_faces
@@ -22,24 +23,16 @@ from gan_core.faces.networks import (
 from gan_core.faces.objectives import locator_loss, locator_scores, refiner_loss
 from gan_core.faces.placing import affine, frame_of, head_turn, inverse, placement, turn_points, unturn
 from gan_core.faces.scenes import Bank, landmark_weights, locator_scenes, refiner_crops
+from gan_core.stylegan2 import Generator
 from tests.faces.clips import cartoon_face
 
 GENERATOR = WEIGHTS.parents[1] / "portraits_face" / "generator.safetensors"
-needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason="the finder's weights are not here")
 
 
 @pytest.fixture(scope="module")
 def portraits():
     """Six generated faces at 256 pixels, aligned as FFHQ."""
-    if not GENERATOR.exists():
-        pytest.skip("the face generator's weights are not here")
-    from gan_core.checkpoints import store
-    from gan_core.stylegan2 import Generator
-
-    tensors, config = store.read(GENERATOR)
-    config.pop("training", None)  # a note on how it was trained
-    generator = Generator(**config).eval()
-    generator.load_state_dict(tensors, strict=False)
+    generator = build_from_file(Generator, GENERATOR, "generator")[0].eval()
     z = torch.randn(6, generator.config["z_dim"], generator=torch.Generator().manual_seed(5))
     with torch.inference_mode():
         images = generator(z, psi=0.6, noise="const")
@@ -144,7 +137,6 @@ def test_five_points_from_landmarks():
     assert torch.equal(five[0, 3], points[0, LANDMARKS.index(61)])
 
 
-@needs_weights
 @pytest.mark.parametrize("side", [75, 180, 400, 700])
 def test_finds_a_generated_face_at_any_size(portraits, side):
     """From a face of about 40 pixels to one as high as the picture; the points give the square back."""
@@ -159,7 +151,6 @@ def test_finds_a_generated_face_at_any_size(portraits, side):
         assert np.hypot(*(quad - wanted).T).mean() < 0.08 * side
 
 
-@needs_weights
 def test_finds_several_faces_largest_first(portraits):
     photo = wall()
     for portrait, side, at in zip(portraits, (150, 320, 90), ((60, 80), (500, 200), (1000, 100)), strict=False):
@@ -171,7 +162,6 @@ def test_finds_several_faces_largest_first(portraits):
     assert 500 < faces[0].points[0, 0] < 820
 
 
-@needs_weights
 def test_an_aligned_crop_is_its_own_alignment(portraits):
     for portrait in portraits:
         quad = align(portrait, find_faces(portrait, backend="embedded")[0], 256).quad
@@ -179,7 +169,6 @@ def test_an_aligned_crop_is_its_own_alignment(portraits):
         assert np.hypot(*(quad - corners).T).mean() < 0.07 * 256
 
 
-@needs_weights
 def test_turned_faces_come_out_upright(portraits):
     photo = wall()
     turned = portraits[0].resize((360, 360)).rotate(30, expand=True, fillcolor=(120, 120, 120))
@@ -189,7 +178,6 @@ def test_turned_faces_come_out_upright(portraits):
     assert abs(np.degrees(np.arctan2(-eyes[1], eyes[0])) - 30) < 6
 
 
-@needs_weights
 @pytest.mark.parametrize(
     "picture",
     [
@@ -205,7 +193,6 @@ def test_no_face_where_there_is_none(picture):
         find_faces(picture, backend="embedded")
 
 
-@needs_weights
 def test_a_tiny_face_is_named_too_small(portraits, monkeypatch):
     tiny = face_from_five(np.array([[10, 10], [17, 10], [13, 14], [11, 17], [16, 17.0]]), 0.9)
     monkeypatch.setattr(FaceFinder, "find", lambda self, image: [tiny])
@@ -213,7 +200,6 @@ def test_a_tiny_face_is_named_too_small(portraits, monkeypatch):
         find_faces(wall(), backend="embedded")
 
 
-@needs_weights
 def test_a_large_photo_and_other_modes(portraits):
     photo = wall(4000, 3000)
     photo.paste(portraits[0].resize((1500, 1500)), (1200, 700))
@@ -221,7 +207,6 @@ def test_a_large_photo_and_other_modes(portraits):
     assert len(find_faces(portraits[0].convert("L"), backend="embedded")) == 1
 
 
-@needs_weights
 def test_reads_a_webcam_photo_in_time(portraits):
     """Issue 2, point 5: under 0.3 s on two cores; the bound is doubled for a busy machine."""
     photo = wall()
@@ -236,7 +221,6 @@ def test_reads_a_webcam_photo_in_time(portraits):
     assert min(seconds) < 0.6
 
 
-@needs_weights
 def test_weights_are_small():
     assert WEIGHTS.stat().st_size < 4_000_000
 
@@ -273,7 +257,6 @@ def test_facexlib_asked_for_and_not_there(tmp_path, monkeypatch):
         find_faces(wall(), backend="facexlib", weights=tmp_path)
 
 
-@needs_weights
 def test_a_film_of_a_generated_face(portraits, tmp_path):
     """The whole way with the real finder: every frame edited, the square steady while the face moves."""
     from gan_core.faces.video import edit_video

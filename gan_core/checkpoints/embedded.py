@@ -1,0 +1,24 @@
+"""Networks from this project's own weight files."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from gan_core.checkpoints import store
+from gan_core.checkpoints.keys import load_strict
+
+
+def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A network of `cls` from a file written by `store.save`, and its tensors that are not the network's (latent_avg).
+
+    `what` names the network in error messages. Raises WeightsMissing, or BadCheckpoint on a misfit.
+    """
+    tensors, config = store.read(path)
+    # trainers keep notes of their own beside the constructor's arguments
+    known = inspect.signature(cls).parameters
+    network = cls(**{name: value for name, value in config.items() if name in known})
+    extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
+    return load_strict(network, tensors, what), extra
