@@ -11,7 +11,7 @@ from torch.nn import functional as F
 # the same split as every other script's
 from gan_core.training.split import is_held_out
 
-__all__ = ["is_held_out", "jitter", "random_perspective"]
+__all__ = ["head_displacement", "is_held_out", "jitter", "random_perspective"]
 
 
 def _uniform(n: int, limit: float, device: torch.device) -> Tensor:
@@ -42,10 +42,12 @@ def jitter(images: Tensor, share: float = 0.5) -> Tensor:
     return ((grey + saturation * (images - grey)) * contrast + brightness).clamp(-1, 1)
 
 
-def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9) -> Tensor:
+def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, bend: float = 0.0) -> Tensor:
     """Each picture of a random `share` seen in a random perspective: HFGI's perturbation (section 3.3).
 
-    Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0.
+    Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0. With `bend`
+    (1: as far as the sliders reach), three pictures in four are also bent as in `head_displacement`, which the paper
+    leaves out: a perspective alone never moves a head before its backdrop.
     """
     n, _, h, w = images.shape
     device = images.device
@@ -54,15 +56,53 @@ def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9) 
     corners = moves + torch.stack(
         [torch.stack([torch.full((), x, device=device), torch.full((), y, device=device)]) for x, y in _UNIT]
     )
-    grid = _project(corners, h, w)
+    points = _pixel_centres(h, w, device)[None]
+    if bend:
+        bent = (torch.rand(n, 1, 1, 1, device=device) < 0.75).float()
+        points = points + head_displacement(points, n) * (bend * bent)
+    grid = _project(corners, points)
     return F.grid_sample(images, grid * 2 - 1, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def head_displacement(points: Tensor, n: int) -> Tensor:
+    """How far `points` (1, h, w, 2), in units of the side, move when a head turns: n random moves (n, h, w, 2).
+
+    The head of an FFHQ-aligned crop is taken for an ellipsoid. Turned by up to 0.2 and nodding by up to 0.12
+    radians, its near side moves one way and its rim, seen from the eyes that the alignment holds still, the other;
+    the backdrop stays. Mouth and jaw open or widen, and the outline of the hair swells or shrinks.
+    """
+    device = points.device
+
+    def random(limit: float, middle: float = 0.0) -> Tensor:
+        return (middle + _uniform(n, limit, device))[:, None, None]
+
+    x, y = points[..., 0] - random(0.02, 0.5), points[..., 1] - random(0.03, 0.48)
+    half_width, half_height = random(0.04, 0.36), random(0.04, 0.46)
+    radius = ((x / half_width).square() + (y / half_height).square()).sqrt()
+    depth = (1 - radius.square()).clamp_min(0).sqrt()
+    inside = ((1.2 - radius) / 0.2).clamp(0, 1)  # fades over what would be torn at the outline
+    turned = random(0.2) * half_width * (depth - random(0.15, 0.75)) * inside
+    nodded = random(0.12) * half_height * (depth - random(0.15, 0.75)) * inside
+    mouth = torch.exp(-(x / 0.14).square() - ((y - random(0.03, 0.27)) / 0.1).square())
+    swelling = random(0.1) * torch.exp(-((radius - 1) / 0.25).square())
+    right = turned + random(0.2) * x * mouth + swelling * x
+    down = nodded + random(0.04) * mouth + swelling * y
+    return torch.stack([right, down], 3)
 
 
 _UNIT = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 
-def _project(corners: Tensor, h: int, w: int) -> Tensor:
-    """Where the pixels of an (h, w) picture fall, (N, h, w, 2), under the map of the unit square's corners
+def _pixel_centres(h: int, w: int, device: torch.device) -> Tensor:
+    """(h, w, 2), x before y, in units of the sides."""
+    y, x = torch.meshgrid(
+        (torch.arange(h, device=device) + 0.5) / h, (torch.arange(w, device=device) + 0.5) / w, indexing="ij"
+    )
+    return torch.stack([x, y], 2)
+
+
+def _project(corners: Tensor, points: Tensor) -> Tensor:
+    """Where `points` (N or 1, h, w, 2) fall, (N, h, w, 2), under the map of the unit square's corners
     (0,0), (1,0), (1,1), (0,1) to `corners` (N, 4, 2). Closed form (Heckbert 1989, section 2.2.3)."""
     p0, p1, p2, p3 = corners.unbind(1)
     d1, d2, s = p1 - p2, p3 - p2, p0 - p1 + p2 - p3
@@ -73,12 +113,7 @@ def _project(corners: Tensor, h: int, w: int) -> Tensor:
     det = cross(d1, d2)
     g, k = (cross(s, d2) / det)[:, None], (cross(d1, s) / det)[:, None]
     a, b = p1 - p0 + g * p1, p3 - p0 + k * p3
-    y, x = torch.meshgrid(
-        (torch.arange(h, device=corners.device) + 0.5) / h,
-        (torch.arange(w, device=corners.device) + 0.5) / w,
-        indexing="ij",
-    )
-    u, v = x[None, ..., None], y[None, ..., None]
+    u, v = points[..., :1], points[..., 1:]
 
     def wide(t: Tensor) -> Tensor:
         return t[:, None, None, :]

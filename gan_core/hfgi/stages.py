@@ -1,5 +1,5 @@
-"""The two stages of HFGI's training: what is trained, on what loss, and how well it does on held-out
-people."""
+"""The stages of HFGI's training: what they share, and the basic encoder's. Alignment and consultation: see
+`consultation.py`."""
 
 from __future__ import annotations
 
@@ -14,28 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.embedded import build_from_file
-from gan_core.errors import BadCheckpoint
-from gan_core.hfgi.data import jitter, random_perspective
+from gan_core.errors import WeightsMissing
+from gan_core.hfgi.adversary import Adversary
+from gan_core.hfgi.data import jitter
 from gan_core.hfgi.losses import FeatureDistance, LatentPrior
-from gan_core.hfgi.networks import (
-    WORKING_SIZE,
-    ConsultationEncoder,
-    DistortionAlignment,
-    Encoder4Editing,
-    resize,
-)
-from gan_core.hfgi.pipeline import HFGIPipeline
+from gan_core.hfgi.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import random_batch
 
 if TYPE_CHECKING:
     from gan_core.hfgi.train import HfgiSettings
 
-# the embedded networks' sizes: about 0.07 s an encoding and 0.09 s a consultation on 2 CPU cores
+# the embedded network's size: about 0.07 s an encoding on 2 CPU cores
 SMALL_ENCODER = {"stem": 24, "stages": ((40, 2), (80, 3), (144, 5), (256, 3)), "head": 64}
-SMALL_ALIGNMENT = {"widths": (16, 32, 48, 64), "blocks": 3}
-SMALL_CONSULTATION = {"widths": (32, 48, 64), "blocks": 3}
 
 
 class Stage:
@@ -58,9 +49,10 @@ class Stage:
         self.pictures, self.settings, self.device = pictures, settings, device
         self.dtype = torch.bfloat16 if device.type == "cuda" else None
         average = generator.mapping.w_avg
-        self.latent_avg = average.expand(generator.num_ws, -1).contiguous()
+        self.latent_avg = average.expand(generator.num_ws, -1).clone(memory_format=torch.contiguous_format)
         self.trained: dict[str, nn.Module] = {}
         self.averages: dict[str, nn.Module] = {}
+        self.adversary: Adversary | None = None
 
     def _train(self, **modules: nn.Module) -> None:
         channels_last = {"memory_format": torch.channels_last}
@@ -100,13 +92,31 @@ class Stage:
     def resume(self, out: Path) -> float:
         """Take up this stage's files in `out`, if all are there; returns the seconds they were trained
         for."""
-        files = {name: out / f"{name}.safetensors" for name in self.trained}
+        files = self._files(out)
         if not all(path.is_file() for path in files.values()):
             return 0.0
+        return self._load(files)
+
+    def start_from(self, folder: Path) -> None:
+        """Begin with the weights of this stage in `folder`, trained on another generator or another loss, and run the
+        whole schedule from there. Raises WeightsMissing or BadCheckpoint."""
+        files = self._files(folder)
+        for path in files.values():
+            if not path.is_file():
+                raise WeightsMissing(f"There is no {path.name} in {folder} to start from.")
+        self._load(files)
+
+    def _files(self, folder: Path) -> dict[str, Path]:
+        return {name: folder / f"{name}.safetensors" for name in self.trained}
+
+    def _load(self, files: dict[str, Path]) -> float:
+        """Read the weights in `files` and return the seconds they were trained for."""
         seconds = 0.0
         for name, path in files.items():
             tensors, config = store.read(path)
-            tensors.pop("latent_avg", None)
+            average = tensors.pop("latent_avg", None)
+            if average is not None:  # codes are relative to it, whatever the generator's mean latent is by now
+                self.latent_avg.copy_(average)
             for module in (self.trained[name], self.averages[name]):
                 module.load_state_dict(tensors)
             seconds = float(config.get("_training", {}).get("seconds", 0.0))
@@ -151,9 +161,17 @@ class EncoderStage(Stage):
         self._train(encoder=encoder)
         self.prior = LatentPrior(self.generator).to(self.device)
         self.active = torch.ones(self.generator.num_ws - 1, 1, device=self.device)
+        self.staggered = True
+
+    def start_from(self, folder: Path) -> None:
+        """As for every stage; the offsets, known already, are all active from the start."""
+        super().start_from(folder)
+        self.staggered = False
 
     def schedule(self, done: float) -> None:
         """Offsets come in one layer after another between 10 % and 45 % of the run."""
+        if not self.staggered:
+            return
         layers = len(self.active)
         front = (done - 0.1) / 0.35 * layers
         self.active.copy_((front - torch.arange(layers, device=self.device)).clamp(0, 1)[:, None])
@@ -215,79 +233,3 @@ class EncoderStage(Stage):
     def grid(self, images: Tensor) -> tuple[Tensor, int]:
         """Pictures above their inversions."""
         return torch.cat([images, self._invert(images)[1]]), len(images)
-
-
-class ConsultationStage(Stage):
-    """Alignment and consultation, trained on their own perturbations (HFGI, sections 3.2 to 3.4)."""
-
-    name = "consultation"
-    default_l2 = 4.0
-
-    def __init__(self, *args: object) -> None:
-        *shared, encoder_file = args
-        super().__init__(*shared)  # type: ignore[arg-type]
-        encoder, extra = build_from_file(Encoder4Editing, Path(str(encoder_file)), "encoder")
-        if "latent_avg" not in extra:
-            raise BadCheckpoint("The encoder's file lacks latent_avg; train the encoder again.")
-        self.encoder = encoder.to(self.device, memory_format=torch.channels_last)
-        self.latent_avg = extra["latent_avg"].to(self.device)
-        start = self.generator.config["start_shape"][0]
-        block = (64 // start).bit_length() - 1
-        channels = self.generator.synthesis.blocks[block].conv.weight.shape[0]
-        consultation = ConsultationEncoder(channels, **SMALL_CONSULTATION)
-        with torch.no_grad():
-            for head in (consultation.scale, consultation.shift):
-                head[1].weight.zero_()  # at first the generator draws as it does without
-        self._train(alignment=DistortionAlignment(**SMALL_ALIGNMENT), consultation=consultation)
-        self.fusion_layer = 2 * block - 1
-        modules = (self.averages["alignment"], self.averages["consultation"])
-        dtype = self.dtype or torch.float32
-        self.pipe = HFGIPipeline(
-            self.generator, self.encoder, *modules, self.latent_avg, {}, device=self.device, dtype=dtype
-        )
-
-    @torch.no_grad()
-    def _inversion(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes, plain inversion at 256 pixels, clamped, and distortion map."""
-        working = resize(images, WORKING_SIZE)
-        with self._autocast():
-            codes = self.encoder(working)
-        codes = codes.float() + self.latent_avg
-        plain = resize(self._draw(codes).float().clamp(-1, 1), WORKING_SIZE)
-        return codes, plain, working - plain
-
-    def losses(self) -> dict[str, Tensor]:
-        """Reconstruction with consultation, and error of the aligned map."""
-        s = self.settings
-        target = self._real(s.batch)
-        codes, plain, distortion = self._inversion(target)
-        perturbed = random_perspective(distortion, s.perturb)
-        with self._autocast():
-            aligned = self.trained["alignment"](perturbed, plain)
-            scale, shift = self.trained["consultation"](aligned)
-        inject = {self.fusion_layer: lambda x: x * (1 + scale.to(x.dtype)) + shift.to(x.dtype)}
-        image = self.generator.synthesis(codes, noise="const", inject=inject, dtype=self.dtype)
-        result = self._reconstruction(image, target)
-        result["align"] = s.align * F.l1_loss(aligned.float(), distortion)
-        return result
-
-    @torch.inference_mode()
-    def _both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        pipe = self.pipe
-        codes, plain, distortion = self._inversion(images)
-        final = pipe.decode(codes, pipe.consult(pipe.align(distortion, plain)))
-        return resize(plain, images.shape[-2:]), final.clamp(-1, 1)
-
-    @torch.inference_mode()
-    def evaluate(self, held_out: Tensor) -> dict[str, float]:
-        """Errors of the plain inversion and with consultation, and their ratio."""
-        errors = []
-        for part in held_out.split(32):
-            pair = [((image - part) / 2).square().mean((1, 2, 3)) for image in self._both(part)]
-            errors.append(torch.stack(pair))
-        plain, final = torch.cat(errors, 1).mean(1).tolist()
-        return {"mse_plain": plain, "mse": final, "ratio": final / plain, "psnr": psnr(final)}
-
-    def grid(self, images: Tensor) -> tuple[Tensor, int]:
-        """Pictures, plain inversions, inversions with consultation."""
-        return torch.cat([images, *self._both(images)]), len(images)

@@ -3,32 +3,30 @@
 Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer,
 codes kept near the generator's own latents) on portraits and on generated pictures whose w is known. Stage
 "consultation" freezes it and the generator and trains alignment and consultation (HFGI, section 3.4): the
-distortion map is put in a random perspective and must find back. One process, or several GPUs under torchrun.
-A run continues from its own files; `--minutes` is the whole run's.
+distortion map is put in a random perspective, bent like a turning head, and must find back; and the face
+discriminator, trained along, must find reconstructions and edits real. One process, or several GPUs under torchrun.
+A run continues from its own files; `--minutes` is the whole run's. `--start` begins with weights that were trained
+before, on another generator say, and runs the whole schedule.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import copy
 import logging
-import math
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.errors import BadCheckpoint, BadImage
-from gan_core.hfgi.stages import ConsultationStage, EncoderStage, Stage
+from gan_core.errors import BadCheckpoint, BadImage, WeightsMissing
+from gan_core.hfgi.consultation import ConsultationStage
+from gan_core.hfgi.runner import Runner, train
+from gan_core.hfgi.stages import EncoderStage, Stage
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
-from gan_core.training.grids import save_grid
 
 log = logging.getLogger(__name__)
 STAGES = {"encoder": EncoderStage, "consultation": ConsultationStage}
@@ -48,128 +46,14 @@ class HfgiSettings:
     generated: float = 0.4  # share of generated pictures (encoder)
     align: float = 0.1  # weight of the aligned map's error (consultation)
     perturb: float = 0.15  # scale of the random perspective
+    bend: float = 1.0  # and of the head's random turning before its backdrop; 0 for the paper's perspective alone
+    rival: float = 0.3  # pull of the discriminator on reconstructions, relative to the distances'; 0 for none
+    still: float = 2.0  # weight of the squared error of edits where the plain edit changes nothing
+    rival_lr: float = 0.001  # of the discriminator
+    rival_gamma: float = 3.0  # weight of R1 + R2 (halved, as in the papers)
+    rival_every: int = 16  # steps between gradient penalties, which are weighted by as much
     clip: float = 5.0
     seed: int = 0
-
-
-class Runner:
-    """A stage, its optimizer and the captured step."""
-
-    def __init__(self, stage: Stage, settings: HfgiSettings, team: distributed.Team, *, graphs: bool = True) -> None:
-        self.stage, self.settings, self.team = stage, settings, team
-        self.parameters = [p for module in stage.trained.values() for p in module.parameters()]
-        self.gradient = torch.zeros(sum(p.numel() for p in self.parameters), device=team.device)
-        offset = 0
-        for p in self.parameters:  # gradients are views of one buffer, exchanged and clipped in one call
-            p.grad = self.gradient.as_strided(p.shape, p.stride(), offset)
-            offset += p.numel()
-        cuda = team.device.type == "cuda"
-        self.adam = torch.optim.Adam(self.parameters, lr=settings.lr, betas=(0.9, 0.99), fused=cuda)
-        self.sums: dict[str, Tensor] = {}
-        self.steps = self.counted = 0
-        torch.manual_seed(settings.seed + 1 + team.rank)
-        self._backward: Callable[[], None] = self._piece
-        if graphs and cuda:
-            self._capture()
-
-    def _piece(self) -> None:
-        self.gradient.zero_()
-        losses = self.stage.losses()
-        sum(losses.values()).backward()
-        for name, value in losses.items():
-            if name not in self.sums:
-                self.sums[name] = torch.zeros((), device=self.team.device)
-            self.sums[name].add_(value.detach())
-
-    def _capture(self) -> None:
-        """Record the step as a CUDA graph; on failure go on without, saying so."""
-        try:
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(3):
-                    self._piece()
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self._piece()
-        except RuntimeError as error:
-            log.warning("The step could not be captured and runs as it is (slower): %s", error)
-        else:
-            self._backward = graph.replay
-        for total in self.sums.values():
-            total.zero_()
-
-    def step(self, done: float) -> None:
-        """One update, `done` of the run being over (0 to 1)."""
-        self.stage.schedule(done)
-        warm = min(1.0, (self.steps + 1) / 50)
-        for group in self.adam.param_groups:
-            group["lr"] = self.settings.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-        self._backward()
-        self.team.mean_(self.gradient)
-        self.gradient.nan_to_num_(0.0, 0.0, 0.0)
-        self.gradient.mul_((self.settings.clip / (self.gradient.norm() + 1e-6)).clamp(max=1.0))
-        self.adam.step()
-        self.steps += 1
-        self.counted += 1
-        self.stage.update_average(min(0.998, (1 + self.steps) / (20 + self.steps)))
-
-    def read_losses(self) -> dict[str, float]:
-        """Mean of each term since the last call; waits for the device."""
-        count, self.counted = max(self.counted, 1), 0
-        result = {name: total.item() / count for name, total in self.sums.items()}
-        for total in self.sums.values():
-            total.zero_()
-        return result
-
-
-def train(
-    runner: Runner,
-    out: Path,
-    held_out: Tensor,
-    *,
-    minutes: float,
-    already: float = 0.0,
-    log_seconds: float = 15.0,
-    save_seconds: float = 60.0,
-) -> None:
-    """Train until the whole run's time is up; write log.jsonl, grids and weights into `out`."""
-    stage, team, settings = runner.stage, runner.team, runner.settings
-    out.mkdir(parents=True, exist_ok=True)
-    total = minutes * 60
-    begin = time.monotonic() - already
-    logged = saved = time.monotonic()
-    pictures, cuda = 0, team.device.type == "cuda"
-    bar = tqdm(total=round(total), initial=round(already), unit="s", disable=not team.leads, mininterval=5)
-    over = already >= total
-    while not over:
-        for _ in range(5 if cuda else 1):
-            runner.step(min((time.monotonic() - begin) / total, 1.0))
-            pictures += settings.batch * team.size
-        if cuda and runner.steps % 20 == 0:
-            torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
-        over = team.agree(time.monotonic() - begin >= total)
-        now = time.monotonic()
-        if over or now - logged > log_seconds:
-            losses = runner.read_losses()
-            if team.leads:
-                now = time.monotonic()
-                facts = {"stage": stage.name, "seconds": now - begin, "steps": runner.steps}
-                facts |= {"images_per_second": pictures / (now - logged)} | losses
-                facts |= stage.evaluate(held_out)
-                with (out / "log.jsonl").open("a") as file:
-                    rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in facts.items()}
-                    file.write(json.dumps(rounded) + "\n")
-                bar.set_postfix({k: f"{v:.4g}" for k, v in facts.items() if isinstance(v, float)})
-                bar.update(round(now - begin) - bar.n)
-                grid, columns = stage.grid(held_out[:10])
-                save_grid(grid, out / f"recon_{stage.name}_{round(now - begin):05d}.png", columns)
-                if over or now - saved > save_seconds:
-                    stage.save(out, {"seconds": now - begin, "settings": asdict(settings), **facts})
-                    saved = time.monotonic()
-            logged, pictures = time.monotonic(), 0
-    bar.close()
 
 
 def main() -> None:
@@ -179,10 +63,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
     parser.add_argument("--generator", type=Path, required=True, help="weights file of the face generator")
     parser.add_argument(
-        "--discriminator", type=Path, help="weights file of its discriminator, for the feature distance"
+        "--discriminator", type=Path, help="its discriminator's file, for the feature distance and as opponent"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--encoder", type=Path, help="basic encoder's file; by default the one in --out")
+    parser.add_argument("--start", type=Path, help="folder with this stage's weights to begin with")
+    parser.add_argument("--directions", type=Path, help="the sliders' file, for edited pictures (consultation)")
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
@@ -214,8 +100,12 @@ def main() -> None:
         stage = EncoderStage(generator, discriminator, pictures, settings, team.device)
     else:
         encoder_file = args.encoder or args.out / "encoder.safetensors"
-        stage = ConsultationStage(generator, discriminator, pictures, settings, team.device, encoder_file)
+        rival = copy.deepcopy(discriminator)  # the distance's own stays as it is
+        shared = (generator, discriminator, pictures, settings, team.device, encoder_file)
+        stage = ConsultationStage(*shared, rival=rival, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)
+    if args.start is not None and not already:
+        stage.start_from(args.start)
     for module in stage.trained.values():
         team.same_([t for t in module.state_dict().values() if t.is_floating_point()])
     runner = Runner(stage, settings, team, graphs=not args.no_graphs)
@@ -230,5 +120,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (BadCheckpoint, BadImage) as error:
+    except (BadCheckpoint, BadImage, WeightsMissing) as error:
         raise SystemExit(str(error)) from error

@@ -12,8 +12,11 @@ import torch
 from PIL import Image
 
 from gan_core.checkpoints import store
-from gan_core.hfgi import stages, train
-from gan_core.hfgi.data import is_held_out, jitter, random_perspective
+from gan_core.errors import WeightsMissing
+from gan_core.hfgi import consultation, stages, train
+from gan_core.hfgi.adversary import Adversary, balanced
+from gan_core.hfgi.consultation import detail
+from gan_core.hfgi.data import head_displacement, is_held_out, jitter, random_perspective
 from gan_core.hfgi.losses import FeatureDistance, LatentPrior
 from gan_core.stylegan2 import Discriminator, Generator
 
@@ -32,6 +35,53 @@ def test_jitter_and_perspective() -> None:
     ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
     bent = random_perspective(ramp, scale=0.1, share=1.0)[0, 0, 20:44, 20:44]
     assert bent.diff(dim=1).min() > 0
+
+
+def test_a_turning_head_moves_before_its_backdrop() -> None:
+    torch.manual_seed(0)
+    side = (torch.arange(64) + 0.5) / 64
+    points = torch.stack(torch.meshgrid(side, side, indexing="xy"), 2)[None]
+    moves = head_displacement(points, 200)
+    assert moves.shape == (200, 64, 64, 2)
+    size = moves.abs().mean(0).sum(2)
+    assert size[:8, :4].max() < 0.002 < 0.01 < size[25:40, 25:40].min()  # the corners stay, the face moves
+    nose, ear = moves[:, 36, 32, 0], moves[:, 31, 12, 0]
+    assert np.corrcoef(nose, ear)[0, 1] < -0.2  # seen from the eyes, the near side goes one way and the rim the other
+    assert (nose > 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert moves[..., 0].abs().max() < 0.12
+    bent = random_perspective(torch.ones(64, 1, 32, 32), 0.0, bend=1.0)
+    assert torch.allclose(bent[:, :, 12:20, 12:20], torch.ones(()), atol=1e-5)
+    ramp = torch.linspace(-1, 1, 64).expand(40, 1, 64, 64)
+    change = (random_perspective(ramp, 0.0, bend=1.0) - ramp)[:, 0, 30:34, 30:34].abs().amax((1, 2))
+    assert 0 < (change < 1e-4).sum() < 25 and (change > 0.01).sum() > 15  # about one in four stays as it is
+
+
+def test_the_opponent_learns_and_pulls_as_hard_as_asked() -> None:
+    torch.manual_seed(0)
+    settings = train.HfgiSettings(rival_lr=0.01, rival_gamma=0.1)
+    opponent = Adversary(Discriminator(16, channel_base=128, channel_max=8), settings, torch.device("cpu"), None)
+    real = torch.randn(8, 3, 16, 16)
+    first = []
+    for step in range(30):
+        drawn = (0.3 * torch.randn(8, 3, 16, 16)).requires_grad_()
+        (looks,) = opponent.mark([(real, drawn)])
+        terms = opponent.learn(penalise=step % 2 == 0)
+        assert ("rival_penalty" in terms) == (step % 2 == 0)
+        assert drawn.grad is None  # learning does not reach what was drawn
+        opponent.update(1.0)
+        first.append(terms["rival"].item())
+    assert first[-1] < 0.5 * first[0]
+    distance = (drawn - real).square().mean()
+    weight = balanced(drawn, distance, looks, 0.25)
+    pulls = [torch.autograd.grad(loss, drawn, retain_graph=True)[0].norm() for loss in (distance, weight * looks)]
+    assert torch.allclose(pulls[1], 0.25 * pulls[0], rtol=1e-3)
+
+
+def test_detail_falls_with_blur() -> None:
+    torch.manual_seed(0)
+    sharp = torch.randn(2, 3, 32, 32)
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
+    assert (detail(blurred) < 0.5 * detail(sharp)).all() and detail(sharp).shape == (2,)
 
 
 def test_feature_distance_and_prior() -> None:
@@ -53,8 +103,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Smooth random portraits, half of them of held-out people, and tiny networks."""
     tiny = {"stem": 8, "stages": ((8, 1), (8, 1), (12, 1), (16, 1)), "head": 8}
     monkeypatch.setattr(stages, "SMALL_ENCODER", tiny)
-    monkeypatch.setattr(stages, "SMALL_ALIGNMENT", {"widths": (4, 6, 8, 8), "blocks": 2})
-    monkeypatch.setattr(stages, "SMALL_CONSULTATION", {"widths": (4, 6, 8), "blocks": 1})
+    monkeypatch.setattr(consultation, "SMALL_ALIGNMENT", {"widths": (4, 6, 8, 8), "blocks": 2})
+    monkeypatch.setattr(consultation, "SMALL_CONSULTATION", {"widths": (4, 6, 8), "blocks": 1})
     names = [f"p{i}" for i in range(200)]
     people = [n for n in names if is_held_out(n)][:2] + [n for n in names if not is_held_out(n)][:4]
     draw = np.random.RandomState(0)
@@ -91,11 +141,54 @@ def test_both_stages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = len(run(workplace, monkeypatch, "encoder", 0.05))  # its time is up already: nothing more is done
     assert lines == len(facts)
 
-    facts = run(workplace, monkeypatch, "consultation", 0.08)
+    facts = run(workplace, monkeypatch, "consultation", 0.08, "--rival", "0")
     last = facts[-1]
-    assert last["stage"] == "consultation" and {"mse_plain", "ratio", "align"} <= last.keys()
+    assert last["stage"] == "consultation" and {"mse_plain", "ratio", "align", "detail"} <= last.keys()
+    assert "rival" not in last
     # a few steps from a start that changes nothing: still near the plain inversion
     assert 0.5 < last["ratio"] < 1.5 and all(np.isfinite(v) for v in last.values() if isinstance(v, float))
     for name in ("alignment", "consultation"):
         assert store.read(out / f"{name}.safetensors")[1]["_training"]["settings"]["batch"] == 4
     assert list(out.glob("recon_consultation_*.png")) and not list(out.glob("*.part"))
+
+
+def test_start_from_weights_of_before_against_the_discriminator(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, out = workplace / "before", workplace / "out"
+    run(workplace, monkeypatch, "encoder", 0.03)
+    run(workplace, monkeypatch, "consultation", 0.03, "--rival", "0")
+    out.rename(before)
+    average = torch.full((10, 16), 0.25)
+    tensors, config = store.read(before / "encoder.safetensors")
+    store.save(before / "encoder.safetensors", tensors | {"latent_avg": average}, config=config)
+
+    # at a rate of nothing the weights stay what they were: what they began with
+    run(workplace, monkeypatch, "encoder", 0.02, "--start", str(before), "--lr", "0")
+    after, _ = store.read(out / "encoder.safetensors")
+    learned = [name for name in tensors if "running" not in name and "tracked" not in name]
+    assert all(torch.allclose(after[name], tensors[name], atol=1e-3) for name in learned if name != "latent_avg")
+    assert torch.equal(after["latent_avg"], average)
+
+    torch.manual_seed(1)
+    edits = {name: torch.randn(10, 16) for name in ("pose", "age", "smile")}
+    store.save(workplace / "directions.safetensors", edits, config={})
+    extra = ("--start", str(before), "--directions", str(workplace / "directions.safetensors"), "--rival_every", "2")
+    last = run(workplace, monkeypatch, "consultation", 0.1, *extra)[-1]
+    assert {"looks", "edits_look", "still", "rival", "rival_penalty", "detail_pose", "detail_age"} <= last.keys()
+    assert last["steps"] > 1 and all(np.isfinite(v) for v in last.values() if isinstance(v, float))
+    with pytest.raises(WeightsMissing, match=r"no encoder\.safetensors"):
+        run(workplace, monkeypatch, "encoder", 0.02, "--fresh", "--start", str(workplace))
+
+
+def test_offsets_of_known_weights_are_active_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(workplace, monkeypatch, "encoder", 0.02)
+    generator = Generator(64, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16)
+    pictures = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    stage = stages.EncoderStage(generator, None, pictures, train.HfgiSettings(), torch.device("cpu"))
+    stage.schedule(0.0)
+    assert stage.active.sum() == 0
+    stage = stages.EncoderStage(generator, None, pictures, train.HfgiSettings(), torch.device("cpu"))
+    stage.start_from(workplace / "out")
+    stage.schedule(0.0)
+    assert (stage.active == 1).all()
