@@ -96,15 +96,15 @@ class Adversary:
         self.adam.step()
 
 
-def balanced(pictures: Tensor, distance: Tensor, rivalry: Tensor, share: float) -> Tensor:
+def balanced(pictures: Tensor, distance: Tensor, rivalry: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """The weight (a scalar without gradient) that makes `rivalry` pull at `pictures` `share` times as hard as
-    `distance` does (Esser et al. 2021, "Taming transformers", section 3.1; here at the pictures, which costs no pass
-    through the generator).
+    `distance` does, and a scalar of value 0 with the gradient of distance + weight x rivalry.
 
-    A fixed weight would be too little while distances are large and would take over once they are small.
+    As in "Taming transformers" (Esser et al. 2021, section 3.1), but measured at the pictures: a fixed weight would be
+    too little while distances are large and would take over once they are small. Both losses are differentiated here,
+    once; only the second result is to be differentiated further.
     """
-    pulls = [
-        torch.autograd.grad(loss, pictures, retain_graph=True)[0].float().square().sum().sqrt()
-        for loss in (distance, rivalry)
-    ]
-    return (share * pulls[0] / (pulls[1] + 1e-8)).clamp(max=10.0).detach()
+    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, rivalry)]
+    sizes = [pull.square().sum().sqrt() for pull in pulls]
+    weight = (share * sizes[0] / (sizes[1] + 1e-8)).clamp(max=10.0)
+    return weight, ((pictures - pictures.detach()).float() * (pulls[0] + weight * pulls[1])).sum()

@@ -135,8 +135,9 @@ class ConsultationStage(Stage):
             if edits:
                 pairs.append((target[-edits:], edited))
             looks = self.adversary.mark(pairs)
-            weight = balanced(image, result["l2"] + result["feature"], looks[0], s.rival)
+            weight, pull = balanced(image, result["l2"] + result["feature"], looks[0], s.rival)
             result["looks"] = weight * looks[0]
+            result = {name: value.detach() for name, value in result.items()} | {"pull": pull}
             if edits:
                 result["edits_look"] = weight * looks[1]
                 still = torch.exp(-_spread((new_plain - plain[-edits:]).abs().mean(1, keepdim=True)) / 0.1)

@@ -71,10 +71,14 @@ def test_the_opponent_learns_and_pulls_as_hard_as_asked() -> None:
         opponent.update(1.0)
         first.append(terms["rival"].item())
     assert first[-1] < 0.5 * first[0]
-    distance = (drawn - real).square().mean()
-    weight = balanced(drawn, distance, looks, 0.25)
-    pulls = [torch.autograd.grad(loss, drawn, retain_graph=True)[0].norm() for loss in (distance, weight * looks)]
-    assert torch.allclose(pulls[1], 0.25 * pulls[0], rtol=1e-3)
+    (expected,) = torch.autograd.grad((drawn - real).square().mean(), drawn)
+    (looks,) = opponent.mark([(real, drawn)])
+    (against,) = torch.autograd.grad(looks, drawn)
+    (looks,) = opponent.mark([(real, drawn)])
+    weight, pull = balanced(drawn, (drawn - real).square().mean(), looks, 0.25)
+    assert (weight * against).norm().item() == pytest.approx(0.25 * expected.norm().item(), rel=1e-3)
+    (got,) = torch.autograd.grad(pull, drawn)
+    assert pull.item() == 0 and torch.allclose(got, expected + weight * against, atol=1e-7)
 
 
 def test_detail_falls_with_blur() -> None:
