@@ -79,7 +79,7 @@ def colour_view(images: Tensor, share: float) -> Tensor:
     grey = torch.full((3, 3), 1 / 3, device=device)
     eye = torch.eye(3, device=device)
     cross = _cross_product(device)
-    angle = normal(0.6)
+    angle = normal(1.0)
     hue = grey + torch.cos(angle) * (eye - grey) + torch.sin(angle) * cross  # Rodrigues' rotation about the grey axis
     matrix = (grey + torch.exp2(normal(0.6)) * (eye - grey)) @ hue
     matrix = torch.exp2(normal(0.3)) * torch.exp2(normal(0.2, 3)) * matrix
