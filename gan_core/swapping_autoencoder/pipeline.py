@@ -1,0 +1,305 @@
+"""The Swapping Autoencoder as a pipeline: read each picture's codes once, then draw any mixture of them.
+
+Costly: `encode`. Cheap: `draw`. Nothing is kept between calls; the codes of `encode` are what the caller keeps while
+a picture is the same. Park et al., NeurIPS 2020: swapping (section 3), interpolation, domain vectors and directions
+of the structure code (section 4 and supplement), regions (supplement).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_core import checkpoints
+from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.checkpoints.keys import BuiltCheckpoint
+from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
+
+EMBEDDED_FOLDER = "portraits_swap"
+PUBLISHED_FILE = "latest_checkpoint.pth"
+KINDS = ("texture", "structure")
+REGION_KINDS = ("texture", "structure", "both")
+MAX_STRENGTH = 3.0
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Something to add to a code: a domain vector, or a principal direction of the structure code."""
+
+    name: str
+    label: str  # what the slider says
+    vector: Tensor  # (texture_dim,), or (structure_dim, h, w) to be resized to a picture's structure code
+    kind: str = "texture"
+    low: float = -2.0
+    high: float = 2.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the encoder makes of a picture."""
+
+    structure: Tensor  # (1, structure_dim, h, w)
+    texture: Tensor  # (1, texture_dim)
+    size: tuple[int, int]  # height and width of the picture, which the codes' may exceed
+
+    def to(self, device: torch.device | str) -> Codes:
+        """The same on another device."""
+        return Codes(self.structure.to(device), self.texture.to(device), self.size)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How to mix the codes of a first picture with those of others."""
+
+    amount: float = 1.0  # of the others' texture, 0 to 1
+    weights: Sequence[float] = (1.0,)  # of the others' textures, none negative; only their ratios count
+    strengths: Mapping[str, float] = field(default_factory=dict)  # of the model's directions, by name
+    vectors: Sequence[tuple[Tensor, float]] = ()  # texture vectors (texture_dim,) of a person's own, and strengths
+    mask: Tensor | None = None  # (H, W) from 0 to 1: where the change applies; None for everywhere
+    region: str = "texture"  # what the mask is for; "structure" and "both" also take the first other's structure there
+    feather: float = 0.04  # standard deviation of the mask's soft border, as a share of the picture's longer side
+
+
+class SwappingPipeline:
+    """Encoder, generator and directions of one model."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        generator: Generator,
+        directions: Mapping[str, Direction] | None = None,
+        *,
+        resolution: int = 256,
+        colours: Tensor | None = None,  # (3, structure_dim), see `structure_picture`
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,  # of the computation; weights stay in float32
+        seed: int = 0,  # of the generator's noise
+    ) -> None:
+        self.device, self.dtype, self.resolution, self.seed = torch.device(device), dtype, resolution, seed
+        self.encoder, self.generator = (
+            net.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+            for net in (encoder, generator)
+        )
+        self.step, self.smallest = encoder.step, encoder.smallest
+        self.directions = dict(directions or {})
+        self._vectors = {name: d.vector.to(self.device, torch.float32) for name, d in self.directions.items()}
+        self.colours = None if colours is None else colours.to(self.device)
+        strengths = [module.noise_strength for module in generator.modules() if hasattr(module, "noise_strength")]
+        self._noisy = any(bool(strength) for strength in strengths)
+
+    @classmethod
+    def from_checkpoint(cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object) -> SwappingPipeline:
+        """From a published checkpoint."""
+        return cls(built.modules["encoder"], built.modules["generator"], resolution=resolution, **arguments)
+
+    @torch.inference_mode()
+    def encode(self, image: Tensor) -> Codes:
+        """Codes of a picture (1, 3, H, W) in [-1, 1]; it is mirrored past its right and lower edge to a size that fits.
+
+        Raises:
+            BadImage: a side below `smallest`, which the texture branch needs.
+            ValueError: no single RGB picture.
+        """
+        if image.ndim != 4 or image.shape[:2] != (1, 3):
+            raise ValueError(f"image has shape {tuple(image.shape)}, expected (1, 3, H, W)")
+        height, width = image.shape[-2:]
+        if min(height, width) < self.smallest:
+            raise BadImage(f"The picture is {width} x {height} pixels; each side must have at least {self.smallest}.")
+        padded = self._padded(image.to(self.device, torch.float32))
+        structure, texture = self.encoder(padded.to(self.dtype))
+        return Codes(structure.float(), texture.float(), (height, width))
+
+    @torch.inference_mode()
+    def draw(self, first: Codes, others: Sequence[Codes] = (), mixture: Mixture | None = None) -> Tensor:
+        """The picture (1, 3, H, W) of the first's size, clamped to [-1, 1].
+
+        Without others the first picture's own texture is kept, and only directions and vectors change it. With a mask,
+        the first picture is reconstructed outside it.
+
+        Raises:
+            BadValue: an amount, weight or strength out of range, or a mask of another size.
+            UnknownName: a direction or region that does not exist.
+        """
+        mixture = mixture or Mixture()
+        self._check(first, others, mixture)
+        own = unit_length(first.texture.to(self.device))
+        structure = first.structure.to(self.device)
+        texture = own
+        if others:
+            texture = torch.lerp(own, self.mix([other.texture for other in others], mixture.weights), mixture.amount)
+        for name, strength in mixture.strengths.items():
+            if strength and self.directions[name].kind == "texture":
+                texture = texture + strength * self._vectors[name]
+            elif strength:
+                structure = structure + strength * _resized(self._vectors[name][None], structure.shape[-2:])
+        for vector, strength in mixture.vectors:
+            texture = texture + strength * vector.to(self.device)
+        if mixture.mask is None:
+            return self._decode(structure, unit_length(texture), first.size)
+        fine = 2 if own.shape[1] <= 512 else 1  # a map of long codes costs as much as a network
+        if mixture.region in ("texture", "both"):
+            mask = self._mask(mixture, first, fine)
+            texture = torch.lerp(own[:, :, None, None], unit_length(texture)[:, :, None, None], mask)
+        else:
+            texture = own
+        if mixture.region in ("structure", "both") and others:
+            other = _resized(others[0].structure.to(self.device), structure.shape[-2:])
+            structure = torch.lerp(structure, other, self._mask(mixture, first, 1))
+        return self._decode(structure, texture, first.size)
+
+    def mix(self, textures: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        """Weighted mean (1, texture_dim), of unit length, of textures (1, texture_dim).
+
+        Raises:
+            BadValue: negative weights, another number of them, or all zero.
+        """
+        if len(weights) != len(textures):
+            raise BadValue(f"There are {len(textures)} textures and {len(weights)} weights.")
+        if any(not 0 <= weight < math.inf for weight in weights):
+            raise BadValue("The weight of a texture must be a number from 0 up.")
+        if not sum(weights):
+            raise BadValue("All textures have the weight 0. Give at least one of them more.")
+        shares = torch.tensor([weight / sum(weights) for weight in weights], device=self.device)
+        together = torch.cat([unit_length(texture.to(self.device)) for texture in textures])
+        return unit_length(shares[None] @ together)
+
+    def difference(self, having: Sequence[Codes], lacking: Sequence[Codes]) -> Tensor:
+        """Domain vector (texture_dim,): mean texture of pictures that have something less that of those that lack it.
+
+        Raises:
+            BadValue: one of the sets is empty.
+        """
+        if not having or not lacking:
+            raise BadValue("A vector of your own needs at least one picture in each of the two sets.")
+        means = [torch.cat([unit_length(codes.texture) for codes in group]).mean(0) for group in (having, lacking)]
+        return means[0] - means[1]
+
+    @torch.inference_mode()
+    def structure_picture(self, codes: Codes) -> Tensor:
+        """The structure code as colours, (1, 3, h, w) in [-1, 1]: three principal components of its channels.
+
+        With the model's own components (`colours`) one colour means the same in every picture.
+        """
+        code = unit_length(codes.structure.to(self.device))
+        step = self.step
+        shown = code[:, :, : -(-codes.size[0] // step), : -(-codes.size[1] // step)]
+        flat = shown.flatten(2)[0]  # (C, places)
+        basis = self.colours
+        if basis is None:
+            centred = flat - flat.mean(1, keepdim=True)
+            vectors = torch.linalg.svd(centred.cpu(), full_matrices=False).U.to(self.device)[:, :3]
+            basis = F.pad(vectors.T, (0, 0, 0, 3 - vectors.shape[1]))
+        values = basis @ flat
+        values = values - values.mean(1, keepdim=True)
+        spread = values.abs().max(1, keepdim=True).values.clamp_min(1e-6)
+        return (values / spread).view(1, 3, *shown.shape[-2:])
+
+    # ------------------------------------------------------------ helpers
+
+    def _check(self, first: Codes, others: Sequence[Codes], mixture: Mixture) -> None:
+        if not 0 <= mixture.amount <= 1:
+            raise BadValue(f"The amount of texture must be from 0 to 1, not {mixture.amount}.")
+        if mixture.region not in REGION_KINDS:
+            raise UnknownName(f"There is no region {mixture.region!r}; choose one of {', '.join(REGION_KINDS)}.")
+        if mixture.mask is not None and tuple(mixture.mask.shape) != tuple(first.size):
+            size, wanted = tuple(mixture.mask.shape), tuple(first.size)
+            raise BadValue(f"The mask has {size} pixels, the picture {wanted}.")
+        for name, strength in mixture.strengths.items():
+            if name not in self.directions:
+                known = ", ".join(self.directions) or "none"
+                raise UnknownName(f"There is no direction {name!r}; the directions are: {known}.")
+            low, high = self.directions[name].low, self.directions[name].high
+            if not low <= strength <= high:  # also refuses NaN
+                raise BadValue(f"The strength of {name} must be from {low:g} to {high:g}, not {strength}.")
+        if any(not -MAX_STRENGTH <= strength <= MAX_STRENGTH for _, strength in mixture.vectors):
+            raise BadValue(f"The strength of a vector must be from {-MAX_STRENGTH:g} to {MAX_STRENGTH:g}.")
+
+    def _padded(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        return F.pad(image, (0, -width % self.step, 0, -height % self.step), mode="reflect")
+
+    def _mask(self, mixture: Mixture, first: Codes, fine: int) -> Tensor:
+        """The mask, feathered, (1, 1, h * fine, w * fine) for a structure code of h x w."""
+        mask = mixture.mask.to(self.device, torch.float32).clamp(0, 1)[None, None]
+        h, w = first.structure.shape[-2:]
+        small = F.adaptive_avg_pool2d(self._padded(mask), (h * fine, w * fine))
+        return _blurred(small, mixture.feather * max(first.size) * fine / self.step).clamp(0, 1)
+
+    def _decode(self, structure: Tensor, texture: Tensor, size: tuple[int, int]) -> Tensor:
+        noise: str | list[Tensor] = "none"
+        if self._noisy:  # the same in every call, so that a slider changes nothing but what it is for
+            draw = torch.Generator().manual_seed(self.seed)
+            noise = self.generator.draw_noise(*structure.shape[-2:], generator=draw)
+        image = self.generator(structure.to(self.dtype), texture, noise=noise)
+        return image[:, :, : size[0], : size[1]].float().clamp(-1, 1)
+
+
+def _resized(code: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(code.shape[-2:]) == tuple(size):
+        return code
+    return F.interpolate(code, tuple(size), mode="bilinear", align_corners=False)
+
+
+def _blurred(mask: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (1, 1, h, w), mirrored at the edges; sigma in pixels, none below a fifth of one."""
+    if sigma < 0.2:
+        return mask
+    radius = min(math.ceil(2.5 * sigma), min(mask.shape[-2:]) - 1)
+    at = torch.arange(-radius, radius + 1, device=mask.device, dtype=torch.float32)
+    taps = torch.exp(-0.5 * (at / sigma).square())
+    taps = taps / taps.sum()
+    mask = F.conv2d(F.pad(mask, (radius, radius, 0, 0), mode="reflect"), taps.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(mask, (0, 0, radius, radius), mode="reflect"), taps.view(1, 1, -1, 1))
+
+
+# ---------------------------------------------------------------- from files
+
+
+def load_directions(path: Path) -> tuple[dict[str, Direction], Tensor | None]:
+    """Directions and colours of a file: a tensor each; label, range, kind and note in its config.
+
+    Raises WeightsMissing, or BadCheckpoint if the tensors are not those of the config.
+    """
+    tensors, config = store.read(path)
+    colours = tensors.pop("colours", None)
+    described = {entry["name"]: entry for entry in config.get("directions", [])}
+    if described.keys() != tensors.keys() or any(entry.get("kind") not in KINDS for entry in described.values()):
+        raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
+    return {name: Direction(vector=tensors[name], **entry) for name, entry in described.items()}, colours
+
+
+def load_embedded(
+    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> SwappingPipeline:
+    """The model that ships with the project, in `folder` (weights/): encoder, generator and directions.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    own = Path(folder) / EMBEDDED_FOLDER
+    encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
+    generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
+    directions, colours = load_directions(own / "directions.safetensors")
+    return SwappingPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)
+
+
+def load_published(folder: Path, resolution: int) -> SwappingPipeline:
+    """A published model from the checkpoint in `folder`, without directions.
+
+    Raises WeightsMissing, UnsafeFile or BadCheckpoint.
+    """
+    path = folder / PUBLISHED_FILE
+    if not path.is_file():
+        raise WeightsMissing(f"{PUBLISHED_FILE} of the published Swapping Autoencoder is not in {folder}.")
+    built = checkpoints.build(checkpoints.read_tensors(path))
+    if built.format != "swapping_autoencoder":
+        raise BadCheckpoint(f"{path} is no checkpoint of a Swapping Autoencoder but of {built.format}.")
+    return SwappingPipeline.from_checkpoint(built, resolution=resolution)
