@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.registry import Load, ModelRegistry, ModelSpec
+from gan_core.swapping_autoencoder.models import declare_swap_models
 from weights import catalogue
 from weights.published import is_complete, published
 
@@ -88,6 +89,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
                 weights=(entry.name,),
             )
         )
+    declare_swap_models(registry, published_folder)
 
 
 def face_editors(published_folder: Path) -> dict[str, FaceEditorModel]:

@@ -44,6 +44,9 @@ class PublishedModel:
 
 _RELEASE = "https://github.com/FeiiYin/StyleHEAT/releases/download/styleheat"
 _EDITINGS = "https://raw.githubusercontent.com/Tengfei-Wang/HFGI/e30f33cbdf37fc57b9e8354b11a528a62d476049/editings"
+# The host has no https. What comes from it is read as tensors only, so a file changed on the way runs nothing.
+_EFROS = "http://efrosgans.eecs.berkeley.edu/SwappingAutoencoder"
+_SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
 
 PUBLISHED: tuple[PublishedModel, ...] = (
     PublishedModel(
@@ -84,6 +87,33 @@ PUBLISHED: tuple[PublishedModel, ...] = (
                 "4d7f9df1c96180d9026b9cb8d04753579fbf385f321a9d0e263641601c5e5d36",
             ),
         ),
+    ),
+    PublishedModel(
+        name="swapping_models",
+        licence="Adobe Research License: non-commercial research only",
+        source="The authors' models for churches, bedrooms, mountains and faces (FFHQ, 512 and 1024 pixels)",
+        paper=_SWAPPING,
+        resolution=1024,
+        latent_layout="structure (8, H / 16, W / 16) and texture (2048); other sizes for ffhq1024",
+        alignment="any picture; faces FFHQ square from eyes and mouth",
+        format="swapping_autoencoder, in a zip archive",
+        files=(
+            PublishedFile(
+                "swapping_autoencoder_models_and_test_images.zip",
+                f"{_EFROS}/swapping_autoencoder_models_and_test_images.zip",
+            ),
+        ),
+    ),
+    PublishedModel(
+        name="swapping_afhq",
+        licence="Adobe Research License: non-commercial research only",
+        source="The authors' model for animal faces (AFHQ: cats, dogs and wild animals), with test pictures",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="structure (8, H / 16, W / 16) and texture (2048)",
+        alignment="animal faces as in AFHQ",
+        format="swapping_autoencoder, in a zip archive",
+        files=(PublishedFile("afhq_models_and_test_images.zip", f"{_EFROS}/afhq_models_and_test_images.zip"),),
     ),
 )
 

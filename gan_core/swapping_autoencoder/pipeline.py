@@ -16,15 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_core import checkpoints
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
-from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
 from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
 
 EMBEDDED_FOLDER = "portraits_swap"
-PUBLISHED_FILE = "latest_checkpoint.pth"
 KINDS = ("texture", "structure")
 REGION_KINDS = ("texture", "structure", "both")
 MAX_STRENGTH = 3.0
@@ -289,17 +287,3 @@ def load_embedded(
     generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")
     return SwappingPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)
-
-
-def load_published(folder: Path, resolution: int) -> SwappingPipeline:
-    """A published model from the checkpoint in `folder`, without directions.
-
-    Raises WeightsMissing, UnsafeFile or BadCheckpoint.
-    """
-    path = folder / PUBLISHED_FILE
-    if not path.is_file():
-        raise WeightsMissing(f"{PUBLISHED_FILE} of the published Swapping Autoencoder is not in {folder}.")
-    built = checkpoints.build(checkpoints.read_tensors(path))
-    if built.format != "swapping_autoencoder":
-        raise BadCheckpoint(f"{path} is no checkpoint of a Swapping Autoencoder but of {built.format}.")
-    return SwappingPipeline.from_checkpoint(built, resolution=resolution)

@@ -12,7 +12,6 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, Weig
 from gan_core.swapping_autoencoder import pipeline as module
 from gan_core.swapping_autoencoder.networks import Encoder, Generator
 from gan_core.swapping_autoencoder.pipeline import Direction, Mixture, SwappingPipeline
-from tests.swapping_autoencoder import published_names
 
 CODES = {"structure_dim": 4, "texture_dim": 12}
 
@@ -221,15 +220,3 @@ def test_embedded_files(tmp_path: Path, pipe: SwappingPipeline) -> None:
     store.save(path, {"warm": torch.zeros(12)}, config={"directions": []})
     with pytest.raises(BadCheckpoint, match="directions"):
         module.load_embedded(tmp_path)
-
-
-def test_published_file(tmp_path: Path, pipe: SwappingPipeline) -> None:
-    with pytest.raises(WeightsMissing):
-        module.load_published(tmp_path, 32)
-    tensors = {}
-    for name in ("encoder", "generator"):
-        tensors |= getattr(published_names, name)(getattr(pipe, name))
-    torch.save(tensors, tmp_path / module.PUBLISHED_FILE)
-    loaded = module.load_published(tmp_path, 32)
-    image = picture()
-    assert torch.allclose(loaded.draw(loaded.encode(image)), pipe.draw(pipe.encode(image)), atol=1e-5)

@@ -1,0 +1,138 @@
+"""Which Swapping Autoencoders there are on this machine. Imports no torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.model_spec import Load, ModelSpec
+from gan_core.registry import ModelRegistry
+from gan_core.swapping_autoencoder.published import PUBLISHED_SWAPS, PublishedSwap, checkpoint, is_here
+from weights import catalogue
+from weights.published import published
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = "portraits"
+FOLDER = "portraits_swap"
+FILES = ("encoder", "generator", "directions")
+_LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class DirectionSlider:
+    """A direction as the interface shows it, known before the model is loaded."""
+
+    name: str
+    label: str
+    kind: str
+    """"texture" (a domain vector) or "structure" (a principal direction)."""
+    low: float
+    high: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SwapModel:
+    """A choice of weights."""
+
+    name: str
+    """What the API calls it."""
+    label: str
+    model: str
+    """Its name in the registry."""
+    resolution: int
+    """Pixels a side of the pictures that it was trained on."""
+    licence: str
+    sliders: tuple[DirectionSlider, ...] = ()
+    faces: bool = False
+    """Whether it knows faces cut out the FFHQ way only."""
+
+
+def swap_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, SwapModel]:
+    """The choices by API name, the embedded one first; only those whose files are here."""
+    models = {}
+    if embedded_is_here(weights):
+        models[EMBEDDED] = SwapModel(
+            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True
+        )
+    for entry in PUBLISHED_SWAPS:
+        if is_here(entry, published_folder):
+            licence = published(entry.archive).licence
+            models[entry.name] = SwapModel(
+                entry.name,
+                f"{entry.name} (published)",
+                f"{entry.name}/swap",
+                entry.resolution,
+                licence,
+                faces=entry.name.startswith("ffhq"),
+            )
+    return models
+
+
+def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
+    """Whether all files of the embedded model are there."""
+    return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
+
+
+def declare_swap_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:
+    """Declare every one of `swap_models`."""
+    models = swap_models(published_folder, weights)
+    if EMBEDDED in models:
+        registry.declare(
+            ModelSpec(
+                name=models[EMBEDDED].model,
+                build=lambda load: _build_embedded(load, weights),
+                resolution=models[EMBEDDED].resolution,
+                licence=_LICENCE,
+                title="the swapping autoencoder",
+                weights=tuple(f"{FOLDER}/{name}" for name in FILES),
+            )
+        )
+    for entry in PUBLISHED_SWAPS:
+        if entry.name in models:
+            registry.declare(
+                ModelSpec(
+                    name=models[entry.name].model,
+                    build=lambda load, entry=entry: _build_published(load, entry, published_folder),
+                    resolution=entry.resolution,
+                    licence=models[entry.name].licence,
+                    title=f"the published swapping autoencoder ({entry.name})",
+                    weights=(entry.archive,),
+                )
+            )
+
+
+def _sliders(weights: Path) -> tuple[DirectionSlider, ...]:
+    """Read from the header of the directions file alone; none if it is damaged."""
+    try:
+        entries: list[Mapping[str, Any]] = catalogue.read_config(weights / FOLDER / "directions.safetensors")[
+            "directions"
+        ]
+        return tuple(DirectionSlider(**entry) for entry in entries)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        logger.warning("no directions: %s", error)
+        return ()
+
+
+def _build_embedded(load: Load, weights: Path) -> Any:
+    load.report(0.3, "Loading the swapping autoencoder")
+    from gan_core.swapping_autoencoder.pipeline import load_embedded
+
+    return load_embedded(weights)
+
+
+def _build_published(load: Load, entry: PublishedSwap, published_folder: Path) -> Any:
+    load.report(0.1, "Reading the published swapping autoencoder: a large file")
+    from gan_core import checkpoints
+    from gan_core.errors import BadCheckpoint
+    from gan_core.swapping_autoencoder.pipeline import SwappingPipeline
+
+    path = checkpoint(entry, published_folder)
+    built = checkpoints.build(checkpoints.read_tensors(path))
+    if built.format != "swapping_autoencoder":
+        raise BadCheckpoint(f"{path} is no checkpoint of a Swapping Autoencoder but of {built.format}.")
+    return SwappingPipeline.from_checkpoint(built, resolution=entry.resolution)

@@ -1,0 +1,100 @@
+"""The authors' Swapping Autoencoders, from the archives that a person has fetched (weights/published.py).
+
+An archive holds several models; the checkpoint of the one asked for is taken out of it the first time. Unpacked by hand
+it is found as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gan_core.errors import BadCheckpoint, WeightsMissing
+from weights.published import published
+
+log = logging.getLogger(__name__)
+FILE = "latest_checkpoint.pth"
+
+
+@dataclass(frozen=True)
+class PublishedSwap:
+    """One of the models in an archive."""
+
+    name: str
+    """What the API calls it."""
+    archive: str
+    """The archive's entry in weights/published.py."""
+    folder: str
+    """Its folder in the archive, below checkpoints/."""
+    resolution: int
+
+
+PUBLISHED_SWAPS = (
+    PublishedSwap("church", "swapping_models", "church_pretrained", 256),
+    PublishedSwap("bedroom", "swapping_models", "bedroom_pretrained", 256),
+    PublishedSwap("mountain", "swapping_models", "mountain_pretrained", 512),
+    PublishedSwap("ffhq512", "swapping_models", "ffhq512_pretrained", 512),
+    PublishedSwap("ffhq1024", "swapping_models", "ffhq1024_pretrained", 1024),
+    PublishedSwap("animals", "swapping_afhq", "afhq_pretrained", 256),
+)
+
+
+def is_here(model: PublishedSwap, published_folder: Path) -> bool:
+    """Whether the model's checkpoint is on this machine, unpacked or in its archive."""
+    return _unpacked(model, published_folder) is not None or _member(model, published_folder) is not None
+
+
+def checkpoint(model: PublishedSwap, published_folder: Path) -> Path:
+    """The path of the model's checkpoint, unpacked if need be.
+
+    Raises WeightsMissing if it is not here, BadCheckpoint if the archive is damaged.
+    """
+    path = _unpacked(model, published_folder)
+    if path is not None:
+        return path
+    found = _member(model, published_folder)
+    if found is None:
+        raise WeightsMissing(
+            f"The published model {model.name!r} is not on this machine. "
+            f"Fetch it with: python -m gan_core.checkpoints.fetch {model.archive}"
+        )
+    archive, member = found
+    target = published_folder / model.archive / model.folder / FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as out, zipfile.ZipFile(archive) as opened, opened.open(member) as source:
+            shutil.copyfileobj(source, out, 1 << 20)
+        os.replace(temporary, target)
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        raise BadCheckpoint(f"The archive {archive.name} is damaged; fetch it again.") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return target
+
+
+def _unpacked(model: PublishedSwap, published_folder: Path) -> Path | None:
+    root = published_folder / model.archive
+    places = (root / model.folder / FILE, root / "checkpoints" / model.folder / FILE)
+    return next((path for path in places if path.is_file()), None)
+
+
+def _member(model: PublishedSwap, published_folder: Path) -> tuple[Path, str] | None:
+    """The archive and the name in it of the model's checkpoint."""
+    (entry,) = published(model.archive).files
+    archive = published_folder / model.archive / entry.file
+    if not archive.is_file():
+        return None
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            names = opened.namelist()
+    except zipfile.BadZipFile:
+        log.warning("%s is no zip archive", archive)
+        return None
+    wanted = f"{model.folder}/{FILE}"
+    return next(((archive, name) for name in names if name == wanted or name.endswith(f"/{wanted}")), None)
