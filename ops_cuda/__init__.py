@@ -1,4 +1,4 @@
-"""The three operations that every StyleGAN2 is made of: one public function each.
+"""The operations that every StyleGAN2 is made of: one public function each.
 
 Each is a `torch.library` custom op with a fake implementation and gradients of first and second order. The plain
 PyTorch reference is the specification; on CUDA a Triton kernel does the same work where one exists.
@@ -6,7 +6,18 @@ PyTorch reference is the specification; on CUDA a Triton kernel does the same wo
 
 from ops_cuda.backend import BackendStatus, status
 from ops_cuda.bias_act import bias_act
-from ops_cuda.modulated_conv2d import modulated_conv2d
+from ops_cuda.conv2d import conv2d, conv_transpose2d
+from ops_cuda.modulated_conv2d import demodulation, modulated_conv2d
 from ops_cuda.upfirdn2d import setup_filter, upfirdn2d
 
-__all__ = ["BackendStatus", "bias_act", "modulated_conv2d", "setup_filter", "status", "upfirdn2d"]
+__all__ = [
+    "BackendStatus",
+    "bias_act",
+    "conv2d",
+    "conv_transpose2d",
+    "demodulation",
+    "modulated_conv2d",
+    "setup_filter",
+    "status",
+    "upfirdn2d",
+]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from ops_cuda.bias_act import bias_act
+from ops_cuda.conv2d import conv2d, conv_transpose2d
 from ops_cuda.upfirdn2d import upfirdn2d
 
 EPSILON = 1e-8
@@ -50,7 +51,7 @@ def modulated_conv2d(
         raise ValueError(f"styles have shape {tuple(styles.shape)}, expected {(x.shape[0], x.shape[1])}")
     if up not in (1, 2) or (up == 2 and resample_filter is None):
         raise ValueError("up must be 1, or 2 with a resample_filter")
-    y = _modulated_conv2d(x, weight, styles, demodulate, up)
+    y = torch.ops.gan_studio.modulated_conv2d(x, weight, styles, demodulate, up)
     if up == 2:
         # The transposed convolution gives 2n + k - 2 pixels, the filter takes taps - 1 away, 2n must remain.
         total = resample_filter.shape[0] + 1 - weight.shape[2]
@@ -65,72 +66,25 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     return (styles.square() @ energy.t() + EPSILON).rsqrt()
 
 
-def _convolve(x: Tensor, weight: Tensor, up: int) -> Tensor:
-    if up == 1:
-        return F.conv2d(x, weight, padding=weight.shape[2] // 2)
-    return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-
-
-@torch.library.custom_op("gan_studio::modulated_conv2d", mutates_args=())
 def _modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int) -> Tensor:
     factor = demodulation(weight, styles) if demodulate else None
     if x.shape[0] == 1:
-        scaled = weight * styles[0, None, :, None, None]
+        weight = weight * styles[0, None, :, None, None]
         if factor is not None:
-            scaled = scaled * factor[0, :, None, None, None]
-        y = _convolve(x, scaled.to(x.dtype), up)
-    else:
-        y = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), up)
-        if factor is not None:
-            y = y * factor.to(x.dtype)[:, :, None, None]
-    return y.clone() if y is x else y
+            weight = weight * factor[0, :, None, None, None]
+        return _convolve(x, weight.to(x.dtype), up)
+    y = _convolve(bias_act(x, act="linear", scale=styles), weight.to(x.dtype), up)
+    return y if factor is None else bias_act(y, act="linear", scale=factor)
 
 
-@_modulated_conv2d.register_fake
-def _(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int) -> Tensor:
-    return _convolve(x, weight.to(x.dtype), up)
+def _convolve(x: Tensor, weight: Tensor, up: int) -> Tensor:
+    if up == 1:
+        return conv2d(x, weight, padding=weight.shape[2] // 2)
+    return conv_transpose2d(x, weight.transpose(0, 1), stride=2)
 
 
-def _save(ctx, inputs, output) -> None:  # noqa: ANN001
-    x, weight, styles, ctx.demodulate, ctx.up = inputs
-    ctx.save_for_backward(x, weight, styles, output)
-
-
-def _backward(ctx, dy: Tensor):  # noqa: ANN001, ANN202
-    # Written with differentiable operations only, so that the double gradient follows from it.
-    x, weight, styles, y = ctx.saved_tensors
-    wide = torch.promote_types(x.dtype, torch.float32)
-    scale = styles.to(x.dtype)[:, :, None, None]
-    factor = demodulation(weight, styles) if ctx.demodulate else None
-    dconv = dy if factor is None else dy * factor.to(x.dtype)[:, :, None, None]
-    kernel = weight.to(x.dtype)
-    transposed = ctx.up == 2
-    dscaled, dkernel, _ = torch.ops.aten.convolution_backward(
-        dconv,
-        x * scale,
-        kernel.transpose(0, 1) if transposed else kernel,
-        None,
-        [ctx.up, ctx.up],
-        [0, 0] if transposed else [weight.shape[2] // 2] * 2,
-        [1, 1],
-        transposed,
-        [0, 0],
-        1,
-        [ctx.needs_input_grad[0] or ctx.needs_input_grad[2], ctx.needs_input_grad[1], False],
-    )
-    dx = dscaled * scale if ctx.needs_input_grad[0] else None
-    dstyles = (dscaled * x).sum([2, 3], dtype=wide).to(styles.dtype) if ctx.needs_input_grad[2] else None
-    dweight = None
-    if ctx.needs_input_grad[1]:
-        dweight = (dkernel.transpose(0, 1) if transposed else dkernel).to(weight.dtype)
-    if factor is not None:
-        # d(factor)/d(energy) = -factor^3 / 2, and sum(dy * y) = factor * d(loss)/d(factor).
-        denergy = -((dy * y).sum([2, 3], dtype=wide).to(factor.dtype) * factor.square())  # (N, O), half dropped
-        if dstyles is not None:
-            dstyles = dstyles + (denergy @ weight.square().sum([2, 3])) * styles
-        if dweight is not None:
-            dweight = dweight + weight * (denergy.t() @ styles.square())[:, :, None, None]
-    return dx, dweight, dstyles, None, None
-
-
-_modulated_conv2d.register_autograd(_backward, setup_context=_save)
+# Made of operations that have kernels and gradients of their own, so it is registered as their composition.
+torch.library.define(
+    "gan_studio::modulated_conv2d", "(Tensor x, Tensor weight, Tensor styles, bool demodulate, int up) -> Tensor"
+)
+torch.library.impl("gan_studio::modulated_conv2d", "CompositeImplicitAutograd", _modulated_conv2d)

@@ -77,7 +77,7 @@ def _reference(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int]
 @torch.library.custom_op("gan_studio::upfirdn2d", mutates_args=())
 def _upfirdn2d(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int], flip: bool, gain: float) -> Tensor:
     kernel = backend.kernel_for(x, "upfirdn2d")
-    if kernel is not None:
+    if kernel is not None and kernel.serves(up, down):
         try:
             size = _output_size(x.shape, filter.shape, up, down, padding)
             return kernel.forward(x, filter, up, down, padding, flip, gain, size)

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ops_cuda import bias_act, setup_filter, upfirdn2d
+from ops_cuda import bias_act, conv2d, setup_filter, upfirdn2d
 
 
 def normalize_2nd_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -40,11 +40,10 @@ class EqualLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, I) to (N, O); computed in x's dtype."""
-        weight = (self.weight * self.weight_gain).to(x.dtype)
-        bias = (self.bias * self.bias_gain).to(x.dtype)
-        if self.act == "linear":
-            return torch.addmm(bias, x, weight.t())
-        return bias_act(x @ weight.t(), bias, act=self.act)
+        y = torch.addmm(
+            self.bias.to(x.dtype), x, self.weight.to(x.dtype).t(), beta=self.bias_gain, alpha=self.weight_gain
+        )
+        return y if self.act == "linear" else bias_act(y, act=self.act)
 
 
 class EqualConv2d(nn.Module):
@@ -71,7 +70,8 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
         """Map (N, I, H, W) to (N, O, H / down, W / down); `gain` scales the result."""
-        weight = (self.weight * self.weight_gain).to(x.dtype)
+        plain = self.bias is None and self.act == "linear"
+        weight = (self.weight * (self.weight_gain * gain if plain else self.weight_gain)).to(x.dtype)
         kernel = weight.shape[2]
         if self.down == 2:
             # Blur so that 2n pixels remain after the strided kernel: padding 2, 2 for a 3x3, 1, 1 for a 1x1.
@@ -79,13 +79,13 @@ class EqualConv2d(nn.Module):
             pad = ((total + 1) // 2, total // 2) * 2
             if kernel == 1:
                 x = upfirdn2d(x, self.filter, down=2, padding=pad)
-                x = nn.functional.conv2d(x, weight)
+                x = conv2d(x, weight)
             else:
                 x = upfirdn2d(x, self.filter, padding=pad)
-                x = nn.functional.conv2d(x, weight, stride=2)
+                x = conv2d(x, weight, stride=2)
         else:
-            x = nn.functional.conv2d(x, weight, padding=self.padding)
-        if self.bias is None and self.act == "linear":
-            return x if gain == 1.0 else x * gain
+            x = conv2d(x, weight, padding=self.padding)
+        if plain:
+            return x
         default = math.sqrt(2.0) if self.act == "lrelu" else 1.0
         return bias_act(x, self.bias, act=self.act, gain=default * gain)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_core.stylegan2.layers import EqualLinear
-from ops_cuda import bias_act, modulated_conv2d, setup_filter, upfirdn2d
+from ops_cuda import bias_act, demodulation, modulated_conv2d, setup_filter, upfirdn2d
 
 Inject = Mapping[int, Callable[[Tensor], Tensor]]
 NOISE_MODES = ("const", "random", "none")
@@ -18,6 +19,19 @@ NOISE_MODES = ("const", "random", "none")
 def channels_at(resolution: int, channel_base: int, channel_max: int) -> int:
     """Feature maps at a resolution (height in pixels): channel_base / resolution, at most channel_max."""
     return min(channel_base // resolution, channel_max)
+
+
+def mix_channels(x: Tensor, weight: Tensor) -> Tensor:
+    """Each sample's pixels of x (N, I, H, W) times its own matrix of `weight` (N, O, I), for small O: (N, O, H, W).
+
+    A modulated 1x1 convolution that reads x once and writes no scaled copy of it.
+    """
+    n, channels, height, width = x.shape
+    outputs = weight.shape[1]
+    weight = F.pad(weight, (0, 0, 0, -outputs % 8)).to(x.dtype)  # matrix units want sides of a multiple of 8
+    pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, channels)
+    mixed = torch.bmm(pixels, weight.transpose(1, 2))[:, :, :outputs]
+    return mixed.transpose(1, 2).reshape(n, outputs, height, width)
 
 
 class StyledConv(nn.Module):
@@ -36,14 +50,17 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: str = "const") -> Tensor:
         """Map features (N, I, h, w) and latent w (N, w_dim) to (N, O, h * up, w * up)."""
-        styles = self.affine(w)
-        x = modulated_conv2d(x, self.weight * self.weight_gain, styles, up=self.up, resample_filter=self.filter)
+        styles, weight = self.affine(w), self.weight * self.weight_gain
+        # A single sample's weight is demodulated; of several the output is, in the pass that adds the bias.
+        single = x.shape[0] == 1
+        factor = None if single else demodulation(weight, styles)
+        x = modulated_conv2d(x, weight, styles, demodulate=single, up=self.up, resample_filter=self.filter)
         added = None
         if noise == "const":
             added = (self.noise_const * self.noise_strength)[None, None]
         elif noise == "random":
             added = torch.randn(x.shape[0], 1, *x.shape[2:], device=x.device) * self.noise_strength
-        return bias_act(x, self.bias, noise=added)
+        return bias_act(x, self.bias, noise=added, scale=factor)
 
 
 class ToRGB(nn.Module):
@@ -59,7 +76,8 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, image: Tensor | None) -> Tensor:
         """Colour of features (N, I, h, w) in float32, added to the upsampled `image` (N, 3, h / 2, w / 2)."""
-        colour = modulated_conv2d(x, self.weight * self.weight_gain, self.affine(w), demodulate=False)
+        styles, weight = self.affine(w), self.weight * self.weight_gain
+        colour = mix_channels(x, weight.flatten(1) * styles[:, None])
         colour = bias_act(colour.float() if colour.dtype.itemsize < 4 else colour, self.bias, act="linear")
         if image is not None:
             colour = colour + upfirdn2d(image, self.filter, up=2, padding=(2, 1, 2, 1), gain=4.0)

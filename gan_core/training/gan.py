@@ -27,7 +27,7 @@ from gan_core.training.augment import augment
 from gan_core.training.data import load_pictures, random_batch, split_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.growing import FadingDiscriminator, grow_generator
-from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +65,17 @@ class Flat:
         self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
         offset = 0
         for p in self.parameters:
-            p.grad = self.buffer[offset : offset + p.numel()].view_as(p)
+            p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
             offset += p.numel()
 
 
 class GanTrainer:
-    """Generator, discriminator, their optimizers and the three captured pieces of a step."""
+    """Generator, discriminator, their optimizers and the captured pieces of a step.
+
+    The pictures that a step draws serve both networks: the discriminator learns to tell them, and the generator, which
+    has not changed in between, from what the discriminator then says of them. The relativistic loss compares with the
+    real pictures' scores from before the discriminator's update. Each spares a pass of a network.
+    """
 
     def __init__(
         self,
@@ -100,9 +105,10 @@ class GanTrainer:
             average.load_state_dict(generator.state_dict())
             if ema_start is not None:
                 grow_generator(average, ema_start)
-        self.generator = generator.to(device)
-        self.average = average.to(device).eval().requires_grad_(False)
-        self.discriminator = FadingDiscriminator(discriminator, discriminator_start).to(device)
+        layout = {"memory_format": torch.channels_last}
+        self.generator = generator.to(device, **layout)
+        self.average = average.to(device, **layout).eval().requires_grad_(False)
+        self.discriminator = FadingDiscriminator(discriminator, discriminator_start).to(device, **layout)
         for net in (self.generator, self.average, self.discriminator):
             team.same_(list(net.state_dict().values()))
         self.pictures = pictures.to(device)
@@ -113,6 +119,8 @@ class GanTrainer:
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
         self.strength = torch.full((), settings.augment_start, device=device)
         self.stats = torch.zeros(6, device=device)  # D loss, G loss, sign, penalty, penalties, steps
+        self.fakes = torch.empty(0)  # drawn by this step, with their graph
+        self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
         torch.manual_seed(settings.seed + 1 + team.rank)
@@ -121,7 +129,8 @@ class GanTrainer:
     def _score(self, images: Tensor) -> Tensor:
         return self.discriminator(images, dtype=self.dtype)
 
-    def _fakes(self) -> Tensor:
+    def _draw_piece(self) -> None:
+        self.generator_flat.buffer.zero_()
         s, net = self.settings, self.generator
         device = self.team.device
         z = torch.randn(2 * s.batch, s.z_dim, device=device)
@@ -133,18 +142,18 @@ class GanTrainer:
         cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
         mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
         w_plus = torch.where(mixed, second[:, None], first[:, None])
-        return net.synthesis(w_plus, noise="random", dtype=self.dtype)
-
-    def _reals(self) -> Tensor:
-        return augment(random_batch(self.pictures, self.settings.batch), self.strength)
+        self.fakes = net.synthesis(w_plus, noise="random", dtype=self.dtype)
 
     def _discriminator_piece(self, penalise: bool) -> None:
         s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
-            fakes = augment(self._fakes(), self.strength)
-        reals = self._reals()
+            fakes = augment(self.fakes, self.strength)
+            reals = augment(random_batch(self.pictures, s.batch), self.strength)
+        reals.requires_grad_(penalise)
+        fakes.requires_grad_(penalise)
         real, fake = self._score(reals), self._score(fakes)
+        self.real_scores.copy_(real.detach())
         loss = discriminator_loss(real, fake)
         self.stats[0] += loss.detach()
         sign = (real - fake).detach().sign().mean()
@@ -154,20 +163,17 @@ class GanTrainer:
             step = s.batch * self.team.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
         if penalise:
-            penalty = gradient_penalty(self._score, reals) + gradient_penalty(self._score, fakes)
+            penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
             self.stats[3] += penalty.detach()
             self.stats[4] += 1
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         loss.backward()
 
     def _generator_piece(self) -> None:
-        self.generator_flat.buffer.zero_()
         for p in self.discriminator_flat.parameters:
             p.requires_grad_(False)
-        with torch.no_grad():
-            real = self._score(self._reals())
-        fake = self._score(augment(self._fakes(), self.strength))
-        loss = generator_loss(real, fake)
+        fake = self._score(augment(self.fakes, self.strength))
+        loss = generator_loss(self.real_scores, fake)
         self.stats[1] += loss.detach()
         loss.backward()
         for p in self.discriminator_flat.parameters:
@@ -175,6 +181,7 @@ class GanTrainer:
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
         return {
+            "draw": self._draw_piece,
             "discriminator": lambda: self._discriminator_piece(False),
             "penalty": lambda: self._discriminator_piece(True),
             "generator": self._generator_piece,
@@ -187,7 +194,7 @@ class GanTrainer:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
-                for piece in pieces.values():
+                for piece in pieces.values():  # in the order of a step
                     piece()
         torch.cuda.current_stream().wait_stream(stream)
         replays: dict[str, Callable[[], None]] = {}
@@ -205,6 +212,7 @@ class GanTrainer:
     def step(self) -> None:
         """One update of the discriminator and one of the generator."""
         s = self.settings
+        self._run["draw"]()
         self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
         self.team.mean_(self.discriminator_flat.buffer)
         self.discriminator_adam.step()

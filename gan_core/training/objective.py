@@ -29,5 +29,10 @@ def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def gradient_penalty(score: Score, images: Tensor) -> Tensor:
     """Mean squared norm of the score's gradient at `images` (N, C, H, W) (Mescheder et al. 2018, equation 9)."""
     images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
+    return gradient_norm(score(images), images)
+
+
+def gradient_norm(scores: Tensor, images: Tensor) -> Tensor:
+    """The same for scores already computed from `images`, which must require gradients."""
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return gradient.float().square().sum([1, 2, 3]).mean()
