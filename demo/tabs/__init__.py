@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from demo.tabs import hfgi
+from demo.tabs import hfgi, swapping
 
-TABS = (hfgi.TAB,)
+TABS = (hfgi.TAB, swapping.TAB)

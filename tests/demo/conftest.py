@@ -85,6 +85,13 @@ def fake_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def swap_server(tmp_path_factory):
+    """The app over the fake editor and the fake swapper of swap_fakes.py."""
+    with started(["-m", "tests.demo.fake_swap_app"], tmp_path_factory.mktemp("swap")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The app as it is shipped."""
     missing = catalogue.missing()
