@@ -44,6 +44,7 @@ class GanSettings:
     channel_max: int = 256
     batch: int = 32  # pictures a step and process
     lr: float = 0.0025
+    decay: float = 0.3  # last share of a run over which the learning rate falls to a tenth
     gamma: float = 1.0  # weight of R1 + R2 (halved, as in the papers)
     penalty_every: int = 8  # steps between gradient penalties, which are weighted by as much
     mixing: float = 0.5  # share of pictures made of two latents
@@ -233,6 +234,14 @@ class GanTrainer:
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
         self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
+    def set_progress(self, done: float) -> None:
+        """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
+        s = self.settings
+        left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
+        for adam in (self.generator_adam, self.discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] = s.lr * (0.1 + 0.9 * left)
+
     def read_stats(self) -> dict[str, float]:
         """Means since the last call; waits for the device."""
         d, g, sign, penalty, penalties, steps = self.stats.tolist()
@@ -312,11 +321,16 @@ def train(
     begin = last = time.monotonic()
     seen = trainer.images_seen
     bar = tqdm(total=round(minutes * 60), unit="s", disable=not team.leads, mininterval=5)
+    start = trainer.images_seen
     while True:
         for _ in range(20):
             trainer.step()
         now = time.monotonic()
-        over = now - begin > minutes * 60 or (images is not None and trainer.images_seen >= images)
+        done = (now - begin) / (minutes * 60)
+        if images is not None:
+            done = max(done, (trainer.images_seen - start) / max(images - start, 1))
+        over = done >= 1
+        trainer.set_progress(done)
         over = team.agree(over)
         if over or now - last > log_seconds:
             stats = trainer.read_stats()
