@@ -131,6 +131,16 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
+        name="portraits_hfgi/head",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on pictures of its face generator, with labels from the generator's features, "
+        f"and on {_PORTRAITS}",
+        paper="this project's own head finder; labels after Zhang et al., DatasetGAN, CVPR 2021 (arXiv 2104.06490)",
+        resolution=128,
+        latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
         name="finder/finder",
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} with face-mesh landmarks, under strong augmentation",

@@ -54,7 +54,7 @@ class Target:
     layers: tuple[int, int]  # first and last latent index, of a 256-pixel generator; the last is the ToRGB
     binary: bool = False  # unit: half the difference of the two groups instead of one standard deviation
     note: str = ""
-    region: str = "head"  # what a slider may change in the picture; see `pipeline.region_mask`
+    region: str = "head"  # what a slider may change in the picture; see `regions.py`
     step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
     causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
 
@@ -80,7 +80,6 @@ TARGETS = (
         "age",
         ("gender", "grey", "corner_lift", "mouth_open", "glasses", "light"),
         (0, 11),
-        region="face_and_hair",
         step=0.9,
     ),
     Target("pose", "Turn the head", "yaw_deg", ("corner_lift",), (0, 7), note="to the image's right", step=0.4),

@@ -18,6 +18,7 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
+from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.networks import (
     CONDITION_SIZE,
     WORKING_SIZE,
@@ -26,10 +27,9 @@ from gan_core.hfgi.networks import (
     Encoder4Editing,
     resize,
 )
+from gan_core.hfgi.regions import REGIONS, before_backdrop, region_mask
 from gan_core.stylegan2 import Generator
 
-REGIONS = ("face", "face_and_hair", "head", "crop")  # from narrow to wide
-_ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
 ALIGN_ORDERS = ("edit", "inversion")
 Progress = Callable[[float, str], None]
 Conditions = tuple[Tensor, Tensor]
@@ -46,7 +46,7 @@ class Attribute:
     high: float = 3.0
     kind: str = "hyperplane"  # or "principal"
     note: str = ""
-    region: str = "crop"  # what may change: see `region_mask`
+    region: str = "crop"  # what may change: see `regions.py`
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Inversion:
     distortion: Tensor  # (1, 3, 256, 256), face minus plain inversion
     face: Tensor  # (1, 3, R, R) in [-1, 1]
     restored: Tensor  # (1, 3, R, R), the inversion with consultation, clamped to [-1, 1]
+    head: Tensor  # (1, 2, R, R) in [0, 1], how much of each pixel is head, and person; 0 without a head finder
 
 
 class HFGIPipeline:
@@ -72,6 +73,7 @@ class HFGIPipeline:
         latent_avg: Tensor,  # (num_ws, w_dim), what the encoder's codes are relative to
         attributes: Mapping[str, Attribute],
         *,
+        head: HeadNet | None = None,  # tells edits of the head where it is; an ellipse where there is none
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,  # of the computation; weights stay in float32
     ) -> None:
@@ -80,6 +82,7 @@ class HFGIPipeline:
         self.generator, self.encoder, self.alignment, self.consultation = (
             module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last) for module in modules
         )
+        self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
         self.latent_avg = latent_avg.to(self.device)
         self.attributes = dict(attributes)
         self._directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
@@ -122,7 +125,7 @@ class HFGIPipeline:
         _report(progress, 0.7, "Bringing the details back")
         restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
         _report(progress, 1.0, "Done")
-        return Inversion(codes, image, distortion, face, restored)
+        return Inversion(codes, image, distortion, face, restored, self._heads(restored, None))
 
     @torch.inference_mode()
     def edit(
@@ -163,14 +166,28 @@ class HFGIPipeline:
                 used.append(attribute)
         if not used:
             return inversion.restored if consult else inversion.image.clamp(-1, 1)
-        plain = self.decode(codes) if align_to == "edit" or not consult else inversion.image
+        plain = self.decode(codes).clamp(-1, 1)
         if consult:
-            conditions = self.consult(self.align(inversion.distortion, plain))
-            edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
+            conditions = self.consult(
+                self.align(inversion.distortion, plain if align_to == "edit" else inversion.image)
+            )
+            edited, unedited, old = self.decode(codes, conditions).clamp(-1, 1), inversion.restored, inversion.head
         else:
-            edited, unedited = plain.clamp(-1, 1), inversion.image.clamp(-1, 1)
+            edited, unedited = plain, inversion.image.clamp(-1, 1)
+            old = self._heads(unedited, None)
         widest = max((attribute.region for attribute in used), key=REGIONS.index)
+        if widest == "head":
+            return before_backdrop(unedited, edited, plain, old, self._heads(edited, "head"))
         return unedited + region_mask(widest, self.resolution).to(edited) * (edited - unedited)
+
+    def _heads(self, images: Tensor, otherwise: str | None) -> Tensor:
+        """Heads and persons in pictures (N, 3, R, R), (N, 2, R, R); without a finder the region `otherwise`, or
+        nothing."""
+        if self.head is not None:
+            return self.head.masks(images).to(images)
+        if otherwise is None:
+            return torch.zeros_like(images[:, :2])
+        return region_mask(otherwise, self.resolution).to(images).expand(len(images), 2, -1, -1)
 
     def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
         """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq.
@@ -197,24 +214,6 @@ class HFGIPipeline:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
-
-
-def region_mask(region: str, resolution: int) -> Tensor:
-    """1 where an edit of that region may change an FFHQ-aligned crop, 0 where the picture stays, with a soft border;
-    (resolution, resolution).
-
-    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" holds the
-    hair as well; background and clothes lie outside. "face_and_hair" takes the whole change of the face and a third
-    of the rest of the head's. "crop" is everything.
-    """
-    if region == "face_and_hair":
-        return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) / 3)
-    if region == "crop":
-        return torch.ones(resolution, resolution)
-    x, y, half_width, half_height, border = _ELLIPSES[region]
-    at = (torch.arange(resolution) + 0.5) * (256 / resolution)
-    distance = (((at - x) / half_width)[None] ** 2 + ((at - y) / half_height)[:, None] ** 2).sqrt()
-    return ((1 + border / 2 - distance) / border).clamp(0, 1)
 
 
 def _report(progress: Progress | None, share: float, what: str) -> None:
@@ -250,7 +249,7 @@ def load_embedded(
 ) -> HFGIPipeline:
     """The pipeline of the weights that ship with the project, in `folder` (weights/).
 
-    Reads portraits_hfgi/{encoder,alignment,consultation,directions}.safetensors, and the face generator
+    Reads portraits_hfgi/{encoder,alignment,consultation,directions,head}.safetensors, and the face generator
     where none is given to be shared. Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)
@@ -269,6 +268,7 @@ def load_embedded(
         consultation,
         extra["latent_avg"],
         attributes,
+        head=load_head(own / "head.safetensors"),
         device=device,
         dtype=dtype,
     )

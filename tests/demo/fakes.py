@@ -39,7 +39,8 @@ class FakePipeline(torch.nn.Module):
 
     def invert(self, face, *, progress=None):
         self.inversions += 1
-        return Inversion(torch.zeros(1, 14, 256), face * 0.9, torch.zeros(1, 3, 256, 256), face, face)
+        nothing = torch.zeros(1, 3, 256, 256)
+        return Inversion(torch.zeros(1, 14, 256), face * 0.9, nothing, face, face, nothing[:, :2])
 
     def edit(self, inversion, strengths, *, consult=True, align_to="edit"):
         self.edits += 1

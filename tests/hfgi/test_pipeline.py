@@ -11,8 +11,9 @@ import torch
 
 from gan_core.checkpoints import store
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
+from gan_core.faces.head import HeadNet
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
-from gan_core.hfgi.pipeline import REGIONS, Attribute, HFGIPipeline, load_embedded, region_mask
+from gan_core.hfgi.pipeline import Attribute, HFGIPipeline, load_embedded
 from gan_core.stylegan2 import Generator
 
 SIZE, W, CHANNELS = 128, 12, 8
@@ -73,14 +74,27 @@ def test_a_slider_of_the_face_leaves_the_rest_alone(face: torch.Tensor) -> None:
     assert (everywhere[:, :, edge] != 0).any()
 
 
-def test_regions_lie_inside_one_another() -> None:
-    masks = [region_mask(region, 64) for region in REGIONS]
-    for narrow, wide in zip(masks, masks[1:], strict=False):
-        assert (narrow <= wide + 1e-6).all()
-        assert narrow.sum() < wide.sum()
-    assert masks[0][35, 32] == masks[1][35, 32] == 1
-    assert masks[2][0, 0] == 0
-    assert (masks[3] == 1).all()
+def test_a_slider_of_the_head_keeps_the_backdrop(face: torch.Tensor) -> None:
+    class LeftHalf(HeadNet):
+        def masks(self, images: torch.Tensor) -> torch.Tensor:
+            side = images.shape[-1]
+            return (torch.arange(side) < side // 2).float().expand(len(images), 2, side, side)
+
+    whole = {name: replace(attribute, region="head") for name, attribute in attributes().items()}
+    pipe = HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), attributes=whole, head=LeftHalf((8, 8)))
+    inverted = pipe.invert(face)
+    assert inverted.head[..., : SIZE // 2].min() == 1 and inverted.head[..., SIZE // 2 :].max() == 0
+    for consult in (True, False):
+        before = pipe.edit(inverted, {}, consult=consult)
+        after = pipe.edit(inverted, {"smile": 2.0}, consult=consult)
+        assert torch.equal(after[..., SIZE // 2 + 8 :], before[..., SIZE // 2 + 8 :])
+        assert ((after - before)[..., : SIZE // 2].abs() > 1e-3).float().mean() > 0.5
+    # without a finder, an ellipse: the corners stay
+    blind = HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), attributes=whole)
+    inverted = blind.invert(face)
+    assert inverted.head.max() == 0
+    changed = blind.edit(inverted, {"smile": 2.0}) - blind.edit(inverted, {})
+    assert (changed[:, :, :6, :6] == 0).all() and (changed[:, :, 60:68, 60:68] != 0).any()
 
 
 def test_edit(pipe: HFGIPipeline, face: torch.Tensor) -> None:
@@ -129,6 +143,8 @@ def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) 
         config = {**module.config, "_trained": "not at all"}
         store.save(folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False)
     described = [{"name": a.name, "label": a.label, "low": a.low, "high": a.high} for a in attributes().values()]
+    head = HeadNet((8, 8))
+    store.save(tmp_path / "portraits_hfgi" / "head.safetensors", head.state_dict(), config=head.config, half=False)
     directions = {a.name: a.direction for a in attributes().values()}
     path = tmp_path / "portraits_hfgi" / "directions.safetensors"
     store.save(path, directions, config={"attributes": described}, half=False)

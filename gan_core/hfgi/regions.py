@@ -1,0 +1,71 @@
+"""What an edit may change in the picture, and how the changed part is put before the backdrop that stays.
+
+Directions of the codes change what goes along with an attribute in the data, backdrop and clothes included. HFGI's
+paper leaves that to the latents; here an edit is a new head before the old picture.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.faces.head import fill_in
+
+REGIONS = ("face", "head", "crop")  # from narrow to wide
+_ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
+_COARSE = 64  # side at which what lies behind the head is continued
+
+
+def region_mask(region: str, resolution: int) -> Tensor:
+    """1 where an edit of that region may change an FFHQ-aligned crop, 0 where the picture stays, with a soft border;
+    (resolution, resolution).
+
+    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" is one that
+    holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is everything.
+    """
+    if region == "crop":
+        return torch.ones(resolution, resolution)
+    x, y, half_width, half_height, border = _ELLIPSES[region]
+    at = (torch.arange(resolution) + 0.5) * (256 / resolution)
+    distance = (((at - x) / half_width)[None] ** 2 + ((at - y) / half_height)[:, None] ** 2).sqrt()
+    return ((1 + border / 2 - distance) / border).clamp(0, 1)
+
+
+def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    """The edited head before the unedited picture's backdrop and clothes, (N, 3, R, R).
+
+    Args:
+        unedited: the picture with nothing edited, (N, 3, R, R).
+        edited: the edited one, whose head is wanted.
+        plain: the generator's edit without consultation. Where the old head was and the new one is not, it says what
+            to expect there; its colours are shifted to continue the backdrop and the clothes beside it.
+        old, new: how much of each pixel is head, and person, in the unedited and in the edited picture;
+            (N, 2, R, R) in [0, 1].
+    """
+    size = (min(_COARSE, unedited.shape[-2]), min(_COARSE, unedited.shape[-1]))
+    left = _widened(old[:, :1])
+    off, head, new_person, old_person = (
+        F.interpolate(x, size, mode="area")
+        for x in (unedited - plain, torch.maximum(left, new[:, :1]), new[:, 1:], old[:, 1:])
+    )
+    backdrop = fill_in(off, _surely((1 - new_person) * (1 - old_person) * (1 - head)))
+    clothes = fill_in(off, _surely(new_person * old_person * (1 - head)))
+    shift = backdrop + new_person * (clothes - backdrop)
+    bared = plain + F.interpolate(shift, unedited.shape[-2:], mode="bilinear", align_corners=False)
+    behind = unedited + left * (bared - unedited)
+    return behind + new[:, :1] * (edited - behind)
+
+
+def _surely(share: Tensor) -> Tensor:
+    """What is partly something else says nothing of the colours that continue."""
+    return ((share - 0.7) / 0.3).clamp(0, 1)
+
+
+def _widened(head: Tensor) -> Tensor:
+    """A mask (N, 1, R, R) widened by about four pixels of 256 and soft again: thin hair and the softness of the mask
+    itself would stay behind as a line where the head was."""
+    unit = max(head.shape[-1] // 256, 1)
+    wide = F.max_pool2d(head, 8 * unit + 1, stride=1, padding=4 * unit)
+    soft = F.avg_pool2d(wide, 4 * unit + 1, stride=1, padding=2 * unit, count_include_pad=False)
+    return (1.25 * soft).clamp(max=1)
