@@ -7,6 +7,7 @@ PyTorch reference is the specification; on CUDA a Triton kernel does the same wo
 from ops_cuda.backend import BackendStatus, status
 from ops_cuda.bias_act import bias_act
 from ops_cuda.conv2d import conv2d, conv_transpose2d
+from ops_cuda.finish import finish
 from ops_cuda.modulated_conv2d import demodulation, modulated_conv2d
 from ops_cuda.upfirdn2d import setup_filter, upfirdn2d
 
@@ -16,6 +17,7 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "demodulation",
+    "finish",
     "modulated_conv2d",
     "setup_filter",
     "status",

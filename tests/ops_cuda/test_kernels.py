@@ -129,3 +129,40 @@ def test_upfirdn2d(dtype: torch.dtype, shape: tuple, last: bool, up: int, down: 
         got = kernel.forward(x, filter, up, down, padding, flip, 2.0, size)
         want = upfirdn2d_reference(x.double(), filter.double(), up, down, padding, flip, 2.0)
         close(got, want, dtype)
+
+
+@direct
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("noise_batch", [0, 1, 2])
+@pytest.mark.parametrize("parts", ["features", "picture", "first picture", "condition"])
+def test_finish(dtype: torch.dtype, shuffle: bool, noise_batch: int, parts: str) -> None:
+    from ops_cuda.finish import _reference
+    from ops_cuda.kernels import finish as kernel
+
+    n, c, h, w = 2, 20, 6, 8
+    shape = (n, 4 * c, h // 2, w // 2) if shuffle else (n, c, h, w)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=DEVICE)
+
+    arguments: dict = {
+        "raw": normal(*shape).to(dtype),
+        "scale": normal(n, 2 * c)[:, :c],  # rows apart, as they are in a table of all layers
+        "bias": normal(c),
+        "noise": normal(noise_batch, 1, h, w) if noise_batch else None,
+        "shuffle": shuffle,
+        "condition_scale": normal(n, c, h, w).to(dtype) if parts == "condition" else None,
+        "condition_shift": normal(n, c, h, w).to(dtype) if parts == "condition" else None,
+        "styles": normal(n, c) if "picture" not in parts else None,
+        "rgb_weight": normal(3, c) if parts != "features" else None,
+        "rgb_styles": normal(n, c) if parts != "features" else None,
+        "rgb_bias": normal(3) if parts != "features" else None,
+        "image": normal(n, 3, h // 2, w // 2) if parts in ("picture", "condition") else None,
+    }
+    wide = {k: v.double() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
+    got, want = kernel.forward(**arguments), _reference(**wide)
+    for mine, theirs, kind in zip(got, want, (dtype, torch.float32), strict=True):
+        assert mine.shape == theirs.shape
+        if theirs.numel():
+            close(mine, theirs, kind)
