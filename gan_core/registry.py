@@ -241,6 +241,8 @@ class ModelRegistry:
         parts = [self._entries[part].value for part in entry.spec.parts]
         memory.move(memory.own_submodules(entry.value, parts), device)
         memory.move_attributes(entry.value, device)
+        if hasattr(entry.value, "forget_device"):
+            entry.value.forget_device()
         entry.device = device
 
     def _make_room(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:

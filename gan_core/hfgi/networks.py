@@ -156,18 +156,22 @@ class Encoder4Editing(nn.Module):
 
     def parts(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The base style (N, w_dim) and each later layer's offset from it (N, num_styles - 1, w_dim)."""
-        x = self.stages[0](self.stem(image))
-        fine = self.stages[1](x)
-        middle = self.stages[2](fine)
-        coarse = self.stages[3](middle)
+        coarse, middle, fine = self.pyramid(image)
         base = self.heads[0](coarse)
-        middle = self._up(coarse, self.lateral_middle(middle))
-        fine = self._up(middle, self.lateral_fine(fine))
         offsets = [
             head(coarse if i < COARSE_STYLES else middle if i < MIDDLE_STYLES else fine)
             for i, head in enumerate(self.heads[1:], start=1)
         ]
         return base, torch.stack(offsets, 1)
+
+    def pyramid(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of 16x16, 32x32 and 64x64 pixels, the finer ones with the coarser ones' added."""
+        x = self.stages[0](self.stem(image))
+        fine = self.stages[1](x)
+        middle = self.stages[2](fine)
+        coarse = self.stages[3](middle)
+        middle = self._up(coarse, self.lateral_middle(middle))
+        return coarse, middle, self._up(middle, self.lateral_fine(fine))
 
     @staticmethod
     def _up(x: Tensor, lateral: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept betw
 
 from __future__ import annotations
 
-import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
+from gan_core.graphs import half_precision_pays
+from gan_core.hfgi.fast import FastNetworks
 from gan_core.hfgi.networks import (
     CONDITION_SIZE,
     WORKING_SIZE,
@@ -75,7 +77,7 @@ class HFGIPipeline:
         *,
         head: HeadNet | None = None,  # tells edits of the head where it is; an ellipse where there is none
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,  # of the computation; weights stay in float32
+        dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
         modules = (generator, encoder, alignment, consultation)
@@ -98,7 +100,7 @@ class HFGIPipeline:
         attributes: Mapping[str, Attribute] | None = None,
         *,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> HFGIPipeline:
         """From a published HFGI checkpoint. Raises BadCheckpoint if it lacks the consultation (e4e alone)."""
         parts = ("generator", "encoder", "alignment", "consultation")
@@ -116,9 +118,7 @@ class HFGIPipeline:
         face = face.to(self.device, torch.float32)
         _report(progress, 0.1, "Reading the face")
         working = resize(face, WORKING_SIZE)
-        with self._autocast():
-            codes = self.encoder(working)
-        codes = codes.float() + self.latent_avg
+        codes = self.encode(working) + self.latent_avg
         _report(progress, 0.5, "Drawing the face")
         image = self.decode(codes)
         distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
@@ -189,31 +189,40 @@ class HFGIPipeline:
             return torch.zeros_like(images[:, :2])
         return region_mask(otherwise, self.resolution).to(images).expand(len(images), 2, -1, -1)
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes (N, num_ws, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1]."""
+        return self._fast.encode(images) if self._fast else self.encoder(images)
+
     def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
-        """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq.
-        4)."""
+        """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq. 4)."""
+        if self._fast:
+            return self._fast.draw(codes) if conditions is None else self._fast.draw_consulted(codes, *conditions)
         inject = {}
         if conditions is not None:
             scale, shift = conditions
-            inject[self._fusion_layer] = lambda x: x * (1 + scale.to(x.dtype)) + shift.to(x.dtype)
-        dtype = None if self.dtype == torch.float32 else self.dtype
-        return self.generator.synthesis(codes, noise="const", inject=inject, dtype=dtype).float()
+            inject[self._fusion_layer] = lambda x: x * (1 + scale) + shift
+        return self.generator.synthesis(codes, noise="const", inject=inject)
 
     def align(self, distortion: Tensor, target: Tensor) -> Tensor:
         """The distortion map (N, 3, 256, 256) aligned to the picture `target` (N, 3, R, R)."""
-        with self._autocast():
-            return self.alignment(distortion, resize(target.clamp(-1, 1), WORKING_SIZE)).float()
+        target = resize(target.clamp(-1, 1), WORKING_SIZE)
+        return self._fast.align(distortion, target) if self._fast else self.alignment(distortion, target)
 
     def consult(self, aligned: Tensor) -> Conditions:
         """Scale and shift, each (N, C, 64, 64), of an aligned distortion map."""
-        with self._autocast():
-            scale, shift = self.consultation(aligned)
-        return scale.float(), shift.float()
+        return self._fast.consult(aligned) if self._fast else self.consultation(aligned)
 
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        if self.dtype == torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+    @functools.cached_property
+    def _fast(self) -> FastNetworks | None:
+        """The networks in half precision, on a GPU that computes it well; None: as they are, in float32."""
+        if self.dtype != torch.float16 and not (self.dtype is None and half_precision_pays(self.device)):
+            return None
+        modules = (self.generator, self.encoder, self.alignment, self.consultation)
+        return FastNetworks(*modules, self._fusion_layer)
+
+    def forget_device(self) -> None:
+        """Drop what was made for the device that the networks have been moved from."""
+        self.__dict__.pop("_fast", None)
 
 
 def _report(progress: Progress | None, share: float, what: str) -> None:
@@ -245,7 +254,7 @@ def load_embedded(
     *,
     generator: Generator | None = None,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
 ) -> HFGIPipeline:
     """The pipeline of the weights that ship with the project, in `folder` (weights/).
 

@@ -1,0 +1,95 @@
+"""Functions of tensors, recorded once as CUDA graphs and replayed: no launch of theirs waits for Python.
+
+A network at batch 1 is a hundred small kernels, and starting them one by one takes longer than running them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+_enabled = True
+_lock = threading.Lock()  # graphs share memory: one replay, and the copy of its results, at a time
+_pools: dict[torch.device, Any] = {}
+
+
+def disable() -> None:
+    """Run everything directly from now on (ZeroGPU: a worker lives for one request, recording would not pay)."""
+    global _enabled
+    _enabled = False
+
+
+class Captured:
+    """`function`, recorded for every combination of shapes it is called with.
+
+    The function takes tensors and returns a tensor or a tuple of tensors; what it does must depend on nothing else that
+    changes, and it must not wait for the device. On the CPU, and where recording fails (said once), it is called as
+    it is. Drop the object when the tensors that the function uses are moved or replaced.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, keep: int = 4) -> None:
+        self._function = function
+        self._keep = keep  # recordings; the least recently used goes first
+        self._recordings: OrderedDict[tuple, _Recording] = OrderedDict()
+        self._failed = False
+
+    def __call__(self, *tensors: Tensor) -> Any:
+        """`function(*tensors)`; the results are the caller's to keep."""
+        if not (_enabled and not self._failed and tensors[0].is_cuda):
+            return self._function(*tensors)
+        # Buffers that outlive the call must be ordinary tensors, whatever mode the caller is in.
+        with _lock, torch.inference_mode(False), torch.no_grad():
+            key = tuple((t.shape, t.dtype, t.device) for t in tensors)
+            recording = self._recordings.pop(key, None)
+            if recording is None:
+                try:
+                    recording = _Recording(self._function, tensors)
+                except torch.OutOfMemoryError:
+                    raise
+                except RuntimeError as error:
+                    self._failed = True
+                    log.warning("not recorded as a CUDA graph, runs directly (slower): %s", error)
+                    return self._function(*tensors)
+            self._recordings[key] = recording
+            while len(self._recordings) > self._keep:
+                self._recordings.popitem(last=False)
+            return recording.replay(tensors)
+
+
+class _Recording:
+    def __init__(self, function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> None:
+        device = tensors[0].device
+        self._inputs = [torch.empty_like(t).copy_(t) for t in tensors]
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(2):  # kernels are compiled and cuDNN chooses its algorithms
+                function(*self._inputs)
+        torch.cuda.current_stream(device).wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        pool = _pools.setdefault(device, torch.cuda.graph_pool_handle())
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            self._outputs = function(*self._inputs)
+
+    def replay(self, tensors: tuple[Tensor, ...]) -> Any:
+        for mine, given in zip(self._inputs, tensors, strict=True):
+            mine.copy_(given)
+        self._graph.replay()
+        if isinstance(self._outputs, Tensor):
+            return self._outputs.clone()
+        return tuple(output.clone() for output in self._outputs)
+
+
+def half_precision_pays(device: torch.device) -> bool:
+    """Whether the device has matrix units for float16 (NVIDIA since compute capability 7.0, AMD's own)."""
+    if device.type != "cuda":
+        return False
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
