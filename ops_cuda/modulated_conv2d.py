@@ -52,12 +52,23 @@ def modulated_conv2d(
     if up not in (1, 2) or (up == 2 and resample_filter is None):
         raise ValueError("up must be 1, or 2 with a resample_filter")
     y = torch.ops.gan_studio.modulated_conv2d(x, weight, styles, demodulate, up)
-    if up == 2:
-        # The transposed convolution gives 2n + k - 2 pixels, the filter takes taps - 1 away, 2n must remain.
-        total = resample_filter.shape[0] + 1 - weight.shape[2]
-        first, last = (total + 1) // 2, total // 2
-        y = upfirdn2d(y, resample_filter, padding=(first, last, first, last), gain=4.0)
-    return y
+    return _smoothed(y, weight, resample_filter) if up == 2 else y
+
+
+def scaled_conv2d(
+    x: Tensor, weight: Tensor, styles: Tensor, *, up: int = 1, resample_filter: Tensor | None = None
+) -> Tensor:
+    """`modulated_conv2d` without demodulation, always by scaling the activations: for callers that demodulate in the
+    pass that follows (`bias_act` with a scale), and where the weight needs no gradient."""
+    y = _convolve(bias_act(x, act="linear", scale=styles), weight.to(x.dtype), up)
+    return _smoothed(y, weight, resample_filter) if up == 2 else y
+
+
+def _smoothed(y: Tensor, weight: Tensor, resample_filter: Tensor) -> Tensor:
+    # The transposed convolution gives 2n + k - 2 pixels, the filter takes taps - 1 away, 2n must remain.
+    total = resample_filter.shape[0] + 1 - weight.shape[2]
+    first, last = (total + 1) // 2, total // 2
+    return upfirdn2d(y, resample_filter, padding=(first, last, first, last), gain=4.0)
 
 
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_core.stylegan2.layers import EqualLinear
-from ops_cuda import bias_act, demodulation, modulated_conv2d, setup_filter, upfirdn2d
+from ops_cuda import bias_act, demodulation, modulated_conv2d, scaled_conv2d, setup_filter, upfirdn2d
 
 Inject = Mapping[int, Callable[[Tensor], Tensor]]
 NOISE_MODES = ("const", "random", "none")
@@ -51,10 +51,14 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: str = "const") -> Tensor:
         """Map features (N, I, h, w) and latent w (N, w_dim) to (N, O, h * up, w * up)."""
         styles, weight = self.affine(w), self.weight * self.weight_gain
-        # A single sample's weight is demodulated; of several the output is, in the pass that adds the bias.
-        single = x.shape[0] == 1
+        # A single sample's weight is scaled and demodulated; of several, or to learn the latent (which then needs no
+        # gradient of the weight), the features are, the demodulation in the pass that adds the bias.
+        single = x.shape[0] == 1 and not (torch.is_grad_enabled() and w.requires_grad)
         factor = None if single else demodulation(weight, styles)
-        x = modulated_conv2d(x, weight, styles, demodulate=single, up=self.up, resample_filter=self.filter)
+        if single:
+            x = modulated_conv2d(x, weight, styles, up=self.up, resample_filter=self.filter)
+        else:
+            x = scaled_conv2d(x, weight, styles, up=self.up, resample_filter=self.filter)
         added = None
         if noise == "const":
             added = (self.noise_const * self.noise_strength)[None, None]

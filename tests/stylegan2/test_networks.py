@@ -100,3 +100,18 @@ def test_minibatch_statistics_group_with_a_stride() -> None:
     assert (spread[[1, 3, 5, 7]] < 1e-3).all()
     assert minibatch_stddev(torch.randn(3, 2, 2, 2)).shape == (3, 3, 2, 2)  # smaller than a group
     assert minibatch_stddev(torch.randn(6, 2, 2, 2)).shape == (6, 3, 2, 2)  # no multiple of a group
+
+
+def test_learning_a_latent_takes_another_path_to_the_same_picture_and_gradient() -> None:
+    net = Generator(16, z_dim=8, w_dim=8, mapping_layers=1, channel_base=128, channel_max=16).double()
+    codes = torch.randn(1, net.num_ws, 8, dtype=torch.float64)
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    with torch.no_grad():
+        want = net.synthesis(codes)
+    torch.testing.assert_close(net.synthesis(codes.clone().requires_grad_()), want)
+
+    def summed(codes: torch.Tensor) -> torch.Tensor:
+        return net.synthesis(codes).square().sum()
+
+    assert torch.autograd.gradcheck(summed, codes.requires_grad_())

@@ -1,0 +1,205 @@
+"""How fast the app's heavy work is: `python -m gan_core.bench`, one line a task, beside what it should reach.
+
+Times are medians of repeated runs after warm-up, by CUDA events on a GPU and by the clock on the CPU; networks have the
+published sizes and random weights (time does not depend on them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_core.graphs import Captured
+from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
+from gan_core.hfgi.pipeline import HFGIPipeline
+from gan_core.stylegan2 import Generator
+from gan_core.stylegan2.fused import FusedSynthesis
+from gan_core.swapping_autoencoder import networks as swapping
+from ops_cuda import status
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to time: `make(device)` prepares it and gives the function to run."""
+
+    name: str
+    make: Callable[[torch.device], Work]
+    pictures: int = 1
+    gpu_goal: float | None = None  # milliseconds a picture on one H200
+    cpu_goal: float | None = None  # on two CPU cores
+    measured: float | None = None  # the authors' code on one H200, compiled kernels and all
+
+
+def published_generator(device: torch.device) -> Generator:
+    """StyleGAN2 for 1024 px, channel_base 32768."""
+    torch.manual_seed(0)
+    return Generator(1024).eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def codes_of(generator: Generator, count: int) -> Tensor:
+    """Random latents (count, num_ws, w_dim)."""
+    z = torch.randn(count, generator.config["z_dim"], device=generator.mapping.w_avg.device)
+    return generator.broadcast(generator.mapping(z)).contiguous()
+
+
+def synthesis(batch: int) -> Callable[[torch.device], Work]:
+    """Pictures from w+."""
+
+    def make(device: torch.device) -> Work:
+        generator = published_generator(device)
+        codes = codes_of(generator, batch)
+        if device.type == "cpu":
+            return lambda: generator.synthesis(codes)
+        draw = Captured(FusedSynthesis(generator.synthesis))
+        return lambda: draw(codes)
+
+    return make
+
+
+def latent_step(device: torch.device) -> Work:
+    """Forward and backward to w of one picture: a step of projecting or joining pictures."""
+    generator = published_generator(device)
+    codes = codes_of(generator, 1)
+    target = torch.randn(1, 3, 1024, 1024, device=device)
+    dtype = torch.bfloat16 if device.type == "cuda" else None  # float16's small gradients would vanish
+
+    def gradient(codes: Tensor) -> Tensor:
+        with torch.enable_grad():
+            codes = codes.detach().requires_grad_()
+            loss = (generator.synthesis(codes, dtype=dtype) - target).square().mean()
+            return torch.autograd.grad(loss, codes)[0]
+
+    step = Captured(gradient)
+    return lambda: step(codes)
+
+
+def hfgi(*, slider_only: bool) -> Callable[[torch.device], Work]:
+    """HFGI's published networks: encode, decode, align, consult, decode; or what a slider asks for alone."""
+
+    def make(device: torch.device) -> Work:
+        generator = published_generator(device)
+        modules = Encoder4Editing(), DistortionAlignment(), ConsultationEncoder()
+        pipeline = HFGIPipeline(generator, *modules, torch.zeros(18, 512), {}, device=device)
+        face = torch.rand(1, 3, 256, 256, device=device) * 2 - 1
+
+        def slide(codes: Tensor, distortion: Tensor) -> Tensor:
+            return pipeline.decode(codes, pipeline.consult(pipeline.align(distortion, pipeline.decode(codes))))
+
+        codes = codes_of(generator, 1)
+        if slider_only:
+            return lambda: slide(codes, face)
+        return lambda: slide(pipeline.encode(face) + pipeline.latent_avg, face)
+
+    return make
+
+
+def swap(side: int) -> Callable[[torch.device], Work]:
+    """Swapping Autoencoder as published for churches: two pictures encoded, one decoded."""
+
+    def make(device: torch.device) -> Work:
+        torch.manual_seed(0)
+        encoder, generator = swapping.Encoder(), swapping.Generator()
+        dtype = torch.float16 if device.type == "cuda" else torch.float32
+        for net in (encoder, generator):
+            net.eval().requires_grad_(False).to(device, dtype, memory_format=torch.channels_last)
+        pictures = torch.rand(2, 3, side, side, device=device, dtype=dtype) * 2 - 1
+
+        def work(pictures: Tensor) -> Tensor:
+            structure, texture = encoder(pictures)
+            return generator(structure[:1], texture[1:].to(dtype), noise="none")
+
+        run = Captured(work)
+        return lambda: run(pictures)
+
+    return make
+
+
+TASKS = {
+    "synthesis": Task("StyleGAN2 1024, batch 1", synthesis(1), gpu_goal=1.9, measured=12.2),
+    "synthesis16": Task("StyleGAN2 1024, batch 16", synthesis(16), 16, gpu_goal=1.0, measured=3.49),
+    "latent": Task("latent step 1024, forward and backward", latent_step, gpu_goal=6.0, measured=34.5),
+    "hfgi": Task("HFGI edit 1024", hfgi(slider_only=False), gpu_goal=6.0, cpu_goal=5000, measured=50.8),
+    "slider": Task("HFGI 1024, slider moved", hfgi(slider_only=True), gpu_goal=4.0),
+    "swap": Task("Swapping Autoencoder 512", swap(512), gpu_goal=2.5, cpu_goal=4000, measured=14.6),
+}
+CPU_TASKS = ("hfgi", "slider", "swap")
+
+
+def milliseconds(work: Work, device: torch.device, *, repeats: int, warm_up: int = 3) -> list[float]:
+    """Time of each of `repeats` runs, after `warm_up` that are not counted."""
+    times = []
+    with torch.inference_mode(device.type == "cpu"):
+        for i in range(warm_up + repeats):
+            if device.type == "cuda":
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                begin.record()
+                work()
+                end.record()
+                torch.cuda.synchronize()
+                spent = begin.elapsed_time(end)
+            else:
+                start = time.perf_counter()
+                work()
+                spent = (time.perf_counter() - start) * 1000
+            if i >= warm_up:
+                times.append(spent)
+    return times
+
+
+def measure(names: list[str], device: torch.device, repeats: int) -> Iterator[tuple[Task, float, float, float]]:
+    """Task, and median, least and greatest milliseconds a picture."""
+    for name in names:
+        task = TASKS[name]
+        gpu = device.type == "cuda"
+        work = task.make(device)
+        times = milliseconds(work, device, repeats=repeats if gpu else max(3, repeats // 10), warm_up=5 if gpu else 1)
+        times = [t / task.pictures for t in times]
+        yield task, statistics.median(times), min(times), max(times)
+        del work
+        if gpu:
+            torch.cuda.empty_cache()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--only", nargs="*", choices=list(TASKS), help="these tasks; all that the device is asked for")
+    parser.add_argument("--repeats", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=2, help="on the CPU")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    gpu = device.type == "cuda"
+    torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    where = torch.cuda.get_device_name(device) if gpu else f"{torch.get_num_threads()} CPU threads"
+    print(f"{where}, PyTorch {torch.__version__}, operations: {status().name}")  # noqa: T201
+    numbers = {"where": where}
+    names = args.only or (list(TASKS) if gpu else list(CPU_TASKS))
+    for task, median, least, greatest in measure(names, device, args.repeats):
+        goal = task.gpu_goal if gpu else task.cpu_goal
+        line = f"{task.name:42s} {median:9.2f} ms ({least:.2f} to {greatest:.2f})"
+        line += f", goal {goal:g}: {'reached' if median <= goal else 'MISSED'}" if goal else ""
+        line += (
+            f", authors' {task.measured:g} on an H200: {task.measured / median:.1f}x" if gpu and task.measured else ""
+        )
+        print(line, flush=True)  # noqa: T201
+        numbers[task.name] = median
+    if args.json:
+        args.json.write_text(json.dumps(numbers, indent=1))
+
+
+if __name__ == "__main__":
+    main()
