@@ -53,8 +53,17 @@ def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor
     clothes = fill_in(off, _surely(new_person * old_person * (1 - head)))
     shift = backdrop + new_person * (clothes - backdrop)
     bared = plain + F.interpolate(shift, unedited.shape[-2:], mode="bilinear", align_corners=False)
+    # a collar moves with its neck: there the edited picture is taken as a whole
+    collar = _neck(unedited.shape[-1]).to(unedited) * torch.minimum(new[:, 1:], old[:, 1:])
     behind = unedited + left * (bared - unedited)
-    return behind + new[:, :1] * (edited - behind)
+    return behind + torch.maximum(new[:, :1], collar) * (edited - behind)
+
+
+def _neck(resolution: int) -> Tensor:
+    """1 about the neck of an FFHQ-aligned crop, falling softly to 0; (resolution, resolution)."""
+    at = (torch.arange(resolution) + 0.5) / resolution
+    distance = (((at - 0.5) / 0.24)[None] ** 2 + ((at - 0.87) / 0.18)[:, None] ** 2).sqrt()
+    return ((1.35 - distance) / 0.35).clamp(0, 1)
 
 
 def _surely(share: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ def test_clothes_continue_clothes_and_backdrop_continues_backdrop() -> None:
     unedited = torch.where(old > 0, torch.tensor(0.1), scene)
     plain = torch.where(new > 0, torch.tensor(0.1), scene - 0.2)
     persons = [torch.cat([head, torch.maximum(head, clothes)], 1) for head in (old, new)]
-    result = before_backdrop(unedited, plain, plain, *persons)
+    edited = plain + 0.2 * (1 - new)  # with consultation the colours are right, and the collar is taken from it
+    result = before_backdrop(unedited, edited, plain, *persons)
     for row in (SIDE // 2, SIDE * 13 // 16):
         assert (result[0, :, row, SIDE // 2 - 30 : SIDE // 2 - 16] - scene[0, :, row, :14]).abs().max() < 0.08
