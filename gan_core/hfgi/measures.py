@@ -7,11 +7,15 @@ below are centres and half sides in pixels of the crop.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from gan_core.faces.head import HeadNet
 
 SIZE = 256
 _BRIDGE = (128, 120, 7, 9)  # between the eyes: the bridge of a pair of glasses is an edge there
@@ -68,6 +72,21 @@ def mesh_measures(points: dict[int, Tensor]) -> dict[str, Tensor]:
         "eye_open": lids.mean(0) / between,
         "nod": (points[1] - eyes)[:, 1] / (corners - eyes)[:, 1],
     }
+
+
+def head_measures(head: HeadNet, images: Tensor) -> dict[str, Tensor]:
+    """Measures (N,) of aligned crops (N, 3, R, R) in [-1, 1] by the head's outline; not differentiable.
+
+    "hair_length": share of the crop that is head below the mouth and beside the neck, where only long hair is;
+    "hair_volume": share that is head above and beside the face.
+    """
+    size = images.shape[-1]
+    at = (torch.arange(size, device=images.device) + 0.5) / size
+    x, y = at[None], at[:, None]
+    heads = torch.cat([head.masks(part)[:, 0] for part in images.split(32)])
+    low = ((x - 0.5).abs() > 0.2) & (y > 0.7)
+    high = (y < 0.7) & (((x - 0.5) / 0.28) ** 2 + ((y - 0.52) / 0.34) ** 2 > 1)
+    return {"hair_length": (heads * low).mean((1, 2)), "hair_volume": (heads * high).mean((1, 2))}
 
 
 def to_columns(measures: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.faces.head import HeadNet
-from gan_core.hfgi.measures import FinderMeasures, pixel_measures, to_columns
+from gan_core.hfgi.measures import FinderMeasures, head_measures, pixel_measures, to_columns
 from gan_core.hfgi.networks import WORKING_SIZE, resize
 from gan_core.stylegan2 import Discriminator
 
@@ -28,6 +28,7 @@ MESH_SLIDERS = {
     "eyes_open": "eye_open",
     "nod": "nod",
 }
+HEAD_SLIDERS = {"hair_length": "hair_length", "fuller_hair": "hair_volume"}
 LABEL_SLIDERS = {"age": "age", "gender": "gender"}
 UNITS = {
     "smile": "corners of the mouth, eye distances up",
@@ -39,8 +40,8 @@ UNITS = {
     "gender": "0 man, 1 woman",
     "hair": "brightness above the forehead, log scale",
     "grey": "share of the colour lost",
-    "longer_hair": "share of the crop that is head below the mouth, beside the neck",
-    "fuller_hair": "share of the crop that is head",
+    "hair_length": "share of the crop that is head below the mouth, beside the neck",
+    "fuller_hair": "share of the crop that is head above and beside the face",
 }
 
 
@@ -92,22 +93,14 @@ def greyness(images: Tensor) -> np.ndarray:
     return (1 - (images.amax(1) - images.amin(1)).mean((1, 2)) / 2).double().numpy()
 
 
-def hair_probe(head: HeadNet, low: bool) -> Probe:
-    """How much of the crop is head, or only below the mouth and beside the neck, where long hair falls."""
-
-    def probe(images: Tensor) -> np.ndarray:
-        heads = torch.cat([head.masks(part)[:, 0] for part in images.split(16)])
-        if low:
-            at = (torch.arange(images.shape[-1]) + 0.5) / images.shape[-1]
-            heads = heads * (((at - 0.5).abs() > 0.2)[None] & (at > 0.7)[:, None])
-        return heads.mean((1, 2)).double().numpy()
-
-    return probe
+def head_probe(head: HeadNet, column: str) -> Probe:
+    """A measure of the head's outline."""
+    return lambda images: to_columns(head_measures(head, images))[column]
 
 
 def simple_probes(finder: Path, head: HeadNet) -> dict[str, Probe]:
     """Those that need no labels, by slider; `finder` is the face finder's file."""
     measures = FinderMeasures(finder)
     probes = {slider: mesh_probe(measures, column) for slider, column in MESH_SLIDERS.items()}
-    probes |= {"hair": light_hair, "grey": greyness}
-    return probes | {"longer_hair": hair_probe(head, low=True), "fuller_hair": hair_probe(head, low=False)}
+    probes |= {slider: head_probe(head, column) for slider, column in HEAD_SLIDERS.items()}
+    return probes | {"hair": light_hair, "grey": greyness}

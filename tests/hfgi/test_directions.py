@@ -13,11 +13,14 @@ from PIL import Image
 
 from gan_core.checkpoints import store
 from gan_core.errors import BadValue
+from gan_core.faces.head import HeadNet
 from gan_core.hfgi import directions
-from gan_core.hfgi.directions import TARGETS, Target, fit_direction, layer_window, parse_principal
-from gan_core.hfgi.measures import mesh_measures, pixel_measures
+from gan_core.hfgi.directions import parse_principal
+from gan_core.hfgi.fitting import fit_direction, layer_window
+from gan_core.hfgi.measures import head_measures, mesh_measures, pixel_measures
 from gan_core.hfgi.networks import Encoder4Editing
 from gan_core.hfgi.pipeline import load_attributes
+from gan_core.hfgi.targets import TARGETS, Target
 from gan_core.stylegan2 import Generator
 
 
@@ -65,6 +68,23 @@ def test_measures() -> None:
     assert got["nod"] == pytest.approx(0.5)
 
 
+def test_measures_of_the_outline() -> None:
+    class Band(HeadNet):
+        """Says head where the picture is white."""
+
+        def masks(self, images: torch.Tensor) -> torch.Tensor:
+            return (images[:, :2] > 0).float()
+
+    bald = torch.full((1, 3, 64, 64), -1.0)
+    bald[:, :, 16:52, 20:44] = 1
+    long = bald.clone()
+    long[:, :, 20:64, 6:14] = long[:, :, 20:64, 50:58] = 1
+    got = head_measures(Band((8, 8)), torch.cat([bald, long]))
+    length, volume = got["hair_length"], got["hair_volume"]
+    assert length[0] < 0.001 and length[1] == pytest.approx(19 * 16 / 64**2, abs=0.003)
+    assert volume[1] > volume[0] + 0.08
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     generator = Generator(64, z_dim=8, w_dim=8, mapping_layers=1, channel_base=256, channel_max=8)
@@ -85,13 +105,18 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "portraits.csv").write_text("\n".join(rows))
     out = tmp_path / "directions.safetensors"
     words = f"directions --pipeline {tmp_path} --data {tmp_path} --labels {tmp_path}/portraits.csv --out {out} "
-    words += f"--sheet {tmp_path}/sheet.jpg --principal"
+    words += f"--sheet {tmp_path}/sheet.jpg --head {tmp_path}/head.safetensors --principal"
+    head = HeadNet((8, 8))
+    store.save(tmp_path / "head.safetensors", head.state_dict(), config=head.config)
     monkeypatch.setattr(sys, "argv", [*words.split(), "0=light:Light"])
-    few = tuple(target for target in TARGETS if target.name in ("smile", "pose", "nod"))
+    few = tuple(target for target in TARGETS if target.name in ("smile", "pose", "hair_length", "grey"))
+    few += (Target("nod", "Nod", "nod", (), (0, 5)),)
     monkeypatch.setattr(directions, "TARGETS", few)
     directions.main()
     found = load_attributes(out)
     # "nod" needs landmarks, and there are none here
-    assert found.keys() == {"smile", "pose", "light"} and found["light"].kind == "principal"
+    assert found.keys() == {"smile", "pose", "hair_length", "grey", "light"} and found["light"].kind == "principal"
+    assert found["grey"].low == -1 and found["grey"].region == "crop" and found["smile"].region == "face"
+    assert found["smile"].direction.norm() <= 1.8 + 1e-2
     assert found["smile"].direction.shape == (10, 8) and found["smile"].direction[:2].abs().max() == 0
     assert (tmp_path / "sheet.jpg").is_file()
