@@ -1,23 +1,71 @@
-"""A region painted by hand in a gr.ImageEditor."""
+"""A region painted by hand: the editor to paint in, and what was painted as a mask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import gradio as gr
 import numpy as np
 from PIL import Image
 
+from gan_core.errors import BadImage
 
-def painted(editor: Mapping[str, Any] | None, size: tuple[int, int]) -> np.ndarray | None:
-    """What was painted in a gr.ImageEditor of type numpy, (H, W) bool at `size` (width, height); None if nothing."""
-    layers = (editor or {}).get("layers") or []
-    together: np.ndarray | None = None
-    for layer in layers:
-        alpha = np.asarray(layer)
-        if alpha.ndim != 3 or alpha.shape[2] != 4:
-            continue
-        mask = Image.fromarray((alpha[..., 3] > 0).astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
-        here = np.asarray(mask) > 127
-        together = here if together is None else together | here
-    return together if together is not None and together.any() else None
+logger = logging.getLogger(__name__)
+
+_MAX_PIXELS = 24_000_000
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What came from the editor."""
+
+    files: tuple[str, ...]
+    """Every file that was uploaded for it, to be deleted with the session."""
+    layers: tuple[str, ...]
+    """Those of the layers painted on."""
+
+
+def paint_input(**options: Any) -> gr.ImageEditor:
+    """A gr.ImageEditor for painting on a picture, whose handlers get a `Painting` or None.
+
+    Gradio would decode all three pictures that come from it, and nobody would own the uploads.
+    """
+    editor = gr.ImageEditor(
+        sources=(),
+        layers=False,
+        transforms=(),
+        brush=gr.Brush(colors=[("#4f46e5", 0.6)], color_mode="fixed", default_size=24),
+        eraser=gr.Eraser(default_size=24),
+        buttons=["fullscreen"],
+        **options,
+    )
+    editor.preprocess = _painting
+    return editor
+
+
+def painted(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray | None:
+    """Where a layer is not transparent, (H, W) bool at `size` (width, height); None if nowhere. Raises BadImage."""
+    together = np.zeros(size[::-1], bool)
+    for path in layers:
+        try:
+            with Image.open(path, formats=["PNG", "WEBP"]) as layer:
+                if layer.width * layer.height > _MAX_PIXELS:
+                    raise BadImage("What was painted is too large. Please paint on a smaller picture.")
+                alpha = layer.convert("RGBA").getchannel("A")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            logger.info("no layer: %s", error)
+            raise BadImage("What was painted could not be read. Please paint it again.") from error
+        mask = alpha.point(lambda value: 255 if value else 0).resize(size, Image.Resampling.BOX)
+        together |= np.asarray(mask) > 127
+    return together if together.any() else None
+
+
+def _painting(payload: Any) -> Painting | None:
+    if payload is None:
+        return None
+    layers = tuple(file.path for file in payload.layers or () if file and file.path)
+    others = tuple(file.path for file in (payload.background, payload.composite) if file and file.path)
+    return Painting((*layers, *others), layers)

@@ -14,6 +14,7 @@ from demo.parts.directions import DirectionBank
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
+from demo.parts.files import pictures_input
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.send_to import TabHandle
@@ -117,10 +118,9 @@ class SwapStructureAndTexture:
             with gr.Column(elem_classes="sliders"):
                 self.banks[1].build(first)
         with gr.Accordion("Several textures", open=False):
-            self.more = gr.File(
-                label=f"Up to {MOST_TEXTURES - 1} more pictures", file_count="multiple", file_types=["image"],
-                height=110, elem_id="swap-more",
-            )  # fmt: skip
+            self.more = pictures_input(
+                label=f"Up to {MOST_TEXTURES - 1} more pictures", height=110, elem_id="swap-more"
+            )
             with gr.Column(elem_classes="sliders"):
                 self.weights = [
                     gr.Slider(
@@ -181,10 +181,9 @@ class SwapStructureAndTexture:
         self.codes_view.select(
             guarded(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **gpu.QUEUE
         )
-        self.region.wire(self.region_view, inputs, self.first, redraw)
+        self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
         self.vector.wire(self.model, self.cut, redraw)
         self.strip.wire(inputs)
-        self.region.apply.click(lambda: gr.Tabs(selected="result"), None, self.views, **quiet)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="swap-download")
 
@@ -199,7 +198,7 @@ class SwapStructureAndTexture:
         """Everything that the page asks for."""
         session, first = self.first(data, request)
         choice = self.editor.model(data[self.model])
-        paths = [path for path in (data[self.texture], *(data[self.more] or [])) if path]
+        paths = [path for path in (data[self.texture], *data[self.more]) if path]
         textures = [self._open(session, data, path, "a texture picture") for path in paths[:MOST_TEXTURES]]
         strengths: dict[str, float] = {}
         for bank in self.banks:
@@ -218,7 +217,7 @@ class SwapStructureAndTexture:
 
     def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Other pictures, or the same cut another way: read their codes and draw."""
-        count = bool(data[self.texture]) + len(data[self.more] or [])
+        count = bool(data[self.texture]) + len(data[self.more])
         weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.weights)}
         if not data[self.structure]:
             message = _OTHER if data[self.texture] else _WELCOME

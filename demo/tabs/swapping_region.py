@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from demo.parts.errors import guarded
-from demo.parts.painting import painted
+from demo.parts.painting import paint_input, painted
 from demo.parts.pictures import shown
 from demo.session import Session
 from demo.swap_editor import Source
@@ -32,18 +32,7 @@ class RegionPanel:
         with gr.Row():
             self.region = gr.Radio(KINDS, value="texture", label="Inside, take the second picture's")
             self.feather = gr.Slider(0, 0.15, value=0.04, step=0.01, label="Softness of the border")
-        self.editor = gr.ImageEditor(
-            label="Paint here",
-            type="numpy",
-            sources=(),
-            layers=False,
-            transforms=(),
-            brush=gr.Brush(colors=[("#4f46e5", 0.6)], color_mode="fixed", default_size=24),
-            eraser=gr.Eraser(default_size=24),
-            buttons=["fullscreen"],
-            height=420,
-            elem_id="swap-paint",
-        )
+        self.editor = paint_input(label="Paint here", height=420, elem_id="swap-paint")
         with gr.Row(elem_classes="actions"):
             self.apply = gr.Button("Apply", variant="primary", size="sm", elem_id="swap-region-apply")
             self.whole = gr.Button("Whole picture", size="sm", elem_id="swap-region-whole")
@@ -51,9 +40,9 @@ class RegionPanel:
         self.used = gr.State("")  # key of the picture that a region was applied to, or ""
         self.shown = gr.State("")  # key of the picture in the editor
 
-    def wire(self, tab: gr.Tab, inputs: set[Any], opened: Open, redraw: Callable[[Any], None]) -> None:
-        """Connect the buttons. opened: the first picture, out of a handler's data. redraw: adds the drawing to an
-        event."""
+    def wire(self, tab: gr.Tab, views: gr.Tabs, inputs: set[Any], opened: Open, redraw: Callable[[Any], None]) -> None:
+        """Connect the buttons. views: the tabs, of which "result" is shown once a region is applied. opened: the first
+        picture, out of a handler's data. redraw: adds the drawing to an event."""
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
         @guarded
@@ -68,16 +57,20 @@ class RegionPanel:
         @guarded
         def on_apply(data: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
             session, source = opened(data, request)
-            mask = painted(data[self.editor], source.picture.size)
+            painting = data[self.editor]
+            for path in painting.files if painting else ():
+                session.own_upload(path)
+            mask = painted(painting.layers, source.picture.size) if painting else None
             if mask is None or data[self.shown] != source.key:
                 return {self.used: "", self.state: _NOTHING}
             session.keep(("swap-mask", source.key), mask, mask.nbytes)
-            return {self.used: source.key, self.state: f"{mask.mean():.0%} of the picture are painted."}
+            state = f"{mask.mean():.0%} of the picture are painted."
+            return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
 
         tab.select(on_open, inputs, [self.editor, self.shown, self.state], **quiet)
         redraw(
             self.apply.click(
-                on_apply, inputs | {self.editor}, [self.used, self.state], api_visibility="private", queue=False
+                on_apply, inputs | {self.editor}, [self.used, self.state, views], api_visibility="private", queue=False
             )
         )
         redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **quiet))

@@ -9,6 +9,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.parts.errors import guarded
+from demo.parts.files import pictures_input
 from demo.session import Session
 from demo.studio import Studio
 from demo.swap_editor import MOST_IN_A_SET, SwapEditor
@@ -29,9 +30,8 @@ class VectorPanel:
     def build(self) -> None:
         """Lay it out in the current context."""
         gr.Markdown(_HINT, elem_classes="hint")
-        options: dict[str, Any] = {"file_count": "multiple", "file_types": ["image"], "height": 110}
-        self.having = gr.File(label=f"Have it (up to {MOST_IN_A_SET})", elem_id="swap-having", **options)
-        self.lacking = gr.File(label=f"Lack it (up to {MOST_IN_A_SET})", elem_id="swap-lacking", **options)
+        self.having = pictures_input(label=f"Have it (up to {MOST_IN_A_SET})", height=110, elem_id="swap-having")
+        self.lacking = pictures_input(label=f"Lack it (up to {MOST_IN_A_SET})", height=110, elem_id="swap-lacking")
         self.make = gr.Button("Make the slider", size="sm", elem_id="swap-vector-make")
         self.state = gr.Markdown("", elem_id="swap-vector-state")
         self.strength = gr.Slider(
@@ -45,7 +45,7 @@ class VectorPanel:
         def on_make(data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[Any, Any]:
             session = self.studio.sessions.get(request.session_hash)
             choice = self.editor.model(data[model])
-            having, lacking = data[self.having] or [], data[self.lacking] or []
+            having, lacking = data[self.having], data[self.lacking]
             if not having or not lacking:
                 raise BadValue("Please give at least one picture for each of the two sets.")
             vector = self.editor.vector(

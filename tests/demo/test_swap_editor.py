@@ -112,13 +112,20 @@ def test_a_painted_region(editor, session, red, blue) -> None:
         editor.draw(session, first, [other], SCENES, Wish(mask=mask[:100]))
 
 
-def test_what_was_painted() -> None:
+def test_what_was_painted(tmp_path) -> None:
     layer = np.zeros((50, 100, 4), np.uint8)
-    assert painted(None, (100, 50)) is None and painted({"layers": []}, (100, 50)) is None
-    assert painted({"background": None, "layers": [layer], "composite": None}, (100, 50)) is None
-    layer[:25, :, 3] = 255
-    mask = painted({"layers": [layer, layer[..., :3]]}, (200, 100))
+    Image.fromarray(layer).save(tmp_path / "nothing.png")
+    layer[:25, :, 3] = 150
+    Image.fromarray(layer).save(tmp_path / "upper.png")
+    nothing, upper = str(tmp_path / "nothing.png"), str(tmp_path / "upper.png")
+    assert painted((), (100, 50)) is None and painted((nothing,), (100, 50)) is None
+    mask = painted((nothing, upper), (200, 100))
     assert mask.shape == (100, 200) and mask[:50].all() and not mask[50:].any()
+    (tmp_path / "bad.png").write_text("no picture")
+    Image.new("L", (6000, 6000)).save(tmp_path / "large.png")
+    for name, words in (("bad.png", "paint it again"), ("large.png", "too large"), ("gone.png", "paint it again")):
+        with pytest.raises(BadImage, match=words):
+            painted((str(tmp_path / name),), (100, 50))
 
 
 def test_the_face_is_cut_out_or_the_whole_picture_taken(editor, session, red, tmp_path) -> None:
