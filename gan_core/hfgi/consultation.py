@@ -82,9 +82,9 @@ class ConsultationStage(Stage):
                 raise BadCheckpoint(f"The directions in {directions.name} are of another generator's codes.")
             self._stacked = torch.stack(list(self.directions.values()))
         modules = (self.averages["alignment"], self.averages["consultation"])
-        dtype = self.dtype or torch.float32
+        # float32: what it has for a GPU is made once of the weights, which change here
         self.pipe = HFGIPipeline(
-            self.generator, self.encoder, *modules, self.latent_avg, {}, device=self.device, dtype=dtype
+            self.generator, self.encoder, *modules, self.latent_avg, {}, device=self.device, dtype=torch.float32
         )
 
     @torch.no_grad()
