@@ -67,30 +67,44 @@ def psnr(image: Tensor, target: Tensor) -> float:
 
 
 def measure_swaps(
-    pipe: SwappingPipeline, pictures: Tensor, pairs: int, landmarks: Callable | None, seed: int = 0
+    pipe: SwappingPipeline,
+    pictures: Tensor,
+    pairs: int,
+    landmarks: Callable | None,
+    *,
+    write: Path | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """Reconstruction of all pictures (N, 3, R, R) and numbers of `pairs` random swaps."""
+    """Reconstruction of all pictures (N, 3, R, R) and numbers of `pairs` random swaps.
+
+    write: a folder for the pictures of each pair, for `mesh.py`.
+    """
     codes = [pipe.encode(image) for image in pictures.split(1)]
     result: dict[str, float] = {
         "psnr": float(np.mean([psnr(pipe.draw(c).cpu(), x) for c, x in zip(codes, pictures.split(1), strict=True)]))
     }
     draw = np.random.RandomState(seed)
     near, far, sliced, moved, recon_moved, lost = [], [], [], [], [], 0
-    for _ in tqdm(range(pairs), desc="swaps"):
+    for number in tqdm(range(pairs), desc="swaps"):
         a, b = draw.choice(len(codes), 2, replace=False)
         first, second = pictures[a : a + 1], pictures[b : b + 1]
         swap = pipe.draw(codes[a], [codes[b]]).cpu()
+        recon = pipe.draw(codes[a]).cpu()
+        if write is not None:
+            write.mkdir(parents=True, exist_ok=True)
+            for kind, image in {"structure": first, "texture": second, "swap": swap, "reconstruction": recon}.items():
+                to_pil(image).save(write / f"{number:03d}_{kind}.png")
         near.append(histogram_distance(swap, second))
         far.append(histogram_distance(first, second))
         sliced.append((colour_distance(swap, second).item(), colour_distance(first, second).item()))
         if landmarks is not None:
-            before, after, recon = (landmarks(x) for x in (first, swap, pipe.draw(codes[a]).cpu()))
-            if before is None or after is None or recon is None:
+            before, after, again = (landmarks(x) for x in (first, swap, recon))
+            if before is None or after is None or again is None:
                 lost += before is not None
                 continue
             points, size = before
             moved.append(np.linalg.norm(after[0] - points, axis=1).mean() / size)
-            recon_moved.append(np.linalg.norm(recon[0] - points, axis=1).mean() / size)
+            recon_moved.append(np.linalg.norm(again[0] - points, axis=1).mean() / size)
     result |= {
         "histogram_ratio": float(np.mean(near) / np.mean(far)),
         "histogram_ratio_median": float(np.median(np.array(near) / np.maximum(far, 1e-6))),
@@ -175,6 +189,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="the project's weights folder")
     parser.add_argument("--data", type=Path, help="folder of aligned faces; only held-out people are used")
     parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--write", type=Path, help="write the pairs' pictures here (of real people: keep them private)")
     parser.add_argument("--steps", type=int, default=1000, help="of latent optimisation; 0 for none")
     parser.add_argument("--grid", type=Path, help="write a sheet of swaps of generated faces here")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 7, 11, 19, 23, 31], help="of the sheet's faces")
@@ -189,7 +204,7 @@ def main() -> None:
     if args.data is not None:
         _, held_out = split_pictures(args.data)
         pictures = load_pictures(held_out, pipe.resolution).float() / 127.5 - 1
-        result |= {"pictures": len(pictures)} | measure_swaps(pipe, pictures, args.pairs, Landmarks())
+        result |= {"pictures": len(pictures)} | measure_swaps(pipe, pictures, args.pairs, Landmarks(), write=args.write)
     faces = generated_faces(generator, args.seeds)
     result |= measure_speed(pipe, generator, faces[:1], args.steps)
     if args.grid is not None:

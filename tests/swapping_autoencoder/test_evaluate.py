@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from gan_core.errors import BadImage
 from gan_core.stylegan2 import Generator
-from gan_core.swapping_autoencoder import evaluate
+from gan_core.swapping_autoencoder import evaluate, mesh
 from gan_core.swapping_autoencoder.pipeline import Codes
 
 
@@ -58,6 +61,24 @@ def test_swaps_are_measured() -> None:
     assert full["landmarks_moved_reconstruction"] == 0 and full["faces_lost"] == 0
     blind = evaluate.measure_swaps(Copier(), pictures, 3, lambda image: None)
     assert "landmarks_moved" not in blind
+
+
+def test_written_pairs_are_measured_by_another_mesh(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    evaluate.measure_swaps(Copier(), torch.randn(3, 3, 16, 16) / 3, 4, None, write=tmp_path)
+    assert len(list(tmp_path.glob("*.png"))) == 16
+    square = np.array([[0.0, 0], [10, 0], [10, 40], [0, 40]])  # 20 pixels large
+    shift = {"structure": 0, "swap": 2, "reconstruction": 1}
+
+    def points(path: Path) -> np.ndarray | None:
+        number, kind = path.stem.split("_")
+        return None if path.stem == "002_swap" else square + (shift[kind], 0)
+
+    found = mesh.measure(tmp_path, points)
+    assert found["swap"] == pytest.approx(0.1) and found["reconstruction"] == pytest.approx(0.05)
+    assert found["swap_pictures"] == 3 and found["swap_lost"] == 1 and found["reconstruction_lost"] == 0
+    with pytest.raises(BadImage, match="no face"):
+        mesh.measure(tmp_path, lambda path: None)
 
 
 def test_speed_and_sheet() -> None:
