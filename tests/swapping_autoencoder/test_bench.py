@@ -23,7 +23,7 @@ def test_it_is_the_pipelines_swap() -> None:
 
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(bench, "published_architecture", lambda *_: SwappingPipeline(*networks()))
-    monkeypatch.setattr(sys, "argv", "bench --side 32 --repeats 2 --device cpu --threads 1".split())
+    monkeypatch.setattr(sys, "argv", ["bench", "--side", "32", "--repeats", "2", "--device", "cpu", "--threads", "1"])
     bench.main()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and "32 px" in lines[0] and lines[1].startswith("swap: median")
