@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gan_core.threads import use_available_cores
+
 logger = logging.getLogger(__name__)
 
 # Options of every Gradio event that ends up here: the same id and limit make one queue of them all.
@@ -81,6 +83,7 @@ def devices(wanted: str) -> tuple[str, ...]:
     """The settings' device text as device names, best first. Imports torch."""
     import torch
 
+    use_available_cores()
     if wanted == "auto":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         return tuple(f"cuda:{index}" for index in range(count)) or ("cpu",)

@@ -68,5 +68,8 @@ def assemble(settings: Settings) -> Studio:
     registry = ModelRegistry(lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu)
     declare_models(registry, settings.weights)
     if settings.zero_gpu:
+        from gan_core import graphs
+
+        graphs.disable()  # a worker lives for one request
         registry.load_all()
     return Studio(settings, registry, Sessions(settings.temporary))
