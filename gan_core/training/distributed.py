@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,12 +26,21 @@ class Team:
 
     def mean_(self, tensor: Tensor) -> None:
         """Replace `tensor` by its mean over all processes."""
-        if self.size > 1:
-            if tensor.is_cuda:
-                dist.all_reduce(tensor, op=dist.ReduceOp.AVG)
-            else:
-                dist.all_reduce(tensor)
-                tensor.div_(self.size)
+        self.begin_mean(tensor)()
+
+    def begin_mean(self, tensor: Tensor) -> Callable[[], None]:
+        """Begin to do so beside other work; `tensor` must not be touched until the returned function was called."""
+        if self.size == 1:
+            return lambda: None
+        if tensor.is_cuda:
+            return dist.all_reduce(tensor, op=dist.ReduceOp.AVG, async_op=True).wait
+        work = dist.all_reduce(tensor, async_op=True)
+
+        def finish() -> None:
+            work.wait()
+            tensor.div_(self.size)  # gloo has no mean
+
+        return finish
 
     def same_(self, tensors: list[Tensor]) -> None:
         """Give every process the leader's values."""

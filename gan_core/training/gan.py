@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
@@ -25,6 +25,7 @@ from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.augment import augment
 from gan_core.training.data import load_pictures, random_batch, split_pictures
+from gan_core.training.gradients import Flat
 from gan_core.training.grids import save_grid
 from gan_core.training.growing import FadingDiscriminator, grow_generator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
@@ -56,18 +57,6 @@ class GanSettings:
     augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
     fade_kimg: float = 30.0  # pictures over which a grown discriminator's new blocks fade in
     seed: int = 0
-
-
-class Flat:
-    """A network's gradients as one buffer, so that one call exchanges and zeroes them all."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
-        offset = 0
-        for p in self.parameters:
-            p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
-            offset += p.numel()
 
 
 class GanTrainer:
@@ -168,7 +157,8 @@ class GanTrainer:
             self.stats[3] += penalty.detach()
             self.stats[4] += 1
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
-        loss.backward()
+        with self.discriminator_flat.exchanged(self.team):
+            loss.backward()
 
     def _generator_piece(self) -> None:
         for p in self.discriminator_flat.parameters:
@@ -176,7 +166,8 @@ class GanTrainer:
         fake = self._score(augment(self.fakes, self.strength))
         loss = generator_loss(self.real_scores, fake)
         self.stats[1] += loss.detach()
-        loss.backward()
+        with self.generator_flat.exchanged(self.team):
+            loss.backward()
         for p in self.discriminator_flat.parameters:
             p.requires_grad_(True)
 
@@ -215,10 +206,8 @@ class GanTrainer:
         s = self.settings
         self._run["draw"]()
         self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
-        self.team.mean_(self.discriminator_flat.buffer)
         self.discriminator_adam.step()
         self._run["generator"]()
-        self.team.mean_(self.generator_flat.buffer)
         self.generator_adam.step()
         self.steps += 1
         self.images_seen += s.batch * self.team.size

@@ -1,0 +1,73 @@
+"""A network's gradients in one buffer, exchanged between processes while the backward pass still runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gan_core.training.distributed import Team
+
+BUCKET = 4 << 20  # numbers exchanged at once: long enough for the link, short enough to start early
+
+
+class Flat:
+    """Gradients as views of one buffer, so that one call zeroes them all and few calls exchange them."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
+        self._buckets: list[tuple[int, int]] = []  # ends of each bucket in the buffer
+        self._members: list[int] = []  # parameters in each
+        self._missing: list[int] | None = None  # gradients still to come, while a backward pass is being exchanged
+        self._begun: list = []
+        self._team: Team | None = None
+        offset = start = members = 0
+        for p in self.parameters:
+            p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
+            p.register_post_accumulate_grad_hook(self._hook(len(self._buckets)))
+            offset += p.numel()
+            members += 1
+            if offset - start >= BUCKET:
+                self._buckets.append((start, offset))
+                self._members.append(members)
+                start, members = offset, 0
+        if members:
+            self._buckets.append((start, offset))
+            self._members.append(members)
+
+    def _hook(self, bucket: int):  # noqa: ANN202
+        def filled(_: Tensor) -> None:
+            if self._missing is None:
+                return
+            self._missing[bucket] -= 1
+            if self._missing[bucket] == 0:
+                self._begin(bucket)
+
+        return filled
+
+    def _begin(self, bucket: int) -> None:
+        start, end = self._buckets[bucket]
+        self._begun.append(self._team.begin_mean(self.buffer[start:end]))
+
+    @contextmanager
+    def exchanged(self, team: Team) -> Iterator[None]:
+        """Around one backward pass: afterwards the gradients are their mean over all processes.
+
+        Each part of the buffer is sent as soon as it is complete; all processes must do the same backward pass.
+        """
+        if team.size == 1:
+            yield
+            return
+        self._team, self._missing, self._begun = team, list(self._members), []
+        try:
+            yield
+            for bucket, missing in enumerate(self._missing):
+                if missing:  # some of its parameters take no part in this pass
+                    self._begin(bucket)
+            for finish in self._begun:
+                finish()
+        finally:
+            self._missing, self._begun = None, []
