@@ -1,7 +1,8 @@
 """How fast the app's heavy work is: `python -m gan_core.bench`, one line a task, beside what it should reach.
 
 Times are medians of repeated runs after warm-up, by CUDA events on a GPU and by the clock on the CPU; networks have the
-published sizes and random weights (time does not depend on them).
+published sizes and random weights (time does not depend on them). `--stylegan2`, `--hfgi` and `--swapping` name
+checkouts of the authors' code; theirs is then timed in the same run, and the ratio printed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gan_core.bench_authors import time_authors
 from gan_core.graphs import Captured
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
 from gan_core.hfgi.pipeline import HFGIPipeline
@@ -132,6 +134,11 @@ TASKS = {
     "slider": Task("HFGI 1024, slider moved", hfgi(slider_only=True), gpu_goal=4.0),
     "swap": Task("Swapping Autoencoder 512", swap(512), gpu_goal=2.5, cpu_goal=4000, measured=14.6),
 }
+CHECKOUTS = {
+    "stylegan2": "NVlabs/stylegan2-ada-pytorch",
+    "hfgi": "Tengfei-Wang/HFGI",
+    "swapping": "taesungp/swapping-autoencoder-pytorch",
+}
 CPU_TASKS = ("hfgi", "slider", "swap")
 
 
@@ -156,18 +163,22 @@ def milliseconds(work: Work, device: torch.device, *, repeats: int, warm_up: int
     return times
 
 
-def measure(names: list[str], device: torch.device, repeats: int) -> Iterator[tuple[Task, float, float, float]]:
-    """Task, and median, least and greatest milliseconds a picture."""
+def measure(
+    names: list[str], device: torch.device, repeats: int, checkouts: dict[str, Path]
+) -> Iterator[tuple[Task, list[float], float | None]]:
+    """Task, milliseconds a picture of each run, and the median of the authors' code where there is a checkout."""
+    gpu = device.type == "cuda"
+    repeats = repeats if gpu else max(3, repeats // 10)
     for name in names:
         task = TASKS[name]
-        gpu = device.type == "cuda"
         work = task.make(device)
-        times = milliseconds(work, device, repeats=repeats if gpu else max(3, repeats // 10), warm_up=5 if gpu else 1)
-        times = [t / task.pictures for t in times]
-        yield task, statistics.median(times), min(times), max(times)
+        times = milliseconds(work, device, repeats=repeats, warm_up=5 if gpu else 1)
         del work
         if gpu:
             torch.cuda.empty_cache()
+        theirs = time_authors(name, checkouts, device, repeats)
+        authors = None if theirs is None else statistics.median(theirs) / task.pictures
+        yield task, [t / task.pictures for t in times], authors
 
 
 def main() -> None:
@@ -177,6 +188,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(TASKS), help="these tasks; all that the device is asked for")
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--threads", type=int, default=2, help="on the CPU")
+    for name, what in CHECKOUTS.items():
+        parser.add_argument(f"--{name}", type=Path, help=f"checkout of {what}")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     args = parser.parse_args()
     device = torch.device(args.device)
@@ -186,17 +199,19 @@ def main() -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     where = torch.cuda.get_device_name(device) if gpu else f"{torch.get_num_threads()} CPU threads"
     print(f"{where}, PyTorch {torch.__version__}, operations: {status().name}")  # noqa: T201
-    numbers = {"where": where}
+    numbers: dict[str, object] = {"where": where}
     names = args.only or (list(TASKS) if gpu else list(CPU_TASKS))
-    for task, median, least, greatest in measure(names, device, args.repeats):
-        goal = task.gpu_goal if gpu else task.cpu_goal
-        line = f"{task.name:42s} {median:9.2f} ms ({least:.2f} to {greatest:.2f})"
+    checkouts = {name: getattr(args, name) for name in CHECKOUTS if getattr(args, name) is not None}
+    for task, times, authors in measure(names, device, args.repeats, checkouts):
+        median, goal = statistics.median(times), task.gpu_goal if gpu else task.cpu_goal
+        line = f"{task.name:42s} {median:9.2f} ms ({min(times):.2f} to {max(times):.2f})"
         line += f", goal {goal:g}: {'reached' if median <= goal else 'MISSED'}" if goal else ""
-        line += (
-            f", authors' {task.measured:g} on an H200: {task.measured / median:.1f}x" if gpu and task.measured else ""
-        )
+        if authors is not None:
+            line += f"; authors' code {authors:.2f}, {authors / median:.1f} times as long"
+        elif gpu and task.measured:
+            line += f"; authors' code was measured at {task.measured:g} on an H200"
         print(line, flush=True)  # noqa: T201
-        numbers[task.name] = median
+        numbers[task.name] = {"ours": median, "authors": authors}
     if args.json:
         args.json.write_text(json.dumps(numbers, indent=1))
 
