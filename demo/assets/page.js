@@ -1,6 +1,7 @@
-// Gradio's sliders tell the server when the pointer is let go or the number field is left; with the keyboard
-// alone neither happens. This adds both.
+// What Gradio leaves out for people at a keyboard.
 () => {
+  // Its sliders tell the server when the pointer is let go or the number field is left; with the keyboard alone
+  // neither happens.
   const released = (input) => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
   document.addEventListener("keyup", (event) => {
     const input = event.target;
@@ -8,5 +9,34 @@
     const moves = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
     if (input.type === "range" && moves.includes(event.key)) released(input);
     if (input.type === "number" && event.key === "Enter") input.blur();
+  });
+
+  // A picture pasted anywhere on the page goes into the photo input under the pointer, else into the first in sight.
+  // Gradio itself pastes only by the button.
+  const inputsInSight = () =>
+    [...document.querySelectorAll('button[aria-label="Paste from clipboard"]')]
+      .filter((button) => button.offsetParent !== null)
+      .map((button) => button.closest(".block"))
+      .filter((block) => block !== null);
+  const hand = (block, file, triesLeft) => {
+    const input = block.querySelector('input[type="file"]');
+    if (input) {
+      const files = new DataTransfer();
+      files.items.add(file);
+      input.files = files.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    } else if (triesLeft > 0) {
+      // it shows another picture, or its camera: the place for files comes back within a frame or two
+      const selector = 'button[aria-label="Clear"], button[aria-label="Remove Image"], button[aria-label="Upload file"]';
+      block.querySelector(selector)?.click();
+      setTimeout(() => hand(block, file, triesLeft - 1), 100);
+    }
+  };
+  document.addEventListener("paste", (event) => {
+    const file = [...(event.clipboardData?.files ?? [])].find((item) => item.type.startsWith("image/"));
+    const blocks = inputsInSight();
+    if (!file || blocks.length === 0) return;
+    event.preventDefault();
+    hand(blocks.find((block) => block.matches(":hover")) ?? blocks[0], file, 10);
   });
 }

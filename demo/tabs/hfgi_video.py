@@ -14,7 +14,7 @@ from demo.face_editor import FaceEditor
 from demo.gpu import Done
 from demo.parts.errors import guarded
 from demo.studio import Studio
-from gan_core.errors import BadValue, BadVideo, Busy
+from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
 MAX_WORK_SECONDS = 1800  # of work on one
@@ -57,17 +57,27 @@ class VideoPanel:
         def on_start(
             data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
         ) -> Iterator[dict[Any, Any]]:
+            yield {self.start: gr.Button(interactive=False), self.state: "Reading the video ..."}
+            # Here and not in an event that follows: after an error none does, and the button would stay dead.
+            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+            try:
+                yield from work(data, request, progress)
+                yield idle
+            except Exception as error:
+                yield {**idle, self.state: str(error) if isinstance(error, StudioError) else ""}
+                raise
+
+        def work(data: dict[Any, Any], request: gr.Request, progress: gr.Progress) -> Iterator[dict[Any, Any]]:
             session = studio.sessions.get(request.session_hash)
             if not data[self.source]:
                 raise BadVideo("Please choose a video first.")
             session.own_upload(data[self.source])
             session.stop.clear()
-            buttons = {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True)}
-            yield {**buttons, self.state: "Reading the video ..."}
             choice = editor.model(data[model])
             values = {name: value for name, value in strengths(data).items() if value}
             if not values:
                 raise BadValue("All sliders are at 0. Please set what to change first.")
+            yield {self.stop: gr.Button(interactive=True)}
             target = session.new_file("video", ".mp4")
             steps = gpu.stream(
                 hfgi_tasks.VIDEO,
@@ -96,9 +106,6 @@ class VideoPanel:
             studio.sessions.get(request.session_hash).stop.set()
             return gr.Button(interactive=False)
 
-        def idle() -> tuple[gr.Button, gr.Button]:
-            return gr.Button(interactive=True), gr.Button(interactive=False)
-
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         self.start.click(
             on_start,
@@ -107,7 +114,7 @@ class VideoPanel:
             show_progress_on=[self.output],
             api_visibility="private",
             **gpu.QUEUE,
-        ).then(idle, None, [self.start, self.stop], **quiet)
+        )
         # The job itself says "Stopped.": two writers of one line would race.
         self.stop.click(on_stop, None, self.stop, **quiet)
 

@@ -1,7 +1,9 @@
 """The page in a real browser, over the fake editor (fast, several faces, marking) and as it is shipped."""
 
+import base64
 import re
 import time
+from pathlib import Path
 
 import av
 import numpy as np
@@ -187,6 +189,68 @@ def test_video_is_edited_and_can_be_stopped(fake_server, open_page, clip):
     page.click("#hfgi-video-start")
     wait_for_state(page, "Done.")
     page.wait_for_selector("#hfgi-video-result video")
+
+
+def test_a_video_without_a_face_is_a_sentence_and_can_be_tried_again(fake_server, open_page, tmp_path):
+    path = tmp_path / "empty.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for _ in range(10):
+            output.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (320, 240), "teal"))))
+        output.mux(stream.encode(None))
+    page = open_page(fake_server.url)
+    page.get_by_role("tab", name="Video").first.click()
+    page.set_input_files("#hfgi-video input[type=file]", str(path))
+    page.wait_for_selector("#hfgi-video video")
+    page.click("#hfgi-video-start")
+    wait_for_state(page, "All sliders are at 0")
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    page.wait_for_function("!document.querySelector('#hfgi-video-start').disabled")
+    page.click("#hfgi-video-start")
+    wait_for_state(page, "No face was found in this video")
+    page.wait_for_function("!document.querySelector('#hfgi-video-start').disabled")
+
+
+PASTE = """async data => {
+    const picture = await (await fetch('data:image/jpeg;base64,' + data)).blob();
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([picture], 'pasted.jpg', { type: 'image/jpeg' }));
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_pasting_a_picture_anywhere(fake_server, open_page, tmp_path):
+    page = open_page(fake_server.url)
+    for faces, found in ((((320, 240, 90),), "One face found"), (((180, 240, 80), (460, 240, 90)), "2 faces found")):
+        path = Path(fakes.save(fakes.draw_photo(faces=faces), tmp_path / "pasted.jpg", quality=95))
+        page.evaluate(PASTE, base64.b64encode(path.read_bytes()).decode())  # the second replaces the first
+        wait_for_message(page, found)
+        wait_for_message(page, "Move a slider")
+    assert result_address(page)
+
+
+def test_webcam(fake_server, browser, tmp_path):
+    film = tmp_path / "camera.mjpeg"
+    picture = Path(fakes.save(fakes.draw_photo(), tmp_path / "camera.jpg", quality=95)).read_bytes()
+    film.write_bytes(picture * 10)
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    camera += [f"--use-file-for-fake-video-capture={film}", "--no-sandbox"]
+    chromium = browser.browser_type.launch(
+        executable_path="/usr/bin/chromium" if Path("/usr/bin/chromium").is_file() else None, args=camera
+    )
+    try:
+        page = chromium.new_context(permissions=["camera"]).new_page()
+        page.goto(fake_server.url)
+        page.click("#hfgi-photo button[aria-label='Capture from camera']")
+        page.get_by_text("Click to Access Webcam").click()
+        page.wait_for_timeout(1500)  # the camera starts
+        page.click("#hfgi-photo button[aria-label='capture photo']")
+        wait_for_message(page, "Move a slider")
+        assert result_address(page)
+    finally:
+        chromium.close()
 
 
 def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_page, clip, one_face):
