@@ -9,26 +9,34 @@ left.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import FaceTooSmall, NoFaceFound
+from gan_core.faces import align, find_faces, paste_back
 from gan_core.faces.head import HeadNet, load_head
+from gan_core.faces.reference import reference_for
 from gan_core.hfgi.consultation import detail
 from gan_core.hfgi.directions import read_labels
 from gan_core.hfgi.pipeline import HFGIPipeline, load_embedded
 from gan_core.hfgi.probes import LABEL_SLIDERS, FeatureRegression, Probe, simple_probes
+from gan_core.images import to_pil, to_tensor
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.split import is_held_out
+
+Numbers = dict[str, float]
 
 
 def outside_face(resolution: int) -> Tensor:
@@ -44,7 +52,7 @@ def grow(mask: Tensor, pixels: int) -> Tensor:
     return F.max_pool2d(mask, 2 * pixels + 1, stride=1, padding=pixels)
 
 
-def changes(before: Tensor, after: Tensor, head: HeadNet | None) -> dict[str, float]:
+def changes(before: Tensor, after: Tensor, head: HeadNet | None) -> Numbers:
     """Mean absolute difference of two pictures (1, 3, R, R) in [-1, 1], as a share of the range: "outside" the face;
     and, with a head finder, outside the "backdrop" of both heads (backdrop and clothes, four pixels of 256 off the
     outline), and in the next twelve pixels about the heads ("outline")."""
@@ -65,7 +73,7 @@ def evaluate(
     *,
     head: HeadNet | None = None,
     reach: float = 3.0,
-) -> tuple[dict[str, float], Tensor]:
+) -> tuple[Numbers, Tensor]:
     """Numbers of all the pipeline's sliders, and rows to look at: face, inversion, with consultation, and both ends of
     each slider.
 
@@ -74,7 +82,7 @@ def evaluate(
     """
     plain, final, details, rows = [], [], [], []
     sliders = list(pipeline.attributes)
-    changed: dict[str, list[dict[str, float]]] = {name: [] for name in sliders}
+    changed: dict[str, list[Numbers]] = {name: [] for name in sliders}
     sharp: dict[str, list[float]] = {name: [] for name in sliders}
     ends: dict[str, list[list[Tensor]]] = {name: [[], []] for name in sliders}
     for face in tqdm(faces.split(1), desc="held-out faces"):
@@ -85,7 +93,9 @@ def evaluate(
         details.append((detail(restored) / detail(face)).item())
         row = [face, inversion.image.clamp(-1, 1), restored]
         for name, pair in ends.items():
-            for side, strength in zip(pair, (-reach, reach), strict=True):
+            attribute = pipeline.attributes[name]
+            reaches = max(-reach, attribute.low), min(reach, attribute.high)
+            for side, strength in zip(pair, reaches, strict=True):
                 edited = pipeline.edit(inversion, {name: strength})
                 side.append(edited)
                 row.append(edited)
@@ -110,6 +120,29 @@ def evaluate(
     return numbers, torch.cat(rows)
 
 
+def photo_changes(pipeline: HFGIPipeline, photo: Image.Image, sliders: Sequence[str], reach: float = 3.0) -> Numbers:
+    """What a person sees who edits a whole photo: mean absolute difference outside the ellipse of `outside_face`,
+    over the whole photo, at the worse end of each slider. Raises NoFaceFound or FaceTooSmall."""
+    aligned = align(photo, find_faces(photo)[0], pipeline.resolution)
+    inversion = pipeline.invert(to_tensor(aligned.crop))
+    unchanged = to_pil(pipeline.edit(inversion, {}))
+    y, x = np.mgrid[: photo.height, : photo.width] + 0.5
+    m, unit = aligned.to_crop, pipeline.resolution / 256
+    u, v = ((m[i, 0] * x + m[i, 1] * y + m[i, 2]) / unit for i in (0, 1))
+    outside = ((u - 128) / 80) ** 2 + ((v - 138) / 105) ** 2 >= 1
+    before, worst = np.asarray(photo, np.float32), {}
+    for name in sliders:
+        attribute = pipeline.attributes[name]
+        sides = []
+        for strength in (max(-reach, attribute.low), min(reach, attribute.high)):
+            edited = to_pil(pipeline.edit(inversion, {name: strength}))
+            pasted = paste_back(photo, aligned, edited, reference=reference_for(aligned.crop, unchanged, edited))
+            difference = np.abs(np.asarray(pasted, np.float32) - before).mean(2) / 255
+            sides.append(float(difference[outside].mean()))
+        worst[f"{name}_changes_photo"] = max(sides)
+    return worst
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -119,6 +152,7 @@ def main() -> None:
     parser.add_argument(
         "--probe-faces", type=int, default=600, help="training faces that age and gender are learned from"
     )
+    parser.add_argument("--photos", type=int, default=20, help="held-out whole photos, from bust/, to edit")
     parser.add_argument("--sheet", type=Path, help="picture of what was scored (real people: do not publish)")
     args = parser.parse_args()
     files, people, columns = read_labels(args.data / "portraits.csv", args.data / "face")
@@ -132,7 +166,7 @@ def main() -> None:
     probes = simple_probes(args.weights / "finder" / "finder.safetensors", head)
     path = args.weights / "portraits_face" / "discriminator.safetensors"
     discriminator, _ = build_from_file(Discriminator, path, "discriminator")
-    numbers: dict[str, float] = {}
+    numbers: Numbers = {}
     for slider, column in LABEL_SLIDERS.items():
         if slider not in pipeline.attributes:
             continue
@@ -144,6 +178,15 @@ def main() -> None:
         probes[slider] = probe
     faces = load(np.flatnonzero(held)[: args.limit])
     scored, rows = evaluate(pipeline, faces, probes, head=head)
+    whole: list[Numbers] = []
+    for i in tqdm(np.flatnonzero(held)[: args.photos], desc="whole photos"):
+        path = args.data / "bust" / files[i].name
+        if path.is_file():
+            with Image.open(path) as photo, contextlib.suppress(NoFaceFound, FaceTooSmall):
+                whole.append(photo_changes(pipeline, photo.convert("RGB"), list(pipeline.attributes)))
+    if whole:
+        scored |= {name: float(np.mean([one[name] for one in whole])) for name in whole[0]}
+        scored["photos"] = len(whole)
     print(json.dumps({k: round(v, 4) for k, v in (numbers | scored).items()}, indent=1))  # noqa: T201
     if args.sheet is not None:
         columns_shown = 3 + 2 * len(pipeline.attributes)
