@@ -1,8 +1,8 @@
 """The authors' own code timed on the same work: `python -m gan_core.bench --stylegan2 CHECKOUT` and so on.
 
 A checkout's modules have names like `models` and `util`, so each is run in a process of its own, which prints its
-times as JSON on its last line. What is called there are the networks' classes with the published sizes; weights are random.
-The checkout's code is executed: name only what you trust.
+times as JSON on its last line. What is called there are the networks' classes with the published sizes and random
+weights. The checkout's code is executed: name only what you trust.
 """
 
 from __future__ import annotations
