@@ -1,0 +1,122 @@
+"""What the generators are to agree on: the paper's losses (section 3.2) over boxes that may turn, and over outlines.
+
+The L1 parts and the regularisers are those of `losses.Paper`; for an upright box at whole pixels they give its numbers.
+What is added is a picture's perceptual distance, and masks where the region is no box. Everything is of fixed shape and
+depends on tensors alone, so that a step can be recorded as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan_core.insetgan.losses import Paper
+from gan_core.insetgan.perceptual import Perceptual
+from gan_core.insetgan.placement import Size, put, resized, take
+from gan_core.insetgan.regions import Region
+
+TERMS = ("coarse", "border", "perceptual", "body", "face", "latents")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each term counts, relative to StyleGAN-Human's release of the paper's losses."""
+
+    coarse: float = 1.0  # L1 of the region at 64x64
+    border: float = 4.0  # L1 of the frame at full resolution
+    coarse_perceptual: float = 60.0  # of the region
+    border_perceptual: float = 60.0  # of the frame
+    body: float = 0.35  # canvas outside the region stays like the picture it started from
+    face: float = 0.25  # inset inside the region stays like the picture it started from
+    mean: float = 0.004  # w stays near the mean w
+    offsets: float = 60.0  # offsets of w+ stay near zero; absolute
+
+
+@dataclass
+class Geometry:
+    """An inset's place, as tensors."""
+
+    to_canvas: Tensor  # (2, 3)
+    from_canvas: Tensor  # (2, 3)
+    inside: Tensor  # (1, 1, h, w), what of the region is the inset's
+    frame: Tensor  # (1, 1, h, w), its outer pixels
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, in order."""
+        return self.to_canvas, self.from_canvas, self.inside, self.frame
+
+
+def patch_of(picture: Tensor, region: Region, size: Size) -> Tensor:
+    """The region of an inset's picture (1, 3, h, w), at `size` (height, width)."""
+    x0, y0, x1, y1 = region.pixels(*picture.shape[-2:])
+    return resized(picture[..., y0:y1, x0:x1], size)
+
+
+def agreement(
+    pictures: Sequence[Tensor],  # the canvas's (1, 3, H, W), then each inset's
+    references: Sequence[Tensor],  # what they were at the start
+    geometry: Sequence[Geometry],
+    outside: Tensor,  # (1, 1, H, W), 1 where the canvas is to stay
+    regions: Sequence[Region],
+    features: Perceptual,
+    weights: Weights,
+    *,
+    moving: Sequence[bool],  # which pictures may change; what keeps the others is not computed
+) -> list[Tensor]:
+    """The terms, scalars in the order of TERMS but for the last, which knows latents and not pictures.
+
+    An inset is compared with the canvas as it is under it, that is with the insets before it pasted in.
+    """
+    canvas = pictures[0]
+    zero = canvas.new_zeros(())
+    coarse, border, perceptual, face = zero, zero, zero, zero
+    under = canvas
+    for i, (picture, place, region) in enumerate(zip(pictures[1:], geometry, regions, strict=True)):
+        size = (place.inside.shape[-2], place.inside.shape[-1])
+        whole = (0, 0, size[1], size[0])
+        patch, below = patch_of(picture, region, size), take(under, place.to_canvas, size)
+        coarse = coarse + weights.coarse * Paper.coarse(below * place.inside, patch * place.inside, whole)
+        border = border + weights.border * Paper.BORDER * ((patch - below).abs() * place.frame).mean()
+        if weights.coarse_perceptual or weights.border_perceptual:
+            a, b = features.maps(below), features.maps(patch)
+            perceptual = perceptual + weights.coarse_perceptual * features.distance(a, b, place.inside)
+            perceptual = perceptual + weights.border_perceptual * features.distance(a, b, place.frame)
+        if moving[i + 1] and weights.face:
+            box = region.pixels(*picture.shape[-2:])
+            face = face + weights.face * Paper.face(picture, references[i + 1], box)
+        if i + 2 < len(pictures):
+            under = put(under, patch, place.inside, place.from_canvas)
+    body = zero
+    if moving[0] and weights.body:
+        body = weights.body * Paper.BODY * ((canvas - references[0]).abs() * outside).mean()
+    return [coarse, border, perceptual, body, face]
+
+
+def latents(
+    shift: Tensor, offsets: Tensor, start: Tensor, mean: Tensor, spread: Tensor, weights: Weights, anchored: bool
+) -> Tensor:
+    """L_reg of one generator: its w near the mean w, its w+ offsets near zero, both in units of w's spread.
+
+    shift (1, w_dim) and offsets (1, num_ws, w_dim) are what is added to `start` (1, num_ws, w_dim). anchored: `start`
+    was given and is no sample of the generator; then w stays near it instead.
+    """
+    w = shift if anchored else start.mean(1) + shift - mean
+    scale = weights.mean * Paper.MEAN / spread.square()
+    loss = scale * w.square().mean()
+    return loss + weights.offsets * (offsets / spread).square().mean()
+
+
+def outside_of(canvas: Size, placements: Sequence[Tensor], device: torch.device, margin: float) -> Tensor:
+    """(1, 1, H, W): 1 where no inset lies, each grown by `margin` (a share of its sides) on every side.
+
+    placements: `Placement.from_canvas` of each.
+    """
+    cover = torch.zeros(1, 1, *canvas, device=device)
+    grown = torch.ones(1, 1, 8, 8, device=device)
+    for matrix in placements:
+        shrunk = matrix.to(device) / (1 + 2 * margin)
+        cover = put(cover, grown, grown, shrunk)
+    return 1 - cover

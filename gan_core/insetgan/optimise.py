@@ -1,0 +1,337 @@
+"""Two or more generators made to agree, step by step (section 3.2): the latents move, the networks stay as they are.
+
+`optimise` is an iterator: it yields what there is every few steps, and closing it is how it is stopped; the best state
+so far is in every report. A step is one function of tensors; on a GPU it is recorded as a CUDA graph, and nothing in
+between waits for the device.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gan_core.errors import NoFaceFound
+from gan_core.graphs import Captured, half_precision_pays
+from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
+from gan_core.insetgan.perceptual import Perceptual
+from gan_core.insetgan.placement import Placement, Size, put
+from gan_core.insetgan.regions import Outline, Region, RegionFinder, feathered, find_by_face, outline_of
+from gan_core.stylegan2 import Generator
+
+log = logging.getLogger(__name__)
+
+BODY_MARGIN = 0.05  # around a region, where the canvas need not stay as it was
+_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
+NO_FACE = (
+    "No face was found in the body, so there is nowhere to put the inset. "
+    "Please take another body or a smaller truncation."
+)
+
+
+@dataclass
+class Player:
+    """A generator and where it stands."""
+
+    generator: Generator
+    codes: Tensor  # (1, num_ws, w_dim), the start
+    moves: bool = True
+    rate: float = 0.02  # of Adam, in units of the spread of w
+    given: bool = False  # codes of a real picture: they are not drawn to the mean w
+    mean: Tensor | None = None  # (w_dim,); the generator's own if None
+    spread: Tensor | None = None  # scalar, standard deviation of w; estimated if None
+
+
+@dataclass
+class Inset(Player):
+    """One that is put into the canvas."""
+
+    region: Region | None = None
+    finder: RegionFinder = find_by_face
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When what happens."""
+
+    steps: int = 150
+    alternate: int = 0  # steps before the other side moves, the canvas first; 0: both at once
+    detect: int = 20  # steps before the regions are looked for again
+    detect_until: float = 0.5  # share of the steps after which they stay
+    preview: int = 10  # steps before the next report
+    frame: int = 8  # width of the frame of the border loss, pixels of the canvas
+    feather: int = 8  # width over which the finished composite goes over from inset to canvas; 0: a hard edge
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Pictures (1, 3, H, W) in [-1, 1] on the CPU."""
+
+    image: Tensor
+    hard: Tensor  # pasted without any blending
+    canvas: Tensor
+    insets: tuple[Tensor, ...]
+    placements: tuple[Placement, ...]
+    codes: tuple[Tensor, ...]  # (1, num_ws, w_dim), the canvas's first
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far it is."""
+
+    step: int
+    steps: int
+    losses: Tensor  # (step, len(TERMS)), on the CPU
+    best: Composite
+    pasted: Composite  # before any optimisation
+    notes: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether this is the last one."""
+        return self.step >= self.steps
+
+
+@dataclass
+class _State:
+    """Of all players: what is added to their codes, row 0 to all layers; Adam's moments; the best so far."""
+
+    added: list[Tensor]  # (1, 1 + num_ws, w_dim) each
+    first: list[Tensor]
+    second: list[Tensor]
+    best: list[Tensor]
+    count: Tensor
+    least: Tensor
+
+    def flat(self) -> tuple[Tensor, ...]:
+        return (*self.added, *self.first, *self.second, *self.best, self.count, self.least)
+
+    @classmethod
+    def unflat(cls, tensors: Sequence[Tensor]) -> _State:
+        n = (len(tensors) - 2) // 4
+        lists = [list(tensors[i * n : (i + 1) * n]) for i in range(4)]
+        return cls(*lists, tensors[-2], tensors[-1])
+
+
+@dataclass
+class _Job:
+    canvas: Player
+    insets: Sequence[Inset]
+    features: Perceptual
+    weights: Weights
+    schedule: Schedule
+    head: Callable[[Tensor], Tensor] | None
+    dtype: torch.dtype | None
+    sizes: list[Size] = field(default_factory=list)
+
+    @property
+    def players(self) -> list[Player]:
+        return [self.canvas, *self.insets]
+
+    @property
+    def regions(self) -> list[Region]:
+        return [inset.region for inset in self.insets]
+
+    # ------------------------------------------------------------ one step
+
+    def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        player = self.players[index]
+        codes = player.codes + added[:, :1] + added[:, 1:]
+        return player.generator.synthesis(codes, noise="const", dtype=dtype)
+
+    def step(self, moving: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """State, pictures of those that stand still, references, geometry, outside -> the next state and the terms."""
+        n = len(self.players)
+        state = _State.unflat(tensors[: 4 * n + 2])
+        rest = tensors[4 * n + 2 :]
+        still, references, places, outside = rest[:n], rest[n : 2 * n], rest[2 * n : -1], rest[-1]
+        geometry = [Geometry(*places[4 * i : 4 * i + 4]) for i in range(len(self.insets))]
+        with torch.enable_grad():
+            added = [a.detach().requires_grad_(m) for a, m in zip(state.added, moving, strict=True)]
+            pictures = [self.draw(i, added[i], self.dtype) if moving[i] else still[i] for i in range(n)]
+            terms = agreement(
+                pictures, references, geometry, outside, self.regions, self.features, self.weights, moving=moving
+            )
+            terms.append(self.regulariser(added))
+            total = torch.stack(terms).sum()
+            gradients = iter(torch.autograd.grad(total, [a for a in added if a.requires_grad]))
+        total = total.detach()
+        better = total < state.least
+        best = [torch.where(better, a, b) for a, b in zip(state.added, state.best, strict=True)]
+        after = _State(state.added[:], state.first[:], state.second[:], best, state.count + 1, state.least)
+        after.least = torch.where(better, total, state.least)
+        for i in (i for i in range(n) if moving[i]):
+            gradient, player = next(gradients), self.players[i]
+            after.first[i] = torch.lerp(gradient, state.first[i], _BETA1)
+            after.second[i] = torch.lerp(gradient.square(), state.second[i], _BETA2)
+            first = after.first[i] / (1 - _BETA1**after.count)
+            second = after.second[i] / (1 - _BETA2**after.count)
+            after.added[i] = state.added[i] - player.rate * player.spread * first / (second.sqrt() + _EPSILON)
+        return *after.flat(), torch.stack([term.detach() for term in terms])
+
+    def regulariser(self, added: Sequence[Tensor]) -> Tensor:
+        total = added[0].new_zeros(())
+        for player, a in zip(self.players, added, strict=True):
+            if a.requires_grad:
+                total = total + latents(
+                    a[:, 0], a[:, 1:], player.codes, player.mean, player.spread, self.weights, player.given
+                )
+        return total
+
+    # ------------------------------------------------------------ places
+
+    def find(self, pictures: Sequence[Tensor], before: Sequence[Placement] | None) -> tuple[list[Placement], bool]:
+        """Where the insets belong, and whether all were found; one that was not keeps its place.
+
+        Raises NoFaceFound where there is no place to keep.
+        """
+        found, complete = [], True
+        for i, inset in enumerate(self.insets):
+            place = inset.finder(pictures[0], pictures[i + 1], inset.region)
+            if place is None:
+                complete = False
+                if before is None:
+                    raise NoFaceFound(NO_FACE)
+                place = before[i]
+            found.append(place)
+        return found, complete
+
+    def geometry(self, places: Sequence[Placement], pictures: Sequence[Tensor]) -> tuple[list[Geometry], Tensor]:
+        canvas, device = _size(pictures[0]), pictures[0].device
+        result = []
+        for inset, place, size, picture in zip(self.insets, places, self.sizes, pictures[1:], strict=True):
+            outline = outline_of(inset.region, size, self.schedule.frame, picture, self.head)
+            maps = place.to_canvas(canvas).to(device), place.from_canvas(canvas).to(device)
+            result.append(Geometry(*maps, outline.inside, outline.frame))
+        outside = outside_of(canvas, [place.from_canvas for place in result], device, BODY_MARGIN)
+        return result, outside
+
+    def compose(self, added: Sequence[Tensor], places: Sequence[Placement]) -> Composite:
+        """Draw everything and paste."""
+        pictures = [self.draw(i, a) for i, a in enumerate(added)]
+        smooth = hard = pictures[0]
+        canvas = _size(pictures[0])
+        for inset, place, picture in zip(self.insets, places, pictures[1:], strict=True):
+            patch = patch_of(picture, inset.region, place.size)
+            outline = outline_of(inset.region, place.size, self.schedule.frame, picture, self.head)
+            back = place.from_canvas(canvas).to(picture.device)
+            hard = put(hard, patch, outline.inside, back)
+            soft = feathered(Outline(outline.inside, outline.frame), self.schedule.feather)
+            smooth = put(smooth, patch, soft, back)
+        codes = [(p.codes + a[:, :1] + a[:, 1:]).cpu() for p, a in zip(self.players, added, strict=True)]
+        first, *others = (_shown(picture) for picture in pictures)
+        return Composite(_shown(smooth), _shown(hard), first, tuple(others), tuple(places), tuple(codes))
+
+
+def optimise(
+    canvas: Player,
+    insets: Sequence[Inset],
+    features: Perceptual,
+    *,
+    weights: Weights | None = None,
+    schedule: Schedule | None = None,
+    head: Callable[[Tensor], Tensor] | None = None,
+    dtype: torch.dtype | None = None,
+) -> Iterator[Report]:
+    """Move the latents until the pictures agree; the first report is the plain paste, the last one the result.
+
+    Args:
+        canvas: the generator that draws the whole picture; `insets` are put into it in their order.
+        features: for the perceptual distances.
+        head: gives (1, C, h, w) in [0, 1] of an inset's picture, channel 0 the head; needed for outlines.
+        dtype: of the convolutions while optimising; None for what suits the device. Results are drawn in float32.
+
+    Raises:
+        NoFaceFound: at the start, no place for an inset was found on the canvas. Later on it keeps its place, which
+            the report's notes say.
+    """
+    weights, schedule = weights or Weights(), schedule or Schedule()
+    device = canvas.codes.device
+    if dtype is None and half_precision_pays(device):
+        dtype = torch.bfloat16
+    with torch.no_grad():
+        players = [_ready(canvas), *(_ready(inset) for inset in insets)]
+        job = _Job(players[0], players[1:], features, weights, schedule, head, dtype)
+        yield from _run(job, device)
+
+
+@torch.no_grad()
+def _ready(player: Player) -> Player:
+    """With mean and spread of w."""
+    mapping = player.generator.mapping
+    spread = player.spread
+    if spread is None:
+        z = torch.randn(512, mapping.z_dim, generator=torch.Generator().manual_seed(0)).to(player.codes)
+        label = None if not mapping.c_dim else torch.eye(mapping.c_dim).to(z)[torch.arange(512) % mapping.c_dim]
+        spread = mapping(z, label).std(0).mean()
+    return replace(player, mean=mapping.w_avg if player.mean is None else player.mean, spread=spread)
+
+
+def _run(job: _Job, device: torch.device) -> Iterator[Report]:
+    schedule, n = job.schedule, len(job.players)
+    nothing = [torch.zeros_like(torch.cat([p.codes[:, :1], p.codes], 1)) for p in job.players]
+    references = [job.draw(i, a) for i, a in enumerate(nothing)]
+    places, _ = job.find(references, None)
+    job.sizes = [_working(place) for place in places]
+    pasted = job.compose(nothing, places)
+    yield Report(0, schedule.steps, torch.zeros(0, len(TERMS)), pasted, pasted)
+    state = _State(
+        nothing, [a.clone() for a in nothing], [a.clone() for a in nothing], nothing,
+        torch.zeros((), device=device), torch.full((), torch.inf, device=device),
+    )  # fmt: skip
+    geometry, outside = job.geometry(places, references)
+    still, previous = references, None
+    recorded: dict[tuple[bool, ...], Captured] = {}
+    losses: list[Tensor] = []
+    notes: list[str] = []
+    for step in range(schedule.steps):
+        if step and step % schedule.detect == 0 and step <= schedule.detect_until * schedule.steps:
+            still = [job.draw(i, a) for i, a in enumerate(state.added)]
+            places, complete = job.find(still, places)
+            if not complete:
+                notes.append(f"At step {step} no face was found in the body; the inset keeps its place.")
+            geometry, outside = job.geometry(places, still)
+            state.best, state.least = state.added, torch.full((), torch.inf, device=device)
+        moving = _moving(job, step)
+        if moving != previous:
+            still = [job.draw(i, a) for i, a in enumerate(state.added)]
+            previous = moving
+        if moving not in recorded:
+            recorded[moving] = Captured(partial(job.step, moving))
+        flat = [tensor for place in geometry for tensor in place.tensors()]
+        *after, terms = recorded[moving](*state.flat(), *still, *references, *flat, outside)
+        state = _State.unflat(after)
+        losses.append(terms)
+        if (step + 1) % schedule.preview == 0 or step + 1 == schedule.steps:
+            best = job.compose(state.best, places)
+            yield Report(step + 1, schedule.steps, torch.stack(losses).cpu(), best, pasted, tuple(notes))
+    log.debug("%d players agreed in %d steps", n, schedule.steps)
+
+
+def _moving(job: _Job, step: int) -> tuple[bool, ...]:
+    """Who moves at a step: all that may, or in turn the canvas and the insets."""
+    may = tuple(player.moves for player in job.players)
+    if not job.schedule.alternate or not may[0] or not any(may[1:]):
+        return may
+    if step // job.schedule.alternate % 2 == 0:
+        return (True, *(False for _ in job.insets))
+    return (False, *may[1:])
+
+
+def _working(place: Placement) -> Size:
+    """The size at which region and inset are compared: the region's own, in steps that the features can halve."""
+    height, width = place.size
+    shrink = max(1.0, max(height, width) / 512)
+    return tuple(max(32, round(side / shrink / 16) * 16) for side in (height, width))
+
+
+def _size(picture: Tensor) -> Size:
+    return picture.shape[-2], picture.shape[-1]
+
+
+def _shown(picture: Tensor) -> Tensor:
+    return picture.detach().float().clamp(-1, 1).cpu()

@@ -1,0 +1,149 @@
+"""Which part of an inset's picture is used, and where on the canvas it belongs.
+
+A region is a box in the inset's picture, as shares of its sides, and optionally an outline inside it. For faces cut out
+the FFHQ way the eyes lie near (0.37, 0.47) and (0.63, 0.47), the mouth near (0.5, 0.75) and the chin near 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.errors import BadValue
+from gan_core.images import to_pil
+from gan_core.insetgan.placement import Placement, Points, placed
+
+# Where FFHQ's alignment puts both eyes and the middle of the mouth, as shares of the crop.
+FFHQ_POINTS: Points = ((0.375, 0.4722), (0.625, 0.4722), (0.5, 0.75))
+OUTLINES = ("box", "ellipse", "head")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an inset's picture."""
+
+    name: str
+    label: str
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1, as shares of the picture's sides
+    outline: str = "box"  # or "ellipse", or "head": what a head finder says belongs to the head
+    upright: bool = False  # never turned with the canvas's face
+
+    def pixels(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """The box in whole pixels of a picture."""
+        x0, y0, x1, y1 = self.box
+        return round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height)
+
+
+REGIONS: dict[str, Region] = {
+    region.name: region
+    for region in (
+        Region("face", "Face: brows to chin", (0.16, 0.19, 0.84, 0.93)),
+        Region("head", "Head, with its hair", (0.06, 0.0, 0.94, 0.97)),
+        Region("outline", "Head, by its outline", (0.04, 0.0, 0.96, 0.97), outline="head"),
+        Region("eyes", "Eyes and brows", (0.22, 0.34, 0.78, 0.57)),
+        Region("mouth", "Mouth and chin", (0.28, 0.63, 0.72, 0.92)),
+        Region("whole", "The whole picture of the inset", (0.0, 0.0, 1.0, 1.0), upright=True),
+    )
+}
+
+
+class RegionFinder(Protocol):
+    """Says where on a canvas (1, 3, H, W) an inset's region (its picture (1, 3, h, w)) belongs; None: nowhere."""
+
+    def __call__(self, canvas: Tensor, inset: Tensor, region: Region) -> Placement | None: ...
+
+
+def face_points(image: Tensor) -> Points | None:
+    """Both eyes and the middle of the mouth of the largest face of (1, 3, H, W), pixels; None without a face."""
+    from gan_core.faces.finder import embedded_finder
+
+    faces = embedded_finder().find(to_pil(image))
+    if not faces:
+        return None
+    left, right, _, mouth_left, mouth_right = faces[0].points.tolist()
+    return (left, right, ((mouth_left[0] + mouth_right[0]) / 2, (mouth_left[1] + mouth_right[1]) / 2))
+
+
+def find_by_face(canvas: Tensor, inset: Tensor, region: Region) -> Placement | None:
+    """The region laid so that the eyes and mouths of the two faces coincide best.
+
+    The inset's own face is looked for; where none is found its points are where FFHQ's alignment puts them.
+    """
+    target = face_points(canvas)
+    if target is None:
+        return None
+    height, width = inset.shape[-2:]
+    source = face_points(inset) or tuple((x * width, y * height) for x, y in FFHQ_POINTS)
+    return placed(region.pixels(height, width), source, target, upright=region.upright)
+
+
+def at_box(box: tuple[float, float, float, float]) -> RegionFinder:
+    """A finder for canvases whose place for the inset never changes: `box` as shares of the canvas's sides."""
+
+    def find(canvas: Tensor, inset: Tensor, region: Region) -> Placement | None:
+        height, width = canvas.shape[-2:]
+        x0, y0, x1, y1 = box
+        return Placement.of_box((x0 * width, y0 * height, x1 * width, y1 * height))
+
+    return find
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What of a region is the inset's, at the size at which it is compared; both (1, 1, h, w) in [0, 1]."""
+
+    inside: Tensor
+    frame: Tensor  # the outer pixels, which must agree with the canvas
+
+
+def outline_of(
+    region: Region,
+    size: tuple[int, int],
+    frame: int,
+    inset: Tensor,
+    head: Callable[[Tensor], Tensor] | None = None,
+) -> Outline:
+    """The region's outline.
+
+    size: height and width to compare at. frame: width of the frame, pixels of that size. inset: its picture
+    (1, 3, h, w). head: gives (1, C, h, w) in [0, 1] of such a picture, channel 0 the head.
+    Raises BadValue for the outline "head" without a head finder.
+    """
+    height, width = size
+    if region.outline == "head":
+        if head is None:
+            raise BadValue("There is no head finder on this machine; choose a box instead.")
+        x0, y0, x1, y1 = region.pixels(*inset.shape[-2:])
+        soft = F.interpolate(head(inset)[:, :1, y0:y1, x0:x1].float(), size, mode="bilinear", align_corners=False)
+        inside = (_grown(soft, frame // 2) > 0.5).float()
+    elif region.outline == "ellipse":
+        y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=inset.device)
+        x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=inset.device)
+        inside = (x.square()[None] + y.square()[:, None] <= 1).float()[None, None]
+    else:
+        inside = torch.ones(1, 1, height, width, device=inset.device)
+    # What lies outside the picture counts as canvas, so that a plain box has its frame too.
+    padded = F.pad(inside, (frame,) * 4)
+    core = -F.max_pool2d(-padded, 2 * frame + 1, stride=1)
+    return Outline(inside, inside - core)
+
+
+def feathered(outline: Outline, width: int) -> Tensor:
+    """How much of each pixel is the inset's, (1, 1, h, w): 1 inside, falling to 0 over the outer `width` pixels."""
+    if width < 1:
+        return outline.inside
+    half = max(1, width // 4)  # two boxes of this reach make a ramp with soft ends, whose middle is eroded to
+    pad = width + 4 * half
+    ramp = -F.max_pool2d(-F.pad(outline.inside, (pad,) * 4), 4 * half + 1, stride=1, padding=2 * half)
+    for _ in range(2):
+        ramp = F.avg_pool2d(ramp, 2 * half + 1, stride=1, padding=half)
+    return ramp[..., pad:-pad, pad:-pad] * outline.inside
+
+
+def _grown(mask: Tensor, by: int) -> Tensor:
+    return F.max_pool2d(mask, 2 * by + 1, stride=1, padding=by) if by > 0 else mask
