@@ -17,8 +17,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 _enabled = True
-_lock = threading.Lock()  # graphs share memory: one replay, and the copy of its results, at a time
-_pools: dict[torch.device, Any] = {}
+_lock = threading.Lock()  # recordings share memory: one replay, and the copy of its results, at a time
 
 
 def disable() -> None:
@@ -51,7 +50,8 @@ class Captured:
             recording = self._recordings.pop(key, None)
             if recording is None:
                 try:
-                    recording = _Recording(self._function, tensors)
+                    others = next(reversed(self._recordings.values()), None)
+                    recording = _Recording(self._function, tensors, others and others.pool)
                 except torch.OutOfMemoryError:
                     raise
                 except RuntimeError as error:
@@ -65,7 +65,7 @@ class Captured:
 
 
 class _Recording:
-    def __init__(self, function: Callable[..., Any], tensors: tuple[Tensor, ...]) -> None:
+    def __init__(self, function: Callable[..., Any], tensors: tuple[Tensor, ...], pool: Any) -> None:
         device = tensors[0].device
         self._inputs = [torch.empty_like(t).copy_(t) for t in tensors]
         side = torch.cuda.Stream(device)
@@ -75,9 +75,10 @@ class _Recording:
                 function(*self._inputs)
         torch.cuda.current_stream(device).wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        pool = _pools.setdefault(device, torch.cuda.graph_pool_handle())
+        # Temporaries may share the memory of another living recording: results are copied before the next replay.
         with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._outputs = function(*self._inputs)
+        self.pool = self._graph.pool()
 
     def replay(self, tensors: tuple[Tensor, ...]) -> Any:
         for mine, given in zip(self._inputs, tensors, strict=True):

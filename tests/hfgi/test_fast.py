@@ -39,7 +39,9 @@ def test_heads_in_a_batch(samples: int) -> None:
     x = torch.randn(samples, 12, 16, 16, device=DEVICE)
     with torch.inference_mode():
         want = torch.stack([head(x) for head in heads], 1)
-        torch.testing.assert_close(BatchedHeads(heads).to(DEVICE)(x), want, rtol=1e-4, atol=1e-5 if DEVICE == "cpu" else 2e-3)
+        torch.testing.assert_close(
+            BatchedHeads(heads).to(DEVICE)(x), want, rtol=1e-4, atol=1e-5 if DEVICE == "cpu" else 2e-3
+        )
 
 
 def test_every_network(networks: tuple) -> None:
