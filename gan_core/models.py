@@ -36,7 +36,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """What it may change: "face", "head" or the whole "crop"."""
+    """What it may change: "face", "face_and_hair", "head" or the whole "crop"."""
 
 
 @dataclass(frozen=True)

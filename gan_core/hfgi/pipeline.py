@@ -29,7 +29,7 @@ from gan_core.hfgi.networks import (
     Encoder4Editing,
     resize,
 )
-from gan_core.hfgi.regions import REGIONS, before_backdrop, region_mask
+from gan_core.hfgi.regions import HAIR_SHARE, REGIONS, before_backdrop, region_mask
 from gan_core.stylegan2 import Generator
 
 ALIGN_ORDERS = ("edit", "inversion")
@@ -176,8 +176,12 @@ class HFGIPipeline:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
             old = self._heads(unedited, None)
         widest = max((attribute.region for attribute in used), key=REGIONS.index)
-        if widest == "head":
-            return before_backdrop(unedited, edited, plain, old, self._heads(edited, "head"))
+        if widest == "head" or (widest == "face_and_hair" and self.head is not None):
+            new = self._heads(edited, "head")
+            if widest == "face_and_hair":
+                share = region_mask("face", self.resolution).clamp_min(HAIR_SHARE).to(edited)
+                edited = unedited + share * (edited - unedited)
+            return before_backdrop(unedited, edited, plain, old, new)
         return unedited + region_mask(widest, self.resolution).to(edited) * (edited - unedited)
 
     def _heads(self, images: Tensor, otherwise: str | None) -> Tensor:

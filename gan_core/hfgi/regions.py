@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from gan_core.faces.head import fill_in
 
-REGIONS = ("face", "head", "crop")  # from narrow to wide
+REGIONS = ("face", "face_and_hair", "head", "crop")  # from narrow to wide
+HAIR_SHARE = 1 / 3  # of an edit's effect that "face_and_hair" lets the hair have
 _ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
 _COARSE = 64  # side at which what lies behind the head is continued
 
@@ -22,8 +23,11 @@ def region_mask(region: str, resolution: int) -> Tensor:
     (resolution, resolution).
 
     "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" is one that
-    holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is everything.
+    holds the hair as well: what is used where no head finder tells hair from backdrop. "face_and_hair" takes the whole
+    effect in the face and HAIR_SHARE of it in the rest of the head, for edits that move no outline. "crop" is all.
     """
+    if region == "face_and_hair":
+        return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) * HAIR_SHARE)
     if region == "crop":
         return torch.ones(resolution, resolution)
     x, y, half_width, half_height, border = _ELLIPSES[region]

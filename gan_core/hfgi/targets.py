@@ -46,7 +46,8 @@ TARGETS = (
         "age",
         ("gender", "grey", "corner_lift", "mouth_open", "eye_open", "glasses", "light", "hair", *_SHAPE),
         (4, 8),
-        length=2.6,
+        length=3.0,
+        region="face_and_hair",
     ),
     Target(
         "pose",

@@ -20,7 +20,7 @@ def test_regions_lie_inside_one_another() -> None:
     for narrow, wide in zip(masks, masks[1:], strict=False):
         assert (narrow <= wide + 1e-6).all()
         assert narrow.sum() < wide.sum()
-    assert masks[0][35, 32] == 1 and masks[1][0, 0] == 0 and (masks[2] == 1).all()
+    assert masks[0][35, 32] == masks[1][35, 32] == 1 and masks[2][0, 0] == 0 and (masks[3] == 1).all()
 
 
 def test_a_moved_head_leaves_no_trace() -> None:
