@@ -5,7 +5,7 @@ codes kept near the generator's own latents) on portraits and on generated pictu
 "consultation" freezes it and the generator and trains alignment and consultation (HFGI, section 3.4): the
 distortion map is put in a random perspective, bent like a turning head, and must find back; and the face
 discriminator, trained along, must find reconstructions and edits real. One process, or several GPUs under torchrun.
-A run continues from its own files; `--minutes` is the whole run's. `--start` begins with weights that were trained
+A run continues from its own files; `--minutes` is the whole run's. `--initial` begins with weights that were trained
 before, on another generator say, and runs the whole schedule.
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--encoder", type=Path, help="basic encoder's file; by default the one in --out")
-    parser.add_argument("--start", type=Path, help="folder with this stage's weights to begin with")
+    parser.add_argument("--initial", type=Path, help="folder with this stage's weights to begin with")
     parser.add_argument("--directions", type=Path, help="the sliders' file, for edited pictures (consultation)")
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--device", default="auto")
@@ -104,8 +104,8 @@ def main() -> None:
         shared = (generator, discriminator, pictures, settings, team.device, encoder_file)
         stage = ConsultationStage(*shared, rival=rival, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)
-    if args.start is not None and not already:
-        stage.start_from(args.start)
+    if args.initial is not None and not already:
+        stage.start_from(args.initial)
     for module in stage.trained.values():
         team.same_([t for t in module.state_dict().values() if t.is_floating_point()])
     runner = Runner(stage, settings, team, graphs=not args.no_graphs)

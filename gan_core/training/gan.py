@@ -347,7 +347,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
-    parser.add_argument("--start", type=Path, help="folder of a run to start from, of the same or a lower resolution")
+    # not --start: torchrun takes that for an abbreviation of one of its own flags
+    parser.add_argument("--initial", type=Path, help="folder of a run to start from, of the same or a lower resolution")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--images", type=int, help="stop after this many pictures")
     parser.add_argument("--device", default="auto")
@@ -361,9 +362,9 @@ def main() -> None:
     team = distributed.join(args.device)
     paths, _ = split_pictures(args.data)
     starts: list[dict[str, Tensor] | None] = [None, None, None]
-    if args.start is not None:
+    if args.initial is not None:
         names = ("generator", "discriminator", "generator_ema")
-        files = [args.start / f"{name}.safetensors" for name in names]
+        files = [args.initial / f"{name}.safetensors" for name in names]
         starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
         starts.append(store.read(files[2])[0] if files[2].exists() else None)
     trainer = GanTrainer(settings, load_pictures(paths, settings.resolution), team, *starts, graphs=not args.no_graphs)

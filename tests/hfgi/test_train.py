@@ -168,7 +168,7 @@ def test_start_from_weights_of_before_against_the_discriminator(
     store.save(before / "encoder.safetensors", tensors | {"latent_avg": average}, config=config)
 
     # at a rate of nothing the weights stay what they were: what they began with
-    run(workplace, monkeypatch, "encoder", 0.02, "--start", str(before), "--lr", "0")
+    run(workplace, monkeypatch, "encoder", 0.02, "--initial", str(before), "--lr", "0")
     after, _ = store.read(out / "encoder.safetensors")
     learned = [name for name in tensors if "running" not in name and "tracked" not in name]
     assert all(torch.allclose(after[name], tensors[name], atol=1e-3) for name in learned if name != "latent_avg")
@@ -177,12 +177,12 @@ def test_start_from_weights_of_before_against_the_discriminator(
     torch.manual_seed(1)
     edits = {name: torch.randn(10, 16) for name in ("pose", "age", "smile")}
     store.save(workplace / "directions.safetensors", edits, config={})
-    extra = ("--start", str(before), "--directions", str(workplace / "directions.safetensors"), "--rival_every", "2")
+    extra = ("--initial", str(before), "--directions", str(workplace / "directions.safetensors"), "--rival_every", "2")
     last = run(workplace, monkeypatch, "consultation", 0.1, *extra)[-1]
     assert {"looks", "edits_look", "still", "rival", "rival_penalty", "detail_pose", "detail_age"} <= last.keys()
     assert last["steps"] >= 1 and all(np.isfinite(v) for v in last.values() if isinstance(v, float))
     with pytest.raises(WeightsMissing, match=r"no encoder\.safetensors"):
-        run(workplace, monkeypatch, "encoder", 0.02, "--fresh", "--start", str(workplace))
+        run(workplace, monkeypatch, "encoder", 0.02, "--fresh", "--initial", str(workplace))
 
 
 def test_offsets_of_known_weights_are_active_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
