@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gan_core.errors import NoFaceFound
+from gan_core.errors import BadValue, NoFaceFound
 from gan_core.graphs import Captured, half_precision_pays
 from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
 from gan_core.insetgan.perceptual import Perceptual
@@ -144,10 +144,10 @@ class _Job:
         return player.generator.synthesis(codes, noise="const", dtype=dtype)
 
     def step(self, moving: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-        """State, pictures of those that stand still, references, geometry, outside -> the next state and the terms."""
+        """State, rate, pictures of those that stand still, references, geometry, outside -> next state and terms."""
         n = len(self.players)
-        state = _State.unflat(tensors[: 4 * n + 2])
-        rest = tensors[4 * n + 2 :]
+        state, rate = _State.unflat(tensors[: 4 * n + 2]), tensors[4 * n + 2]
+        rest = tensors[4 * n + 3 :]
         still, references, places, outside = rest[:n], rest[n : 2 * n], rest[2 * n : -1], rest[-1]
         geometry = [Geometry(*places[4 * i : 4 * i + 4]) for i in range(len(self.insets))]
         with torch.enable_grad():
@@ -166,11 +166,8 @@ class _Job:
         after.least = torch.where(better, total, state.least)
         for i in (i for i in range(n) if moving[i]):
             gradient, player = next(gradients), self.players[i]
-            after.first[i] = torch.lerp(gradient, state.first[i], _BETA1)
-            after.second[i] = torch.lerp(gradient.square(), state.second[i], _BETA2)
-            first = after.first[i] / (1 - _BETA1**after.count)
-            second = after.second[i] / (1 - _BETA2**after.count)
-            after.added[i] = state.added[i] - player.rate * player.spread * first / (second.sqrt() + _EPSILON)
+            change, after.first[i], after.second[i] = adam(gradient, state.first[i], state.second[i], after.count)
+            after.added[i] = state.added[i] - rate * player.rate * player.spread * change
         return *after.flat(), torch.stack([term.detach() for term in terms])
 
     def regulariser(self, added: Sequence[Tensor]) -> Tensor:
@@ -246,22 +243,33 @@ def optimise(
         dtype: of the convolutions while optimising; None for what suits the device. Results are drawn in float32.
 
     Raises:
+        BadValue: no player may move.
         NoFaceFound: at the start, no place for an inset was found on the canvas. Later on it keeps its place, which
             the report's notes say.
     """
     weights, schedule = weights or Weights(), schedule or Schedule()
+    if not any(player.moves for player in (canvas, *insets)):
+        raise BadValue("Nothing may move, so nothing can come to agree.")
     device = canvas.codes.device
     if dtype is None and half_precision_pays(device):
         dtype = torch.bfloat16
     with torch.no_grad():
-        players = [_ready(canvas), *(_ready(inset) for inset in insets)]
+        players = [ready(canvas), *(ready(inset) for inset in insets)]
         job = _Job(players[0], players[1:], features, weights, schedule, head, dtype)
         yield from _run(job, device)
 
 
+def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Adam's step (Kingma & Ba 2015) for a rate of 1, and its two moments; `count` is 1 at the first step."""
+    first = torch.lerp(gradient, first, _BETA1)
+    second = torch.lerp(gradient.square(), second, _BETA2)
+    change = first / (1 - _BETA1**count) / ((second / (1 - _BETA2**count)).sqrt() + _EPSILON)
+    return change, first, second
+
+
 @torch.no_grad()
-def _ready(player: Player) -> Player:
-    """With mean and spread of w."""
+def ready(player: Player) -> Player:
+    """The player with mean and spread of its w."""
     mapping = player.generator.mapping
     spread = player.spread
     if spread is None:
@@ -285,6 +293,7 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
     )  # fmt: skip
     geometry, outside = job.geometry(places, references)
     still, previous = references, None
+    rates = torch.cos(torch.linspace(0, 0.45 * torch.pi, schedule.steps)).to(device)  # slower towards the end
     recorded: dict[tuple[bool, ...], Captured] = {}
     losses: list[Tensor] = []
     notes: list[str] = []
@@ -303,7 +312,7 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
         if moving not in recorded:
             recorded[moving] = Captured(partial(job.step, moving))
         flat = [tensor for place in geometry for tensor in place.tensors()]
-        *after, terms = recorded[moving](*state.flat(), *still, *references, *flat, outside)
+        *after, terms = recorded[moving](*state.flat(), rates[step], *still, *references, *flat, outside)
         state = _State.unflat(after)
         losses.append(terms)
         if (step + 1) % schedule.preview == 0 or step + 1 == schedule.steps:

@@ -1,0 +1,219 @@
+"""InsetGAN as a pipeline: draw bodies and faces from seeds, find real ones, and make them one picture.
+
+Cheap: `draw`. Costly: `compose` and `project_body`, which are iterators, so that what they have so far can be shown and
+they can be stopped at any step by closing them. Fruehstueck et al., CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadValue, UnknownName
+from gan_core.faces.head import HeadNet, load_head
+from gan_core.insetgan.objective import Weights
+from gan_core.insetgan.optimise import Inset, Player, Report, Schedule, optimise
+from gan_core.insetgan.perceptual import Perceptual, perceptual
+from gan_core.insetgan.project import STEPS, Projection, project
+from gan_core.insetgan.regions import REGIONS, Region
+from gan_core.stylegan2 import Discriminator, Generator
+
+KINDS = ("body", "face")
+MOST_STEPS = 1000
+LARGEST_SEED = 2**31 - 1
+Truncation = float | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Who moves."""
+
+    label: str
+    canvas: bool
+    inset: bool
+    weights: Mapping[str, float] = field(default_factory=dict)  # that differ from the usual ones
+    fresh_inset: bool = False  # a generated inset starts from the mean face: the canvas says whose it is
+
+
+MODES: dict[str, Mode] = {
+    "joint": Mode("Both agree: any face on any body", canvas=True, inset=True),
+    "body": Mode("The face stays: find a body for it", canvas=True, inset=False),
+    "face": Mode(
+        "The body stays: refine its face",
+        canvas=False,
+        inset=True,
+        weights={"face": 0.0, "coarse_perceptual": 150.0, "border_perceptual": 100.0},
+        fresh_inset=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture of one of the generators: of a seed, or of codes (1, num_ws, w_dim) that somebody has found."""
+
+    seed: int = 0
+    psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
+    codes: Tensor | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A further inset of the face generator."""
+
+    region: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be composed."""
+
+    body: Source
+    face: Source
+    mode: str = "joint"
+    region: str = "face"
+    parts: tuple[Part, ...] = ()
+    schedule: Schedule = field(default_factory=Schedule)
+    weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture (1, 3, H, W) in [-1, 1] and its codes (1, num_ws, w_dim), both on the CPU."""
+
+    image: Tensor
+    codes: Tensor
+
+
+class InsetGANPipeline:
+    """A canvas generator, an inset generator, and what it takes to make them agree."""
+
+    def __init__(
+        self,
+        canvas: Generator,
+        inset: Generator,
+        features: Perceptual,
+        *,
+        head: HeadNet | None = None,  # for regions with the head's outline
+        regions: tuple[str, ...] = tuple(REGIONS),
+        canvas_rate: float = 0.035,  # of Adam, in units of the spread of w; as the authors' are to each other
+        inset_rate: float = 0.012,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.canvas, self.inset, self.features = (
+            net.eval().requires_grad_(False).to(self.device) for net in (canvas, inset, features)
+        )
+        self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
+        self.regions = {name: REGIONS[name] for name in regions if self.head or REGIONS[name].outline != "head"}
+        self.canvas_rate, self.inset_rate = canvas_rate, inset_rate
+
+    @property
+    def distance(self) -> str:
+        """Which perceptual distance is used, for a person."""
+        return self.features.name
+
+    @torch.no_grad()
+    def draw(self, kind: str, source: Source) -> Drawn:
+        """Draw a "body" or a "face". Raises UnknownName or BadValue."""
+        generator = self._generator(kind)
+        codes = self._codes(generator, source)
+        image = generator.synthesis(codes, noise="const").float().clamp(-1, 1)
+        return Drawn(image.cpu(), codes.cpu())
+
+    def compose(self, wish: Wish) -> Iterator[Report]:
+        """Make the pictures of the wish agree: a report every few steps, the plain paste first, the result last.
+
+        Raises UnknownName, BadValue, and NoFaceFound where there is no place for an inset on the body.
+        """
+        mode = self._mode(wish.mode)
+        if not 1 <= wish.schedule.steps <= MOST_STEPS:
+            raise BadValue(f"The number of steps must be from 1 to {MOST_STEPS}, not {wish.schedule.steps}.")
+        face = wish.face
+        if mode.fresh_inset and face.codes is None:
+            face = replace(face, psi=0.0)
+        canvas = self._player(Player, "body", wish.body, mode.canvas, self.canvas_rate)
+        insets = [self._player(Inset, "face", face, mode.inset, self.inset_rate, region=self._region(wish.region))]
+        for part in wish.parts:
+            region = self._region(part.region)
+            insets.append(self._player(Inset, "face", part.source, mode.inset, self.inset_rate, region=region))
+        if mode.fresh_inset:
+            # From the mean face it has as far to go as a canvas has.
+            insets[0] = replace(insets[0], rate=self.canvas_rate)
+        weights = replace(wish.weights, **mode.weights)
+        head = None if self.head is None else self.head.masks
+        yield from optimise(canvas, insets, self.features, weights=weights, schedule=wish.schedule, head=head)
+
+    def project_body(self, picture: Tensor, *, steps: int = STEPS) -> Iterator[Projection]:
+        """Codes of a real body (1, 3, H, W) in [-1, 1], cut out as the canvas generator knows them."""
+        yield from project(self.canvas, picture, self.features, steps=steps)
+
+    def project_face(self, picture: Tensor, *, start: Tensor | None = None, steps: int = STEPS) -> Iterator[Projection]:
+        """Codes of an aligned real face (1, 3, R, R) in [-1, 1]; from `start`, an encoder's codes, if given."""
+        yield from project(self.inset, picture, self.features, start=start, steps=steps)
+
+    # ------------------------------------------------------------ helpers
+
+    def _generator(self, kind: str) -> Generator:
+        if kind not in KINDS:
+            raise UnknownName(f"There is no picture of kind {kind!r}; choose one of {', '.join(KINDS)}.")
+        return self.canvas if kind == "body" else self.inset
+
+    def _mode(self, name: str) -> Mode:
+        if name not in MODES:
+            raise UnknownName(f"There is no mode {name!r}; choose one of {', '.join(MODES)}.")
+        return MODES[name]
+
+    def _region(self, name: str) -> Region:
+        if name not in self.regions:
+            raise UnknownName(f"There is no region {name!r}; choose one of {', '.join(self.regions)}.")
+        return self.regions[name]
+
+    @torch.no_grad()
+    def _codes(self, generator: Generator, source: Source) -> Tensor:
+        mean = generator.mapping.w_avg
+        if source.codes is not None:
+            wanted = (1, generator.num_ws, generator.synthesis.w_dim)
+            if tuple(source.codes.shape) != wanted:
+                raise BadValue(f"The codes have the shape {tuple(source.codes.shape)}, this generator takes {wanted}.")
+            return source.codes.to(mean)
+        if not 0 <= source.seed <= LARGEST_SEED:
+            raise BadValue(f"A seed must be a whole number from 0 to {LARGEST_SEED}, not {source.seed}.")
+        coarse, fine = source.psi if isinstance(source.psi, tuple) else (source.psi, source.psi)
+        if not (0 <= coarse <= 1 and 0 <= fine <= 1):
+            raise BadValue(f"Truncation must be from 0 to 1, not {source.psi}.")
+        rng = torch.Generator().manual_seed(source.seed)
+        z = torch.randn(1, generator.mapping.z_dim, generator=rng).to(mean)
+        label = None
+        if generator.mapping.c_dim:
+            label = torch.eye(generator.mapping.c_dim)[source.seed % generator.mapping.c_dim][None].to(mean)
+        psi = torch.linspace(coarse, fine, generator.num_ws).to(mean)[None, :, None]
+        return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
+
+    def _player(self, cls: type[Player], kind: str, source: Source, moves: bool, rate: float, **more: object) -> Player:
+        generator = self._generator(kind)
+        codes = self._codes(generator, source)
+        return cls(generator, codes, moves=moves, rate=rate, given=source.codes is not None, **more)
+
+
+def load_embedded(
+    folder: Path | str, *, inset: Generator | None = None, device: str | torch.device = "cpu"
+) -> InsetGANPipeline:
+    """The pipeline of the weights in `folder` (weights/): busts, and the face generator where none is given.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    folder = Path(folder)
+    canvas, _ = build_from_file(Generator, folder / "portraits_bust" / "generator.safetensors", "bust generator")
+    if inset is None:
+        inset, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "face generator")
+    path = folder / "portraits_face" / "discriminator.safetensors"
+    discriminator, _ = build_from_file(Discriminator, path, "discriminator")
+    head = load_head(folder / "portraits_hfgi" / "head.safetensors")
+    return InsetGANPipeline(canvas, inset, perceptual(discriminator), head=head, device=device)

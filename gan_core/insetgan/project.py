@@ -1,0 +1,104 @@
+"""A real picture as latents of a generator, by optimisation: what InsetGAN's real bodies start from (section 4).
+
+The latents begin at the mean w and move until the drawn picture is near the given one: L1 and perceptual distance on
+the whole picture, with the same regularisers as the joint optimisation. There is no encoder for bodies; details that a
+few hundred steps do not reach are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gan_core.errors import BadValue
+from gan_core.graphs import Captured, half_precision_pays
+from gan_core.insetgan.objective import Weights, latents
+from gan_core.insetgan.optimise import Player, adam, ready
+from gan_core.insetgan.perceptual import Perceptual
+from gan_core.insetgan.placement import resized
+from gan_core.stylegan2 import Generator
+
+STEPS = 120
+_RATE = 0.05  # of Adam, in units of the spread of w
+_L1, _SMALL_L1, _PERCEPTUAL = 4.0, 4.0, 0.4
+_WEIGHTS = Weights(mean=2e-6, offsets=0.02)
+_SMALL = 32  # the picture is also compared at an eighth of its size, where colours and shapes are found first
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A report; the last one is the result."""
+
+    step: int
+    steps: int
+    codes: Tensor  # (1, num_ws, w_dim), on the CPU
+    image: Tensor  # (1, 3, H, W) in [-1, 1], on the CPU
+    loss: float
+
+    @property
+    def done(self) -> bool:
+        """Whether this is the last one."""
+        return self.step >= self.steps
+
+
+def project(
+    generator: Generator,
+    picture: Tensor,
+    features: Perceptual,
+    *,
+    start: Tensor | None = None,
+    steps: int = STEPS,
+    preview: int = 20,
+) -> Iterator[Projection]:
+    """Find latents of a picture (1, 3, H, W) in [-1, 1], of the generator's size; yields every `preview` steps.
+
+    start: latents (1, num_ws, w_dim) to begin from, as an encoder may give them; the mean w otherwise.
+    Closing the iterator stops it. Raises BadValue for a picture of another size.
+    """
+    device = generator.mapping.w_avg.device
+    with torch.no_grad():
+        begin = generator.broadcast(generator.mapping.w_avg[None]) if start is None else start
+        begin = begin.to(device).clone()
+        width = generator.resolution * generator.config["start_shape"][1] // generator.config["start_shape"][0]
+        if tuple(picture.shape) != (1, 3, generator.resolution, width):
+            raise BadValue(f"The picture has {tuple(picture.shape[2:])} pixels, not {(generator.resolution, width)}.")
+        player = ready(Player(generator, begin, rate=_RATE, given=start is not None))
+        yield from _run(player, picture.to(device), features, steps, preview)
+
+
+def _run(player: Player, picture: Tensor, features: Perceptual, steps: int, preview: int) -> Iterator[Projection]:
+    dtype = torch.bfloat16 if half_precision_pays(picture.device) else None
+    step = Captured(partial(_step, player, features, dtype))
+    added = torch.zeros_like(torch.cat([player.codes[:, :1], player.codes], 1))
+    state = [added, torch.zeros_like(added), torch.zeros_like(added), torch.zeros((), device=picture.device)]
+    rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)
+    small = resized(picture, (_SMALL, _SMALL))
+    maps = features.maps(picture)
+    for i in range(steps):
+        *state, loss = step(*state, rates[i], picture, small, *maps)
+        if (i + 1) % preview == 0 or i + 1 == steps:
+            codes = player.codes + state[0][:, :1] + state[0][:, 1:]
+            image = player.generator.synthesis(codes).clamp(-1, 1)
+            yield Projection(i + 1, steps, codes.cpu(), image.float().cpu(), float(loss))
+
+
+def _step(player: Player, features: Perceptual, dtype: torch.dtype | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    added, first, second, count, rate, picture, small, *maps = tensors
+    with torch.enable_grad():
+        moved = added.detach().requires_grad_()
+        image = player.generator.synthesis(player.codes + moved[:, :1] + moved[:, 1:], noise="const", dtype=dtype)
+        loss = (
+            _L1 * (image - picture).abs().mean() + _SMALL_L1 * (resized(image, (_SMALL, _SMALL)) - small).abs().mean()
+        )
+        loss = loss + _PERCEPTUAL * features.distance(features.maps(image), maps)
+        loss = loss + latents(
+            moved[:, 0], moved[:, 1:], player.codes, player.mean, player.spread, _WEIGHTS, player.given
+        )
+        (gradient,) = torch.autograd.grad(loss, [moved])
+    count = count + 1
+    change, first, second = adam(gradient, first, second, count)
+    return added - rate * player.rate * player.spread * change, first, second, count, loss.detach()
