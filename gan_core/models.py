@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.insetgan.models import declare_inset_models
 from gan_core.registry import Load, ModelRegistry, ModelSpec
 from gan_core.swapping_autoencoder.models import declare_swap_models
 from weights import catalogue
@@ -36,7 +37,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """What it may change: "face", "face_and_hair", "head" or the whole "crop"."""
+    """What it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
             )
         )
     declare_swap_models(registry, published_folder)
+    declare_inset_models(registry, published_folder, FACE_GENERATOR)
 
 
 def face_editors(published_folder: Path) -> dict[str, FaceEditorModel]:

@@ -29,7 +29,7 @@ from gan_core.hfgi.networks import (
     Encoder4Editing,
     resize,
 )
-from gan_core.hfgi.regions import HAIR_SHARE, REGIONS, before_backdrop, region_mask
+from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.stylegan2 import Generator
 
 ALIGN_ORDERS = ("edit", "inversion")
@@ -125,7 +125,7 @@ class HFGIPipeline:
         _report(progress, 0.7, "Bringing the details back")
         restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
         _report(progress, 1.0, "Done")
-        return Inversion(codes, image, distortion, face, restored, self._heads(restored, None))
+        return Inversion(codes, image, distortion, face, restored, self._heads(restored))
 
     @torch.inference_mode()
     def edit(
@@ -171,27 +171,18 @@ class HFGIPipeline:
             conditions = self.consult(
                 self.align(inversion.distortion, plain if align_to == "edit" else inversion.image)
             )
-            edited, unedited, old = self.decode(codes, conditions).clamp(-1, 1), inversion.restored, inversion.head
+            edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
-            old = self._heads(unedited, None)
         widest = max((attribute.region for attribute in used), key=REGIONS.index)
-        if widest == "head" or (widest == "face_and_hair" and self.head is not None):
-            new = self._heads(edited, "head")
-            if widest == "face_and_hair":
-                share = region_mask("face", self.resolution).clamp_min(HAIR_SHARE).to(edited)
-                edited = unedited + share * (edited - unedited)
-            return before_backdrop(unedited, edited, plain, old, new)
-        return unedited + region_mask(widest, self.resolution).to(edited) * (edited - unedited)
+        heads = None
+        if self.head is not None and widest in OF_THE_HEAD:
+            heads = inversion.head if consult else self._heads(unedited), self._heads(edited)
+        return put_in_place(widest, unedited, edited, plain, heads)
 
-    def _heads(self, images: Tensor, otherwise: str | None) -> Tensor:
-        """Heads and persons in pictures (N, 3, R, R), (N, 2, R, R); without a finder the region `otherwise`, or
-        nothing."""
-        if self.head is not None:
-            return self.head.masks(images).to(images)
-        if otherwise is None:
-            return torch.zeros_like(images[:, :2])
-        return region_mask(otherwise, self.resolution).to(images).expand(len(images), 2, -1, -1)
+    def _heads(self, images: Tensor) -> Tensor:
+        """Heads and persons in pictures (N, 3, R, R), (N, 2, R, R); 0 without a head finder."""
+        return torch.zeros_like(images[:, :2]) if self.head is None else self.head.masks(images).to(images)
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes (N, num_ws, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1]."""

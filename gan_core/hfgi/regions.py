@@ -11,10 +11,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.faces.head import fill_in
+from gan_core.hfgi.morph import morph
 
-REGIONS = ("face", "face_and_hair", "head", "crop")  # from narrow to wide
-HAIR_SHARE = 1 / 3  # of an edit's effect that "face_and_hair" lets the hair have
-_ELLIPSES = {"face": (128, 142, 72, 88, 0.3), "head": (128, 122, 100, 124, 0.25)}  # centre, half axes, soft border
+REGIONS = ("face", "face_and_hair", "around_face", "head", "crop")  # from narrow to wide
+OF_THE_HEAD = ("face_and_hair", "around_face", "head")  # where it matters where the head is
+HAIR_SHARE = 0.25  # of an edit's effect that "face_and_hair" lets the hair have
+# centre, half axes, soft border
+_ELLIPSES = {
+    "face": (128, 142, 72, 88, 0.3),
+    "around_face": (128, 139, 86, 105, 0.54),
+    "head": (128, 122, 100, 124, 0.25),
+}
 _COARSE = 64  # side at which what lies behind the head is continued
 
 
@@ -22,9 +29,10 @@ def region_mask(region: str, resolution: int) -> Tensor:
     """1 where an edit of that region may change an FFHQ-aligned crop, 0 where the picture stays, with a soft border;
     (resolution, resolution).
 
-    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "head" is one that
-    holds the hair as well: what is used where no head finder tells hair from backdrop. "face_and_hair" takes the whole
-    effect in the face and HAIR_SHARE of it in the rest of the head, for edits that move no outline. "crop" is all.
+    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "face_and_hair" takes
+    the whole effect in the face and HAIR_SHARE of it in the rest of the head, for edits that move no outline.
+    "around_face" fades softly into ears and hair, which follow a turning face (see `morph.py`). "head" is an ellipse
+    that holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is everything.
     """
     if region == "face_and_hair":
         return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) * HAIR_SHARE)
@@ -33,7 +41,29 @@ def region_mask(region: str, resolution: int) -> Tensor:
     x, y, half_width, half_height, border = _ELLIPSES[region]
     at = (torch.arange(resolution) + 0.5) * (256 / resolution)
     distance = (((at - x) / half_width)[None] ** 2 + ((at - y) / half_height)[:, None] ** 2).sqrt()
-    return ((1 + border / 2 - distance) / border).clamp(0, 1)
+    mask = ((1 + border / 2 - distance) / border).clamp(0, 1)
+    return mask * mask * (3 - 2 * mask) if region == "around_face" else mask
+
+
+def put_in_place(
+    region: str, unedited: Tensor, edited: Tensor, plain: Tensor, heads: tuple[Tensor, Tensor] | None
+) -> Tensor:
+    """The unedited picture with the edit where `region` lets it be, (N, 3, R, R).
+
+    heads: head and person in the unedited and in the edited picture, (N, 2, R, R) each; None where no head finder is.
+    The rest: see `before_backdrop`.
+    """
+    mask = region_mask(region, unedited.shape[-1]).to(unedited)
+    whole = edited
+    if heads is not None and region == "face_and_hair":
+        share = region_mask("face", unedited.shape[-1]).clamp_min(HAIR_SHARE).to(unedited)
+        return before_backdrop(unedited, unedited + share * (edited - unedited), plain, *heads)
+    if heads is not None and region in OF_THE_HEAD:
+        whole = before_backdrop(unedited, edited, plain, *heads)
+    if region == "around_face":
+        outlines = None if heads is None else (2 * heads[0] - 1, 2 * heads[1] - 1)
+        return morph(unedited, whole, mask[None, None], outlines)
+    return whole if heads is not None and region == "head" else unedited + mask * (whole - unedited)
 
 
 def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor, new: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ TARGETS = (
         ("corner_lift", "nod", "age", "gender", "hair", "light", "grey"),
         (0, 5),
         note="to the image's right",
-        step=0.4,
+        region="around_face",
+        step=0.3,
     ),
     Target(
         "mouth_open",

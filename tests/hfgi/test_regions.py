@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gan_core.hfgi.regions import REGIONS, before_backdrop, region_mask
+from gan_core.hfgi.regions import HAIR_SHARE, REGIONS, before_backdrop, put_in_place, region_mask
 
 SIDE = 128
 
@@ -16,11 +16,39 @@ def disc(x: float, y: float, radius: float) -> torch.Tensor:
 
 
 def test_regions_lie_inside_one_another() -> None:
-    masks = [region_mask(region, 64) for region in REGIONS]
-    for narrow, wide in zip(masks, masks[1:], strict=False):
-        assert (narrow <= wide + 1e-6).all()
-        assert narrow.sum() < wide.sum()
-    assert masks[0][35, 32] == masks[1][35, 32] == 1 and masks[2][0, 0] == 0 and (masks[3] == 1).all()
+    masks = {region: region_mask(region, 64) for region in REGIONS}
+    for narrow, wide in (
+        ("face", "face_and_hair"),
+        ("face_and_hair", "head"),
+        ("face", "around_face"),
+        ("head", "crop"),
+    ):
+        assert (masks[narrow] <= masks[wide] + 0.05).all()
+        assert masks[narrow].sum() < masks[wide].sum()
+    assert all(mask[35, 32] == 1 for mask in masks.values())
+    assert masks["head"][0, 0] == 0 and (masks["crop"] == 1).all()
+    assert masks["face_and_hair"][8, 32] == HAIR_SHARE
+
+
+def test_a_turned_face_takes_its_ears_along_and_leaves_no_second_outline() -> None:
+    side, shift = 256, 6
+    at = torch.arange(side) + 0.5
+    stripes = torch.sin(at / 6)[None, :] * torch.cos(at / 9)[:, None]
+    wide = ((at - 128) / 90)[None] ** 2 + ((at - 135) / 110)[:, None] ** 2 < 1
+    first = torch.where(wide, 0.5 + 0.4 * stripes, -0.8).expand(1, 3, -1, -1)
+    second = first.roll(shift, 3)
+    outlines = tuple(p[:, :1].gt(-0.5).float() for p in (first, second))
+    heads = tuple(p.expand(-1, 2, -1, -1) for p in outlines)
+    got = put_in_place("around_face", first, second, second, heads)
+    mask = region_mask("around_face", side)
+    assert torch.equal(got[..., mask == 0], first[..., mask == 0])
+    assert torch.allclose(got[..., mask == 1], second[..., mask == 1], atol=0.05)
+    faded = first + mask * (second - first)
+    # along the row of the ears each picture crosses from dark to light once; a fade does it in two steps
+    steps = [(p[0, 0, 135, 20:60].diff().abs() > 0.25).sum() for p in (first, got, faded)]
+    assert steps[0] == 1 and steps[1] <= 3
+    level = [((p[0, 0, 135, 20:70] > -0.6) & (p[0, 0, 135, 20:70] < -0.1)).sum() for p in (got, faded)]
+    assert level[0] <= 2 < level[1]
 
 
 def test_a_moved_head_leaves_no_trace() -> None:
