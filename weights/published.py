@@ -48,6 +48,11 @@ _EDITINGS = "https://raw.githubusercontent.com/Tengfei-Wang/HFGI/e30f33cbdf37fc5
 _EFROS = "http://efrosgans.eecs.berkeley.edu/SwappingAutoencoder"
 _SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
 
+_INSETGAN = "Fruehstueck et al., InsetGAN for Full-Body Image Generation, CVPR 2022 (arXiv 2203.07293)"
+_HUMAN = "Fu et al., StyleGAN-Human, ECCV 2022 (arXiv 2204.11823)"
+_HUMAN_LICENCE = "none stated; trained on SHHQ (non-commercial research) with NVIDIA's code (non-commercial)"
+_HUMAN_MODELS = "https://huggingface.co/public-data/StyleGAN-Human/resolve/main/models"
+
 PUBLISHED: tuple[PublishedModel, ...] = (
     PublishedModel(
         name="hfgi_ffhq",
@@ -114,6 +119,76 @@ PUBLISHED: tuple[PublishedModel, ...] = (
         alignment="animal faces as in AFHQ",
         format="swapping_autoencoder, in a zip archive",
         files=(PublishedFile("afhq_models_and_test_images.zip", f"{_EFROS}/afhq_models_and_test_images.zip"),),
+    ),
+    PublishedModel(
+        name="insetgan_face",
+        licence="NVIDIA Source Code License: non-commercial research or evaluation only",
+        source="NVIDIA's FFHQ generator (stylegan2-ada-pytorch), InsetGAN's face",
+        paper=_INSETGAN,
+        resolution=1024,
+        latent_layout="W+ (18, 512)",
+        alignment="FFHQ square from eyes and mouth",
+        format="nvidia_stylegan2",
+        files=(
+            PublishedFile(
+                "ffhq.pkl",
+                "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/ffhq.pkl",
+                381_624_121,
+                "a205a346e86a9ddaae702e118097d014b7b8bd719491396a162cca438f2f524c",
+            ),
+        ),
+    ),
+    PublishedModel(
+        name="insetgan_deepfashion",
+        licence="not stated for the weights (the code is MIT); trained with NVIDIA's code (non-commercial)",
+        source="InsetGAN's authors: bodies of DeepFashion, 1024x768",
+        paper=_INSETGAN,
+        resolution=1024,
+        latent_layout="W+ (18, 512)",
+        alignment="whole standing person",
+        format="nvidia_stylegan2",
+        files=(
+            PublishedFile(
+                "DeepFashion_1024x768.pkl",
+                "https://www.dropbox.com/s/h25ooumivw2usc8/DeepFashion_1024x768.pkl?dl=1",
+            ),
+        ),
+    ),
+    PublishedModel(
+        name="stylegan_human_v2",
+        licence=_HUMAN_LICENCE,
+        source="StyleGAN-Human's authors, as a public copy on Hugging Face has it: bodies, 1024x512",
+        paper=_HUMAN,
+        resolution=1024,
+        latent_layout="W+ (18, 512)",
+        alignment="whole standing person",
+        format="stylegan_human",
+        files=(
+            PublishedFile(
+                "stylegan_human_v2_1024.pkl",
+                f"{_HUMAN_MODELS}/stylegan_human_v2_1024.pkl",
+                362_022_337,
+                "16946ec5dd1718daa236999e1ceed3b5a40b8faa8c3de3ad5fda396620f29e7a",
+            ),
+        ),
+    ),
+    PublishedModel(
+        name="stylegan_human_v2_512",
+        licence=_HUMAN_LICENCE,
+        source="StyleGAN-Human's authors, as a public copy on Hugging Face has it: bodies, 512x256",
+        paper=_HUMAN,
+        resolution=512,
+        latent_layout="W+ (16, 512)",
+        alignment="whole standing person",
+        format="stylegan_human",
+        files=(
+            PublishedFile(
+                "stylegan_human_v2_512.pkl",
+                "https://huggingface.co/DragGan/DragGan-Models/resolve/main/stylegan_human_v2_512.pkl",
+                352_745_981,
+                "7af33f638e3b3aba7bf99456eec3e9d4a022d8a7dd67683a3605a7dd37665a3b",
+            ),
+        ),
     ),
 )
 

@@ -1,7 +1,7 @@
 """Features of pictures for Frechet distances, by a network of this project.
 
-The published FID takes an Inception network that is not here. `EmbeddedFeatures` are pooled maps of a discriminator that
-this project trained; distances of them compare sets of pictures with each other and with nothing published.
+The published FID takes an Inception network that is not here. `EmbeddedFeatures` are pooled maps of a discriminator
+that this project trained; distances of them compare sets of pictures with each other and with nothing published.
 """
 
 from __future__ import annotations

@@ -1,0 +1,139 @@
+"""Which bodies and faces there are on this machine. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.model_spec import Load, ModelSpec
+from gan_core.registry import ModelRegistry
+from weights import catalogue
+from weights.published import is_complete, published
+
+EMBEDDED = "portraits"
+FOLDER = "portraits_bust"
+FACE_ENTRY = "insetgan_face"
+_LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class InsetModel:
+    """A pair of generators."""
+
+    name: str
+    """What the API calls it."""
+    label: str
+    model: str
+    """Its name in the registry."""
+    size: tuple[int, int]
+    """Height and width of its pictures."""
+    face_size: int
+    licence: str
+    bust: bool = False
+    """Whether its bodies are head and shoulders, cut out by the face."""
+    region: str = "whole"
+    """The region that it starts with."""
+    outlines: bool = False
+    """Whether it can take a head by its outline."""
+    encoder: str | None = None
+    """Registry name of an editor whose encoder reads faces for its face generator."""
+
+    @property
+    def resolution(self) -> int:
+        """The longer side, pixels."""
+        return max(self.size)
+
+
+@dataclass(frozen=True)
+class PublishedCanvas:
+    """A published generator of bodies, to be joined with the published face generator."""
+
+    name: str
+    entry: str
+    """Its entry in weights/published.py."""
+    size: tuple[int, int]
+
+
+CANVASES = (
+    PublishedCanvas("fashion", "insetgan_deepfashion", (1024, 768)),
+    PublishedCanvas("human", "stylegan_human_v2", (1024, 512)),
+    PublishedCanvas("human512", "stylegan_human_v2_512", (512, 256)),
+)
+
+
+def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
+    """Whether the bust generator, the face generator and its discriminator are there."""
+    files = (f"{FOLDER}/generator", "portraits_face/generator", "portraits_face/discriminator")
+    return all((weights / f"{name}.safetensors").is_file() for name in files)
+
+
+def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetModel]:
+    """The choices by API name, the embedded one first; only those whose files are here."""
+    models = {}
+    if embedded_is_here(weights):
+        encoder = "portraits/hfgi" if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
+        outlines = (weights / "portraits_hfgi" / "head.safetensors").is_file()
+        models[EMBEDDED] = InsetModel(
+            EMBEDDED, "portraits (embedded)", "portraits/inset", (256, 256), 256, _LICENCE, bust=True, region="face",
+            outlines=outlines, encoder=encoder,
+        )  # fmt: skip
+    if not is_complete(published(FACE_ENTRY), published_folder):
+        return models
+    for canvas in CANVASES:
+        entry = published(canvas.entry)
+        if is_complete(entry, published_folder):
+            models[canvas.name] = InsetModel(
+                canvas.name,
+                f"{canvas.name} (published)",
+                f"{canvas.name}/inset",
+                canvas.size,
+                1024,
+                f"{entry.licence}; faces: {published(FACE_ENTRY).licence}",
+            )
+    return models
+
+
+def declare_inset_models(
+    registry: ModelRegistry, published_folder: Path, face: str, weights: Path = catalogue.FOLDER
+) -> None:
+    """Declare every one of `inset_models`. face: registry name of the embedded face generator, which is shared."""
+    models = inset_models(published_folder, weights)
+    if EMBEDDED in models:
+        registry.declare(
+            ModelSpec(
+                name=models[EMBEDDED].model,
+                build=lambda load: _build_embedded(load, weights, face),
+                resolution=256,
+                licence=_LICENCE,
+                title="the generators of bodies and faces",
+                weights=(f"{FOLDER}/generator", "portraits_face/discriminator"),
+                parts=(face,),
+            )
+        )
+    for canvas in CANVASES:
+        if canvas.name in models:
+            registry.declare(
+                ModelSpec(
+                    name=models[canvas.name].model,
+                    build=lambda load, canvas=canvas: _build_published(load, canvas, published_folder, weights),
+                    resolution=models[canvas.name].resolution,
+                    licence=models[canvas.name].licence,
+                    title=f"the published generators of bodies ({canvas.name}) and faces",
+                    weights=(canvas.entry, FACE_ENTRY),
+                )
+            )
+
+
+def _build_embedded(load: Load, weights: Path, face: str) -> Any:
+    load.report(0.3, "Loading the generators of bodies and faces")
+    from gan_core.insetgan.pipeline import load_embedded
+
+    return load_embedded(weights, inset=load.part(face))
+
+
+def _build_published(load: Load, canvas: PublishedCanvas, published_folder: Path, weights: Path) -> Any:
+    load.report(0.1, "Reading the published generators: large files")
+    from gan_core.insetgan.published import load_published
+
+    return load_published(canvas.entry, published_folder, weights)

@@ -1,0 +1,43 @@
+"""Published generators of bodies (InsetGAN's, StyleGAN-Human's) joined with the published FFHQ face generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gan_core import checkpoints
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadCheckpoint
+from gan_core.insetgan.models import FACE_ENTRY
+from gan_core.insetgan.perceptual import perceptual
+from gan_core.insetgan.pipeline import InsetGANPipeline
+from gan_core.stylegan2 import Discriminator, Generator
+from weights.published import published
+
+_FORMATS = ("nvidia_stylegan2", "stylegan_human")
+_REGIONS = ("whole", "head", "face", "eyes", "mouth")
+# The authors' rates, in their latents' own units: 0.035 for the canvas and 0.006 for the inset.
+_CANVAS_RATE, _INSET_RATE = 0.035, 0.006
+
+
+def load_generator(path: Path) -> Generator:
+    """The generator of a published file, square or not. Raises BadCheckpoint if it is of another kind."""
+    built = checkpoints.build(checkpoints.read_tensors(path))
+    if built.format not in _FORMATS:
+        raise BadCheckpoint(f"{path.name} holds no generator of bodies or faces but {built.format}.")
+    return built.modules["generator"]
+
+
+def load_published(entry: str, folder: Path, weights: Path) -> InsetGANPipeline:
+    """Canvas `entry` of weights/published.py and the published faces, from `folder`; perceptual distance by LPIPS
+    where it is here, else by the embedded discriminator in `weights`. Raises WeightsMissing or BadCheckpoint."""
+    canvas, inset = (load_generator(folder / name / published(name).files[0].file) for name in (entry, FACE_ENTRY))
+    path = weights / "portraits_face" / "discriminator.safetensors"
+    discriminator, _ = build_from_file(Discriminator, path, "discriminator")
+    return InsetGANPipeline(
+        canvas,
+        inset,
+        perceptual(discriminator),
+        regions=_REGIONS,
+        canvas_rate=_CANVAS_RATE,
+        inset_rate=_INSET_RATE,
+    )
