@@ -31,7 +31,7 @@ from gan_core.training.split import is_held_out
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
-KEEP = 0.7  # area under the curve on held-out pictures from which a domain vector is kept
+KEEP = 0.65  # area under the curve on held-out pictures from which a domain vector is kept
 SMALLEST_GROUP = 4
 
 

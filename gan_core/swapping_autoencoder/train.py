@@ -211,6 +211,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
     parser.add_argument("--fresh", action="store_true", help="start anew although --out has files")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
+    parser.add_argument("--no-search", action="store_true", help="let cuDNN choose instead of timing: starts faster")
     parser.add_argument("--no-state", action="store_true", help="write no state.pt (0.3 GB) beside the weights")
     for name, value in asdict(SwapSettings()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
@@ -223,6 +224,8 @@ def main() -> None:
         raise BadValue("The batch has to be even, since neighbours are swapped.")
     schedule = parse_schedule(args.schedule, settings.resolution)
     team = distributed.join(args.device)
+    if args.no_search:  # timing every algorithm for every size took 40 s a stage on an H100
+        torch.backends.cudnn.benchmark = False
     features = None
     if args.features is not None:
         features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0])
