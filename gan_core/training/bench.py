@@ -30,7 +30,9 @@ def measure(
     for _ in range(steps):
         trainer.step()
     trainer.read_stats()  # waits for the device
-    return steps * settings.batch * team.size / (time.perf_counter() - begin)
+    spent = time.perf_counter() - begin
+    trainer.close()
+    return steps * settings.batch * team.size / spent
 
 
 def main() -> None:

@@ -48,13 +48,13 @@ class Team:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def agree(self, stop: bool) -> bool:
-        """The leader's word, so that all processes leave a loop at the same step."""
+    def agree(self, value: float) -> float:
+        """The leader's value, so that all processes do the same, and leave a loop at the same step."""
         if self.size == 1:
-            return stop
-        word = torch.tensor([float(stop)], device=self.device)
+            return value
+        word = torch.tensor([value], device=self.device, dtype=torch.float64)
         dist.broadcast(word, 0)
-        return bool(word.item())
+        return float(word.item())
 
     def leave(self) -> None:
         """End the process group."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import gc
 import json
 import logging
 import time
@@ -252,6 +253,12 @@ class GanTrainer:
             [self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)]
         )
 
+    def close(self) -> None:
+        """Let go of the recordings, after the last step: NCCL waits for those that hold its exchanges before it ends."""
+        self._run.clear()
+        self.fakes = torch.empty(0)
+        gc.collect()
+
     def save(self, folder: Path) -> None:
         """Weights in half precision: averaged generator, generator, discriminator."""
         note = {"images_seen": self.images_seen, "settings": asdict(self.settings)}
@@ -318,9 +325,9 @@ def train(
         done = (now - begin) / (minutes * 60)
         if images is not None:
             done = max(done, (trainer.images_seen - start) / max(images - start, 1))
+        done = team.agree(done)
         over = done >= 1
         trainer.set_progress(done)
-        over = team.agree(over)
         if over or now - last > log_seconds:
             stats = trainer.read_stats()
             if team.leads:
@@ -371,6 +378,7 @@ def main() -> None:
     if team.leads:
         log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
+    trainer.close()
     team.leave()
 
 
