@@ -254,7 +254,7 @@ class GanTrainer:
         )
 
     def close(self) -> None:
-        """Let go of the recordings, after the last step: NCCL waits for those that hold its exchanges before it ends."""
+        """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
         self._run.clear()
         self.fakes = torch.empty(0)
         gc.collect()
