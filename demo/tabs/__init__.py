@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from demo.tabs import hfgi, swapping
+from demo.tabs import hfgi, insetgan, swapping
 
-TABS = (hfgi.TAB, swapping.TAB)
+TABS = (hfgi.TAB, insetgan.TAB, swapping.TAB)

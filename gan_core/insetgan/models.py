@@ -16,6 +16,22 @@ FOLDER = "portraits_bust"
 FACE_ENTRY = "insetgan_face"
 _LICENCE = "CC0-1.0"
 
+# What the modes of `pipeline.MODES` and the regions of `regions.REGIONS` are called; here, for torch is not needed.
+MODE_LABELS = {
+    "joint": "Both: any face on any body",
+    "body": "The body, for a given face",
+    "face": "The face, on a given body",
+}
+REGION_LABELS = {
+    "face": "Face: brows to chin",
+    "head": "Head, with its hair",
+    "outline": "Head, by its outline",
+    "eyes": "Eyes and brows",
+    "mouth": "Mouth and chin",
+    "whole": "The whole picture of the inset",
+}
+PUBLISHED_REGIONS = ("whole", "head", "face", "eyes", "mouth")
+
 
 @dataclass(frozen=True)
 class InsetModel:
@@ -34,8 +50,7 @@ class InsetModel:
     """Whether its bodies are head and shoulders, cut out by the face."""
     region: str = "whole"
     """The region that it starts with."""
-    outlines: bool = False
-    """Whether it can take a head by its outline."""
+    regions: tuple[str, ...] = PUBLISHED_REGIONS
     encoder: str | None = None
     """Registry name of an editor whose encoder reads faces for its face generator."""
 
@@ -73,10 +88,10 @@ def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> di
     models = {}
     if embedded_is_here(weights):
         encoder = "portraits/hfgi" if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
-        outlines = (weights / "portraits_hfgi" / "head.safetensors").is_file()
+        outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
         models[EMBEDDED] = InsetModel(
             EMBEDDED, "portraits (embedded)", "portraits/inset", (256, 256), 256, _LICENCE, bust=True, region="face",
-            outlines=outlines, encoder=encoder,
+            regions=("face", "head", *outline, "eyes", "mouth"), encoder=encoder,
         )  # fmt: skip
     if not is_complete(published(FACE_ENTRY), published_folder):
         return models

@@ -20,7 +20,7 @@ from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import Inset, Player, Report, Schedule, optimise
 from gan_core.insetgan.perceptual import Perceptual, perceptual
 from gan_core.insetgan.project import STEPS, Projection, project
-from gan_core.insetgan.regions import REGIONS, Region
+from gan_core.insetgan.regions import REGIONS, Region, RegionFinder, find_by_face
 from gan_core.stylegan2 import Discriminator, Generator
 
 KINDS = ("body", "face")
@@ -33,7 +33,6 @@ Truncation = float | tuple[float, float]
 class Mode:
     """Who moves."""
 
-    label: str
     canvas: bool
     inset: bool
     weights: Mapping[str, float] = field(default_factory=dict)  # that differ from the usual ones
@@ -41,10 +40,9 @@ class Mode:
 
 
 MODES: dict[str, Mode] = {
-    "joint": Mode("Both agree: any face on any body", canvas=True, inset=True),
-    "body": Mode("The face stays: find a body for it", canvas=True, inset=False),
+    "joint": Mode(canvas=True, inset=True),
+    "body": Mode(canvas=True, inset=False),
     "face": Mode(
-        "The body stays: refine its face",
         canvas=False,
         inset=True,
         weights={"face": 0.0, "coarse_perceptual": 150.0, "border_perceptual": 100.0},
@@ -104,6 +102,7 @@ class InsetGANPipeline:
         regions: tuple[str, ...] = tuple(REGIONS),
         canvas_rate: float = 0.035,  # of Adam, in units of the spread of w; as the authors' are to each other
         inset_rate: float = 0.012,
+        finder: RegionFinder = find_by_face,  # says where on a body the regions of a face belong
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -112,7 +111,7 @@ class InsetGANPipeline:
         )
         self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
         self.regions = {name: REGIONS[name] for name in regions if self.head or REGIONS[name].outline != "head"}
-        self.canvas_rate, self.inset_rate = canvas_rate, inset_rate
+        self.canvas_rate, self.inset_rate, self.finder = canvas_rate, inset_rate, finder
 
     @property
     def distance(self) -> str:
@@ -139,10 +138,10 @@ class InsetGANPipeline:
         if mode.fresh_inset and face.codes is None:
             face = replace(face, psi=0.0)
         canvas = self._player(Player, "body", wish.body, mode.canvas, self.canvas_rate)
-        insets = [self._player(Inset, "face", face, mode.inset, self.inset_rate, region=self._region(wish.region))]
-        for part in wish.parts:
-            region = self._region(part.region)
-            insets.append(self._player(Inset, "face", part.source, mode.inset, self.inset_rate, region=region))
+        insets = []
+        for region, source in ((wish.region, face), *((part.region, part.source) for part in wish.parts)):
+            place = {"region": self._region(region), "finder": self.finder}
+            insets.append(self._player(Inset, "face", source, mode.inset, self.inset_rate, **place))
         if mode.fresh_inset:
             # From the mean face it has as far to go as a canvas has.
             insets[0] = replace(insets[0], rate=self.canvas_rate)

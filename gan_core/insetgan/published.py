@@ -7,14 +7,13 @@ from pathlib import Path
 from gan_core import checkpoints
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint
-from gan_core.insetgan.models import FACE_ENTRY
+from gan_core.insetgan.models import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.insetgan.perceptual import perceptual
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.stylegan2 import Discriminator, Generator
 from weights.published import published
 
 _FORMATS = ("nvidia_stylegan2", "stylegan_human")
-_REGIONS = ("whole", "head", "face", "eyes", "mouth")
 # The authors' rates, in their latents' own units: 0.035 for the canvas and 0.006 for the inset.
 _CANVAS_RATE, _INSET_RATE = 0.035, 0.006
 
@@ -37,7 +36,7 @@ def load_published(entry: str, folder: Path, weights: Path) -> InsetGANPipeline:
         canvas,
         inset,
         perceptual(discriminator),
-        regions=_REGIONS,
+        regions=PUBLISHED_REGIONS,
         canvas_rate=_CANVAS_RATE,
         inset_rate=_INSET_RATE,
     )

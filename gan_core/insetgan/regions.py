@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from gan_core.errors import BadValue
 from gan_core.images import to_pil
+from gan_core.insetgan.models import REGION_LABELS
 from gan_core.insetgan.placement import Placement, Points, placed
 
 # Where FFHQ's alignment puts both eyes and the middle of the mouth, as shares of the crop.
@@ -42,12 +43,12 @@ class Region:
 REGIONS: dict[str, Region] = {
     region.name: region
     for region in (
-        Region("face", "Face: brows to chin", (0.16, 0.19, 0.84, 0.93)),
-        Region("head", "Head, with its hair", (0.06, 0.0, 0.94, 0.97)),
-        Region("outline", "Head, by its outline", (0.04, 0.0, 0.96, 0.97), outline="head"),
-        Region("eyes", "Eyes and brows", (0.22, 0.34, 0.78, 0.57)),
-        Region("mouth", "Mouth and chin", (0.28, 0.63, 0.72, 0.92)),
-        Region("whole", "The whole picture of the inset", (0.0, 0.0, 1.0, 1.0), upright=True),
+        Region("face", REGION_LABELS["face"], (0.16, 0.19, 0.84, 0.93)),
+        Region("head", REGION_LABELS["head"], (0.06, 0.0, 0.94, 0.97)),
+        Region("outline", REGION_LABELS["outline"], (0.04, 0.0, 0.96, 0.97), outline="head"),
+        Region("eyes", REGION_LABELS["eyes"], (0.22, 0.34, 0.78, 0.57)),
+        Region("mouth", REGION_LABELS["mouth"], (0.28, 0.63, 0.72, 0.92)),
+        Region("whole", REGION_LABELS["whole"], (0.0, 0.0, 1.0, 1.0), upright=True),
     )
 }
 

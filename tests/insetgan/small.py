@@ -30,7 +30,7 @@ def features() -> DiscriminatorDistance:
 
 
 def pipeline(**options) -> InsetGANPipeline:
-    return InsetGANPipeline(generator(), generator(), features(), **options)
+    return InsetGANPipeline(generator(), generator(), features(), finder=find_centre, **options)
 
 
 def codes(net: Generator, seed: int = 0) -> torch.Tensor:

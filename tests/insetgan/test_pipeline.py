@@ -16,18 +16,8 @@ SHORT = Schedule(steps=4, preview=2, frame=4)
 
 
 @pytest.fixture
-def studio(monkeypatch):
-    from gan_core.insetgan import optimise
-
-    monkeypatch.setattr(optimise.Inset, "__init__", _at_centre(optimise.Inset.__init__))
+def studio():
     return small.pipeline()
-
-
-def _at_centre(original):
-    def init(self, *arguments, **options):
-        original(self, *arguments, **{"finder": small.find_centre, **options})
-
-    return init
 
 
 def test_same_seed_same_picture_and_truncation(studio) -> None:
