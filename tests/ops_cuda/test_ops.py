@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ops_cuda import bias_act, modulated_conv2d, setup_filter, upfirdn2d
+from ops_cuda import bias_act, conv2d, conv_transpose2d, modulated_conv2d, setup_filter, upfirdn2d
 
 DOUBLE = torch.float64
 
@@ -31,7 +31,60 @@ def test_bias_act_value_and_gradients(act: str, clamp: float | None, noise_batch
     inputs = (x, b) if noise is None else (x, b, noise)
     torch.testing.assert_close(run(*inputs), want)
     assert torch.autograd.gradcheck(run, inputs)
-    assert torch.autograd.gradgradcheck(run, inputs)
+    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("act", ["lrelu", "linear"])
+@pytest.mark.parametrize("clamp", [None, 0.7])
+@pytest.mark.parametrize("noise_batch", [0, 1, 2])
+def test_scaled_bias_act_value_and_gradients(act: str, clamp: float | None, noise_batch: int) -> None:
+    x, b, s = leaf(2, 3, 4, 5), leaf(3), leaf(2, 3)
+    inputs = (x, b, s, leaf(noise_batch, 1, 4, 5)) if noise_batch else (x, b, s)
+
+    def run(x: torch.Tensor, b: torch.Tensor, s: torch.Tensor, *n: torch.Tensor) -> torch.Tensor:
+        return bias_act(x, b, act=act, clamp=clamp, noise=n[0] if n else None, scale=s)
+
+    want = bias_act(x * s[:, :, None, None], b, act=act, clamp=clamp, noise=inputs[3] if noise_batch else None)
+    torch.testing.assert_close(run(*inputs), want)
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("side", [5, 6])
+def test_convolutions_and_their_gradients(kernel: int, stride: int, padding: int, side: int) -> None:
+    x, w = leaf(2, 3, side, side + 1), leaf(4, 3, kernel, kernel)
+
+    def run(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return conv2d(x, w, stride=stride, padding=padding)
+
+    torch.testing.assert_close(run(x, w), F.conv2d(x, w, stride=stride, padding=padding))
+    assert torch.autograd.gradcheck(run, (x, w), fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, (x, w), fast_mode=True)
+    if kernel == 1 and padding == 1:
+        return  # a transposed convolution of no output at the border
+    w = leaf(3, 4, kernel, kernel)
+
+    def transposed(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return conv_transpose2d(x, w, stride=stride, padding=padding)
+
+    torch.testing.assert_close(transposed(x, w), F.conv_transpose2d(x, w, stride=stride, padding=padding))
+    assert torch.autograd.gradcheck(transposed, (x, w), fast_mode=True)
+    assert torch.autograd.gradgradcheck(transposed, (x, w), fast_mode=True)
+
+
+def test_third_derivative_of_a_convolution() -> None:
+    """A gradient penalty's own gradient differentiates the weight gradient; the family must stay closed."""
+    x, w = leaf(1, 2, 5, 5), leaf(2, 2, 3, 3)
+
+    def penalty(w: torch.Tensor) -> torch.Tensor:
+        (gradient,) = torch.autograd.grad(conv2d(x, w, stride=2).square().sum(), x, create_graph=True)
+        return gradient.square().sum()
+
+    assert torch.autograd.gradcheck(penalty, w)
+    assert torch.autograd.gradgradcheck(penalty, w, fast_mode=True)
 
 
 def test_bias_act_leaves_its_input_alone() -> None:
@@ -98,7 +151,7 @@ def test_upfirdn2d_value_and_gradients(up: int, down: int, padding: tuple, symme
 
     torch.testing.assert_close(run(x), slow_upfirdn(x, filter, up, down, padding, 1.5))
     assert torch.autograd.gradcheck(run, x)
-    assert torch.autograd.gradgradcheck(run, x)
+    assert torch.autograd.gradgradcheck(run, x, fast_mode=True)
 
 
 def test_upfirdn2d_refuses_a_picture_smaller_than_the_filter() -> None:
@@ -139,8 +192,8 @@ def test_modulated_conv2d_value_and_gradients(kernel: int, up: int, batch: int, 
 
     torch.testing.assert_close(run(x, w, s), slow_modulated(x, w, s, demodulate, up, filter))
     assert run(x, w, s).shape[2:] == (4 * up, 5 * up)
-    assert torch.autograd.gradcheck(run, (x, w, s))
-    assert torch.autograd.gradgradcheck(run, (x, w, s))
+    assert torch.autograd.gradcheck(run, (x, w, s), fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, (x, w, s), fast_mode=True)
 
 
 def test_modulated_conv2d_refuses_what_does_not_fit() -> None:
@@ -169,3 +222,8 @@ def test_library_contract() -> None:
             2,
         )
         torch.library.opcheck(ops.modulated_conv2d.default, args)
+        scale = torch.rand(2, 3, requires_grad=True)
+        torch.library.opcheck(ops.scaled_bias_act.default, (x, torch.randn(3), None, scale, 0.2, 1.4, 1.0))
+        torch.library.opcheck(ops.convolution.default, (x, args[1], 2, 1, False, [0, 0]))
+        finish = (x.detach(), scale.detach(), torch.randn(3), None, False, None, None, scale.detach(), None, None, None)
+        torch.library.opcheck(ops.finish.default, (*finish, None))
