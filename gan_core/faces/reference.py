@@ -1,37 +1,66 @@
 """What an edit is measured against when it is pasted back.
 
-Against the unedited reconstruction, everything that the reconstruction lost stays the photo's own: sharp, and
-right wherever things kept their place. But where the edit moved something (a turned head, a mouth), the
-photo's old detail would shine through. There the cut-out crop is the reference, so that the edited crop replaces
-it whole. Change of tone is smooth and movement is not, which tells the two apart.
+A reconstruction loses detail that the photo has. Pasting the difference between the edited and the unedited
+reconstruction would leave that detail where it was, right while things keep their place, but shining through where
+the edit moved something (a turned head, a mouth). So the lost detail is moved along: the motion from the unedited to
+the edited reconstruction is estimated, and the detail taken with it. Where the edit shows something new, which no
+motion explains (teeth, a bared backdrop), there is no detail to take, and the edited crop replaces the photo whole.
+Change of tone is smooth and new things are not, which tells the two apart.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
+from gan_core.faces.motion import find_motion, resized_motion, shifted
 from gan_core.faces.paste import smoothstep
 
 SMOOTH = 0.03  # standard deviation below which a change counts as one of tone, fraction of the side
-REACH = 0.03  # how far around a movement the crop is replaced, fraction of the side
-MOVED = (0.03, 0.08)  # local size of what is not smooth, 0..1, where replacing begins and is complete
+REACH = 0.015  # how far around something new the crop is replaced, fraction of the side
+NEW = (0.03, 0.08)  # local size of what motion and tone do not explain, 0..1, where replacing begins and is complete
+STILL = (0.004, 0.012)  # local size of any change, 0..1, below which nothing moves and nothing is replaced
+
+
+def _without_tone(values: np.ndarray) -> np.ndarray:
+    return values - gaussian_filter(values, (SMOOTH * len(values), SMOOTH * len(values), 0))
+
+
+def _size(values: np.ndarray, reach: float) -> np.ndarray:
+    """Local root mean square over channels, 0..1, of values (S, S, 3) in 0..255."""
+    return np.sqrt(gaussian_filter((values**2).mean(-1), reach * len(values))) / 255
+
+
+@torch.inference_mode()
+def _moved_along(changed: np.ndarray, plain: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`plain` and `lost`, (S, S, 3), moved to where their parts are in `changed`."""
+
+    def tensor(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1)[None] / 127.5
+
+    # a change of tone is no motion
+    motion = find_motion(tensor(_without_tone(changed)), tensor(_without_tone(plain)))
+    motion = resized_motion(motion, len(plain))
+    both = shifted(torch.cat([tensor(plain), tensor(lost)], 1), motion)[0].permute(1, 2, 0).numpy() * 127.5
+    return both[..., :3], both[..., 3:]
 
 
 def reference_for(crop: Image.Image, unchanged: Image.Image, edited: Image.Image) -> Image.Image:
-    """The reference that `paste_back` takes: `unchanged` where the edit only changed tones, `crop` where it
-    moved things, and a smooth mixture between.
+    """The reference that `paste_back` takes: `crop` without the detail that the edit keeps.
 
     crop: as it was cut out; unchanged: its reconstruction with nothing edited; edited: with the edit. All
-    square and of one size.
+    square and of one size. Where nothing was edited the reference is `unchanged`.
     """
     own, plain, changed = (np.asarray(p.convert("RGB"), np.float32) for p in (crop, unchanged, edited))
-    side = own.shape[0]
     difference = changed - plain
     if not difference.any():
         return unchanged
-    sharp = difference - gaussian_filter(difference, (SMOOTH * side, SMOOTH * side, 0))
-    moved = np.sqrt(gaussian_filter((sharp**2).mean(-1), REACH * side)) / 255
-    weight = smoothstep(moved, *MOVED)[..., None]
-    return Image.fromarray(np.clip(np.rint(plain + weight * (own - plain)), 0, 255).astype(np.uint8))
+    lost = own - plain
+    came, taken = _moved_along(changed, plain, lost)
+    new = smoothstep(_size(_without_tone(changed - came), REACH), *NEW)[..., None]
+    touched = smoothstep(_size(difference, REACH / 2), *STILL)[..., None]
+    kept = lost + touched * ((1 - new) * taken - lost)
+    return Image.fromarray(np.clip(np.rint(own - kept), 0, 255).astype(np.uint8))

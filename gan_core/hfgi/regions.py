@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.faces.head import fill_in
-from gan_core.hfgi.morph import morph
+from gan_core.faces.motion import morph
 
 REGIONS = ("face", "face_and_hair", "around_face", "head", "crop")  # from narrow to wide
 OF_THE_HEAD = ("face_and_hair", "around_face", "head")  # where it matters where the head is
@@ -31,8 +31,8 @@ def region_mask(region: str, resolution: int) -> Tensor:
 
     "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "face_and_hair" takes
     the whole effect in the face and HAIR_SHARE of it in the rest of the head, for edits that move no outline.
-    "around_face" fades softly into ears and hair, which follow a turning face (see `morph.py`). "head" is an ellipse
-    that holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is everything.
+    "around_face" fades softly into ears and hair, which follow a turning face (see `faces/motion.py`). "head" is an
+    ellipse that holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is all.
     """
     if region == "face_and_hair":
         return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) * HAIR_SHARE)

@@ -1,4 +1,4 @@
-"""From one picture to another in different places at different times.
+"""How parts move between two pictures of a face, and pictures between the two.
 
 A turned face must meet hair and ears that stay. Fading one picture over the other would show both outlines; here the
 parts move instead: what is between the two is drawn between their places.
@@ -59,6 +59,11 @@ def find_motion(first: Tensor, second: Tensor) -> Tensor:
     return motion
 
 
+def resized_motion(motion: Tensor, side: int) -> Tensor:
+    """A motion for pictures of another size."""
+    return F.interpolate(motion, (side, side), mode="bilinear", align_corners=False)
+
+
 def morph(first: Tensor, second: Tensor, time: Tensor, hints: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """`first` where `time` (N, 1, R, R) is 0, `second` where it is 1, and in between the parts on their way.
 
@@ -67,8 +72,7 @@ def morph(first: Tensor, second: Tensor, time: Tensor, hints: tuple[Tensor, Tens
     known = (
         (first, second) if hints is None else tuple(torch.cat(p, 1) for p in zip((first, second), hints, strict=True))
     )
-    motion = find_motion(*known)
-    motion = F.interpolate(motion, first.shape[-2:], mode="bilinear", align_corners=False)
+    motion = resized_motion(find_motion(*known), first.shape[-1])
     before, after = shifted(first, -time * motion), shifted(second, (1 - time) * motion)
     between = before + time * (after - before)
     between = torch.where(time <= 0, first, between)  # bit for bit, whatever grid_sample rounds

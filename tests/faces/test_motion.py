@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gan_core.hfgi.morph import find_motion, morph, shifted
+from gan_core.faces.motion import find_motion, morph, shifted
 
 
 def texture(side: int = 128) -> torch.Tensor:
