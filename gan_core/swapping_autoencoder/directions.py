@@ -32,6 +32,7 @@ from gan_core.training.split import is_held_out
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
 KEEP = 0.65  # area under the curve on held-out pictures from which a domain vector is kept
+CORRELATED = 0.6  # with a column, from which a direction of the structure code is called after it
 SMALLEST_GROUP = 4
 
 
@@ -44,17 +45,25 @@ class Target:
     column: str
     within: tuple[str, ...] = ()  # columns of two values; the difference is taken where they agree
     share: float = 1 / 3  # of the pictures in each set; of a column of two values all are taken
-    low: float = -2.0
-    high: float = 2.0
+    low: float = -1.0  # beyond, colours break up
+    high: float = 1.0
     note: str = ""
 
 
 TARGETS = (
-    Target("older", "Older", "age", ("gender", "studio"), note="skin, hair and their light; the shape stays"),
-    Target("light_hair", "Light hair", "hair", ("gender", "studio")),
+    Target(
+        "older",
+        "Older",
+        "age",
+        ("gender", "studio"),
+        low=-2.0,
+        high=2.0,
+        note="skin, hair and their light; the shape stays",
+    ),
+    Target("light_hair", "Light hair", "hair", ("gender", "studio"), low=-1.5, high=1.5),
     Target("woman", "Man to woman", "gender", ("studio",), low=-1.5, high=1.5, note="of colours and surfaces"),
     Target("studio", "New studio", "studio", ("gender",), note="the light and backdrop of 2023 instead of 2013"),
-    Target("grey", "Black and white", "grey", ("gender",), low=-1.0, high=1.5),
+    Target("grey", "Black and white", "grey", ("gender",), low=-0.5),
     Target("bright", "Bright", "brightness", ("studio",)),
     Target("contrast", "Hard light", "contrast", ("studio", "gender")),
     Target("warm", "Warm colours", "warmth", ("studio",)),
@@ -208,24 +217,47 @@ def fit_textures(
 
 
 def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[dict[str, Tensor], list[dict]]:
-    """Principal directions, named after the column each goes with (correlation 0.6) or numbered."""
+    """Principal directions of the structure code, turned within their space towards what has a name.
+
+    Components of nearly equal variance come out in any mixture, so first the direction in their space that a column of
+    SHAPES correlates with most is taken (while that is 0.6 or more), then those perpendicular to all taken so far are
+    numbered. Each is one standard deviation long.
+    """
     directions, coordinates = principal(structures, count)
-    tensors: dict[str, Tensor] = {}
-    entries = []
-    for i, direction in enumerate(directions):
-        name, label, best = f"structure_{i + 1}", f"Structure {i + 1}", 0.6
-        for column, (short, words) in SHAPES.items():
-            known = ~np.isnan(columns.get(column, np.full(len(coordinates), np.nan)))
-            if known.sum() < 20 or np.std(columns[column][known]) == 0:
-                continue
-            correlation = np.corrcoef(columns[column][known], coordinates[known, i])[0, 1]
-            if abs(correlation) > best and short not in tensors:
-                name, label, best = short, words, abs(correlation)
-                direction = directions[i] * float(np.sign(correlation))
-        log.info("%s: principal direction %d, correlation %.2f", name, i + 1, best)
-        tensors[name] = direction.contiguous()
-        entries.append({"name": name, "label": label, "kind": "structure", "low": -3.0, "high": 3.0, "note": ""})
+    basis = np.zeros((0, len(directions)))  # unit vectors in the components' space, taken so far
+    named = []
+    candidates = dict(SHAPES)
+    while candidates and len(named) < len(directions):
+        fits = {column: _fit(columns.get(column), coordinates, basis) for column in candidates}
+        column = max(fits, key=lambda name: fits[name][0])
+        strength, unit = fits[column]
+        if strength < CORRELATED:
+            break
+        basis = np.vstack([basis, unit])
+        name, label = candidates.pop(column)
+        log.info("%s: correlation %.2f with %s", name, strength, column)
+        named.append((name, label))
+    complement = np.linalg.qr(np.vstack([basis, np.eye(len(directions))]).T)[0].T[len(basis) :]
+    # qr may turn a component's sign; those that are left keep the component's own
+    signs = np.array([1.0 if row[np.abs(row).argmax()] > 0 else -1.0 for row in complement])
+    rest = [(f"structure_{i + 1}", f"Structure {i + 1}") for i in range(len(complement))]
+    tensors, entries = {}, []
+    for (name, label), unit in zip([*named, *rest], [*basis, *(complement * signs[:, None])], strict=True):
+        tensors[name] = torch.einsum("k,kchw->chw", torch.from_numpy(unit).float(), directions).contiguous()
+        entries.append({"name": name, "label": label, "kind": "structure", "low": -2.0, "high": 2.0, "note": ""})
     return tensors, entries
+
+
+def _fit(column: np.ndarray | None, coordinates: np.ndarray, basis: np.ndarray) -> tuple[float, np.ndarray]:
+    """How strongly a column (N,) goes with coordinates (N, k) outside `basis` (m, k), and along which unit vector."""
+    known = np.zeros(len(coordinates), bool) if column is None else ~np.isnan(column)
+    if known.sum() < 20 or np.std(column[known]) == 0:
+        return 0.0, np.zeros(coordinates.shape[1])
+    values = (column[known] - column[known].mean()) / column[known].std()
+    correlations = values @ coordinates[known] / known.sum()
+    correlations -= basis.T @ (basis @ correlations)
+    strength = float(np.linalg.norm(correlations))
+    return strength, correlations / max(strength, 1e-9)
 
 
 def fit_pair(encoder: Encoder, text: str, side: int, device: str) -> tuple[str, Tensor]:

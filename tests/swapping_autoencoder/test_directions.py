@@ -59,15 +59,20 @@ def test_vectors_that_do_not_hold_are_left_out() -> None:
 
 
 def test_principal_directions_are_named_and_signed() -> None:
+    """Two causes of equal variance: any two of their mixtures could be the principal components."""
     torch.manual_seed(0)
-    yaw = torch.randn(200)
-    pattern = torch.randn(3, 4, 4)
-    codes = 0.1 * torch.randn(200, 3, 4, 4) - yaw[:, None, None, None] * pattern
-    columns = {"yaw_deg": 10 * yaw.numpy().astype(float), "age": np.full(200, np.nan)}
-    tensors, entries = directions.fit_structures(codes, columns, 2)
-    assert [entry["name"] for entry in entries] == ["turn", "structure_2"]
+    yaw, other = torch.randn(2, 400, 1, 1, 1)
+    first, second = torch.linalg.qr(torch.randn(48, 2)).Q.T.view(2, 3, 4, 4) * 4
+    codes = 0.1 * torch.randn(400, 3, 4, 4) - yaw * first + other * second
+    columns = {"yaw_deg": 10 * yaw.flatten().numpy().astype(float), "age": np.full(400, np.nan)}
+    tensors, entries = directions.fit_structures(codes, columns, 3)
+    assert [entry["name"] for entry in entries] == ["turn", "structure_1", "structure_2"]
     # a step along it is a standard deviation of yaw towards positive yaw
-    assert torch.allclose(tensors["turn"], -pattern * yaw.std(), atol=0.15)
+    assert torch.allclose(tensors["turn"], -first * yaw.std(), atol=0.25)
+    alignment = torch.nn.functional.cosine_similarity(tensors["structure_1"].flatten(), second.flatten(), dim=0)
+    assert alignment.abs() > 0.95
+    vectors = torch.stack([tensors[entry["name"]].flatten() for entry in entries])
+    assert vectors[2].norm() < 0.3 * vectors[1].norm()  # only noise is left
 
 
 def test_channel_colours() -> None:
