@@ -23,6 +23,7 @@ _PORTRAITS = "official portraits of members of the United States Congress (works
 _OWN_LICENCE = "CC0-1.0"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
 _STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
+_SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
 _E4E = "Tov et al., Designing an Encoder for StyleGAN Image Manipulation, SIGGRAPH 2021 (arXiv 2102.02766)"
 
 
@@ -139,6 +140,51 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         resolution=128,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_swap/encoder",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_swap/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, together with the encoder",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_swap/directions",
+        licence=_OWN_LICENCE,
+        source=f"Fitted by this project to the encoder's codes and the labels of {_PORTRAITS}",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="texture (256), or structure (8, 16, 16)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_swap/discriminator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, together with the encoder; for further training",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_swap/patch_discriminator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, together with the encoder; for further training",
+        paper=_SWAPPING,
+        resolution=256,
+        latent_layout="none",
+        alignment="crops of 1/8 to 1/4 of a picture's side, 64 pixels",
     ),
     EmbeddedFile(
         name="finder/finder",
