@@ -274,11 +274,13 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
 def test_as_shipped(server, open_page) -> None:
     page = open_page(server.url)
     open_tab(page)
-    examples = page.locator("#component-0, body").locator(".gallery-item")
-    examples.nth(0).click()
+    first, second = (page.locator(".few-examples").nth(i).locator("button.gallery-item, .gallery-item") for i in (0, 1))
+    first.nth(0).click()
     wait_for_text(page, "message", "Now choose a texture picture")
     recon = settled(page, result_address(page))
-    examples.nth(examples.count() // 2 + 1).click()
+    second.nth(3).click()
     wait_for_text(page, "message", "Move the sliders")
     swap = settled(page, other_result(page, recon))
     assert np.abs(fetched(page, swap) - fetched(page, recon)).mean() > 5
+    set_slider(page, "texture-0", "End")
+    assert fetched(page, settled(page, other_result(page, swap))).std() > 20
