@@ -306,15 +306,19 @@ def train(
     minutes: float,
     images: int | None = None,
     log_seconds: float = 15.0,
+    save_seconds: float = 60.0,
     keep_state: bool = True,
 ) -> None:
-    """Train until the time or the number of pictures is up; write log.jsonl, grids and checkpoints into `out`."""
+    """Train until the time or the number of pictures is up; write log.jsonl, grids and checkpoints into `out`.
+
+    A run that is cut off goes on from its last checkpoint, at most `save_seconds` (and a few steps) back.
+    """
     team = trainer.team
     out.mkdir(parents=True, exist_ok=True)
     state = out / "state.pt"
     if keep_state and state.exists():
         trainer.load_state(state)
-    begin = last = time.monotonic()
+    begin = last = saved = time.monotonic()
     seen = trainer.images_seen
     bar = tqdm(total=round(minutes * 60), unit="s", disable=not team.leads, mininterval=5)
     start = trainer.images_seen
@@ -340,13 +344,14 @@ def train(
                 bar.update(round(now - begin) - bar.n)
                 save_grid(trainer.sample(40), out / f"samples_{round(trainer.images_seen / 1000):06d}.jpg", 10)
             last, seen = time.monotonic(), trainer.images_seen
+        if team.leads and (over or time.monotonic() - saved > save_seconds):
+            trainer.save(out)
+            if keep_state:
+                trainer.save_state(state)
+            saved = time.monotonic()
         if over:
             break
     bar.close()
-    if team.leads:
-        trainer.save(out)
-        if keep_state:
-            trainer.save_state(state)
 
 
 def main() -> None:

@@ -138,13 +138,33 @@ def test_resuming_continues_where_it_stopped(folder: Path, tmp_path: Path) -> No
     assert second.images_seen == first.images_seen
 
 
+def test_a_run_cut_off_goes_on_from_its_last_checkpoint(folder: Path, tmp_path: Path) -> None:
+    pictures = load_pictures(split_pictures(folder)[0], 16)
+    trainer = GanTrainer(TINY, pictures, ALONE)
+    step = trainer.step
+
+    def until_pulled() -> None:
+        if trainer.steps == 30:
+            raise KeyboardInterrupt
+        step()
+
+    trainer.step = until_pulled
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, tmp_path, minutes=5, save_seconds=0)
+    assert {"generator.safetensors", "discriminator.safetensors", "state.pt"} <= {p.name for p in tmp_path.iterdir()}
+    again = GanTrainer(TINY, pictures, ALONE)
+    again.load_state(tmp_path / "state.pt")
+    assert again.steps == 20
+
+
 def test_two_processes_train_one_network(folder: Path, tmp_path: Path) -> None:
     """Under torchrun, on the CPU: both see different pictures, and one set of weights comes out."""
+    GanTrainer(TINY, load_pictures(split_pictures(folder)[0], 16), ALONE).save(tmp_path / "first")
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         "-m", "gan_core.training.gan", "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
-        "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--channel-base", "64", "--channel-max", "8",
-        "--batch", "4", "--images", "160", "--minutes", "2",
+        "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--mapping-layers", "2", "--channel-base", "128", "--channel-max", "16",
+        "--batch", "4", "--images", "160", "--minutes", "2", "--initial", str(tmp_path / "first"),
     ]  # fmt: skip
     environment = dict(os.environ, OMP_NUM_THREADS="1")
     result = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
