@@ -163,7 +163,8 @@ def test_two_processes_train_one_network(folder: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         "-m", "gan_core.training.gan", "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
-        "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--mapping-layers", "2", "--channel-base", "128", "--channel-max", "16",
+        "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--mapping-layers", "2",
+        "--channel-base", "128", "--channel-max", "16",
         "--batch", "4", "--images", "160", "--minutes", "2", "--initial", str(tmp_path / "first"),
     ]  # fmt: skip
     environment = dict(os.environ, OMP_NUM_THREADS="1")
