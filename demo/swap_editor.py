@@ -71,6 +71,8 @@ class Wish:
     """(H, W) bool, what was painted on the first picture; None for the whole picture."""
     region: str = "texture"
     feather: float = 0.04
+    detail: float = 0.0
+    """Share of the first picture's own fine detail."""
 
 
 class SwapEditor:
@@ -207,7 +209,7 @@ class SwapEditor:
     ) -> Image.Image:
         """The API's single call, whole pictures as they are. Raises any StudioError."""
         choice = self.model(model)
-        wish = Wish(amount=checked_amount(amount))
+        wish = Wish(amount=checked_amount(amount), detail=choice.detail)
         first = self.open(session, structure, choice, what="a structure picture")
         other = self.open(session, texture, choice, what="a texture picture")
         return self.draw(session, first, [other], choice, wish, progress)
@@ -218,6 +220,8 @@ class SwapEditor:
         parts += [f"{name} {value:+g}" for name, value in wish.strengths.items() if value]
         if wish.vector is not None and wish.vector_strength:
             parts.append(f"own vector {wish.vector_strength:+g}")
+        if wish.detail:
+            parts.append(f"detail of the first picture {wish.detail:g}")
         if wish.mask is not None:
             parts.append(f"in a painted region ({wish.region})")
         return f"edited with GAN Studio, Swapping Autoencoder ({choice.label}): {', '.join(parts)}"
@@ -318,4 +322,5 @@ def _mixture(wish: Wish, others: int, size: tuple[int, int]) -> Mixture:
         mask=mask,
         region=wish.region,
         feather=wish.feather,
+        detail=wish.detail,
     )

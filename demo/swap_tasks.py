@@ -32,7 +32,9 @@ class EncodedPicture:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return 4 * (self.codes.structure.numel() + self.codes.texture.numel()) + 4 * self.colours.width**2
+        tensors = (self.codes.structure, self.codes.texture, self.codes.picture)
+        held = sum(t.numel() * t.element_size() for t in tensors if t is not None)
+        return held + 3 * self.colours.width * self.colours.height
 
 
 def register(registry: ModelRegistry) -> None:

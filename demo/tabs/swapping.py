@@ -40,6 +40,7 @@ _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
     "components are colours; where two places have the same colour, the model sees the same kind of thing."
 )
+_STRUCTURE = "Principal directions of the structure code. Shapes change, so the first picture's detail is not used."
 _CREDIT = (
     "Method: [Swapping Autoencoder for Deep Image Manipulation]"
     "(https://github.com/taesungp/swapping-autoencoder-pytorch) (Park et al., NeurIPS 2020). "
@@ -109,12 +110,16 @@ class SwapStructureAndTexture:
         )
         with gr.Column(elem_classes="sliders"):
             self.amount = gr.Slider(0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swap-amount")
+            self.detail = gr.Slider(
+                0, 1, value=first.detail, step=0.05, label="Detail of the first picture", elem_id="swap-detail",
+                info="0: as the model draws it. 1: the photo's own detail in the model's colours.",
+            )  # fmt: skip
         self.reset = gr.Button("Reset sliders", size="sm", elem_id="swap-reset")
         domain = gr.Accordion("Domain vectors", open=True, visible=bool(self.banks[0].most))
         with domain, gr.Column(elem_classes="sliders"):
             self.banks[0].build(first)
         with gr.Accordion("Structure", open=False, visible=bool(self.banks[1].most)):
-            gr.Markdown("Principal directions of the structure code.", elem_classes="hint")
+            gr.Markdown(_STRUCTURE, elem_classes="hint")
             with gr.Column(elem_classes="sliders"):
                 self.banks[1].build(first)
         with gr.Accordion("Several textures", open=False):
@@ -154,7 +159,7 @@ class SwapStructureAndTexture:
         bank_sliders = [slider for bank in self.banks for slider in bank.sliders]
         pictures = {self.structure, self.texture, self.more, self.cut, self.side, self.model}
         region = {self.region.region, self.region.feather, self.region.used, self.region.shown}
-        inputs = pictures | region | {self.amount, *self.weights, *bank_sliders, self.vector.strength}
+        inputs = pictures | region | {self.amount, self.detail, *self.weights, *bank_sliders, self.vector.strength}
         self.drawn = [self.compare, self.result]
         drawing = [self.message, *self.drawn]
         latest: dict[str, Any] = {
@@ -171,13 +176,13 @@ class SwapStructureAndTexture:
         for component in (self.structure, self.texture, self.more, self.cut, self.side):
             component.change(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         sliders = [self.amount, *self.weights, *bank_sliders, self.vector.strength]
-        for slider in (*sliders, self.region.feather, self.region.region):
+        for slider in (*sliders, self.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
         neutral = [1, *[1] * MOST_TEXTURES, *[0] * len(bank_sliders), 0]
         redraw(self.reset.click(lambda: neutral, None, sliders, **quiet))
-        self.model.change(self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side], **quiet).then(
-            guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest
-        )
+        self.model.change(
+            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **quiet
+        ).then(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         self.codes_view.select(
             guarded(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **gpu.QUEUE
         )
@@ -212,6 +217,7 @@ class SwapStructureAndTexture:
             mask=self.region.mask(data, session, first),
             region=data[self.region.region],
             feather=data[self.region.feather],
+            detail=data[self.detail],
         )
         return session, first, textures, choice, wish
 
@@ -247,7 +253,7 @@ class SwapStructureAndTexture:
         """Other weights: their sliders, all at 0, their licence, and how they want pictures."""
         choice = self.models[name]
         updates = [update for bank in self.banks for update in bank.updates(choice)]
-        return [*updates, _licence(choice), choice.faces, choice.resolution]
+        return [*updates, _licence(choice), choice.faces, choice.resolution, choice.detail]
 
     def on_codes(self, data: Data, request: gr.Request) -> Data:
         """The structure codes as pictures."""

@@ -25,11 +25,13 @@ def build(studio: Studio, editor: SwapEditor) -> None:
 
         amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second. Returns a
         PNG of the first picture's aspect whose shorter side is the model's resolution. Pictures are taken as they are;
-        models of faces know faces cut out the FFHQ way.
+        models of faces know faces cut out the FFHQ way. The embedded model's results have the first picture's own fine
+        detail, in the colours that the model draws.
         """
         session = studio.sessions.get(request.session_hash)
         picture = editor.swap_once(session, structure_image, texture_image, amount, model)
-        return str(editor.save(session, picture, editor.model(model), Wish(amount=checked_amount(amount))))
+        choice = editor.model(model)
+        return str(editor.save(session, picture, choice, Wish(amount=checked_amount(amount), detail=choice.detail)))
 
     with gr.Column(visible=False):
         structure = photo_input(label="structure image")

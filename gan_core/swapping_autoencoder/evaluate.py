@@ -72,13 +72,15 @@ def measure_swaps(
     pairs: int,
     landmarks: Callable | None,
     *,
+    detail: float = 0.0,
     write: Path | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Reconstruction of all pictures (N, 3, R, R) and numbers of `pairs` random swaps.
+    """Reconstruction of all pictures (N, 3, R, R), without their own detail, and numbers of `pairs` random swaps.
 
-    write: a folder for the pictures of each pair, for `mesh.py`.
+    detail: see `Mixture`; of swaps. write: a folder for the pictures of each pair, for `mesh.py`.
     """
+    mixture = Mixture(detail=detail)
     codes = [pipe.encode(image) for image in pictures.split(1)]
     result: dict[str, float] = {
         "psnr": float(np.mean([psnr(pipe.draw(c).cpu(), x) for c, x in zip(codes, pictures.split(1), strict=True)]))
@@ -88,7 +90,7 @@ def measure_swaps(
     for number in tqdm(range(pairs), desc="swaps"):
         a, b = draw.choice(len(codes), 2, replace=False)
         first, second = pictures[a : a + 1], pictures[b : b + 1]
-        swap = pipe.draw(codes[a], [codes[b]]).cpu()
+        swap = pipe.draw(codes[a], [codes[b]], mixture).cpu()
         recon = pipe.draw(codes[a]).cpu()
         if write is not None:
             write.mkdir(parents=True, exist_ok=True)
@@ -152,8 +154,8 @@ def measure_speed(pipe: SwappingPipeline, generator: Generator, image: Tensor, s
     image = image.to(device)
     codes = pipe.encode(image)
     encode = seconds_of(lambda: pipe.encode(image), 15, device)
-    draw = seconds_of(lambda: pipe.draw(codes, [codes], Mixture(amount=0.5)), 15, device)
-    swap = seconds_of(lambda: pipe.draw(pipe.encode(image), [pipe.encode(image)]), 15, device)
+    draw = seconds_of(lambda: pipe.draw(codes, [codes], Mixture(amount=0.5, detail=1.0)), 15, device)
+    swap = seconds_of(lambda: pipe.draw(pipe.encode(image), [pipe.encode(image)], Mixture(detail=1.0)), 15, device)
     result = {"encode_ms": 1e3 * encode, "draw_ms": 1e3 * draw, "swap_ms": 1e3 * swap}
     if steps:
         generator = generator.to(device).requires_grad_(False)
@@ -164,12 +166,13 @@ def measure_speed(pipe: SwappingPipeline, generator: Generator, image: Tensor, s
 
 
 @torch.inference_mode()
-def swap_sheet(pipe: SwappingPipeline, faces: Tensor) -> Tensor:
+def swap_sheet(pipe: SwappingPipeline, faces: Tensor, detail: float = 0.0) -> Tensor:
     """(n + 1)^2 pictures of n faces (n, 3, R, R): textures along the top, structures at the left, white corner."""
+    mixture = Mixture(detail=detail)
     codes = [pipe.encode(face) for face in faces.split(1)]
     rows = [torch.ones_like(faces[:1]), faces]
     for i, first in enumerate(codes):
-        rows += [faces[i : i + 1], *(pipe.draw(first, [other]).cpu() for other in codes)]
+        rows += [faces[i : i + 1], *(pipe.draw(first, [other], mixture).cpu() for other in codes)]
     return torch.cat(rows)
 
 
@@ -191,6 +194,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--write", type=Path, help="write the pairs' pictures here (of real people: keep them private)")
     parser.add_argument("--steps", type=int, default=1000, help="of latent optimisation; 0 for none")
+    parser.add_argument("--detail", type=float, default=0.0, help="share of the first picture's own detail in swaps")
+    parser.add_argument("--finder", action="store_true", help="landmarks by the project's own face finder (slow)")
     parser.add_argument("--grid", type=Path, help="write a sheet of swaps of generated faces here")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 7, 11, 19, 23, 31], help="of the sheet's faces")
     parser.add_argument("--device", default="cpu")
@@ -204,11 +209,13 @@ def main() -> None:
     if args.data is not None:
         _, held_out = split_pictures(args.data)
         pictures = load_pictures(held_out, pipe.resolution).float() / 127.5 - 1
-        result |= {"pictures": len(pictures)} | measure_swaps(pipe, pictures, args.pairs, Landmarks(), write=args.write)
+        landmarks = Landmarks() if args.finder else None
+        result |= {"pictures": len(pictures), "detail": args.detail}
+        result |= measure_swaps(pipe, pictures, args.pairs, landmarks, detail=args.detail, write=args.write)
     faces = generated_faces(generator, args.seeds)
     result |= measure_speed(pipe, generator, faces[:1], args.steps)
     if args.grid is not None:
-        save_grid(swap_sheet(pipe, faces), args.grid, len(faces) + 1, quality=90)
+        save_grid(swap_sheet(pipe, faces, args.detail), args.grid, len(faces) + 1, quality=90)
     tqdm.write(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in result.items()}, indent=1))
 
 

@@ -50,6 +50,8 @@ class SwapModel:
     sliders: tuple[DirectionSlider, ...] = ()
     faces: bool = False
     """Whether it knows faces cut out the FFHQ way only."""
+    detail: float = 0.0
+    """Share of the first picture's own fine detail that a result has where nothing is said."""
 
 
 def swap_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, SwapModel]:
@@ -57,7 +59,7 @@ def swap_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dic
     models = {}
     if embedded_is_here(weights):
         models[EMBEDDED] = SwapModel(
-            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True
+            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=1.0
         )
     for entry in PUBLISHED_SWAPS:
         if is_here(entry, published_folder):

@@ -20,6 +20,7 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
+from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
 
 EMBEDDED_FOLDER = "portraits_swap"
@@ -48,10 +49,12 @@ class Codes:
     structure: Tensor  # (1, structure_dim, h, w)
     texture: Tensor  # (1, texture_dim)
     size: tuple[int, int]  # height and width of the picture, which the codes' may exceed
+    picture: Tensor | None = None  # (1, 3, *size) uint8, the picture itself, for its detail
 
     def to(self, device: torch.device | str) -> Codes:
         """The same on another device."""
-        return Codes(self.structure.to(device), self.texture.to(device), self.size)
+        picture = None if self.picture is None else self.picture.to(device)
+        return Codes(self.structure.to(device), self.texture.to(device), self.size, picture)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Mixture:
     vectors: Sequence[tuple[Tensor, float]] = ()  # texture vectors (texture_dim,) of a person's own, and strengths
     mask: Tensor | None = None  # (H, W) from 0 to 1: where the change applies; None for everywhere
     region: str = "texture"  # what the mask is for; "structure" and "both" also take the first other's structure there
+    detail: float = 0.0  # share of the first picture's own fine detail, 0 to 1 (see detail.py; not in the paper)
     feather: float = 0.04  # standard deviation of the mask's soft border, as a share of the picture's longer side
 
 
@@ -114,14 +118,15 @@ class SwappingPipeline:
             raise BadImage(f"The picture is {width} x {height} pixels; each side must have at least {self.smallest}.")
         padded = self._padded(image.to(self.device, torch.float32))
         structure, texture = self.encoder(padded.to(self.dtype))
-        return Codes(structure.float(), texture.float(), (height, width))
+        pixels = image.to(self.device).float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+        return Codes(structure.float(), texture.float(), (height, width), pixels)
 
     @torch.inference_mode()
     def draw(self, first: Codes, others: Sequence[Codes] = (), mixture: Mixture | None = None) -> Tensor:
         """The picture (1, 3, H, W) of the first's size, clamped to [-1, 1].
 
         Without others the first picture's own texture is kept, and only directions and vectors change it. With a mask,
-        the first picture is reconstructed outside it.
+        the first picture is reconstructed outside it. Where the structure is changed, too, there is no detail to take.
 
         Raises:
             BadValue: an amount, weight or strength out of range, or a mask of another size.
@@ -131,6 +136,7 @@ class SwappingPipeline:
         self._check(first, others, mixture)
         own = unit_length(first.texture.to(self.device))
         structure = first.structure.to(self.device)
+        reshaped = False
         texture = own
         if others:
             texture = torch.lerp(own, self.mix([other.texture for other in others], mixture.weights), mixture.amount)
@@ -139,10 +145,11 @@ class SwappingPipeline:
                 texture = texture + strength * self._vectors[name]
             elif strength:
                 structure = structure + strength * _resized(self._vectors[name][None], structure.shape[-2:])
+                reshaped = True
         for vector, strength in mixture.vectors:
             texture = texture + strength * vector.to(self.device)
         if mixture.mask is None:
-            return self._decode(structure, unit_length(texture), first.size)
+            return self._finish(self._decode(structure, unit_length(texture), first.size), first, mixture, reshaped)
         fine = 2 if own.shape[1] <= 512 else 1  # a map of long codes costs as much as a network
         if mixture.region in ("texture", "both"):
             mask = self._mask(mixture, first, fine)
@@ -152,7 +159,8 @@ class SwappingPipeline:
         if mixture.region in ("structure", "both") and others:
             other = _resized(others[0].structure.to(self.device), structure.shape[-2:])
             structure = torch.lerp(structure, other, self._mask(mixture, first, 1))
-        return self._decode(structure, texture, first.size)
+            reshaped = True
+        return self._finish(self._decode(structure, texture, first.size), first, mixture, reshaped)
 
     def mix(self, textures: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
         """Weighted mean (1, texture_dim), of unit length, of textures (1, texture_dim).
@@ -206,6 +214,8 @@ class SwappingPipeline:
     def _check(self, first: Codes, others: Sequence[Codes], mixture: Mixture) -> None:
         if not 0 <= mixture.amount <= 1:
             raise BadValue(f"The amount of texture must be from 0 to 1, not {mixture.amount}.")
+        if not 0 <= mixture.detail <= 1:
+            raise BadValue(f"The share of detail must be from 0 to 1, not {mixture.detail}.")
         if mixture.region not in REGION_KINDS:
             raise UnknownName(f"There is no region {mixture.region!r}; choose one of {', '.join(REGION_KINDS)}.")
         if mixture.mask is not None and tuple(mixture.mask.shape) != tuple(first.size):
@@ -231,6 +241,12 @@ class SwappingPipeline:
         h, w = first.structure.shape[-2:]
         small = F.adaptive_avg_pool2d(self._padded(mask), (h * fine, w * fine))
         return _blurred(small, mixture.feather * max(first.size) * fine / self.step).clamp(0, 1)
+
+    def _finish(self, image: Tensor, first: Codes, mixture: Mixture, reshaped: bool) -> Tensor:
+        if not mixture.detail or reshaped or first.picture is None:
+            return image
+        photo = first.picture.to(self.device).float() / 127.5 - 1
+        return torch.lerp(image, with_detail_of(photo, image).clamp(-1, 1), mixture.detail)
 
     def _decode(self, structure: Tensor, texture: Tensor, size: tuple[int, int]) -> Tensor:
         noise: str | list[Tensor] = "none"

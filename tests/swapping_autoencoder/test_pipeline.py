@@ -10,6 +10,7 @@ import torch
 from gan_core.checkpoints import store
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.swapping_autoencoder import pipeline as module
+from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.networks import Encoder, Generator
 from gan_core.swapping_autoencoder.pipeline import Direction, Mixture, SwappingPipeline
 
@@ -158,6 +159,25 @@ def test_difference_of_two_sets(pipe: SwappingPipeline) -> None:
         pipe.difference([a], [])
 
 
+def test_detail_of_the_first_picture(pipe: SwappingPipeline) -> None:
+    image = picture(96, 96) + 0.1 * torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(3))
+    image = image.clamp(-1, 1)
+    first, other = pipe.encode(image), pipe.encode(picture(96, 96, seed=1))
+    raw, half, full = (pipe.draw(first, [other], Mixture(detail=d)) for d in (0.0, 0.5, 1.0))
+    assert torch.allclose(half, (raw + full) / 2, atol=1e-5) and not torch.allclose(raw, full, atol=1e-2)
+    photo = first.picture.float() / 127.5 - 1
+    assert torch.allclose(photo, image, atol=0.005)
+    assert torch.allclose(full, with_detail_of(photo, raw).clamp(-1, 1), atol=1e-5)
+    # where the shapes are changed, the first picture's detail belongs elsewhere
+    turned = [pipe.draw(first, [other], Mixture(detail=d, strengths={"turn": 1.0})) for d in (0.0, 1.0)]
+    assert torch.equal(*turned)
+    mask = torch.ones(96, 96)
+    both = [pipe.draw(first, [other], Mixture(detail=d, mask=mask, region="both")) for d in (0.0, 1.0)]
+    assert torch.equal(*both)
+    with pytest.raises(BadValue, match="detail"):
+        pipe.draw(first, [other], Mixture(detail=1.1))
+
+
 def test_structure_picture(pipe: SwappingPipeline) -> None:
     codes = pipe.encode(picture(33, 47))
     shown = pipe.structure_picture(codes)
@@ -190,7 +210,7 @@ def test_bad_pictures(pipe: SwappingPipeline) -> None:
 def test_codes_survive_a_move(pipe: SwappingPipeline) -> None:
     codes = pipe.encode(picture())
     moved = codes.to("meta")
-    assert moved.texture.is_meta and moved.structure.is_meta and moved.size == codes.size
+    assert moved.texture.is_meta and moved.structure.is_meta and moved.picture.is_meta and moved.size == codes.size
     assert torch.equal(codes.to("cpu").texture, codes.texture)
 
 
