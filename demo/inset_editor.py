@@ -21,7 +21,8 @@ from demo.inset_tasks import Composed, Found
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
-from gan_core.insetgan.models import MODE_LABELS, InsetModel
+from gan_core.insetgan.labels import MODE_LABELS
+from gan_core.insetgan.models import InsetModel
 
 if TYPE_CHECKING:
     from gan_core.insetgan.pipeline import Source, Wish
@@ -117,7 +118,7 @@ class InsetEditor:
             yield Step(0.0, f"Looking for the face of the {kind} picture")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             picture = self._cut(photo, choice, kind)
-            if kind == "face" and choice.encoder:
+            if choice.encoder and (kind == "face" or choice.body == "portrait"):
                 yield Step(0.3, "Reading the face")
                 read = gpu.call(hfgi_tasks.INVERT, progress, model=choice.encoder, crop=picture)
                 found = Found(read.plain, read.inversion.codes)
@@ -178,10 +179,12 @@ class InsetEditor:
         from gan_core.insetgan.bust import cut_bust, fit
 
         height, width = choice.size
-        if kind == "body" and not choice.bust:
+        if kind == "body" and choice.body == "standing":
             return fit(photo, width, height)
         face = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)[0]
-        return cut_bust(photo, face, height) if kind == "body" else align(photo, face, choice.face_size).crop
+        if kind == "body" and choice.body == "bust":
+            return cut_bust(photo, face, height)
+        return align(photo, face, choice.face_size).crop
 
 
 def check(choice: InsetModel, plan: Plan) -> None:

@@ -24,7 +24,8 @@ from demo.tabs.base import Tab
 from demo.tabs.insetgan_people import PersonPanel
 from demo.tabs.insetgan_result import ResultPanel
 from gan_core.errors import BadValue, StudioError
-from gan_core.insetgan.models import MODE_LABELS, REGION_LABELS, InsetModel, inset_models
+from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
+from gan_core.insetgan.models import InsetModel, inset_models
 
 Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
@@ -36,9 +37,14 @@ _MISSING = (
 )
 _CREDIT = (
     "Method: [InsetGAN for Full-Body Image Generation](https://github.com/afruehstueck/insetGAN) (Fruehstueck et al., "
-    "CVPR 2022). Results are marked as made with a model. The embedded weights know portraits: their bodies end at the "
-    "shoulders. Full bodies need the published weights."
+    "CVPR 2022). Results are marked as made with a model."
 )
+_BODIES = {
+    "standing": "Its bodies are whole standing people.",
+    "bust": "Its bodies end at the shoulders; whole ones need the published weights.",
+    "portrait": "A generator of busts is not trained yet: the face generator draws the body too, so that the face of "
+    "one portrait is joined with the hair, head and shoulders of another. Whole bodies need the published weights.",
+}
 _RESULTS = "inset-results"
 
 
@@ -293,7 +299,7 @@ def _regions(choice: InsetModel) -> list[tuple[str, str]]:
 
 def _licence(choice: InsetModel) -> str:
     height, width = choice.size
-    return f"Weights: {choice.label}, {width} x {height} pixels. Licence: {choice.licence}."
+    return f"Weights: {choice.label}, {width} x {height} pixels. Licence: {choice.licence}. {_BODIES[choice.body]}"
 
 
 def build(studio: Studio, tab_id: str, label: str) -> TabHandle:

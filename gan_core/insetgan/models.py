@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.insetgan.labels import PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec
 from gan_core.registry import ModelRegistry
 from weights import catalogue
@@ -15,22 +16,6 @@ EMBEDDED = "portraits"
 FOLDER = "portraits_bust"
 FACE_ENTRY = "insetgan_face"
 _LICENCE = "CC0-1.0"
-
-# What the modes of `pipeline.MODES` and the regions of `regions.REGIONS` are called; here, for torch is not needed.
-MODE_LABELS = {
-    "joint": "Both: any face on any body",
-    "body": "The body, for a given face",
-    "face": "The face, on a given body",
-}
-REGION_LABELS = {
-    "face": "Face: brows to chin",
-    "head": "Head, with its hair",
-    "outline": "Head, by its outline",
-    "eyes": "Eyes and brows",
-    "mouth": "Mouth and chin",
-    "whole": "The whole picture of the inset",
-}
-PUBLISHED_REGIONS = ("whole", "head", "face", "eyes", "mouth")
 
 
 @dataclass(frozen=True)
@@ -46,8 +31,8 @@ class InsetModel:
     """Height and width of its pictures."""
     face_size: int
     licence: str
-    bust: bool = False
-    """Whether its bodies are head and shoulders, cut out by the face."""
+    body: str = "standing"
+    """What its bodies are: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face generator."""
     region: str = "whole"
     """The region that it starts with."""
     regions: tuple[str, ...] = PUBLISHED_REGIONS
@@ -78,9 +63,15 @@ CANVASES = (
 
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
-    """Whether the bust generator, the face generator and its discriminator are there."""
-    files = (f"{FOLDER}/generator", "portraits_face/generator", "portraits_face/discriminator")
-    return all((weights / f"{name}.safetensors").is_file() for name in files)
+    """Whether the face generator and its discriminator are there."""
+    return all(
+        (weights / "portraits_face" / f"{name}.safetensors").is_file() for name in ("generator", "discriminator")
+    )
+
+
+def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
+    """Whether there is a generator of busts; until there is one, the face generator draws the bodies too."""
+    return (weights / FOLDER / "generator.safetensors").is_file()
 
 
 def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetModel]:
@@ -90,9 +81,17 @@ def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> di
         encoder = "portraits/hfgi" if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
         outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
         models[EMBEDDED] = InsetModel(
-            EMBEDDED, "portraits (embedded)", "portraits/inset", (256, 256), 256, _LICENCE, bust=True, region="face",
-            regions=("face", "head", *outline, "eyes", "mouth"), encoder=encoder,
-        )  # fmt: skip
+            EMBEDDED,
+            "portraits (embedded)",
+            "portraits/inset",
+            (256, 256),
+            256,
+            _LICENCE,
+            body="bust" if bust_is_here(weights) else "portrait",
+            region="face",
+            regions=("face", "head", *outline, "eyes", "mouth"),
+            encoder=encoder,
+        )
     if not is_complete(published(FACE_ENTRY), published_folder):
         return models
     for canvas in CANVASES:
@@ -122,7 +121,7 @@ def declare_inset_models(
                 resolution=256,
                 licence=_LICENCE,
                 title="the generators of bodies and faces",
-                weights=(f"{FOLDER}/generator", "portraits_face/discriminator"),
+                weights=((f"{FOLDER}/generator",) if bust_is_here(weights) else ()) + ("portraits_face/discriminator",),
                 parts=(face,),
             )
         )

@@ -204,15 +204,20 @@ class InsetGANPipeline:
 def load_embedded(
     folder: Path | str, *, inset: Generator | None = None, device: str | torch.device = "cpu"
 ) -> InsetGANPipeline:
-    """The pipeline of the weights in `folder` (weights/): busts, and the face generator where none is given.
+    """The pipeline of the weights in `folder` (weights/): busts and faces; the face generator where none is given.
 
+    Where there is no generator of busts, the face generator draws both sides: the canvas is a portrait.
     Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)
-    canvas, _ = build_from_file(Generator, folder / "portraits_bust" / "generator.safetensors", "bust generator")
     if inset is None:
         inset, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "face generator")
+    canvas, bust = inset, folder / "portraits_bust" / "generator.safetensors"
+    if bust.is_file():
+        canvas, _ = build_from_file(Generator, bust, "bust generator")
     path = folder / "portraits_face" / "discriminator.safetensors"
     discriminator, _ = build_from_file(Discriminator, path, "discriminator")
-    head = load_head(folder / "portraits_hfgi" / "head.safetensors")
-    return InsetGANPipeline(canvas, inset, perceptual(discriminator), head=head, device=device)
+    head = folder / "portraits_hfgi" / "head.safetensors"
+    return InsetGANPipeline(
+        canvas, inset, perceptual(discriminator), head=load_head(head) if head.is_file() else None, device=device
+    )

@@ -7,7 +7,8 @@ from pathlib import Path
 from gan_core import checkpoints
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint
-from gan_core.insetgan.models import FACE_ENTRY, PUBLISHED_REGIONS
+from gan_core.insetgan.labels import PUBLISHED_REGIONS
+from gan_core.insetgan.models import FACE_ENTRY
 from gan_core.insetgan.perceptual import perceptual
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.stylegan2 import Discriminator, Generator

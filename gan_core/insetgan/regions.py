@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gan_core.errors import BadValue
 from gan_core.images import to_pil
-from gan_core.insetgan.models import REGION_LABELS
+from gan_core.insetgan.labels import REGION_LABELS
 from gan_core.insetgan.placement import Placement, Points, placed
 
 # Where FFHQ's alignment puts both eyes and the middle of the mouth, as shares of the crop.

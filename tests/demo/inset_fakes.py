@@ -16,7 +16,7 @@ from tests.insetgan import small
 MODEL = "fake/inset"
 MODELS = {
     "portraits": InsetModel(
-        "portraits", "portraits (embedded)", MODEL, (64, 64), 64, "CC0-1.0", bust=True, region="face",
+        "portraits", "portraits (embedded)", MODEL, (64, 64), 64, "CC0-1.0", body="bust", region="face",
         regions=("face", "head", "mouth"),
     ),
     "human": InsetModel("human", "human (published)", "fake/tall", (64, 32), 64, "none"),
