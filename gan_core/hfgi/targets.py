@@ -94,7 +94,7 @@ TARGETS = (
         "hair_length",
         ("gender", "age", "corner_lift", "hair", "light", "grey", "glasses", *_SHAPE),
         (0, 6),
-        step=0.7,
+        step=0.42,
     ),
     Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
     Target(
