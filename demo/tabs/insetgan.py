@@ -156,7 +156,8 @@ class ComposeABody:
             **gpu.QUEUE,
         ).then(
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
-        )
+        ).then(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
+        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
         # The job itself says that it has stopped: two writers of one line would race.
         self.stop.click(self.on_stop, None, self.stop, **quiet)
         self.panel.results.select(
@@ -270,6 +271,10 @@ class ComposeABody:
         """Have the work end at its next report."""
         self.studio.sessions.get(request.session_hash).stop.set()
         return gr.Button(interactive=False)
+
+    def on_behind(self, request: gr.Request) -> Data:
+        """The generators' own pictures."""
+        return self.panel.reveal(self.studio.sessions.get(request.session_hash))
 
     def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:
         """Another one of the results."""

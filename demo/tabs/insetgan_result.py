@@ -15,7 +15,7 @@ from demo.parts.pictures import shown
 from demo.session import Session
 
 Data = dict[Any, Any]
-_PASTED = "inset-pasted"
+_PASTED, _LATEST = "inset-pasted", "inset-latest"
 _LABELS = {
     "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
     "latents": "latents",
@@ -39,7 +39,7 @@ class ResultPanel:
                     label="Results of this run: click one", columns=4, height=190, allow_preview=False,
                     interactive=False, buttons=[], visible=False, elem_id="inset-results",
                 )  # fmt: skip
-            with gr.Tab("Behind it"):
+            with gr.Tab("Behind it") as self.behind:
                 gr.Markdown(
                     "What the two generators draw by themselves, and where the one is put into the other. In the plot, "
                     "*coarse* and *perceptual* are how much they disagree over the region, *border* along its edge; "
@@ -53,10 +53,11 @@ class ResultPanel:
     @property
     def outputs(self) -> list[Any]:
         """What `update` fills."""
-        return [self.compare, self.plot, self.body, self.face]
+        return [self.compare, self.plot]
 
     def update(self, session: Session, composed: Composed, *, fresh: bool = False) -> Data:
         """Show a state of the work. fresh: of another run than the last one shown."""
+        session.keep(_LATEST, composed, 3 * 4 * composed.image.width * composed.image.height)
         pasted = session.recall(_PASTED)
         if fresh or composed.step == 0 or pasted is None or not Path(pasted).is_file():
             pasted = shown(session, "pasted", composed.pasted)
@@ -64,6 +65,15 @@ class ResultPanel:
         return {
             self.compare: (pasted, shown(session, "composed", composed.image)),
             self.plot: _plot(composed),
+        }
+
+    def reveal(self, session: Session) -> Data:
+        """The generators' own pictures, once they are asked for: what a running job sends to a tab that was never
+        opened does not arrive."""
+        composed: Composed | None = session.recall(_LATEST)
+        if composed is None:
+            return dict.fromkeys((self.body, self.face))
+        return {
             self.body: shown(session, "body", with_boxes(composed.body, composed.boxes)),
             self.face: shown(session, "face", composed.faces[0]),
         }

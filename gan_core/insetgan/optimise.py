@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.errors import BadValue, NoFaceFound
-from gan_core.graphs import Captured, half_precision_pays
+from gan_core.graphs import Captured
 from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Placement, Size, put
@@ -251,12 +251,19 @@ def optimise(
     if not any(player.moves for player in (canvas, *insets)):
         raise BadValue("Nothing may move, so nothing can come to agree.")
     device = canvas.codes.device
-    if dtype is None and half_precision_pays(device):
-        dtype = torch.bfloat16
+    dtype = dtype or fast_dtype(device)
     with torch.no_grad():
         players = [ready(canvas), *(ready(inset) for inset in insets)]
         job = _Job(players[0], players[1:], features, weights, schedule, head, dtype)
         yield from _run(job, device)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype | None:
+    """bfloat16 on GPUs that compute it in their matrix units; None elsewhere, which leaves the weights' own."""
+    if device.type != "cuda":
+        return None
+    native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if native else None
 
 
 def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from gan_core.errors import BadValue
-from gan_core.graphs import Captured, half_precision_pays
+from gan_core.graphs import Captured
 from gan_core.insetgan.objective import Weights, latents
-from gan_core.insetgan.optimise import Player, adam, ready
+from gan_core.insetgan.optimise import Player, adam, fast_dtype, ready
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import resized
 from gan_core.stylegan2 import Generator
@@ -71,8 +71,7 @@ def project(
 
 
 def _run(player: Player, picture: Tensor, features: Perceptual, steps: int, preview: int) -> Iterator[Projection]:
-    dtype = torch.bfloat16 if half_precision_pays(picture.device) else None
-    step = Captured(partial(_step, player, features, dtype))
+    step = Captured(partial(_step, player, features, fast_dtype(picture.device)))
     added = torch.zeros_like(torch.cat([player.codes[:, :1], player.codes], 1))
     state = [added, torch.zeros_like(added), torch.zeros_like(added), torch.zeros((), device=picture.device)]
     rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)

@@ -25,8 +25,12 @@ def generator(resolution=64, start_shape=(4, 4), w_dim=16) -> Generator:
     return net.eval().requires_grad_(False)
 
 
+def discriminator() -> Discriminator:
+    return Discriminator(64, channel_base=512, channel_max=16)
+
+
 def features() -> DiscriminatorDistance:
-    return DiscriminatorDistance(Discriminator(64, channel_base=512, channel_max=16))
+    return DiscriminatorDistance(discriminator())
 
 
 def pipeline(**options) -> InsetGANPipeline:
