@@ -7,19 +7,18 @@ moving a slider only draws.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 
 from demo import gpu, swap_tasks
 from demo.gpu import Done, Step
 from demo.session import Session
 from demo.swap_tasks import EncodedPicture
+from demo.swap_wish import Wish, checked_amount, mixture_of, note_of
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
 from gan_core.swapping_autoencoder.models import SwapModel
@@ -27,7 +26,6 @@ from gan_core.swapping_autoencoder.models import SwapModel
 if TYPE_CHECKING:
     import torch
 
-    from gan_core.swapping_autoencoder.pipeline import Mixture
 
 MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
@@ -54,25 +52,6 @@ class Source:
     def size(self) -> int:
         """Bytes, about."""
         return 3 * self.picture.width * self.picture.height
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How a person wants pictures mixed, in plain values."""
-
-    amount: float = 1.0
-    weights: tuple[float, ...] = ()
-    """Of the textures; missing ones are 1."""
-    strengths: Mapping[str, float] = field(default_factory=dict)
-    vector: torch.Tensor | None = None
-    """A domain vector of the person's own."""
-    vector_strength: float = 0.0
-    mask: np.ndarray | None = None
-    """(H, W) bool, what was painted on the first picture; None for the whole picture."""
-    region: str = "texture"
-    feather: float = 0.04
-    detail: float = 0.0
-    """Share of the first picture's own fine detail."""
 
 
 class SwapEditor:
@@ -214,21 +193,9 @@ class SwapEditor:
         other = self.open(session, texture, choice, what="a texture picture")
         return self.draw(session, first, [other], choice, wish, progress)
 
-    def note(self, choice: SwapModel, wish: Wish) -> str:
-        """What was done, for a result's metadata."""
-        parts = [f"texture {wish.amount:g}"]
-        parts += [f"{name} {value:+g}" for name, value in wish.strengths.items() if value]
-        if wish.vector is not None and wish.vector_strength:
-            parts.append(f"own vector {wish.vector_strength:+g}")
-        if wish.detail:
-            parts.append(f"detail of the first picture {wish.detail:g}")
-        if wish.mask is not None:
-            parts.append(f"in a painted region ({wish.region})")
-        return f"edited with GAN Studio, Swapping Autoencoder ({choice.label}): {', '.join(parts)}"
-
     def save(self, session: Session, picture: Image.Image, choice: SwapModel, wish: Wish) -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
-        return save_png(picture, session.new_file("swapped", ".png"), self.note(choice, wish))
+        return save_png(picture, session.new_file("swapped", ".png"), note_of(choice, wish))
 
     # Helpers
 
@@ -269,7 +236,7 @@ class SwapEditor:
 def _task(
     choice: SwapModel, own: EncodedPicture, others: Sequence[EncodedPicture], wishes: Sequence[Wish]
 ) -> dict[str, Any]:
-    mixtures = [_mixture(wish, len(others), own.codes.size) for wish in wishes]
+    mixtures = [mixture_of(wish, len(others), own.codes.size) for wish in wishes]
     return {
         "model": choice.model,
         "first": own.codes,
@@ -289,38 +256,3 @@ def fitted(photo: Image.Image, side: int) -> Image.Image:
         left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
         photo = photo.crop((left, top, min(width, left + longest), min(height, top + longest)))
     return photo
-
-
-def checked_amount(amount: Any) -> float:
-    """An amount of texture as a float. Raises BadValue."""
-    try:
-        value = float(amount)
-    except (TypeError, ValueError) as error:
-        raise BadValue(f"The amount of texture must be a number from 0 to 1, not {amount!r}.") from error
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise BadValue(f"The amount of texture must be from 0 to 1, not {value:g}.")
-    return value
-
-
-def _mixture(wish: Wish, others: int, size: tuple[int, int]) -> Mixture:
-    import torch
-
-    from gan_core.swapping_autoencoder.pipeline import Mixture
-
-    weights = tuple(wish.weights[:others]) + (1.0,) * max(0, others - len(wish.weights))
-    mask = None
-    if wish.mask is not None:
-        if wish.mask.shape != tuple(size):
-            raise BadValue("The painted region belongs to another picture or size. Please paint it again.")
-        mask = torch.from_numpy(wish.mask.astype(np.float32))
-    vectors = () if wish.vector is None or not wish.vector_strength else ((wish.vector, wish.vector_strength),)
-    return Mixture(
-        amount=wish.amount,
-        weights=weights,
-        strengths=dict(wish.strengths),
-        vectors=vectors,
-        mask=mask,
-        region=wish.region,
-        feather=wish.feather,
-        detail=wish.detail,
-    )

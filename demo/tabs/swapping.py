@@ -20,7 +20,8 @@ from demo.parts.pictures import shown
 from demo.parts.send_to import TabHandle
 from demo.session import Session
 from demo.studio import Studio
-from demo.swap_editor import MOST_TEXTURES, SIZES, Source, SwapEditor, Wish
+from demo.swap_editor import MOST_TEXTURES, SIZES, Source, SwapEditor
+from demo.swap_wish import Wish
 from demo.tabs import swapping_api
 from demo.tabs.base import Tab
 from demo.tabs.swapping_region import RegionPanel

@@ -8,7 +8,8 @@ from demo import gpu
 from demo.parts.errors import guarded
 from demo.parts.photo import photo_input
 from demo.studio import Studio
-from demo.swap_editor import SwapEditor, Wish, checked_amount
+from demo.swap_editor import SwapEditor
+from demo.swap_wish import Wish, checked_amount
 from gan_core.swapping_autoencoder.models import EMBEDDED
 
 API_NAME = "autoencoder_swap"

@@ -15,7 +15,8 @@ from demo.parts.errors import guarded
 from demo.parts.pictures import shown
 from demo.session import Session
 from demo.studio import Studio
-from demo.swap_editor import LOOP_FRAMES, Source, SwapEditor, Wish
+from demo.swap_editor import LOOP_FRAMES, Source, SwapEditor
+from demo.swap_wish import Wish, note_of
 from gan_core.swapping_autoencoder.models import SwapModel
 
 SHOWN = 7  # pictures of the strip
@@ -82,7 +83,7 @@ class StripPanel:
         from gan_core.loops import there_and_back, write_loop
 
         target = session.new_file("loop", ".mp4")
-        write_loop(there_and_back(frames), target, rate=RATE, note=self.editor.note(choice, wish))
+        write_loop(there_and_back(frames), target, rate=RATE, note=note_of(choice, wish))
         strip = side_by_side(frames[:: (LOOP_FRAMES - 1) // (SHOWN - 1)], HEIGHT)
         yield {self.strip: shown(session, "strip", strip), self.video: str(target), self.state: "Done."}
 

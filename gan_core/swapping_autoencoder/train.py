@@ -25,8 +25,9 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadImage, BadValue
 from gan_core.stylegan2 import Discriminator
+from gan_core.swapping_autoencoder.config import NAMES, SwapSettings
 from gan_core.swapping_autoencoder.objective import FeatureDistance
-from gan_core.swapping_autoencoder.stage import NAMES, Stage, SwapSettings
+from gan_core.swapping_autoencoder.stage import Stage
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.grids import save_grid

@@ -14,7 +14,8 @@ from demo import gpu, swap_tasks
 from demo.gpu import Done, Step
 from demo.parts.painting import painted
 from demo.session import Session, Sessions
-from demo.swap_editor import LONGEST, SwapEditor, Wish, fitted
+from demo.swap_editor import LONGEST, SwapEditor, fitted
+from demo.swap_wish import Wish
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.registry import ModelRegistry
 from tests.demo import fakes, swap_fakes

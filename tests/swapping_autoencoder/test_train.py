@@ -16,7 +16,7 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.stylegan2 import Discriminator
-from gan_core.swapping_autoencoder import objective, stage, train
+from gan_core.swapping_autoencoder import config, objective, stage, train
 from gan_core.swapping_autoencoder.growing import grow
 from gan_core.swapping_autoencoder.networks import Encoder
 from gan_core.training import distributed
@@ -30,12 +30,12 @@ TINY = {
     "structure_dim": 3,
     "texture_dim": 12,
 }
-SETTINGS = stage.SwapSettings(resolution=32, batch=4, penalty_every=2, fade_kimg=0.01, colour=0.5, views=0.5)
+SETTINGS = config.SwapSettings(resolution=32, batch=4, penalty_every=2, fade_kimg=0.01, colour=0.5, views=0.5)
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "SMALL", TINY)
+    monkeypatch.setattr(config, "SMALL", TINY)
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +218,7 @@ def test_run_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: b
     assert encoder.step == 4 and not list(out.glob("*.part")) and list(out.glob("swaps_*.jpg"))
     grid = Image.open(max(out.glob("swaps_*.jpg")))
     assert grid.size == (4 * 32, 4 * 32)  # three held-out people
-    for name in stage.NAMES:
+    for name in config.NAMES:
         note = store.read(out / f"{name}.safetensors")[1]["_training"]
         assert note["dropped"] == 0 and note["images"] > 0 and note["settings"]["batch"] == 2
     assert (out / "state.pt").exists() == keep
