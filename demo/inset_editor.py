@@ -227,8 +227,8 @@ def _source(seed: int, psi: float) -> Source:
 
 def _wish(choice: InsetModel, plan: Plan, body: Source, face: Source) -> Wish:
     from gan_core.insetgan.objective import Weights
-    from gan_core.insetgan.optimise import Schedule
     from gan_core.insetgan.pipeline import Part, Wish
+    from gan_core.insetgan.players import Schedule
 
     usual = Weights()
     parts: Sequence[Part] = ()

@@ -18,8 +18,8 @@ from gan_core.registry import ModelRegistry
 if TYPE_CHECKING:
     import torch
 
-    from gan_core.insetgan.optimise import Composite, Report
     from gan_core.insetgan.pipeline import InsetGANPipeline, Source, Wish
+    from gan_core.insetgan.players import Composite, Report
 
 DRAW, FIND, COMPOSE = "inset.draw", "inset.find", "inset.compose"
 

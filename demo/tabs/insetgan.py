@@ -230,7 +230,8 @@ class ComposeABody:
                 if session.stop.is_set():
                     break
         except StudioError as error:
-            yield {self.message: str(error)}
+            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+            yield {**idle, self.message: str(error)}
             raise
 
     def _composing(

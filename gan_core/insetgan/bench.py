@@ -14,8 +14,9 @@ import time
 import torch
 from torch import Tensor
 
-from gan_core.insetgan.optimise import Inset, Player, Schedule, optimise
+from gan_core.insetgan.optimise import optimise
 from gan_core.insetgan.perceptual import DiscriminatorDistance
+from gan_core.insetgan.players import Inset, Player, Schedule
 from gan_core.insetgan.regions import REGIONS, at_box
 from gan_core.stylegan2 import Discriminator, Generator
 

@@ -24,9 +24,9 @@ from tqdm import tqdm
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import NoFaceFound
 from gan_core.insetgan.objective import patch_of
-from gan_core.insetgan.optimise import Report, Schedule
 from gan_core.insetgan.pipeline import InsetGANPipeline, Part, Source, Wish, load_embedded
 from gan_core.insetgan.placement import take
+from gan_core.insetgan.players import Report, Schedule
 from gan_core.insetgan.regions import REGIONS, face_points
 from gan_core.insetgan.seams import seam_energy
 from gan_core.metrics.features import NAME, EmbeddedFeatures

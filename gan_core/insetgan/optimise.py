@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -20,80 +20,16 @@ from gan_core.graphs import Captured
 from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Placement, Size, put
-from gan_core.insetgan.regions import Outline, Region, RegionFinder, feathered, find_by_face, outline_of
-from gan_core.stylegan2 import Generator
+from gan_core.insetgan.players import Composite, Inset, Player, Report, Schedule, adam, fast_dtype, ready
+from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
 
 log = logging.getLogger(__name__)
 
 BODY_MARGIN = 0.05  # around a region, where the canvas need not stay as it was
-_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 NO_FACE = (
     "No face was found in the body, so there is nowhere to put the inset. "
     "Please take another body or a smaller truncation."
 )
-
-
-@dataclass
-class Player:
-    """A generator and where it stands."""
-
-    generator: Generator
-    codes: Tensor  # (1, num_ws, w_dim), the start
-    moves: bool = True
-    rate: float = 0.02  # of Adam, in units of the spread of w
-    given: bool = False  # codes of a real picture: they are not drawn to the mean w
-    mean: Tensor | None = None  # (w_dim,); the generator's own if None
-    spread: Tensor | None = None  # scalar, standard deviation of w; estimated if None
-
-
-@dataclass
-class Inset(Player):
-    """One that is put into the canvas."""
-
-    region: Region | None = None
-    finder: RegionFinder = find_by_face
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When what happens."""
-
-    steps: int = 150
-    alternate: int = 0  # steps before the other side moves, the canvas first; 0: both at once
-    detect: int = 20  # steps before the regions are looked for again
-    detect_until: float = 0.5  # share of the steps after which they stay
-    preview: int = 10  # steps before the next report
-    frame: int = 8  # width of the frame of the border loss, pixels of the canvas
-    feather: int = 8  # width over which the finished composite goes over from inset to canvas; 0: a hard edge
-
-
-@dataclass(frozen=True)
-class Composite:
-    """Pictures (1, 3, H, W) in [-1, 1] on the CPU."""
-
-    image: Tensor
-    hard: Tensor  # pasted without any blending
-    canvas: Tensor
-    insets: tuple[Tensor, ...]
-    placements: tuple[Placement, ...]
-    codes: tuple[Tensor, ...]  # (1, num_ws, w_dim), the canvas's first
-
-
-@dataclass(frozen=True)
-class Report:
-    """How far it is."""
-
-    step: int
-    steps: int
-    losses: Tensor  # (step, len(TERMS)), on the CPU
-    best: Composite
-    pasted: Composite  # before any optimisation
-    notes: tuple[str, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        """Whether this is the last one."""
-        return self.step >= self.steps
 
 
 @dataclass
@@ -256,34 +192,6 @@ def optimise(
         players = [ready(canvas), *(ready(inset) for inset in insets)]
         job = _Job(players[0], players[1:], features, weights, schedule, head, dtype)
         yield from _run(job, device)
-
-
-def fast_dtype(device: torch.device) -> torch.dtype | None:
-    """bfloat16 on GPUs that compute it in their matrix units; None elsewhere, which leaves the weights' own."""
-    if device.type != "cuda":
-        return None
-    native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.bfloat16 if native else None
-
-
-def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Adam's step (Kingma & Ba 2015) for a rate of 1, and its two moments; `count` is 1 at the first step."""
-    first = torch.lerp(gradient, first, _BETA1)
-    second = torch.lerp(gradient.square(), second, _BETA2)
-    change = first / (1 - _BETA1**count) / ((second / (1 - _BETA2**count)).sqrt() + _EPSILON)
-    return change, first, second
-
-
-@torch.no_grad()
-def ready(player: Player) -> Player:
-    """The player with mean and spread of its w."""
-    mapping = player.generator.mapping
-    spread = player.spread
-    if spread is None:
-        z = torch.randn(512, mapping.z_dim, generator=torch.Generator().manual_seed(0)).to(player.codes)
-        label = None if not mapping.c_dim else torch.eye(mapping.c_dim).to(z)[torch.arange(512) % mapping.c_dim]
-        spread = mapping(z, label).std(0).mean()
-    return replace(player, mean=mapping.w_avg if player.mean is None else player.mean, spread=spread)
 
 
 def _run(job: _Job, device: torch.device) -> Iterator[Report]:

@@ -17,9 +17,9 @@ from torch import Tensor
 from gan_core.errors import BadValue
 from gan_core.graphs import Captured
 from gan_core.insetgan.objective import Weights, latents
-from gan_core.insetgan.optimise import Player, adam, fast_dtype, ready
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import resized
+from gan_core.insetgan.players import Player, adam, fast_dtype, ready
 from gan_core.stylegan2 import Generator
 
 STEPS = 120

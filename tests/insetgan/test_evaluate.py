@@ -8,8 +8,8 @@ import torch
 
 from gan_core.insetgan import evaluate as module
 from gan_core.insetgan.bust import cut_bust, fit
-from gan_core.insetgan.optimise import Schedule
 from gan_core.insetgan.placement import Placement, put
+from gan_core.insetgan.players import Schedule
 from gan_core.insetgan.seams import seam_energy
 from gan_core.metrics.features import EmbeddedFeatures, embedded_distance
 from tests.demo import fakes

@@ -8,7 +8,8 @@ import torch
 
 from gan_core.errors import BadValue, NoFaceFound
 from gan_core.insetgan.objective import TERMS, Weights
-from gan_core.insetgan.optimise import Inset, Player, Schedule, optimise
+from gan_core.insetgan.optimise import optimise
+from gan_core.insetgan.players import Inset, Player, Schedule
 from gan_core.insetgan.regions import Region
 from tests.insetgan import small
 

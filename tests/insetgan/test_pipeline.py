@@ -6,9 +6,9 @@ import torch
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.insetgan import perceptual as perceptual_module
 from gan_core.insetgan import regions
-from gan_core.insetgan.optimise import Schedule
 from gan_core.insetgan.perceptual import AlexNetDistance, DiscriminatorDistance, perceptual
 from gan_core.insetgan.pipeline import MODES, Part, Source, Wish, load_embedded
+from gan_core.insetgan.players import Schedule
 from gan_core.stylegan2 import Discriminator
 from tests.insetgan import small
 

@@ -6,8 +6,8 @@ import torch
 from gan_core.errors import BadCheckpoint
 from gan_core.insetgan import published as module
 from gan_core.insetgan.models import CANVASES, FACE_ENTRY, declare_inset_models, inset_models
-from gan_core.insetgan.optimise import Schedule
 from gan_core.insetgan.pipeline import Source, Wish
+from gan_core.insetgan.players import Schedule
 from gan_core.registry import ModelRegistry
 from tests.checkpoints.test_adapters import nvidia_names
 from tests.insetgan import small
