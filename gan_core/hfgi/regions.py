@@ -56,8 +56,10 @@ def put_in_place(
     mask = region_mask(region, unedited.shape[-1]).to(unedited)
     whole = edited
     if heads is not None and region == "face_and_hair":
-        share = region_mask("face", unedited.shape[-1]).clamp_min(HAIR_SHARE).to(unedited)
-        return before_backdrop(unedited, unedited + share * (edited - unedited), plain, *heads)
+        hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # no outline moves: hair is what is head in both
+        return unedited + torch.maximum(region_mask("face", unedited.shape[-1]).to(unedited), hair) * (
+            edited - unedited
+        )
     if heads is not None and region in OF_THE_HEAD:
         whole = before_backdrop(unedited, edited, plain, *heads)
     if region == "around_face":

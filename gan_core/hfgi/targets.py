@@ -46,8 +46,9 @@ TARGETS = (
         "age",
         ("gender", "grey", "corner_lift", "mouth_open", "eye_open", "glasses", "light", "hair", *_SHAPE),
         (4, 8),
-        length=3.0,
         region="face_and_hair",
+        step=2.0,
+        length=4.6,
     ),
     Target(
         "pose",
