@@ -73,7 +73,7 @@ class ComposeABody:
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
-                for panel, seed in zip(self.people, (1, 5), strict=True):
+                for panel, seed in zip(self.people, (1, 101), strict=True):
                     panel.build(seed)
             with gr.Column(elem_classes="work-result"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="inset-message")
@@ -172,7 +172,7 @@ class ComposeABody:
         """The tab is seen for the first time: fill both galleries."""
         updates: Data = {self.opened: gr.Timer(active=False)}
         for panel in self.people:
-            updates[panel.gallery] = panel.rolled(data, request, data[self.model], 0)
+            updates[panel.gallery] = panel.rolled(data, request, data[self.model], panel.start)
         return updates
 
     def on_model(self, name: str) -> list[Any]:

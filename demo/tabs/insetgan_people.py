@@ -26,7 +26,7 @@ class PersonPanel:
         self.studio, self.editor, self.kind = studio, editor, kind
 
     def build(self, seed: int) -> None:
-        """Lay it out in the current context."""
+        """Lay it out in the current context; `seed` is chosen at first, the gallery begins a little before it."""
         what = self.kind.capitalize()
         with gr.Tabs(elem_classes="tight"):
             with gr.Tab(f"{what}: seeds"):
@@ -49,7 +49,8 @@ class PersonPanel:
                     label=f"Takes the place of the {self.kind}'s seed", height=200, elem_id=f"inset-{self.kind}-photo"
                 )
                 self.studio.sessions.shared |= examples_row(self.photo)
-        self.first = gr.State(0)
+        self.start = seed // ROLL * ROLL
+        self.first = gr.State(self.start)
 
     @property
     def inputs(self) -> set[Any]:
