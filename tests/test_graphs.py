@@ -8,8 +8,6 @@ import torch
 from gan_core import graphs
 from gan_core.graphs import Captured, half_precision_pays
 
-needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
-
 
 def squares(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return x * x, x @ y
@@ -23,7 +21,7 @@ def test_on_the_cpu_it_is_the_function_itself() -> None:
 
 
 class TestOnGpu:
-    pytestmark = needs_gpu
+    pytestmark = pytest.mark.gpu
 
     def test_every_shape_has_its_recording_and_results_stay(self) -> None:
         run = Captured(squares, keep=2)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_core.insetgan.models import embedded_is_here
 from tests.demo import fakes
 
 pytestmark = pytest.mark.browser
@@ -191,7 +190,6 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
     page.get_by_text("nothing to compose").wait_for()
 
 
-@pytest.mark.skipif(not embedded_is_here(), reason="the weights are not shipped yet")
 def test_as_shipped(server, open_page) -> None:
     page = open_page(server.url)
     open_tab(page)

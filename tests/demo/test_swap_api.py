@@ -9,7 +9,6 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo.parts.examples import example_files
-from gan_core.swapping_autoencoder.models import embedded_is_here
 from tests.demo import swap_fakes
 from tests.demo.test_api import hostile_pictures
 
@@ -100,7 +99,6 @@ def test_without_weights_it_says_so(fake_server, tmp_path, red) -> None:
         ask(connect(fake_server, tmp_path), red, red, 1)
 
 
-@pytest.mark.skipif(not embedded_is_here(), reason="the weights are not shipped")
 def test_shipped_weights(server, tmp_path) -> None:
     client = connect(server, tmp_path)
     paths = example_files()[:2]

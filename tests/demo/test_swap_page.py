@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_core.swapping_autoencoder.models import embedded_is_here
 from tests.demo import swap_fakes
 
 pytestmark = pytest.mark.browser
@@ -270,7 +269,6 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
     page.get_by_text("not on this machine").wait_for()
 
 
-@pytest.mark.skipif(not embedded_is_here(), reason="the weights are not shipped yet")
 def test_as_shipped(server, open_page) -> None:
     page = open_page(server.url)
     open_tab(page)
