@@ -48,7 +48,7 @@ TARGETS = (
         (4, 8),
         region="face_and_hair",
         step=2.0,
-        length=4.6,
+        length=4.4,
     ),
     Target(
         "pose",
@@ -58,7 +58,7 @@ TARGETS = (
         (0, 5),
         note="to the image's right",
         region="around_face",
-        step=0.3,
+        step=0.28,
     ),
     Target(
         "mouth_open",
