@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ops_cuda import backend
-from ops_cuda.upfirdn2d import setup_filter
+from ops_cuda.upfirdn2d import setup_filter, upfirdn2d
 
 SLOPE, GAIN = 0.2, math.sqrt(2.0)
 
@@ -69,8 +69,6 @@ def finish(
 
 
 def _enlarge(image: Tensor) -> Tensor:
-    from ops_cuda.upfirdn2d import upfirdn2d
-
     return upfirdn2d(image, setup_filter().to(image.device), up=2, padding=(2, 1, 2, 1), gain=4.0)
 
 
