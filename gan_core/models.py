@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.comodgan.models import declare_completion_models
 from gan_core.insetgan.models import declare_inset_models
 from gan_core.registry import Load, ModelRegistry, ModelSpec
 from gan_core.swapping_autoencoder.models import declare_swap_models
@@ -92,6 +93,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
         )
     declare_swap_models(registry, published_folder)
     declare_inset_models(registry, published_folder, FACE_GENERATOR)
+    declare_completion_models(registry, published_folder)
 
 
 def face_editors(published_folder: Path) -> dict[str, FaceEditorModel]:

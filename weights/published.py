@@ -53,6 +53,10 @@ _HUMAN = "Fu et al., StyleGAN-Human, ECCV 2022 (arXiv 2204.11823)"
 _HUMAN_LICENCE = "none stated; trained on SHHQ (non-commercial research) with NVIDIA's code (non-commercial)"
 _HUMAN_MODELS = "https://huggingface.co/public-data/StyleGAN-Human/resolve/main/models"
 
+_COMODGAN = "Zhao et al., Large Scale Image Completion via Co-Modulated GANs, ICLR 2021 (arXiv 2103.10428)"
+_COMODGAN_LICENCE = "not stated for the weights; the authors' code under a BSD licence and NVIDIA's (non-commercial)"
+_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
+
 PUBLISHED: tuple[PublishedModel, ...] = (
     PublishedModel(
         name="hfgi_ffhq",
@@ -189,6 +193,39 @@ PUBLISHED: tuple[PublishedModel, ...] = (
                 "7af33f638e3b3aba7bf99456eec3e9d4a022d8a7dd67683a3605a7dd37665a3b",
             ),
         ),
+    ),
+    PublishedModel(
+        name="comodgan_ffhq512",
+        licence=_COMODGAN_LICENCE,
+        source="CoModGAN's authors: faces (FFHQ), 512 pixels",
+        paper=_COMODGAN,
+        resolution=512,
+        latent_layout="W+ (16, 512) and a global vector (1024)",
+        alignment="FFHQ square from eyes and mouth",
+        format="comodgan",
+        files=(PublishedFile("co-mod-gan-ffhq-9-025000.pkl", _DRIVE.format("1b3XxfAmJ9k2vd73j-3nPMr_lvNMQOFGE")),),
+    ),
+    PublishedModel(
+        name="comodgan_ffhq1024",
+        licence=_COMODGAN_LICENCE,
+        source="CoModGAN's authors: faces (FFHQ), 1024 pixels",
+        paper=_COMODGAN,
+        resolution=1024,
+        latent_layout="W+ (18, 512) and a global vector (1024)",
+        alignment="FFHQ square from eyes and mouth",
+        format="comodgan",
+        files=(PublishedFile("co-mod-gan-ffhq-10-025000.pkl", _DRIVE.format("1M2dSxlJnCFNM6LblpB2nQCnaimgwaaKu")),),
+    ),
+    PublishedModel(
+        name="comodgan_places512",
+        licence=_COMODGAN_LICENCE,
+        source="CoModGAN's authors: scenes (Places2), 512 pixels",
+        paper=_COMODGAN,
+        resolution=512,
+        latent_layout="W+ (16, 512) and a global vector (1024)",
+        alignment="any picture",
+        format="comodgan",
+        files=(PublishedFile("co-mod-gan-places2-050000.pkl", _DRIVE.format("1dJa3DRWIkx6Ebr8Sc0v1FdvWf6wkd010")),),
     ),
 )
 

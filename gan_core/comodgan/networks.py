@@ -29,6 +29,14 @@ def hole_condition(image: Tensor, known: Tensor) -> Tensor:
     return torch.cat([known - 0.5, image * known], 1)
 
 
+def drawing_condition(drawing: Tensor, channels: int = 1) -> Tensor:
+    """What the encoder sees of a drawing (N, 1, H, W) in [0, 1], 1 = line.
+
+    With one channel the drawing minus 0.5; with three a picture in [-1, 1] of black lines on white.
+    """
+    return drawing - 0.5 if channels == 1 else (1 - 2 * drawing).expand(-1, channels, -1, -1)
+
+
 def keep_known(generated: Tensor, image: Tensor, known: Tensor) -> Tensor:
     """`generated` (N, 3, H, W) with the known pixels of `image` (N or 1, 3, H, W), unchanged to the last bit."""
     known = known.to(generated)
@@ -41,6 +49,10 @@ class Encoding:
 
     features: dict[int, Tensor]  # by side in pixels, from the full resolution to 4
     code: Tensor  # global vector (N, global_dim)
+
+    def to(self, device: torch.device | str) -> Encoding:
+        """The same on another device."""
+        return Encoding({side: x.to(device) for side, x in self.features.items()}, self.code.to(device))
 
 
 class EncoderBlock(nn.Module):

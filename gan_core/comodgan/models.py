@@ -1,0 +1,146 @@
+"""Which models that fill holes, or draw from drawings, there are on this machine. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.model_spec import Load, ModelSpec
+from gan_core.registry import ModelRegistry
+from weights import catalogue
+from weights.published import published
+
+DEFAULT = "portraits"
+DRAWING = "drawing"
+_LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class CompletionModel:
+    """A choice of weights."""
+
+    name: str
+    """What the API calls it."""
+    label: str
+    model: str
+    """Its name in the registry."""
+    kind: str
+    """"hole" (a picture with a hole) or "drawing" (lines)."""
+    resolution: int
+    licence: str
+    alignment: str
+    """What its pictures are: a "face" the FFHQ way, a "bust" (head and shoulders), or "any" scene."""
+    source: str
+    """Folder and stem of its embedded file, or its entry in weights/published.py."""
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    folder: str
+    model: str
+    kind: str
+    alignment: str
+    title: str
+
+    @property
+    def weights(self) -> str:
+        return f"{self.folder}/generator"
+
+
+_FACE = _Embedded("portraits_fill_face", "portraits/fill_face", "hole", "face", "the network that completes faces")
+_BUST = _Embedded("portraits_fill_bust", "portraits/fill_bust", "hole", "bust", "the network that completes portraits")
+_DRAW = _Embedded("portraits_draw", "portraits/draw", "drawing", "face", "the network that makes portraits of drawings")
+# By API name; the first whose file is here.
+_CHOICES = {
+    DEFAULT: ("portraits (embedded)", (_BUST, _FACE)),
+    "faces": ("faces (embedded)", (_FACE,)),
+    DRAWING: ("drawing to portrait (embedded)", (_DRAW,)),
+}
+# By API name: entry in weights/published.py, and what its pictures are.
+_PUBLISHED = {
+    "ffhq512": ("comodgan_ffhq512", "face"),
+    "ffhq1024": ("comodgan_ffhq1024", "face"),
+    "places512": ("comodgan_places512", "any"),
+}
+
+
+def completion_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, CompletionModel]:
+    """The choices by API name, the embedded ones first; only those whose files are here."""
+    models = {}
+    for name, (label, candidates) in _CHOICES.items():
+        here = next((one for one in candidates if (weights / f"{one.weights}.safetensors").is_file()), None)
+        if here is not None:
+            models[name] = CompletionModel(
+                name, label, here.model, here.kind, 256, _LICENCE, here.alignment, here.weights
+            )
+    for name, (entry, alignment) in _PUBLISHED.items():
+        if published_file(entry, published_folder) is not None:
+            facts = published(entry)
+            models[name] = CompletionModel(
+                name, f"{name} (published)", f"{name}/fill", "hole", facts.resolution, facts.licence, alignment, entry
+            )
+    return models
+
+
+def published_file(entry: str, folder: Path) -> Path | None:
+    """A file of the published model, the authors' before the port's; None if there is none."""
+    paths = (folder / entry / file.file for file in published(entry).files)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def declare_completion_models(
+    registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER
+) -> None:
+    """Declare every one of `completion_models`, and each embedded network once."""
+    offered = completion_models(published_folder, weights)
+    for one in (_BUST, _FACE, _DRAW):
+        if any(model.model == one.model for model in offered.values()):
+            registry.declare(
+                ModelSpec(
+                    name=one.model,
+                    build=lambda load, one=one: _build_embedded(load, one, weights),
+                    resolution=256,
+                    licence=_LICENCE,
+                    title=one.title,
+                    weights=(one.weights,),
+                )
+            )
+    for name in _PUBLISHED:
+        if name in offered:
+            model = offered[name]
+            registry.declare(
+                ModelSpec(
+                    name=model.model,
+                    build=lambda load, model=model: _build_published(load, model, published_folder),
+                    resolution=model.resolution,
+                    licence=model.licence,
+                    title=f"the published network that fills holes ({name})",
+                    weights=(model.source,),
+                )
+            )
+
+
+def _build_embedded(load: Load, one: _Embedded, weights: Path) -> Any:
+    load.report(0.3, f"Loading {one.title}")
+    from gan_core.comodgan.pipeline import load_embedded
+
+    return load_embedded(weights / f"{one.weights}.safetensors", framing=one.alignment)
+
+
+def _build_published(load: Load, model: CompletionModel, published_folder: Path) -> Any:
+    load.report(0.1, "Reading the published network: a large file")
+    from gan_core import checkpoints
+    from gan_core.comodgan.pipeline import CompletionPipeline
+    from gan_core.errors import BadCheckpoint, WeightsMissing
+
+    path = published_file(model.source, published_folder)
+    if path is None:
+        raise WeightsMissing(
+            f"The published model {model.name!r} is not on this machine. "
+            f"Fetch it with: python -m gan_core.checkpoints.fetch {model.source}"
+        )
+    built = checkpoints.build(checkpoints.read_tensors(path))
+    if built.format != "comodgan":
+        raise BadCheckpoint(f"{path.name} is no checkpoint of CoModGAN but of {built.format}.")
+    return CompletionPipeline(built.modules["generator"], framing=model.alignment)

@@ -1,0 +1,177 @@
+"""CoModGAN as a pipeline: read a picture with a hole once, then complete it as often as wanted (Zhao et al. 2021).
+
+Costly: `prepare`, which encodes. Cheap: `complete`, one decoding a seed. Nothing is kept between calls; `Prepared` is
+what the caller keeps while picture and hole are the same. `draw` is the other kind of model: from a drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.comodgan.blending import blend, shrink_known
+from gan_core.comodgan.framing import FRAMINGS, Box, Region, grown, region_around
+from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
+from gan_core.errors import BadImage, BadValue
+
+_TOGETHER = 4  # completions decoded at once on a GPU
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture with a hole, cut to the square that the network sees, and encoded."""
+
+    image: Tensor  # (3, H, W) in [-1, 1], as it came
+    hole: Tensor  # (1, H, W), True where it is to be filled
+    region: Region
+    square: Tensor  # (1, 3, S, S), the region of the picture, 0 beyond its border
+    known: Tensor  # (1, 1, S, S), 1 known, 0 hole or beyond the border
+    encoding: Encoding
+
+    def to(self, device: torch.device | str) -> Prepared:
+        """The same on another device."""
+        moved = (x.to(device) for x in (self.square, self.known, self.encoding))
+        return Prepared(self.image.to(device), self.hole.to(device), self.region, *moved)
+
+
+class CompletionPipeline:
+    """One model that fills holes (`kind` "hole") or one that makes pictures of drawings ("drawing")."""
+
+    def __init__(
+        self,
+        generator: CoModGenerator,
+        *,
+        framing: str = "face",  # what its pictures are: see framing.py
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
+    ) -> None:
+        if framing not in FRAMINGS:
+            raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}")
+        self.device, self.dtype, self.framing = torch.device(device), dtype, framing
+        generator = generator.eval().requires_grad_(False)
+        self.generator = generator.to(self.device, memory_format=torch.channels_last)
+        self.resolution: int = generator.resolution
+        self.kind = "hole" if generator.config["in_channels"] == 4 else "drawing"
+
+    @torch.inference_mode()
+    def prepare(self, image: Tensor, hole: Tensor, *, region: Region | None = None) -> Prepared:
+        """Encode a picture with a hole.
+
+        Args:
+            image: (3, H, W) in [-1, 1], of any size.
+            hole: (1, H, W) in {0, 1}, 1 where it is to be filled; what the picture has there is not seen.
+            region: the square to be shown to the network, such as `framing.face_region`'s; it grows to hold the hole.
+                None: around the hole.
+
+        Raises:
+            BadValue: nothing is marked, or the mask is of another size.
+            BadImage: the picture is not RGB or has no pixels.
+            ValueError: this model is of the other kind.
+        """
+        self._must_be("hole")
+        if image.ndim != 3 or image.shape[0] != 3 or not image.numel():
+            raise BadImage(f"A picture in colour is needed, not one of shape {tuple(image.shape)}.")
+        if hole.ndim != 3 or hole.shape[0] != 1 or hole.shape[1:] != image.shape[1:]:
+            size, wanted = tuple(hole.shape[-2:]), tuple(image.shape[1:])
+            raise BadValue(
+                f"The mask has {size[1]} x {size[0]} pixels, the picture {wanted[1]} x {wanted[0]}: "
+                "they must be of one size."
+                if len(size) == 2
+                else "The mask must be a picture of one channel."
+            )
+        marked = hole.to(self.device) >= 0.5
+        if not marked.any():
+            raise BadValue("Nothing is marked to be filled. Paint over a part of the picture first.")
+        image = image.to(self.device, torch.float32)
+        box, size = _bounds(marked[0]), (image.shape[1], image.shape[2])
+        if region is None:
+            region = region_around(box, size, framing=self.framing, resolution=self.resolution)
+        else:
+            region = grown(region, box)
+        square, known = _cut(image, region), _cut((~marked).float(), region)
+        small, small_known = shrink_known(square, known, self.resolution)
+        return Prepared(image, marked, region, square, known, self._encode(hole_condition(small, small_known)))
+
+    @torch.inference_mode()
+    def complete(self, prepared: Prepared, seeds: Sequence[int], *, psi: float = 1.0) -> Iterator[Tensor]:
+        """Completions (3, H, W) in [-1, 1] of the picture, one for each seed; known pixels are as they came.
+
+        psi: how far a completion may be from the average one, 0 to 1 (truncation of w; the condition is kept whole).
+        Raises BadValue if psi is out of range.
+        """
+        prepared, at = prepared.to(self.device), prepared.region
+        for raw in self._decode(prepared.encoding, seeds, psi):
+            for square in blend(raw, prepared.square, prepared.known):
+                done = prepared.image.clone()
+                top, left = max(at.top, 0), max(at.left, 0)
+                inside = square[:, top - at.top :, left - at.left :]
+                target = done[:, top : at.top + at.side, left : at.left + at.side]
+                target.copy_(inside[:, : target.shape[1], : target.shape[2]])
+                yield done
+
+    @torch.inference_mode()
+    def draw(self, drawing: Tensor, seeds: Sequence[int], *, psi: float = 1.0) -> list[Tensor]:
+        """Pictures (3, R, R) in [-1, 1] of a drawing (1, H, W) in [0, 1], 1 = line, one for each seed.
+
+        A drawing that is not square is laid on an empty square. Raises BadValue if psi is out of range or nothing is
+        drawn, ValueError if this model is of the other kind.
+        """
+        self._must_be("drawing")
+        if drawing.ndim != 3 or drawing.shape[0] != 1 or not drawing.numel():
+            raise ValueError(f"the drawing has shape {tuple(drawing.shape)}, expected (1, H, W)")
+        if not (drawing > 0.1).any():
+            raise BadValue("Nothing is drawn yet. Draw some lines first.")
+        _, height, width = drawing.shape
+        side = max(height, width)
+        region = Region((width - side) // 2, (height - side) // 2, side)
+        square = _cut(drawing.to(self.device, torch.float32), region)
+        small = F.interpolate(square, (self.resolution,) * 2, mode="bilinear", antialias=True, align_corners=False)
+        encoding = self._encode(drawing_condition(small, self.generator.config["in_channels"]))
+        return [picture for raw in self._decode(encoding, seeds, psi) for picture in raw.clamp(-1, 1)]
+
+    # ------------------------------------------------------------ helpers
+
+    def _must_be(self, kind: str) -> None:
+        if self.kind != kind:
+            raise ValueError(f"this model is of the kind {self.kind!r}, not {kind!r}")
+
+    def _encode(self, condition: Tensor) -> Encoding:
+        return self.generator.encode(condition)
+
+    def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float) -> Iterator[Tensor]:
+        """Raw pictures (n, 3, R, R), some at a time."""
+        if not 0 <= psi <= 1:
+            raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
+        mapping = self.generator.mapping
+        together = _TOGETHER if self.device.type == "cuda" else 1
+        for first in range(0, len(seeds), together):
+            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + together]]
+            z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
+            w = mapping.truncate(mapping(z.to(self.device)), psi)
+            yield self.generator.decode(encoding, w, noise="const")
+
+
+def _bounds(marked: Tensor) -> Box:
+    """Bounding box of the True pixels of (H, W)."""
+    rows, columns = marked.any(1).nonzero(), marked.any(0).nonzero()
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _cut(picture: Tensor, region: Region) -> Tensor:
+    """The region of a picture (C, H, W) as (1, C, S, S), 0 beyond the border."""
+    _, height, width = picture.shape
+    x0, y0, x1, y1 = region.left, region.top, region.left + region.side, region.top + region.side
+    inside = picture[None, :, max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    return F.pad(inside, (max(-x0, 0), max(x1 - width, 0), max(-y0, 0), max(y1 - height, 0)))
+
+
+def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CompletionPipeline:
+    """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
+    generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
+    return CompletionPipeline(generator, framing=framing, device=device)
