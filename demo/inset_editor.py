@@ -18,6 +18,7 @@ from PIL import Image
 from demo import gpu, hfgi_tasks, inset_tasks
 from demo.gpu import Done, Step
 from demo.inset_tasks import Composed, Found
+from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 ROLL = 12  # pictures of a gallery
-LARGEST_SEED = 2**31 - 1
 MOST_STEPS = 400
 MOST_RESULTS = 4
 DEFAULT_STEPS = 60  # more brings the seam down little and the pictures grow softer
@@ -202,17 +202,6 @@ def check(choice: InsetModel, plan: Plan) -> None:
             raise BadValue(f"Truncation must be from 0 to 1, not {person.psi}.")
     if not (math.isfinite(plan.hold) and 0 <= plan.hold <= 4):
         raise BadValue(f"How much is kept must be from 0 to 4, not {plan.hold}.")
-
-
-def whole_number(value: Any, what: str, low: int, high: int) -> int:
-    """A whole number in a range. Raises BadValue."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise BadValue(f"{what} must be a whole number from {low} to {high}, not {value!r}.") from error
-    if not (math.isfinite(number) and number == int(number) and low <= number <= high):
-        raise BadValue(f"{what} must be a whole number from {low} to {high}, not {value!r}.")
-    return int(number)
 
 
 def _seed(value: Any) -> int:

@@ -41,11 +41,12 @@ def open_image(
     *,
     max_pixels: int = MAX_PIXELS,
     min_side: int = MIN_SIDE,
+    backdrop: str = "white",
 ) -> Image.Image:
     """Open a picture as upright 8-bit sRGB without metadata.
 
     Rotation by EXIF is applied; CMYK, 16-bit, float, grey and palette pictures are converted, an embedded
-    colour profile is converted to sRGB, transparency is laid on white, an animation gives its first frame.
+    colour profile is converted to sRGB, transparency is laid on `backdrop`, an animation gives its first frame.
 
     source: a path, the file's bytes, or a Pillow picture (never changed).
     max_pixels: width x height to decode at most; a JPEG above it is read at 1/2, 1/4 or 1/8 of its size.
@@ -54,7 +55,7 @@ def open_image(
     """
     if isinstance(source, Image.Image):
         _check_size(source.size, max_pixels, min_side)
-        return _to_rgb(source.copy())
+        return _to_rgb(source.copy(), backdrop)
     stream = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
         picture = Image.open(stream, formats=_known_formats())
@@ -70,7 +71,7 @@ def open_image(
         _check_size(size, max_pixels, min_side)
         try:
             picture.load()
-            return _to_rgb(picture)
+            return _to_rgb(picture, backdrop)
         except Exception as error:
             logger.info("image does not decode: %s", error)
             raise BadImage("The picture is damaged or cut short. Please try another file.") from error
@@ -183,8 +184,8 @@ def _why_not_an_image(source: str | os.PathLike[str] | bytes) -> str:
     return "The file is not a picture that can be read. Please send a JPEG, PNG, WebP or TIFF."
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """A loaded picture of any mode -> upright RGB in sRGB on white, with no metadata left."""
+def _to_rgb(picture: Image.Image, backdrop: str) -> Image.Image:
+    """A loaded picture of any mode -> upright RGB in sRGB on a backdrop, with no metadata left."""
     profile = picture.info.get("icc_profile")
     orientation = _orientation(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -196,8 +197,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in ("LA", "La", "RGBa") or (picture.mode != "RGBA" and "transparency" in picture.info):
         picture = picture.convert("RGBA")
     if picture.mode == "RGBA":
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture).convert("RGB")
+        behind = Image.new("RGBA", picture.size, backdrop)
+        picture = Image.alpha_composite(behind, picture).convert("RGB")
     picture = _to_srgb(picture, profile) if profile else picture
     rgb = picture.convert("RGB")
     if orientation is not None:

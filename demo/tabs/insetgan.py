@@ -11,10 +11,11 @@ import gradio as gr
 
 from demo import gpu, inset_tasks
 from demo.gpu import Done
-from demo.inset_editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, InsetEditor, Plan, whole_number
+from demo.inset_editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, InsetEditor, Plan
 from demo.inset_tasks import Composed, Preview
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
 from demo.parts.send_to import TabHandle
 from demo.session import Session
@@ -194,7 +195,7 @@ class ComposeABody:
             region=data[self.region],
             steps=int(data[self.steps]),
             second=data[self.second] or None,
-            second_seed=whole_number(data[self.second_seed], "A seed", 0, 2**31 - 1) if data[self.second] else 0,
+            second_seed=whole_number(data[self.second_seed], "A seed", 0, LARGEST_SEED) if data[self.second] else 0,
             alternate=int(data[self.alternate]),
             hold=float(data[self.hold]),
         )

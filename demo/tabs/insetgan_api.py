@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import gpu
-from demo.inset_editor import DEFAULT_STEPS, MOST_STEPS, InsetEditor, Person, Plan, whole_number
+from demo.inset_editor import DEFAULT_STEPS, MOST_STEPS, InsetEditor, Person, Plan
 from demo.parts.errors import guarded
+from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.studio import Studio
 from gan_core.insetgan.models import EMBEDDED
@@ -33,10 +34,9 @@ def build(studio: Studio, editor: InsetEditor) -> None:
         if face_image_or_none:
             session.own_upload(face_image_or_none)
         choice = editor.model(model)
-        largest = 2**31 - 1
         plan = Plan(
-            body=Person(whole_number(body_seed, "The body's seed", 0, largest), _PSI),
-            face=Person(whole_number(face_seed, "The face's seed", 0, largest), _PSI, face_image_or_none or None),
+            body=Person(whole_number(body_seed, "The body's seed", 0, LARGEST_SEED), _PSI),
+            face=Person(whole_number(face_seed, "The face's seed", 0, LARGEST_SEED), _PSI, face_image_or_none or None),
             mode="body" if face_image_or_none else "joint",
             steps=whole_number(steps, "The number of steps", 1, MOST_STEPS),
         )

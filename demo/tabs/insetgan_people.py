@@ -7,9 +7,10 @@ from typing import Any
 import gradio as gr
 
 from demo import gpu
-from demo.inset_editor import ROLL, InsetEditor, Person, whole_number
+from demo.inset_editor import ROLL, InsetEditor, Person
 from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
+from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.session import Session
@@ -59,7 +60,7 @@ class PersonPanel:
 
     def person(self, data: Data) -> Person:
         """Whom the page asks for. Raises BadValue."""
-        seed = whole_number(data[self.seed], "A seed", 0, 2**31 - 1)
+        seed = whole_number(data[self.seed], "A seed", 0, LARGEST_SEED)
         return Person(seed, float(data[self.psi]), data[self.photo] or None)
 
     def wire(self, model: gr.Dropdown) -> None:
