@@ -14,6 +14,7 @@ from typing import Any
 from gan_core.comodgan.models import declare_completion_models
 from gan_core.insetgan.models import declare_inset_models
 from gan_core.registry import Load, ModelRegistry, ModelSpec
+from gan_core.self_conditioned.models import declare_edge_models
 from gan_core.swapping_autoencoder.models import declare_swap_models
 from weights import catalogue
 from weights.published import is_complete, published
@@ -93,6 +94,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
         )
     declare_swap_models(registry, published_folder)
     declare_inset_models(registry, published_folder, FACE_GENERATOR)
+    declare_edge_models(registry, published_folder, FACE_GENERATOR, HFGI_EMBEDDED)
     declare_completion_models(registry, published_folder)
 
 

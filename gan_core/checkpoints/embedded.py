@@ -18,7 +18,7 @@ def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Mod
     """
     tensors, config = store.read(path)
     # trainers keep notes of their own beside the constructor's arguments
-    known = inspect.signature(cls).parameters
+    known = {name for base in cls.__mro__ for name in inspect.signature(base).parameters}
     network = cls(**{name: value for name, value in config.items() if name in known})
     extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
     return load_strict(network, tensors, what), extra

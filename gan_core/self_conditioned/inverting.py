@@ -1,0 +1,116 @@
+"""A real face in this generator: a few steps of latent optimisation, and pivotal tuning (Roich et al. 2021).
+
+The encoder was made for the generator that this one was trained from; its latents are a start that little is missing
+from. The attribute values that go with them are held: what the constants say is not to be said by the latents again.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.self_conditioned.labels import weights_for_values
+from gan_core.self_conditioned.networks import SelfConditionedGenerator
+from gan_core.self_conditioned.predictors import FacePredictor
+from gan_core.stylegan2 import Generator
+
+LATENT_STEPS, TUNING_STEPS = 15, 60
+_EVERY = 5  # steps between reports
+_RATE = 0.015  # of Adam on the latents
+_TUNING_RATE = 0.002  # of Adam on the weights
+_STAY = 0.02  # weight of the latents' mean squared distance from the encoder's, which editing is made for
+_COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's parts beside the pixels' L1
+
+
+@dataclass(frozen=True)
+class Found:
+    """Latents after some steps."""
+
+    step: int
+    w_plus: Tensor  # (1, num_ws, w_dim)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Weights of the synthesis network's blocks after some steps, by their names in the generator; float16, CPU."""
+
+    step: int
+    tuned: dict[str, Tensor]
+
+
+def find_latent(
+    generator: SelfConditionedGenerator,
+    start: Tensor,  # (1, num_ws, w_dim), as the encoder says
+    values: Tensor,  # (A,) of the attributes
+    picture: Tensor,  # (1, 3, R, R) in [-1, 1]
+    predictor: FacePredictor | None,
+    steps: int,
+) -> Iterator[Found]:
+    """Move the latents until the generator draws the picture as well as it can in so many steps."""
+    likeness = _Likeness(picture, predictor)
+    start = start.clone()  # may be an inference tensor
+    added = torch.zeros_like(start).requires_grad_()
+    adam = torch.optim.Adam([added], lr=_RATE, betas=(0.9, 0.95))
+    first = generator.start(weights_for_values(values[None]).to(picture.device)).clone()
+    for i in range(steps):
+        adam.param_groups[0]["lr"] = _RATE * math.cos(0.45 * math.pi * i / steps)
+        with torch.enable_grad():
+            image = generator.synthesis(start + added, noise="const", start=first)
+            (gradient,) = torch.autograd.grad(likeness(image) + _STAY * added.square().mean(), [added])
+        added.grad = gradient
+        adam.step()
+        if (i + 1) % _EVERY == 0 or i + 1 == steps:
+            yield Found(i + 1, (start + added).detach())
+
+
+def tune_weights(
+    generator: Generator,
+    w_plus: Tensor,  # (1, num_ws, w_dim), the pivot
+    picture: Tensor,  # (1, 3, R, R) in [-1, 1]
+    predictor: FacePredictor | None,
+    steps: int,
+    start: Tensor | None = None,  # (1, C, h, w) for a self-conditioned generator
+) -> Iterator[Tuned]:
+    """Change the synthesis network until it draws the picture at the pivot; the generator itself stays as it is."""
+    likeness = _Likeness(picture, predictor)
+    network, w_plus = copy.deepcopy(generator.synthesis), w_plus.clone()
+    start = None if start is None else start.clone()
+    moving = {name: p for name, p in network.named_parameters() if name.startswith("blocks.") and "noise" not in name}
+    for parameter in moving.values():
+        parameter.requires_grad_(True)
+    adam = torch.optim.Adam(moving.values(), lr=_TUNING_RATE, betas=(0.9, 0.99))
+    for i in range(steps):
+        adam.param_groups[0]["lr"] = _TUNING_RATE * math.cos(0.45 * math.pi * i / steps)
+        adam.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            likeness(network(w_plus, noise="const", start=start)).backward()
+        adam.step()
+        if (i + 1) % _EVERY == 0 or i + 1 == steps:
+            yield Tuned(i + 1, {f"synthesis.{name}": p.detach().half().cpu() for name, p in moving.items()})
+
+
+class _Likeness:
+    """How far a drawn picture is from a given one: pixels, pixels at an eighth, and the predictor's features."""
+
+    def __init__(self, picture: Tensor, predictor: FacePredictor | None) -> None:
+        self.picture, self.predictor = picture, predictor
+        with torch.no_grad():
+            self.small = F.avg_pool2d(picture, 8)
+            self.maps = self._maps(picture)
+
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        if self.predictor is None:
+            return []
+        return [F.normalize(x, dim=1, eps=1e-6) for x in self.predictor.maps(image)[1:4]]
+
+    def __call__(self, image: Tensor) -> Tensor:
+        loss = (image - self.picture).abs().mean() + _COARSE * (F.avg_pool2d(image, 8) - self.small).abs().mean()
+        for a, b in zip(self._maps(image), self.maps, strict=True):
+            loss = loss + _FEATURES * (a - b).square().sum(1).mean()
+        return loss

@@ -1,0 +1,104 @@
+"""Which Self-Conditioned GANs there are on this machine. Imports no torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.model_spec import Load, ModelSpec
+from gan_core.registry import ModelRegistry
+from weights import catalogue
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = "portraits"
+FOLDER = "portraits_edges"
+FILES = ("generator", "directions", "predictors")
+_LICENCE = "CC0-1.0"
+
+
+@dataclass(frozen=True)
+class EdgeSlider:
+    """An attribute as the interface shows it, known before the model is loaded; its values go from 0 to 1."""
+
+    name: str
+    label: str
+    low: str
+    """What 0 means."""
+    high: str
+    """What 1 means."""
+    measure: str = ""
+    """What the predictor measures it by, "" for nothing."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EdgeModel:
+    """A choice of weights."""
+
+    name: str
+    """What the API calls it."""
+    label: str
+    model: str
+    """Its name in the registry."""
+    resolution: int
+    licence: str
+    sliders: tuple[EdgeSlider, ...]
+
+
+def edge_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, EdgeModel]:
+    """The choices by API name, the embedded one first; only those whose files are here.
+
+    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read (`gan_core.checkpoints`)
+    but not offered here, so nothing is looked for in `published_folder` yet.
+    """
+    if not embedded_is_here(weights):
+        return {}
+    sliders = _sliders(weights)
+    return {EMBEDDED: EdgeModel(EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders)}
+
+
+def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
+    """Whether all files of the embedded model are there."""
+    return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
+
+
+def declare_edge_models(
+    registry: ModelRegistry, published_folder: Path, face: str, editor: str, weights: Path = catalogue.FOLDER
+) -> None:
+    """Declare every one of `edge_models`. face, editor: registry names of the face generator and of the face editor,
+    whose encoder reads pictures; both are shared."""
+    for model in edge_models(published_folder, weights).values():
+        registry.declare(
+            ModelSpec(
+                name=model.model,
+                build=lambda load: _build_embedded(load, weights, face, editor),
+                resolution=model.resolution,
+                licence=model.licence,
+                title="the self-conditioned generator",
+                weights=tuple(f"{FOLDER}/{name}" for name in FILES),
+                parts=(face, editor),
+            )
+        )
+
+
+def _sliders(weights: Path) -> tuple[EdgeSlider, ...]:
+    """Read from the header of the directions file alone; none if it is damaged."""
+    try:
+        config: Mapping[str, Any] = catalogue.read_config(weights / FOLDER / "directions.safetensors")
+        entries = [{k: v for k, v in entry.items() if k != "method"} for entry in config["attributes"]]
+        return tuple(EdgeSlider(**entry) for entry in entries)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        logger.warning("no attributes: %s", error)
+        return ()
+
+
+def _build_embedded(load: Load, weights: Path, face: str, editor: str) -> Any:
+    load.report(0.3, "Loading the self-conditioned generator")
+    from gan_core.encoding import encode_with
+    from gan_core.self_conditioned.pipeline import load_embedded
+
+    return load_embedded(weights, plain=load.part(face), encode=encode_with(load.part(editor)))
