@@ -1,0 +1,49 @@
+"""Aligned portraits and what their table says of them."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gan_core.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """Picture files, whom they show, and label columns (N,) with NaN where unknown."""
+
+    paths: list[Path]
+    people: np.ndarray  # (N,) of names
+    columns: dict[str, np.ndarray]
+
+    def subset(self, chosen: np.ndarray) -> Portraits:
+        """Those where `chosen` (N,) is true."""
+        paths = [path for path, keep in zip(self.paths, chosen, strict=True) if keep]
+        return Portraits(paths, self.people[chosen], {name: v[chosen] for name, v in self.columns.items()})
+
+    @property
+    def twice(self) -> np.ndarray:
+        """(N,) bool: pictures of people who have two or more."""
+        counts = Counter(self.people.tolist())
+        return np.array([counts[person] > 1 for person in self.people])
+
+
+def read_portraits(folder: Path, table: Path, columns: tuple[str, ...], limit: int | None = None) -> Portraits:
+    """The pictures ID.jpg of `folder` that the table names in its column "id".
+
+    columns: those to read as numbers. Raises BadValue if there are no such pictures, or no such column.
+    """
+    with table.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (folder / f"{row['id']}.jpg").is_file()][:limit]
+    if not rows:
+        raise BadValue(f"None of the pictures that {table.name} names is in {folder}.")
+    missing = [name for name in ("person", *columns) if name not in rows[0]]
+    if missing:
+        raise BadValue(f"{table.name} has no column {', '.join(missing)}.")
+    values = {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}
+    paths = [folder / f"{row['id']}.jpg" for row in rows]
+    return Portraits(paths, np.array([row["person"] for row in rows]), values)
