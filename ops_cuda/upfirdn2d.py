@@ -87,9 +87,13 @@ def _upfirdn2d(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int]
     return result.contiguous(memory_format=_format(x))
 
 
+def channels_innermost(x: Tensor) -> bool:
+    """Whether x is laid out as channels_last is, perhaps as a part of a larger map."""
+    return x.shape[1] > 1 and x.stride(1) == 1 and not x.is_contiguous()
+
+
 def _format(x: Tensor) -> torch.memory_format:
-    dense = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return torch.channels_last if dense else torch.contiguous_format
+    return torch.channels_last if channels_innermost(x) else torch.contiguous_format
 
 
 @_upfirdn2d.register_fake

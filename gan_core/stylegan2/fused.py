@@ -117,7 +117,7 @@ class FusedSynthesis(nn.Module):
         for i, (_, outputs) in enumerate(self.widths):
             raw = nn.functional.conv2d(x, self.kernels[i], padding=1)
             colour = i // 2 if i % 2 == 0 else None  # every resolution's last convolution has a ToRGB
-            features, picture = finish(
+            features, picture, _ = finish(
                 raw,
                 factors[i, :, :outputs],
                 self.bias[i, :outputs],

@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ops_cuda.upfirdn2d import channels_innermost
+
 ROWS = 4  # output rows of a program in the first kernel, which names as many sums
 
 
@@ -112,7 +114,7 @@ def forward(
 ) -> Tensor:
     """See `ops_cuda.upfirdn2d`; `size` is the output's height and width."""
     n, c, h, w = x.shape
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    channels_last = channels_innermost(x)
     y = torch.empty(
         (n, c, *size), dtype=x.dtype, device=x.device,
         memory_format=torch.channels_last if channels_last else torch.contiguous_format,

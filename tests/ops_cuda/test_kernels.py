@@ -135,7 +135,7 @@ def test_upfirdn2d(dtype: torch.dtype, shape: tuple, last: bool, up: int, down: 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("noise_batch", [0, 1, 2])
-@pytest.mark.parametrize("parts", ["features", "picture", "first picture", "condition"])
+@pytest.mark.parametrize("parts", ["features", "picture", "first picture", "condition", "block's end", "enlarged skip"])
 def test_finish(dtype: torch.dtype, shuffle: bool, noise_batch: int, parts: str) -> None:
     from ops_cuda.finish import _reference
     from ops_cuda.kernels import finish as kernel
@@ -146,6 +146,7 @@ def test_finish(dtype: torch.dtype, shuffle: bool, noise_batch: int, parts: str)
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=DEVICE)
 
+    coloured = parts in ("picture", "first picture", "condition")
     arguments: dict = {
         "raw": normal(*shape).to(dtype),
         "scale": normal(n, 2 * c)[:, :c],  # rows apart, as they are in a table of all layers
@@ -154,15 +155,31 @@ def test_finish(dtype: torch.dtype, shuffle: bool, noise_batch: int, parts: str)
         "shuffle": shuffle,
         "condition_scale": normal(n, c, h, w).to(dtype) if parts == "condition" else None,
         "condition_shift": normal(n, c, h, w).to(dtype) if parts == "condition" else None,
+        "skip": {"block's end": normal(n, c, h, w), "enlarged skip": normal(n, c, h // 2, w // 2)}.get(parts),
+        "mirror": [2, 1] if parts in ("block's end", "first picture") else [0, 0],
+        "plain": parts in ("block's end", "enlarged skip"),
         "styles": normal(n, c) if "picture" not in parts else None,
-        "rgb_weight": normal(3, c) if parts != "features" else None,
-        "rgb_styles": normal(n, c) if parts != "features" else None,
-        "rgb_bias": normal(3) if parts != "features" else None,
+        "rgb_weight": normal(3, c) if coloured else None,
+        "rgb_styles": normal(n, c) if coloured else None,
+        "rgb_bias": normal(3) if coloured else None,
         "image": normal(n, 3, h // 2, w // 2) if parts in ("picture", "condition") else None,
     }
+    if arguments["skip"] is not None:
+        arguments["skip"] = arguments["skip"].to(dtype)
     wide = {k: v.double() if isinstance(v, torch.Tensor) else v for k, v in arguments.items()}
     got, want = kernel.forward(**arguments), _reference(**wide)
-    for mine, theirs, kind in zip(got, want, (dtype, torch.float32), strict=True):
+    for mine, theirs, kind in zip(got, want, (dtype, torch.float32, dtype), strict=True):
         assert mine.shape == theirs.shape
         if theirs.numel():
             close(mine, theirs, kind)
+
+
+@direct
+def test_upfirdn2d_of_a_part_of_a_map() -> None:
+    from ops_cuda.kernels import upfirdn2d as kernel
+
+    part = laid_out(torch.randn(2, 6, 10, 9, device=DEVICE), True)[:, :, 1:-1, 1:-1]
+    padding, filter = [1, 0, 1, 0], setup_filter((1, 2, 1)).to(DEVICE)
+    got = kernel.forward(part, filter, 1, 2, padding, False, 1.0, _output_size(part.shape, filter.shape, 1, 2, padding))
+    close(got, upfirdn2d_reference(part.double(), filter.double(), 1, 2, padding, False, 1.0), torch.float32)
+    assert got.is_contiguous(memory_format=torch.channels_last)

@@ -225,5 +225,5 @@ def test_library_contract() -> None:
         scale = torch.rand(2, 3, requires_grad=True)
         torch.library.opcheck(ops.scaled_bias_act.default, (x, torch.randn(3), None, scale, 0.2, 1.4, 1.0))
         torch.library.opcheck(ops.convolution.default, (x, args[1], 2, 1, False, [0, 0]))
-        finish = (x.detach(), scale.detach(), torch.randn(3), None, False, None, None, scale.detach(), None, None, None)
-        torch.library.opcheck(ops.finish.default, (*finish, None))
+        finish = (x.detach(), scale.detach(), torch.randn(3), None, False, None, None, x.detach(), [1, 2], True)
+        torch.library.opcheck(ops.finish.default, (*finish, scale.detach(), None, None, None, None))
