@@ -25,6 +25,7 @@ from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.stylegan2 import Generator
 from gan_core.stylegan2.fused import FusedSynthesis
 from gan_core.swapping_autoencoder import networks as swapping
+from gan_core.swapping_autoencoder.pipeline import SwappingPipeline
 from ops_cuda import status
 
 Work = Callable[[], object]
@@ -110,18 +111,14 @@ def swap(side: int) -> Callable[[torch.device], Work]:
 
     def make(device: torch.device) -> Work:
         torch.manual_seed(0)
-        encoder, generator = swapping.Encoder(), swapping.Generator()
-        dtype = torch.float16 if device.type == "cuda" else torch.float32
-        for net in (encoder, generator):
-            net.eval().requires_grad_(False).to(device, dtype, memory_format=torch.channels_last)
-        pictures = torch.rand(2, 3, side, side, device=device, dtype=dtype) * 2 - 1
+        pipeline = SwappingPipeline(swapping.Encoder(), swapping.Generator(), device=device)
+        pictures = torch.rand(2, 3, side, side, device=device) * 2 - 1
 
-        def work(pictures: Tensor) -> Tensor:
-            structure, texture = encoder(pictures)
-            return generator(structure[:1], texture[1:].to(dtype), noise="none")
+        def work() -> Tensor:
+            structure, texture = pipeline.read(pictures)
+            return pipeline.render(structure[:1], texture[1:])
 
-        run = Captured(work)
-        return lambda: run(pictures)
+        return work
 
     return make
 

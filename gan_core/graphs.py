@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -70,14 +71,15 @@ class _Recording:
         self._inputs = [torch.empty_like(t).copy_(t) for t in tensors]
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(2):  # kernels are compiled and cuDNN chooses its algorithms
-                function(*self._inputs)
-        torch.cuda.current_stream(device).wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        # Temporaries may share the memory of another living recording: results are copied before the next replay.
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            self._outputs = function(*self._inputs)
+        with _fastest_algorithms():
+            with torch.cuda.stream(side):
+                for _ in range(2):  # kernels are compiled and cuDNN chooses its algorithms
+                    function(*self._inputs)
+            torch.cuda.current_stream(device).wait_stream(side)
+            # Temporaries may share the memory of another living recording: results are copied before the next replay.
+            with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+                self._outputs = function(*self._inputs)
         self.pool = self._graph.pool()
 
     def replay(self, tensors: tuple[Tensor, ...]) -> Any:
@@ -89,8 +91,12 @@ class _Recording:
         return tuple(output.clone() for output in self._outputs)
 
 
-def half_precision_pays(device: torch.device) -> bool:
-    """Whether the device has matrix units for float16 (NVIDIA since compute capability 7.0, AMD's own)."""
-    if device.type != "cuda":
-        return False
-    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
+@contextmanager
+def _fastest_algorithms() -> Iterator[None]:
+    """cuDNN times its algorithms, once for each shape: a recording is used often enough to pay for it."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_core import graphs
-from gan_core.graphs import Captured, half_precision_pays
+from gan_core.graphs import Captured
 
 
 def squares(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -17,7 +17,6 @@ def test_on_the_cpu_it_is_the_function_itself() -> None:
     x, y = torch.randn(3, 3), torch.randn(3, 3)
     for got, want in zip(Captured(squares)(x, y), squares(x, y), strict=True):
         assert torch.equal(got, want)
-    assert not half_precision_pays(torch.device("cpu"))
 
 
 class TestOnGpu:

@@ -19,7 +19,6 @@ from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
-from gan_core.graphs import half_precision_pays
 from gan_core.hfgi.fast import FastNetworks
 from gan_core.hfgi.networks import (
     CONDITION_SIZE,
@@ -30,6 +29,7 @@ from gan_core.hfgi.networks import (
     resize,
 )
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
+from gan_core.precision import half_precision_pays
 from gan_core.stylegan2 import Generator
 
 ALIGN_ORDERS = ("edit", "inversion")

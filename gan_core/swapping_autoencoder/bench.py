@@ -1,7 +1,7 @@
 """How long a swap takes: `python -m gan_core.swapping_autoencoder.bench [--embedded] [--side 512] [--device cuda]`.
 
-By default with the published architecture and random weights, whose speed is that of the trained ones. On CUDA in half
-precision, as it is and as a recorded CUDA graph.
+By default with the published architecture and random weights, whose speed is that of the trained ones; in the precision
+that suits the device, on CUDA as recorded graphs.
 """
 
 from __future__ import annotations
@@ -23,30 +23,16 @@ from ops_cuda import status
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 
 
-def published_architecture(device: str, dtype: torch.dtype) -> SwappingPipeline:
+def published_architecture(device: str) -> SwappingPipeline:
     """The networks of the authors' 256 and 512 pixel models (their default options), untrained."""
     torch.manual_seed(0)
-    return SwappingPipeline(Encoder(), Generator(), device=device, dtype=dtype)
+    return SwappingPipeline(Encoder(), Generator(), device=device)
 
 
 def swap(pipe: SwappingPipeline, images: Tensor) -> Tensor:
     """Structure of the first, texture of the second of two pictures (2, 3, H, W), in one pass each."""
-    structure, texture = pipe.encoder(images.to(pipe.dtype))
-    return pipe.generator(structure[:1].to(pipe.dtype), texture[1:], noise="none")
-
-
-def recorded(work: Callable[[], Tensor]) -> Callable[[], None]:
-    """`work` as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
+    structure, texture = pipe.read(images)
+    return pipe.render(structure[:1], texture[1:])
 
 
 def milliseconds(work: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
@@ -73,23 +59,17 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = True
     cuda = args.device.startswith("cuda")
-    dtype = torch.float16 if cuda else torch.float32
-    if args.embedded:
-        pipe = load_embedded(WEIGHTS, device=args.device, dtype=dtype)
-    else:
-        pipe = published_architecture(args.device, dtype)
+    pipe = load_embedded(WEIGHTS, device=args.device) if args.embedded else published_architecture(args.device)
     images = torch.rand(2, 3, args.side, args.side, device=pipe.device) * 2 - 1
     codes = pipe.encode(images[:1])
     where = torch.cuda.get_device_name() if cuda else f"{args.threads} CPU threads"
     what = "embedded model" if args.embedded else "published architecture"
-    sys.stdout.write(f"{what}, {args.side} px, {dtype}, {where}, ops: {status().name}\n")
+    sys.stdout.write(f"{what}, {args.side} px, {pipe.dtype}, {where}, ops: {status().name}\n")
     with torch.inference_mode():
         rows: dict[str, Callable[[], object]] = {
             "swap": lambda: swap(pipe, images),
             "draw": lambda: pipe.draw(codes, [codes]),
         }
-        if cuda:
-            rows["swap, recorded"] = recorded(lambda: swap(pipe, images))
         for name, work in rows.items():
             times = milliseconds(work, args.repeats, pipe.device)
             sys.stdout.write(

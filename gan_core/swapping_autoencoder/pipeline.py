@@ -7,6 +7,7 @@ of the structure code (section 4 and supplement), regions (supplement).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
+from gan_core.precision import drawing_dtype
 from gan_core.swapping_autoencoder.detail import with_detail_of
+from gan_core.swapping_autoencoder.fast import FastNetworks
 from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
 
 EMBEDDED_FOLDER = "portraits_swap"
@@ -83,10 +86,10 @@ class SwappingPipeline:
         resolution: int = 256,
         colours: Tensor | None = None,  # (3, structure_dim), see `structure_picture`
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,  # of the computation; weights stay in float32
+        dtype: torch.dtype | None = None,  # of the computation, None for what suits the device; codes are float32
         seed: int = 0,  # of the generator's noise
     ) -> None:
-        self.device, self.dtype, self.resolution, self.seed = torch.device(device), dtype, resolution, seed
+        self.device, self.resolution, self.seed, self._asked = torch.device(device), resolution, seed, dtype
         self.encoder, self.generator = (
             net.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
             for net in (encoder, generator)
@@ -97,6 +100,7 @@ class SwappingPipeline:
         self.colours = None if colours is None else colours.to(self.device)
         strengths = [module.noise_strength for module in generator.modules() if hasattr(module, "noise_strength")]
         self._noisy = any(bool(strength) for strength in strengths)
+        self._drawn: tuple[tuple[int, int], list[Tensor]] | None = None
 
     @classmethod
     def from_checkpoint(cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object) -> SwappingPipeline:
@@ -117,9 +121,23 @@ class SwappingPipeline:
         if min(height, width) < self.smallest:
             raise BadImage(f"The picture is {width} x {height} pixels; each side must have at least {self.smallest}.")
         padded = self._padded(image.to(self.device, torch.float32))
-        structure, texture = self.encoder(padded.to(self.dtype))
+        structure, texture = self.read(padded)
         pixels = image.to(self.device).float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-        return Codes(structure.float(), texture.float(), (height, width), pixels)
+        return Codes(structure, texture, (height, width), pixels)
+
+    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder alone: codes, float32, of pictures (N, 3, H, W) in [-1, 1] whose sides fit (see `Encoder`)."""
+        if self._fast:
+            return self._fast.encode(images)
+        structure, texture = self.encoder(images.to(self.dtype))
+        return structure.float(), texture.float()
+
+    def render(self, structure: Tensor, texture: Tensor) -> Tensor:
+        """The generator alone: pictures (N, 3, H, W), not clamped, of codes as `Generator` takes them."""
+        noise = self._noise(*structure.shape[-2:]) if self._noisy else ()
+        if self._fast and texture.ndim == 2:
+            return self._fast.draw(structure, texture, *noise)
+        return self.generator(structure.to(self.dtype), texture, noise=noise or "none").float()
 
     @torch.inference_mode()
     def draw(self, first: Codes, others: Sequence[Codes] = (), mixture: Mixture | None = None) -> Tensor:
@@ -249,12 +267,31 @@ class SwappingPipeline:
         return torch.lerp(image, with_detail_of(photo, image).clamp(-1, 1), mixture.detail)
 
     def _decode(self, structure: Tensor, texture: Tensor, size: tuple[int, int]) -> Tensor:
-        noise: str | list[Tensor] = "none"
-        if self._noisy:  # the same in every call, so that a slider changes nothing but what it is for
+        return self.render(structure, texture)[:, :, : size[0], : size[1]].clamp(-1, 1)
+
+    def _noise(self, height: int, width: int) -> list[Tensor]:
+        """The same in every call, so that a slider changes nothing but what it is for."""
+        if self._drawn is None or self._drawn[0] != (height, width):
             draw = torch.Generator().manual_seed(self.seed)
-            noise = self.generator.draw_noise(*structure.shape[-2:], generator=draw)
-        image = self.generator(structure.to(self.dtype), texture, noise=noise)
-        return image[:, :, : size[0], : size[1]].float().clamp(-1, 1)
+            self._drawn = (height, width), self.generator.draw_noise(height, width, generator=draw)
+        return self._drawn[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the computation."""
+        return self._asked or drawing_dtype(self.device, self.encoder, self.generator)
+
+    @functools.cached_property
+    def _fast(self) -> FastNetworks | None:
+        """The networks in half precision, where they are drawn in that on a GPU; None: as they are."""
+        if self.device.type != "cuda" or self.dtype == torch.float32:
+            return None
+        return FastNetworks(self.encoder, self.generator, self.dtype)
+
+    def forget_device(self) -> None:
+        """Drop what was made for the device that the networks have been moved from."""
+        self.__dict__.pop("_fast", None)
+        self._drawn = None
 
 
 def _resized(code: Tensor, size: Sequence[int]) -> Tensor:
@@ -292,7 +329,7 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], Tensor | None]:
 
 
 def load_embedded(
-    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> SwappingPipeline:
     """The model that ships with the project, in `folder` (weights/): encoder, generator and directions.
 
