@@ -100,7 +100,8 @@ class CoModGenerator(nn.Module):
     - `dropout_always`: the authors' graph drops half of the global vector (and doubles the rest) not only in training,
       so that its results vary even for fixed noise. False, the port's way: only in training.
 
-    Both may be set on the finished network.
+    Both may be set on the finished network. `skip_gain` is this project's own: a learned factor for each channel of
+    each skip, 0 at first, so that training can start from an unconditional generator and let the condition in.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class CoModGenerator(nn.Module):
         dropout: float = 0.5,
         start_skip: bool = True,
         dropout_always: bool = False,
+        skip_gain: bool = False,
     ) -> None:
         super().__init__()
         self.config = {
@@ -131,6 +133,7 @@ class CoModGenerator(nn.Module):
             "dropout": dropout,
             "start_skip": start_skip,
             "dropout_always": dropout_always,
+            "skip_gain": skip_gain,
         }
         self.resolution, self.dropout = resolution, dropout
         self.start_skip, self.dropout_always = start_skip, dropout_always
@@ -143,6 +146,10 @@ class CoModGenerator(nn.Module):
         self.start = EqualLinear(global_dim, start.numel(), act="lrelu")
         del self.synthesis.start  # the start is computed, so there is no constant to learn
         self.synthesis.register_parameter("start", None)
+        widths = {side: channels_at(side, **channels) for side in self.encoder.sides}
+        self.gains = nn.ParameterDict()
+        if skip_gain:
+            self.gains.update({str(side): nn.Parameter(torch.zeros(width)) for side, width in widths.items()})
 
     @property
     def num_ws(self) -> int:
@@ -158,9 +165,12 @@ class CoModGenerator(nn.Module):
         expected = (self.config["in_channels"], self.resolution, self.resolution)
         if condition.shape[1:] != expected:
             raise ValueError(f"the condition has shape {tuple(condition.shape)}, expected (N, {expected})")
-        encoding = self.encoder(condition)
+        encoding, features = self.encoder(condition), {}
+        for side, x in encoding.features.items():
+            gain = self.gains[str(side)].to(x.dtype)[:, None, None] if self.gains else None
+            features[side] = x if gain is None else x * gain
         drop = self.training or self.dropout_always
-        return Encoding(encoding.features, F.dropout(encoding.code, self.dropout, training=drop))
+        return Encoding(features, F.dropout(encoding.code, self.dropout, training=drop))
 
     def decode(
         self, encoding: Encoding, w: Tensor, *, noise: str = "random", dtype: torch.dtype | None = None

@@ -59,6 +59,22 @@ def _colour(n: int, p: Tensor, device: torch.device) -> Tensor:
     return torch.cat([matrix, brightness.expand(n, 3, 1)], 2)
 
 
+def draw_transforms(n: int, p: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What `transform` does to each of n pictures: maps of place (n, 2, 3) and of colour (n, 3, 4)."""
+    return _geometry(n, p, device), _colour(n, p, device)
+
+
+def transform(images: Tensor, maps: Tensor, colours: Tensor) -> Tensor:
+    """Move pictures (N, C, H, W) and change the colours of their first three channels; (N, C, H, W), float32."""
+    images = images.float()
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    pictures = torch.baddbmm(colours[:, :, 3:], colours[:, :, :3], images[:, :3].flatten(2)).unflatten(
+        2, images.shape[2:]
+    )
+    return pictures if images.shape[1] == 3 else torch.cat([pictures, images[:, 3:]], 1)
+
+
 def augment(images: Tensor, p: Tensor) -> Tensor:
     """Transform each picture at random.
 
@@ -70,11 +86,4 @@ def augment(images: Tensor, p: Tensor) -> Tensor:
     Returns:
         (N, 3, H, W), float32.
     """
-    n = images.shape[0]
-    images = images.float()
-    maps = _geometry(n, p, images.device)
-    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    colour = _colour(n, p, images.device)
-    flat = images.flatten(2)
-    return torch.baddbmm(colour[:, :, 3:], colour[:, :, :3], flat).view_as(images)
+    return transform(images, *draw_transforms(images.shape[0], p, images.device))

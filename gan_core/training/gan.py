@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
@@ -79,7 +79,6 @@ class GanTrainer:
         graphs: bool = True,
     ) -> None:
         self.settings, self.team = settings, team
-        device = team.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = Generator(
@@ -96,10 +95,22 @@ class GanTrainer:
             average.load_state_dict(generator.state_dict())
             if ema_start is not None:
                 grow_generator(average, ema_start)
+        self._set_up(generator, average, FadingDiscriminator(discriminator, discriminator_start), pictures, graphs)
+
+    def _set_up(
+        self,
+        generator: nn.Module,
+        average: nn.Module,
+        discriminator: FadingDiscriminator,
+        pictures: Tensor,
+        graphs: bool,
+    ) -> None:
+        """Put everything on the device, make the optimizers and record the pieces of a step."""
+        settings, team, device = self.settings, self.team, self.team.device
         layout = {"memory_format": torch.channels_last}
         self.generator = generator.to(device, **layout)
         self.average = average.to(device, **layout).eval().requires_grad_(False)
-        self.discriminator = FadingDiscriminator(discriminator, discriminator_start).to(device, **layout)
+        self.discriminator = discriminator.to(device, **layout)
         for net in (self.generator, self.average, self.discriminator):
             team.same_(list(net.state_dict().values()))
         self.pictures = pictures.to(device)
@@ -109,16 +120,39 @@ class GanTrainer:
         self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
         self.strength = torch.full((), settings.augment_start, device=device)
-        self.stats = torch.zeros(6, device=device)  # D loss, G loss, sign, penalty, penalties, steps
+        self.stats = torch.zeros(8, device=device)  # D loss, G loss, sign, penalty, penalties, steps, two to spare
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
         torch.manual_seed(settings.seed + 1 + team.rank)
-        self._run = self._capture() if graphs and device.type == "cuda" else self._pieces()
+        self._run = self._pieces()
+        if graphs and device.type == "cuda":
+            try:
+                self._run = self._capture()
+            except RuntimeError as error:  # slower is better than not at all
+                torch.cuda.synchronize()
+                self.discriminator.requires_grad_(True)
+                log.warning("not recorded as CUDA graphs, runs directly (slower): %s", error)
 
     def _score(self, images: Tensor) -> Tensor:
         return self.discriminator(images, dtype=self.dtype)
+
+    def _reals(self) -> Tensor:
+        """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
+        return random_batch(self.pictures, self.settings.batch)
+
+    def _draw(self, w_plus: Tensor) -> Tensor:
+        """Pictures of latents (batch, num_ws, w_dim)."""
+        return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype)
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (batch, 1) of both, and the loss without penalties."""
+        real, fake = self._score(reals), self._score(fakes)
+        return real, fake, discriminator_loss(real, fake)
+
+    def _generator_losses(self, fakes: Tensor) -> Tensor:
+        return generator_loss(self.real_scores, self._score(fakes))
 
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
@@ -133,19 +167,18 @@ class GanTrainer:
         cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
         mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
         w_plus = torch.where(mixed, second[:, None], first[:, None])
-        self.fakes = net.synthesis(w_plus, noise="random", dtype=self.dtype)
+        self.fakes = self._draw(w_plus)
 
     def _discriminator_piece(self, penalise: bool) -> None:
         s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = augment(self.fakes, self.strength)
-            reals = augment(random_batch(self.pictures, s.batch), self.strength)
+            reals = augment(self._reals(), self.strength)
         reals.requires_grad_(penalise)
         fakes.requires_grad_(penalise)
-        real, fake = self._score(reals), self._score(fakes)
+        real, fake, loss = self._discriminator_losses(reals, fakes)
         self.real_scores.copy_(real.detach())
-        loss = discriminator_loss(real, fake)
         self.stats[0] += loss.detach()
         sign = (real - fake).detach().sign().mean()
         self.stats[2] += sign
@@ -164,8 +197,7 @@ class GanTrainer:
     def _generator_piece(self) -> None:
         for p in self.discriminator_flat.parameters:
             p.requires_grad_(False)
-        fake = self._score(augment(self.fakes, self.strength))
-        loss = generator_loss(self.real_scores, fake)
+        loss = self._generator_losses(augment(self.fakes, self.strength))
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.team):
             loss.backward()
@@ -234,7 +266,7 @@ class GanTrainer:
 
     def read_stats(self) -> dict[str, float]:
         """Means since the last call; waits for the device."""
-        d, g, sign, penalty, penalties, steps = self.stats.tolist()
+        d, g, sign, penalty, penalties, steps = self.stats[:6].tolist()
         self.stats.zero_()
         steps, penalties = max(steps, 1), max(penalties, 1)
         return {
