@@ -46,13 +46,13 @@ class CompletionSettings(GanSettings):
     )
     pairs: int = 2  # completions of each condition
     full: float = 0.05  # share of holes that are the whole picture
-    known_weight: float = 4.0  # L1 on known pixels
+    known_weight: float = 10.0  # L1 on known pixels
     small_hole: float = 0.3  # hole ratio below which hidden pixels count too
-    spread_weight: float = 4.0  # of the hinge on two completions' difference
+    spread_weight: float = 10.0  # of the hinge on two completions' difference
     spread: float = (
         0.06  # mean difference, of the range, that it asks for in large holes at a quarter of the resolution
     )
-    follow_weight: float = 2.0  # L1 between a drawing's lines and those of the picture made of it
+    follow_weight: float = 10.0  # L1 between a drawing's lines and those of the picture made of it
     jitter: float = 0.05  # contrast and brightness of training pictures
     augment_start: float = 0.2
     augment_max: float = 0.5
