@@ -125,7 +125,8 @@ class FastEncoder(_Packed):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Codes, float32, of pictures (N, 3, H, W) in [-1, 1]."""
         n, _, h, w = image.shape
-        x = torch.zeros(n, 8, h, w, dtype=self.dtype, device=image.device).to(memory_format=torch.channels_last)
+        shape = {"dtype": self.dtype, "device": image.device, "memory_format": torch.channels_last}
+        x = torch.empty(n, 8, h, w, **shape).zero_()
         x[:, :3] = image
         x = self._finish("rgb", F.conv2d(x, self.weight_rgb), plain=True, mirror=(1, 1))[2]
         for i, block in enumerate(self.blocks, 1):
