@@ -27,13 +27,14 @@ class Pen:
 
 PENS = (Pen(), Pen(1.8, 1.5, 0.3, 0.2), Pen(0.9, 0.5, 0.22, 0.3))
 """Three hands: medium, broad with few lines, fine with many."""
+_WORKING_SIDE = 512  # pixels: photos are drawn at most this large, then enlarged
 _SPECK = 3.0  # standard deviation, pixels, of where company is looked for
 _AROUND, _FLOOR = 16.0, 0.02  # what is local: a blur's standard deviation; grey levels, of 1, that count as no contrast
 
 
 def lines(image: Tensor, pen: Pen = PENS[0]) -> Tensor:
     """A drawing (N, 1, H, W) in [0, 1], 1 = line, of pictures (N, 3, H, W) in about [-1, 1]."""
-    scale = image.shape[-1] / 256
+    scale = max(image.shape[-2:]) / 256
     image = image.float()
     grey = (0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:3]) / 2
     smooth = gaussian_blur(grey, pen.smooth * scale)
@@ -44,6 +45,21 @@ def lines(image: Tensor, pen: Pen = PENS[0]) -> Tensor:
     drawn = ((relative - 2 * pen.threshold) / (4 * pen.softness)).clamp(0, 1)
     company = gaussian_blur(drawn, _SPECK * scale)  # a line has more of it nearby than a speck
     return drawn * ((company - 0.1) / 0.06).clamp(0, 1)
+
+
+def edges_of(image: Tensor) -> Tensor:
+    """A drawing (1, H, W) in [0, 1], 1 = line, of a photo (3, H, W) in [-1, 1], lines as wide as in training."""
+    height, width = image.shape[-2:]
+    scale = min(_WORKING_SIDE / max(height, width), 1)
+    small = F.interpolate(
+        image[None].float(),
+        (max(round(height * scale), 1), max(round(width * scale), 1)),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
+    drawn = lines(small)
+    return F.interpolate(drawn, (height, width), mode="bilinear", align_corners=False)[0].clamp(0, 1)
 
 
 def gaussian_blur(x: Tensor, sigma: float) -> Tensor:

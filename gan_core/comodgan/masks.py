@@ -18,9 +18,9 @@ from gan_core.errors import BadValue, UnknownName
 
 Mask = NDArray[np.bool_]  # (H, W)
 
-READY = ("left", "right", "top", "bottom", "centre", "eyes", "all_but_eyes", "face", "random")
-# Left eye, right eye, nose tip, mouth corners in an FFHQ square, as shares of its side.
-FFHQ_POINTS = ((0.375, 0.48), (0.625, 0.48), (0.5, 0.62), (0.405, 0.74), (0.595, 0.74))
+READY_MADE = ("left", "right", "top", "bottom", "centre", "eyes", "all_but_eyes", "face", "random")
+Eyes = tuple[tuple[float, float], tuple[float, float]]  # (x, y) of both in pixels, the one on the left first
+FFHQ_EYES = ((0.375, 0.48), (0.625, 0.48))  # in an FFHQ square, as shares of its side
 _MOST_SMALL, _MOST_LARGE, _MOST_STROKES = 10, 5, 20
 _TURN, _TURN_SPREAD = 2 * math.pi / 5, 2 * math.pi / 15  # mean angle between segments; its mean varies by that much
 _WIDTH = (12 / 512, 48 / 512)  # of a brush, share of the side
@@ -75,7 +75,7 @@ def bank(count: int, side: int = 256, seed: int = 0) -> NDArray[np.uint8]:
     def draw(i: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng((seed, i))
         if i % 8 == 7:
-            return ready_made(READY[i // 8 % (len(READY) - 1)], (side, side)).astype(np.uint8)
+            return ready_made(READY_MADE[i // 8 % (len(READY_MADE) - 1)], (side, side)).astype(np.uint8)
         step = (i % 50) / 50
         return with_ratio(rng, step, step + 0.02, side).astype(np.uint8)
 
@@ -83,42 +83,39 @@ def bank(count: int, side: int = 256, seed: int = 0) -> NDArray[np.uint8]:
         return np.stack(list(pool.map(draw, range(count))))
 
 
-def ready_made(
-    name: str,
-    size: tuple[int, int],
-    points: NDArray[np.floating] | None = None,
-    rng: np.random.Generator | None = None,
-) -> Mask:
-    """One of the `READY` masks for a picture of `size` (height, width).
+def ready_made(name: str, size: tuple[int, int], *, eyes: Eyes | None = None, seed: int = 0) -> Mask:
+    """One of the `READY_MADE` masks, (H, W), for a picture of `size` (width, height).
 
-    points: (5, 2) of a face in pixels as in `gan_core.faces.Face.points`; without them a face in the middle is assumed.
-    rng: for "random". Raises UnknownName.
+    eyes: where they are; without them a face in the middle is assumed. seed: of "random". Raises UnknownName.
     """
-    height, width = size
-    mask = np.zeros(size, bool)
-    halves = {
+    width, height = size
+    mask = np.zeros((height, width), bool)
+    parts = {
         "left": np.s_[:, : max(width // 2, 1)],
         "right": np.s_[:, width // 2 :],
         "top": np.s_[: max(height // 2, 1)],
         "bottom": np.s_[height // 2 :],
         "centre": np.s_[height // 4 : max(height - height // 4, 1), width // 4 : max(width - width // 4, 1)],
     }
-    if name in halves:
-        mask[halves[name]] = True
+    if name in parts:
+        mask[parts[name]] = True
         return mask
     if name == "random":
-        drawn = free_form(rng or np.random.default_rng(), 256)
-        return np.array(Image.fromarray(drawn).resize((width, height), Image.Resampling.NEAREST))
-    if name not in READY:
-        raise UnknownName(f"There is no mask {name!r}; there are {', '.join(READY)}.")
-    if points is None:
+        drawn = Image.fromarray(free_form(np.random.default_rng(seed)))
+        return np.array(drawn.resize((width, height), Image.Resampling.NEAREST))
+    if name not in READY_MADE:
+        raise UnknownName(f"There is no mask {name!r}; there are {', '.join(READY_MADE)}.")
+    if eyes is None:
         side = min(size)
         corner = np.array([(width - side) / 2, (height - side) / 2])
-        points = corner + side * np.array(FFHQ_POINTS)
-    if name == "face":
-        return _face(size, np.asarray(points, float))
-    eyes = _eyes(size, np.asarray(points, float))
-    return eyes if name == "eyes" else ~eyes
+        left, right = corner + side * np.array(FFHQ_EYES)
+    else:
+        left, right = np.asarray(eyes, float)
+    along, down, distance = _from_eyes(size, left, right)
+    if name == "face":  # an ellipse from the hairline to the chin
+        return (along / (1.3 * distance)) ** 2 + ((down - 0.36 * distance) / (1.6 * distance)) ** 2 < 1
+    band = (np.abs(along) < distance) & (np.abs(down + 0.08 * distance) < 0.42 * distance)  # eyes and brows
+    return band if name == "eyes" else ~band
 
 
 # ---------------------------------------------------------------- shapes
@@ -170,26 +167,11 @@ def _filled_up(mask: Mask, wanted: int) -> Mask:
     return mask
 
 
-def _grid(size: tuple[int, int], points: NDArray[np.floating]) -> tuple[NDArray, NDArray, float]:
-    """Each pixel's place along and across the eye line, from the middle of the eyes, and the eyes' distance."""
-    left, right = points[0], points[1]
+def _from_eyes(size: tuple[int, int], left: NDArray, right: NDArray) -> tuple[NDArray, NDArray, float]:
+    """Each pixel's place along the eye line and down from it, from the middle of the eyes, and the eyes' distance."""
     axis = right - left
-    distance = float(np.hypot(*axis))
-    axis = axis / max(distance, 1e-6)
-    y, x = np.mgrid[: size[0], : size[1]] + 0.5
+    distance = max(float(np.hypot(*axis)), 1.0)
+    axis = axis / distance
+    y, x = np.mgrid[: size[1], : size[0]] + 0.5
     dx, dy = x - (left + right)[0] / 2, y - (left + right)[1] / 2
-    return dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1], max(distance, 1.0)
-
-
-def _eyes(size: tuple[int, int], points: NDArray[np.floating]) -> Mask:
-    """A band over both eyes and brows."""
-    along, down, distance = _grid(size, points)
-    return (np.abs(along) < distance) & (np.abs(down + 0.08 * distance) < 0.42 * distance)
-
-
-def _face(size: tuple[int, int], points: NDArray[np.floating]) -> Mask:
-    """An ellipse from the hairline to the chin."""
-    along, down, distance = _grid(size, points)
-    mouth = (points[3] + points[4]) / 2 - (points[0] + points[1]) / 2
-    length = max(float(np.hypot(*mouth)), 0.5 * distance)
-    return (along / (1.3 * distance)) ** 2 + ((down - 0.35 * length) / (1.55 * length)) ** 2 < 1
+    return dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1], distance

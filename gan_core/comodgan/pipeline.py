@@ -34,6 +34,12 @@ class Prepared:
     known: Tensor  # (1, 1, S, S), 1 known, 0 hole or beyond the border
     encoding: Encoding
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        tensors = (self.image, self.hole, self.square, self.known, self.encoding.code, *self.encoding.features.values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     def to(self, device: torch.device | str) -> Prepared:
         """The same on another device."""
         moved = (x.to(device) for x in (self.square, self.known, self.encoding))
