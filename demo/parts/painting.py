@@ -16,6 +16,9 @@ from gan_core.errors import BadImage
 logger = logging.getLogger(__name__)
 
 _MAX_PIXELS = 24_000_000
+MARK = (79, 70, 229, 153)
+"""What marks a region, red, green, blue and opacity; a picture's content can be seen through it."""
+PEN = (0, 0, 0, 255)
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class Painting:
     """Those of the layers painted on."""
 
 
-def paint_input(**options: Any) -> gr.ImageEditor:
+def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **options: Any) -> gr.ImageEditor:
     """A gr.ImageEditor for painting on a picture, whose handlers get a `Painting` or None.
+
+    colour: of the brush; width: of brush and eraser, in the picture's pixels.
 
     Gradio would decode all three pictures that come from it, and nobody would own the uploads.
     """
@@ -37,8 +42,11 @@ def paint_input(**options: Any) -> gr.ImageEditor:
         sources=(),
         layers=False,
         transforms=(),
-        brush=gr.Brush(colors=[("#4f46e5", 0.6)], color_mode="fixed", default_size=24),
-        eraser=gr.Eraser(default_size=24),
+        brush=gr.Brush(
+            colors=[("#{:02x}{:02x}{:02x}".format(*colour), colour[3] / 255)], color_mode="fixed", default_size=width
+        ),
+        eraser=gr.Eraser(default_size=width),
+        canvas_size=(64, 64),
         buttons=["fullscreen"],
         **options,
     )
@@ -50,17 +58,36 @@ def painted(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray | None:
     """Where a layer is not transparent, (H, W) bool at `size` (width, height); None if nowhere. Raises BadImage."""
     together = np.zeros(size[::-1], bool)
     for path in layers:
-        try:
-            with Image.open(path, formats=["PNG", "WEBP"]) as layer:
-                if layer.width * layer.height > _MAX_PIXELS:
-                    raise BadImage("What was painted is too large. Please paint on a smaller picture.")
-                alpha = layer.convert("RGBA").getchannel("A")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            logger.info("no layer: %s", error)
-            raise BadImage("What was painted could not be read. Please paint it again.") from error
-        mask = alpha.point(lambda value: 255 if value else 0).resize(size, Image.Resampling.BOX)
+        mask = _opacity(path).point(lambda value: 255 if value else 0).resize(size, Image.Resampling.BOX)
         together |= np.asarray(mask) > 127
     return together if together.any() else None
+
+
+def painted_strength(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray:
+    """How opaque the layers are together, (H, W) float32 from 0 to 1 at `size` (width, height). Raises BadImage."""
+    together = np.zeros(size[::-1], np.float32)
+    for path in layers:
+        opacity = _opacity(path).resize(size, Image.Resampling.BOX)
+        together = np.maximum(together, np.asarray(opacity, np.float32) / 255)
+    return together
+
+
+def layer_of(strength: np.ndarray, colour: tuple[int, int, int, int] = MARK) -> Image.Image:
+    """A layer to begin with: `colour` where `strength`, (H, W) from 0 to 1 or bool, says so."""
+    layer = Image.new("RGBA", strength.shape[::-1], colour)
+    layer.putalpha(Image.fromarray((strength * colour[3]).astype(np.uint8)))
+    return layer
+
+
+def _opacity(path: str) -> Image.Image:
+    try:
+        with Image.open(path, formats=["PNG", "WEBP"]) as layer:
+            if layer.width * layer.height > _MAX_PIXELS:
+                raise BadImage("What was painted is too large. Please paint on a smaller picture.")
+            return layer.convert("RGBA").getchannel("A")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        logger.info("no layer: %s", error)
+        raise BadImage("What was painted could not be read. Please paint it again.") from error
 
 
 def _painting(payload: Any) -> Painting | None:

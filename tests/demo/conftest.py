@@ -92,6 +92,13 @@ def swap_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def fill_server(tmp_path_factory):
+    """The app over the fake editor and the small networks of fill_fakes.py."""
+    with started(["-m", "tests.demo.fake_fill_app"], tmp_path_factory.mktemp("fill")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def inset_server(tmp_path_factory):
     """The app over the fake editor and the small random generators of inset_fakes.py."""
     with started(["-m", "tests.demo.fake_inset_app"], tmp_path_factory.mktemp("inset")) as server:

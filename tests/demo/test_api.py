@@ -43,7 +43,9 @@ def photo(tmp_path):
 
 def test_documented_signatures(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/hfgi_edit", "/insetgan_compose", "/autoencoder_swap", "/models"}
+    assert set(endpoints) == {
+        "/hfgi_edit", "/comodgan_inpaint", "/comodgan_draw", "/insetgan_compose", "/autoencoder_swap", "/models",
+    }  # fmt: skip
     names = [parameter["parameter_name"] for parameter in endpoints["/hfgi_edit"]["parameters"]]
     assert names == ["image", "attribute", "strength", "align", "model"]
     assert len(endpoints["/hfgi_edit"]["returns"]) == 2

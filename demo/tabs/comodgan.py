@@ -1,0 +1,174 @@
+"""Fill a hole (CoModGAN): layout and wiring; the work itself is in demo/fill_editor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from demo import fill_tasks, gpu
+from demo.fill_editor import DRAWING, HOLE, FillEditor, Result
+from demo.gpu import Step
+from demo.parts.errors import guarded
+from demo.parts.send_to import TabHandle
+from demo.session import Session
+from demo.studio import Studio
+from demo.tabs import comodgan_api
+from demo.tabs.base import Tab
+from demo.tabs.comodgan_drawing import DrawingPanel, as_picture
+from demo.tabs.comodgan_hole import HolePanel
+from demo.tabs.comodgan_result import ResultPanel
+from demo.tabs.comodgan_run import RunBar
+from gan_core.comodgan.models import completion_models
+from gan_core.errors import StudioError
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+Steps = Iterator[Step | Result]
+
+_LEAD = "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions."
+_MISSING = (
+    "The weights of the networks that fill holes are not on this machine, so this tab has nothing to fill with. "
+    "`python -m gan_core.checkpoints.fetch` lists published ones."
+)
+_CREDIT = (
+    "Method: [Large Scale Image Completion via Co-Modulated Generative Adversarial Networks]"
+    "(https://github.com/zsyzzsoft/co-mod-gan) (Zhao et al., ICLR 2021). What you do not paint over stays as it is, to "
+    "the last bit. Results are marked as edited."
+)
+
+
+class FillAHole:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.editor = FillEditor(
+            completion_models(settings.weights), weights=settings.weights, allow_fetch=not settings.offline
+        )
+        self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
+        self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
+        self.results = ResultPanel(studio, self.editor)
+        fill_tasks.register(studio.registry)
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
+        comodgan_api.build(self.studio, self.editor)
+        if not self.hole and not self.drawing:
+            gr.Markdown(_MISSING, elem_classes="notice")
+            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="fill-work"):
+            with gr.Column(elem_classes="fill-input"), gr.Tabs() as self.modes:
+                if self.hole:
+                    with gr.Tab("Fill a hole", id="hole"):
+                        self.hole.build()
+                if self.drawing:
+                    with gr.Tab("From a drawing", id="drawing"):
+                        self.drawing.build()
+            with gr.Column(elem_classes="fill-result"):
+                self.results.build()
+                send_row = gr.Row(elem_classes="actions")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self._wire()
+        takes = self.hole.photo if self.hole else None
+        return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
+
+    def _wire(self) -> None:
+        running: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress_on": [self.results.compare],
+            "trigger_mode": "once",
+            **gpu.QUEUE,
+        }
+        for panel, handler in ((self.hole, self.on_fill), (self.drawing, self.on_draw)):
+            if panel:
+                run = panel.run
+                outputs = [*self.results.outputs, run.start, run.dice, run.stop]
+                run.wire(guarded(handler), panel.inputs, outputs, running, self.on_stop)
+                panel.wire()
+        self.results.wire(self.modes, self.hole.photo if self.hole else None)
+
+    # Handlers
+
+    def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Fill the hole, each result as it comes."""
+        panel = self.hole
+
+        def begin(session: Session) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[panel.run.model], HOLE), panel.run.seeds(data)
+            photo, mask = panel.read(data, session)
+            steps = self.editor.fill(session, photo, mask, choice, seeds, data[panel.run.psi], _teller(progress))
+            return photo.picture, steps
+
+        yield from self._running(panel.run, request, begin)
+
+    def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Portraits of the drawing, each as it comes."""
+        panel = self.drawing
+
+        def begin(session: Session) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[panel.run.model], DRAWING), panel.run.seeds(data)
+            lines = panel.read(data, session)
+            steps = self.editor.draw(lines, choice, seeds, data[panel.run.psi], _teller(progress))
+            return as_picture(lines, choice.resolution), steps
+
+        yield from self._running(panel.run, request, begin)
+
+    def _running(
+        self, run: RunBar, request: gr.Request, begin: Callable[[Session], tuple[Image.Image, Steps]]
+    ) -> Iterator[Data]:
+        """begin: opens everything; what the results are compared with, and the work."""
+        session = self.studio.sessions.get(request.session_hash)
+        session.stop.clear()
+        message = self.results.message
+        yield {**run.busy(), message: "Starting ..."}
+        results: list[Result] = []
+        thumbnails: list[tuple[str, str]] = []
+        try:
+            before, steps = begin(session)
+            with closing(steps):
+                for step in steps:
+                    if isinstance(step, Result):
+                        updates = {} if results else self.results.begin(session, before)
+                        results.append(step)
+                        yield {**updates, **self.results.add(session, results, thumbnails)}
+                    else:
+                        yield {message: f"{step.text} ..."}
+                    if session.stop.is_set():
+                        break
+        except StudioError as error:
+            yield {message: str(error)}
+            raise
+        yield {message: _said(len(results), session.stop.is_set())}
+
+    def on_stop(self, request: gr.Request) -> gr.Button:
+        """Have the work end at its next report."""
+        self.studio.sessions.get(request.session_hash).stop.set()
+        return gr.Button(interactive=False)
+
+
+def _said(count: int, stopped: bool) -> str:
+    if not count:
+        return "Stopped before there was a result."
+    many = "1 result" if count == 1 else f"{count} results"
+    hint = "Click one to compare it; drag the line over the picture." if count > 1 else "Drag the line to compare."
+    return f"{'Stopped; ' if stopped else ''}{many}. {hint}"
+
+
+def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
+    return lambda fraction, text: progress(fraction, desc=text)
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.tabs.base.Tab`."""
+    return FillAHole(studio).build(tab_id, label)
+
+
+TAB = Tab("comodgan", "Fill a hole", build)

@@ -1,0 +1,92 @@
+"""How many results and which: the row of controls that both ways of "Fill a hole" have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.fill_editor import MOST_SAMPLES, seeds_from
+from gan_core.comodgan.models import CompletionModel
+
+_DICE_PICTURE = Path(__file__).resolve().parents[1] / "assets" / "dice.svg"
+_DICE = "() => Math.floor(Math.random() * 1000000)"
+# On a phone the results lie below what is in sight.
+_LOOK = "() => document.querySelector('#fill-state').scrollIntoView({ behavior: 'smooth', block: 'nearest' })"
+_VARIETY = "1: everything the model can think of. Lower: more usual results, more alike."
+
+
+class RunBar:
+    """Start, stop, number of results, seed with a dice; folded away: variety and weights."""
+
+    def __init__(self, models: Mapping[str, CompletionModel], prefix: str) -> None:
+        self.models, self._prefix = models, prefix
+
+    def build(self, label: str) -> None:
+        """Lay it out in the current context. label: of the start button."""
+        first = next(iter(self.models.values()))
+        with gr.Row(elem_classes="actions"):
+            self.start = gr.Button(label, variant="primary", min_width=120, scale=3, elem_id=f"{self._prefix}-start")
+            self.stop = gr.Button(
+                "Stop", variant="stop", interactive=False, min_width=70, scale=1, elem_id=f"{self._prefix}-stop"
+            )
+        with gr.Row(elem_classes="actions"):
+            self.count = gr.Slider(
+                1, MOST_SAMPLES, value=4, step=1, label="Results", min_width=140, scale=3,
+                elem_id=f"{self._prefix}-count",
+            )  # fmt: skip
+            self.seed = gr.Number(
+                1, label="Seed", precision=0, minimum=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed"
+            )
+            self.dice = gr.Button(
+                "Other results", icon=_DICE_PICTURE, min_width=120, scale=2, elem_id=f"{self._prefix}-dice"
+            )
+        with gr.Accordion("Variety and weights", open=False):
+            self.psi = gr.Slider(
+                0, 1, value=1, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
+            )
+            self.model = gr.Dropdown(
+                [(choice.label, name) for name, choice in self.models.items()], value=first.name, label="Weights",
+                elem_id=f"{self._prefix}-model",
+            )  # fmt: skip
+            self.licence = gr.Markdown(licence_of(first), elem_classes="credit")
+
+    @property
+    def inputs(self) -> set[Any]:
+        """What a handler reads."""
+        return {self.count, self.seed, self.psi, self.model}
+
+    def seeds(self, data: dict[Any, Any]) -> list[int]:
+        """Those asked for. Raises BadValue."""
+        return seeds_from(data[self.seed], data[self.count])
+
+    def wire(self, run: Any, inputs: set[Any], outputs: list[Any], running: dict[str, Any], on_stop: Any) -> None:
+        """Connect it. run: the guarded handler, whose outputs must hold `start` and `stop`; running: its event's
+        options; on_stop: a handler that has the run end at its next report."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
+        for event in (self.start.click(run, inputs, outputs, **running), rolled.then(run, inputs, outputs, **running)):
+            event.then(self.idle, None, [self.start, self.dice, self.stop], **quiet)
+        for button in (self.start, self.dice):
+            button.click(None, None, None, js=_LOOK, api_visibility="private")
+        self.stop.click(on_stop, None, self.stop, **quiet)
+        self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
+
+    def busy(self) -> dict[Any, Any]:
+        """Updates while a run goes on."""
+        return dict(zip((self.start, self.dice, self.stop), _buttons(busy=True), strict=True))
+
+    def idle(self) -> list[gr.Button]:
+        """Updates for start, dice and stop once it is over."""
+        return _buttons(busy=False)
+
+
+def _buttons(*, busy: bool) -> list[gr.Button]:
+    return [gr.Button(interactive=on) for on in (not busy, not busy, busy)]
+
+
+def licence_of(choice: CompletionModel) -> str:
+    """A line about the weights."""
+    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
