@@ -165,12 +165,21 @@ class CoModGenerator(nn.Module):
         expected = (self.config["in_channels"], self.resolution, self.resolution)
         if condition.shape[1:] != expected:
             raise ValueError(f"the condition has shape {tuple(condition.shape)}, expected (N, {expected})")
-        encoding, features = self.encoder(condition), {}
-        for side, x in encoding.features.items():
-            gain = self.gains[str(side)].to(x.dtype)[:, None, None] if self.gains else None
-            features[side] = x if gain is None else x * gain
+        encoding = self.gained(self.encoder(condition))
         drop = self.training or self.dropout_always
-        return Encoding(features, F.dropout(encoding.code, self.dropout, training=drop))
+        return Encoding(encoding.features, F.dropout(encoding.code, self.dropout, training=drop))
+
+    def gained(self, encoding: Encoding) -> Encoding:
+        """The encoder's features times the learned gains, where there are any."""
+        if not self.gains:
+            return encoding
+        gains = {side: self.gains[str(side)][:, None, None] for side in encoding.features}
+        return Encoding({side: x * gains[side].to(x.dtype) for side, x in encoding.features.items()}, encoding.code)
+
+    def first(self, code: Tensor, feature: Tensor) -> Tensor:
+        """The 4x4 start (N, C, 4, 4) of a global vector (N, global_dim) and the encoder's 4x4 feature (N, C, 4, 4)."""
+        start = self.start(code).unflatten(1, feature.shape[1:])
+        return start + feature if self.start_skip else start
 
     def decode(
         self, encoding: Encoding, w: Tensor, *, noise: str = "random", dtype: torch.dtype | None = None
@@ -183,9 +192,7 @@ class CoModGenerator(nn.Module):
         code = encoding.code.expand(w.shape[0], -1)
         modulation = torch.cat([w, code[:, None].expand(-1, self.num_ws, -1)], 2)
         features = encoding.features
-        start = self.start(encoding.code).unflatten(1, features[4].shape[1:])
-        if self.start_skip:
-            start = start + features[4]
+        start = self.first(encoding.code, features[4])
         # Skips join after each upsampling convolution; its latent index is 2 i - 1 at 4 * 2^i pixels.
         steps = int(math.log2(self.resolution)) - 2
         inject = {2 * i - 1: _add(features[4 << i]) for i in range(1, steps + 1)}

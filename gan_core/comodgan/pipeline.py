@@ -6,6 +6,8 @@ what the caller keeps while picture and hole are the same. `draw` is the other k
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +18,13 @@ from torch import Tensor
 
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
+from gan_core.comodgan.fast import FastNetworks
 from gan_core.comodgan.framing import FRAMINGS, Box, Region, grown, region_around
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadImage, BadValue
+from gan_core.precision import half_precision_pays
+
+log = logging.getLogger(__name__)
 
 _TOGETHER = 4  # completions decoded at once on a GPU
 
@@ -148,7 +154,24 @@ class CompletionPipeline:
             raise ValueError(f"this model is of the kind {self.kind!r}, not {kind!r}")
 
     def _encode(self, condition: Tensor) -> Encoding:
+        if self._fast is not None:
+            encoding = self._fast.encode(condition)
+            if encoding is not None:
+                return encoding
+            log.warning("the features do not fit half precision: computed in single precision from now on")
+            self._fast = None
         return self.generator.encode(condition)
+
+    @functools.cached_property
+    def _fast(self) -> FastNetworks | None:
+        """The networks in half precision, on a GPU that computes it well; None: as they are, in float32."""
+        if self.dtype != torch.float16 and not (self.dtype is None and half_precision_pays(self.device)):
+            return None
+        return FastNetworks(self.generator)
+
+    def forget_device(self) -> None:
+        """Drop what was made for the device that the networks have been moved from."""
+        self.__dict__.pop("_fast", None)
 
     def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float) -> Iterator[Tensor]:
         """Raw pictures (n, 3, R, R), some at a time."""
@@ -160,7 +183,11 @@ class CompletionPipeline:
             draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + together]]
             z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
             w = mapping.truncate(mapping(z.to(self.device)), psi)
-            yield self.generator.decode(encoding, w, noise="const")
+            # An encoding made in half precision may outlive the networks of that precision, and the other way round.
+            if self._fast is not None:
+                yield self._fast.decode(encoding, w)
+            else:
+                yield self.generator.decode(encoding, w, noise="const")
 
 
 def _bounds(marked: Tensor) -> Box:

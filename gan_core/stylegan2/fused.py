@@ -13,6 +13,7 @@ What differs from the readable network, and why it is the same function:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -72,7 +73,8 @@ class FusedSynthesis(nn.Module):
             affines = [conv.affine for conv, _ in convs] + [affine for affine, _ in colours]
             widest = max(affine.weight.shape[0] for affine in affines)
             self._keep("noise_strength", strengths)
-            self._keep("start", network.start[None])
+            start = network.start  # None where it is computed, and given
+            self.register_buffer("start", None if start is None else start.detach()[None].float().contiguous())
             self._keep("bias", torch.stack([_padded(conv.bias, widest) for conv, _ in convs]))
             self._keep("energy", torch.stack([_padded(e, widest, widest) for e in energies]))
             self._keep("rgb_bias", torch.stack(rgb_biases))
@@ -87,22 +89,34 @@ class FusedSynthesis(nn.Module):
     def _keep(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value.detach().float().contiguous())
 
-    def forward(self, w_plus: Tensor, *, noise: str = "const", conditions: Conditions | None = None) -> Tensor:
+    def forward(
+        self,
+        w_plus: Tensor,
+        *,
+        noise: str = "const",
+        conditions: Conditions | None = None,
+        start: Tensor | None = None,
+        skips: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
         """Images (N, 3, H, W), float32, about [-1, 1], of w_plus (N, num_ws, w_dim).
 
         Args:
             w_plus: latents, one a layer.
             noise: "const", "random" or "none", as in `SynthesisNetwork`.
             conditions: by latent index, scale and shift (N, C, h, w) of that convolution's activated output.
+            start: (N or 1, C, h, w) features instead of the learned constant.
+            skips: by latent index of an upsampling convolution, (N or 1, C, h, w) added to its activated output.
 
         Raises:
-            ValueError: w_plus of another shape, or an unknown noise mode.
+            ValueError: w_plus of another shape, an unknown noise mode, or a skip where ToRGB would see it.
         """
         if w_plus.ndim != 3 or w_plus.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"w_plus has shape {tuple(w_plus.shape)}, expected (N, {self.num_ws}, {self.w_dim})")
         if noise not in NOISE_MODES:
             raise ValueError(f"noise must be one of {', '.join(NOISE_MODES)}")
-        conditions = conditions or {}
+        conditions, skips = conditions or {}, skips or {}
+        if any(i % 2 == 0 for i in skips):
+            raise ValueError("features can be added after upsampling convolutions only")
         count, n = len(self.up), w_plus.shape[0]
         chosen = w_plus.float()[:, self.latent_index].transpose(0, 1)  # (layers, N, w_dim)
         styles = torch.baddbmm(self.affine_bias[:, None], chosen, self.affine_weight.transpose(1, 2))
@@ -111,11 +125,16 @@ class FusedSynthesis(nn.Module):
         styles = styles / largest
         # With s = s' m, demodulation is m / sqrt(sum of (w s)^2 + eps) = 1 / sqrt(sum of (w s')^2 + eps / m^2).
         factors = torch.bmm(styles.square(), self.energy.transpose(1, 2)).add_(EPSILON / largest.square()).rsqrt_()
-        x = (self.start * styles[0, :, : self.widths[0][0], None, None]).to(self.dtype)
+        start = self.start if start is None else start.float()
+        x = (start * styles[0, :, : self.widths[0][0], None, None]).to(self.dtype)
         x = x.contiguous(memory_format=torch.channels_last)
         image = None
         for i, (_, outputs) in enumerate(self.widths):
             raw = nn.functional.conv2d(x, self.kernels[i], padding=1)
+            skip = skips[i].to(raw.dtype).expand(n, -1, -1, -1) if i in skips else None
+            next_styles = styles[i + 1, :, :outputs] if i + 1 < count else None
+            if skip is not None:  # `finish` divides the sum by sqrt(2)
+                next_styles = next_styles * math.sqrt(2)
             colour = i // 2 if i % 2 == 0 else None  # every resolution's last convolution has a ToRGB
             features, picture, _ = finish(
                 raw,
@@ -124,7 +143,8 @@ class FusedSynthesis(nn.Module):
                 noise=self._noise(i, noise, n),
                 shuffle=self.up[i],
                 condition=conditions.get(i),
-                styles=styles[i + 1, :, :outputs] if i + 1 < count else None,
+                skip=skip,
+                styles=next_styles,
                 rgb_weight=None if colour is None else self.rgb_weights[colour],
                 rgb_styles=None if colour is None else rgb_styles[colour, :, :outputs],
                 rgb_bias=None if colour is None else self.rgb_bias[colour],

@@ -55,6 +55,21 @@ def test_conditions_are_what_inject_does() -> None:
     assert (got - want).abs().max() < 1e-3 * want.abs().max()
 
 
+def test_start_and_skips_are_what_the_readable_network_takes() -> None:
+    net = network()
+    codes = torch.randn(2, net.num_ws, net.w_dim)
+    start = torch.randn(1, *net.start.shape)
+    skips = {1: torch.randn(1, 48, 8, 8), 5: torch.randn(2, 16, 32, 32)}
+    with torch.inference_mode():
+        inject = {i: lambda x, i=i: x + skips[i] for i in skips}
+        want = net(codes, start=start, inject=inject)
+        fused = FusedSynthesis(net, torch.float32)
+        got = fused(codes, start=start, skips=skips)
+        with pytest.raises(ValueError, match="upsampling"):
+            fused(codes, skips={2: skips[1]})
+    assert (got - want).abs().max() < 1e-3 * want.abs().max()
+
+
 def test_half_precision_stays_within_a_grey_level() -> None:
     net = network()
     codes = torch.randn(4, net.num_ws, net.w_dim)
