@@ -1,0 +1,186 @@
+"""Steps (c) and (d): the networks with their additions, and one training step (Liu et al. 2022, sections 3 and 4).
+
+What differs from `gan_core.training.gan.GanTrainer`:
+- Real pictures are drawn uniformly in their labels; each comes with its label, the opposite one where mirrored.
+- Generated pictures are asked for attribute values drawn uniformly from [0, 1], whatever their latent is.
+- Both networks also learn from the attribute head: the divergence of its softmax from the soft label, on real pictures
+  for the discriminator, on generated ones for the generator.
+- The mapping network stays as it is, so that a seed is the same face in both generators and the encoder's latents keep
+  their meaning; part of the latents are those of the training pictures, which are what is inverted later.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.checkpoints.keys import load_strict
+from gan_core.errors import BadValue
+from gan_core.self_conditioned.labelling import Labels, draw_uniformly
+from gan_core.self_conditioned.labels import blocks, label_vector, soft_labels, weights_for_values, without_middle
+from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
+from gan_core.training import distributed
+from gan_core.training.gan import GanSettings, GanTrainer
+from gan_core.training.growing import FadingDiscriminator
+
+State = dict[str, Tensor]
+
+
+@dataclass
+class EdgeSettings(GanSettings):
+    """Everything that shapes a run."""
+
+    lr: float = 0.0015
+    decay: float = 0.4
+    attribute_weight: float = 0.5  # of the attribute head's divergence, for both networks
+    attribute_kimg: float = 8.0  # pictures, in thousands, over which the generator's weight of it rises to that
+    inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
+    mixing: float = 0.3
+    augment_start: float = 0.2
+    augment_max: float = 0.5
+
+
+def start_generator(generator: SelfConditionedGenerator, plain: State) -> None:
+    """Copy a pretrained generator's weights; the constants stay zero, so that it draws what the pretrained one does.
+
+    An earlier self-conditioned generator's weights are taken as they are. Raises BadCheckpoint for a misfit.
+    """
+    state = plain if "constants" in plain else {**plain, "constants": torch.zeros_like(generator.constants)}
+    load_strict(generator, state, "generator")
+
+
+def start_discriminator(discriminator: SelfConditionedDiscriminator, plain: State) -> None:
+    """Copy a pretrained discriminator's weights; the attribute head starts from the score's hidden layer, and guesses
+    nothing yet. Raises BadCheckpoint for a misfit."""
+    state = dict(plain)
+    if not any(name.startswith("attribute_head.") for name in plain):
+        last = discriminator.attribute_head[1]
+        state |= {f"attribute_head.0.{kind}": plain[f"epilogue.fc.{kind}"].clone() for kind in ("weight", "bias")}
+        state |= {"attribute_head.1.weight": last.weight.detach() * 0.1, "attribute_head.1.bias": last.bias.detach()}
+    load_strict(discriminator, state, "discriminator")
+
+
+def attribute_divergence(logits: Tensor, values: Tensor, knots: Tensor | None = None) -> Tensor:
+    """Kullback-Leibler divergence of the soft labels of values (N, A) from the head's logits (N, 1 + 3A): each
+    attribute's three go through a softmax of their own; mean over pictures and attributes. 0 at best."""
+    wanted = soft_labels(values, knots)
+    return F.kl_div(blocks(logits).log_softmax(-1), wanted, reduction="none").sum(-1).mean()
+
+
+class EdgeTrainer(GanTrainer):
+    """Networks, optimizers and pieces of a step.
+
+    pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order.
+    """
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        pictures: Tensor,
+        labels: Labels,
+        team: distributed.Team,
+        generator_start: State | None = None,
+        discriminator_start: State | None = None,
+        average_start: State | None = None,
+        graphs: bool = True,
+    ) -> None:
+        if len(labels.values) != 2 * len(pictures):
+            raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
+        self.settings, self.team, device = settings, team, team.device
+        torch.manual_seed(settings.seed)
+        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        attributes = labels.values.shape[1]
+        generator = SelfConditionedGenerator(
+            settings.resolution,
+            attributes=attributes,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            mapping_layers=settings.mapping_layers,
+            **shape,
+        )
+        discriminator = SelfConditionedDiscriminator(settings.resolution, attributes=attributes, **shape)
+        if generator_start is not None:
+            start_generator(generator, generator_start)
+        if discriminator_start is not None:
+            start_discriminator(discriminator, discriminator_start)
+        average = copy.deepcopy(generator)
+        if average_start is not None:
+            start_generator(average, average_start)
+        generator.train().requires_grad_(True).mapping.requires_grad_(False)
+        discriminator.train().requires_grad_(True)
+        self.values, self.codes = labels.values.to(device), labels.codes.to(device)
+        self.table = draw_uniformly(labels.values, seed=settings.seed + team.rank).to(device)
+        self.knots = torch.linspace(0, 1, 3, device=device)  # made once: a captured graph may not copy from the host
+        self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
+        self.fake_values = torch.zeros(settings.batch, attributes, device=device)
+        self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
+        self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
+        self._raise_weight()
+
+    def _reals(self) -> Tensor:
+        n, device = self.settings.batch, self.team.device
+        index = self.table[torch.randint(len(self.table), (n,), device=device)]
+        self.real_values = self.values[index]
+        count = len(self.pictures)
+        images = self.pictures[index % count].float() * (2 / 255) - 1
+        return torch.where((index >= count)[:, None, None, None], images.flip(3), images)
+
+    def _draw(self, w_plus: Tensor) -> Tensor:
+        s, device = self.settings, self.team.device
+        own = self.codes[torch.randint(len(self.codes), (s.batch,), device=device)].float()
+        inverted = torch.arange(s.batch, device=device)[:, None, None] < round(s.inverted * s.batch)
+        self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
+        start = self.generator.start(without_middle(label_vector(soft_labels(self.fake_values, self.knots))))
+        w_plus = torch.where(inverted, own, w_plus)
+        return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype, start=start)
+
+    def _judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.discriminator.discriminator.judge_both(images, dtype=self.dtype)
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        real, logits = self._judge(reals)
+        fake, _ = self._judge(fakes)
+        divergence = attribute_divergence(logits, self.real_values, self.knots)
+        self.stats[6] += divergence.detach()
+        loss = F.softplus(fake - real).mean() + self.settings.attribute_weight * divergence
+        return real, fake, loss
+
+    def _generator_losses(self, fakes: Tensor) -> Tensor:
+        fake, logits = self._judge(fakes)
+        divergence = attribute_divergence(logits, self.fake_values, self.knots)
+        self.stats[7] += divergence.detach()
+        return F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
+
+    def _raise_weight(self) -> None:
+        s = self.settings
+        risen = min(self.images_seen / (s.attribute_kimg * 1000), 1.0) if s.attribute_kimg > 0 else 1.0
+        self.attribute_weight.fill_(s.attribute_weight * risen)
+
+    def step(self) -> None:
+        """One update of both networks."""
+        super().step()
+        self._raise_weight()
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call, with the divergences `attributes_real` and `attributes_fake`; waits for the
+        device."""
+        steps = max(self.stats[5].item(), 1)
+        own = {"attributes_real": self.stats[6].item() / steps, "attributes_fake": self.stats[7].item() / steps}
+        return super().read_stats() | own
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 0.7, seed: int = 0) -> Tensor:
+        """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
+        face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
+        attributes, net, device = self.values.shape[1], self.average, self.team.device
+        rows = torch.full((10, attributes), 0.5)
+        for i in range(min(attributes, 3)):
+            rows[1 + 3 * i : 4 + 3 * i, i] = torch.tensor([0.0, 0.8, 1.0])
+        weights = weights_for_values(rows).to(device)
+        z = torch.randn(-(-count // 10), self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
+        w = net.mapping.truncate(net.mapping(z.to(device)), psi)
+        return torch.cat([net.draw(net.broadcast(one[None]), weights).cpu() for one in w])[:count]
