@@ -38,6 +38,9 @@ class EdgeSettings(GanSettings):
     decay: float = 0.4
     attribute_weight: float = 0.5  # of the attribute head's divergence, for both networks
     attribute_kimg: float = 8.0  # pictures, in thousands, over which the generator's weight of it rises to that
+    warm_kimg: float = 2.0  # pictures, in thousands, over which the learning rate rises
+    ema_kimg: float = 8.0
+    ema_rampup: float = 1.0  # the average starts from pretrained weights, which are worth averaging
     inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
     mixing: float = 0.3
     augment_start: float = 0.2
@@ -119,7 +122,7 @@ class EdgeTrainer(GanTrainer):
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
         self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
-        self._raise_weight()
+        self.set_progress(0.0)
 
     def _reals(self) -> Tensor:
         n, device = self.settings.batch, self.team.device
@@ -155,15 +158,20 @@ class EdgeTrainer(GanTrainer):
         self.stats[7] += divergence.detach()
         return F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
 
-    def _raise_weight(self) -> None:
-        s = self.settings
-        risen = min(self.images_seen / (s.attribute_kimg * 1000), 1.0) if s.attribute_kimg > 0 else 1.0
-        self.attribute_weight.fill_(s.attribute_weight * risen)
-
     def step(self) -> None:
-        """One update of both networks."""
+        """One update of both networks; the generator's weight of the attributes rises from nothing."""
         super().step()
-        self._raise_weight()
+        s = self.settings
+        self.attribute_weight.fill_(s.attribute_weight * _risen(self.images_seen, s.attribute_kimg))
+        if self.images_seen <= 1000 * s.warm_kimg:
+            self.set_progress(0.0)
+
+    def set_progress(self, done: float) -> None:
+        """Set the learning rate for a run of which a share of `done` (0 to 1) is over; it rises at first."""
+        super().set_progress(done)
+        for adam in (self.generator_adam, self.discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
 
     def read_stats(self) -> dict[str, float]:
         """Means since the last call, with the divergences `attributes_real` and `attributes_fake`; waits for the
@@ -184,3 +192,8 @@ class EdgeTrainer(GanTrainer):
         z = torch.randn(-(-count // 10), self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
         w = net.mapping.truncate(net.mapping(z.to(device)), psi)
         return torch.cat([net.draw(net.broadcast(one[None]), weights).cpu() for one in w])[:count]
+
+
+def _risen(seen: int, kimg: float) -> float:
+    """Share of a rise over so many thousand pictures; never nothing."""
+    return min((seen + 1) / (1000 * kimg), 1.0) if kimg > 0 else 1.0
