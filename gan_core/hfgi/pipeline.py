@@ -19,7 +19,7 @@ from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
-from gan_core.hfgi.fast import FastNetworks
+from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import (
     CONDITION_SIZE,
     WORKING_SIZE,
@@ -29,7 +29,7 @@ from gan_core.hfgi.networks import (
     resize,
 )
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
-from gan_core.precision import half_precision_pays
+from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
 ALIGN_ORDERS = ("edit", "inversion")
@@ -208,12 +208,14 @@ class HFGIPipeline:
         return self._fast.consult(aligned) if self._fast else self.consultation(aligned)
 
     @functools.cached_property
-    def _fast(self) -> FastNetworks | None:
-        """The networks in half precision, on a GPU that computes it well; None: as they are, in float32."""
-        if self.dtype != torch.float16 and not (self.dtype is None and half_precision_pays(self.device)):
-            return None
+    def _fast(self) -> FastNetworks | CpuNetworks | None:
+        """The networks in the precision that was asked for, or that suits the device; None: as they are, in float32."""
         modules = (self.generator, self.encoder, self.alignment, self.consultation)
-        return FastNetworks(*modules, self._fusion_layer)
+        dtype = self.dtype or drawing_dtype(self.device, *modules)
+        if dtype == torch.float32:
+            return None
+        kind = CpuNetworks if self.device.type == "cpu" else FastNetworks
+        return kind(*modules, self._fusion_layer, dtype)
 
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""

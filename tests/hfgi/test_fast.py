@@ -1,12 +1,16 @@
 """The networks arranged for a GPU compute what the readable ones do (on the CPU in float32, recorded on a GPU)."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from gan_core.hfgi.fast import BatchedHeads, FastNetworks
+from gan_core.hfgi.fast import BatchedHeads, CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing, StyleHead
+from gan_core.hfgi.pipeline import load_embedded
 from gan_core.stylegan2 import Generator
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.float16 if DEVICE == "cuda" else torch.float32
 
@@ -73,3 +77,16 @@ def test_results_are_not_overwritten_by_the_next_call(networks: tuple) -> None:
         before = first.clone()
         fast.draw(codes[1])
     assert torch.equal(first, before)
+
+
+def test_on_a_cpu_with_bfloat16_no_grey_level_goes_astray() -> None:
+    exact, fast = (load_embedded(WEIGHTS, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    assert exact._fast is None and isinstance(fast._fast, CpuNetworks)
+    with torch.inference_mode():
+        z = torch.randn(1, exact.generator.config["z_dim"])
+        face = exact.decode(exact.generator.broadcast(exact.generator.mapping(z))).clamp(-1, 1)
+    want, got = exact.invert(face), fast.invert(face)
+    name, attribute = next(iter(exact.attributes.items()))
+    edited = [pipe.edit(seen, {name: attribute.high / 2}) for pipe, seen in ((exact, want), (fast, got))]
+    for mine, theirs in ((got.restored, want.restored), (edited[1], edited[0])):
+        assert mine.dtype == torch.float32 and 0 < (mine - theirs).abs().mean() < 2 / 255

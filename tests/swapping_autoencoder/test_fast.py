@@ -1,13 +1,16 @@
 """The networks arranged for drawing compute what the readable ones do; in half precision no grey level goes astray."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from gan_core.swapping_autoencoder.fast import FastNetworks, fold_blur
 from gan_core.swapping_autoencoder.networks import DownConv, Encoder, Generator
-from gan_core.swapping_autoencoder.pipeline import SwappingPipeline
+from gan_core.swapping_autoencoder.pipeline import SwappingPipeline, load_embedded
 from ops_cuda import setup_filter
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 GREY = 2 / 255  # of pictures in [-1, 1]
 
 
@@ -74,6 +77,18 @@ def test_large_features_do_not_overflow() -> None:
     with torch.inference_mode():
         got = FastNetworks(encoder, generator, torch.float16).draw(*codes)
         assert relative(got, generator(*codes, noise="none")) < 0.05
+
+
+def test_shipped_weights_in_half_precision() -> None:
+    exact, cpu = (load_embedded(WEIGHTS, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    images = torch.nn.functional.interpolate(torch.rand(2, 3, 12, 12) * 2 - 1, (128, 128), mode="bicubic").clamp(-1, 1)
+    with torch.inference_mode():
+        want, on_cpu = (pipe.draw(pipe.encode(images[:1]), [pipe.encode(images[1:])]) for pipe in (exact, cpu))
+        fast = FastNetworks(exact.encoder, exact.generator, torch.float16)
+        structure, texture = fast.encode(images)
+        on_gpu = fast.draw(structure[:1], texture[1:]).clamp(-1, 1)
+    assert 0 < (on_cpu - want).abs().mean() < GREY
+    assert 0 < (on_gpu - want).abs().mean() < GREY / 4
 
 
 @pytest.mark.gpu
