@@ -62,9 +62,9 @@ def read_starts(initial: Path | None, generator: Path | None, discriminator: Pat
     if initial is not None and generator is not None:
         raise BadValue("Start from an earlier run (--initial) or from a generator (--generator), not from both.")
     if initial is not None:
-        average = initial / "generator_ema.safetensors"
+        own, average = initial / "generator.safetensors", initial / "generator_ema.safetensors"
         return Starts(
-            store.read(initial / "generator.safetensors")[0],
+            store.read(own if own.exists() else average)[0],  # either of them is enough
             store.read(initial / "discriminator.safetensors")[0],
             store.read(average)[0] if average.exists() else None,
         )
