@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from gan_core.errors import BadValue
@@ -44,6 +43,8 @@ def discriminative_scores(real: ArrayLike, fake: ArrayLike) -> Discriminability:
     Raises:
         BadValue: the two sets are not of one shape, or are empty.
     """
+    from sklearn.svm import LinearSVC  # not on machines that only train
+
     real, fake = _features(real), _features(fake)
     if real.shape != fake.shape:
         raise BadValue(f"P-IDS compares pairs, but there are {len(real)} real and {len(fake)} completed pictures.")

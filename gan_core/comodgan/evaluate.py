@@ -1,0 +1,151 @@
+"""What the model card says of a network that fills holes, measured: `python -m gan_core.comodgan.evaluate WHAT ...`.
+
+features   of completions at every hole size, of the network and its baseline, into a file (best on a GPU)
+scores     Frechet distance, P-IDS and U-IDS in ten bins of the hole ratio from such files, and their plot
+diversity  how much completions of half a picture differ, and that known pixels are untouched
+faces      completions of portraits whose face is hidden, into a folder, for `gan_core.comodgan.detect`
+grid       completions of generated portraits, at four hole ratios, for the card
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.comodgan import masks
+from gan_core.comodgan.bins import BINS, complete, features_by_hole
+from gan_core.comodgan.networks import CoModGenerator
+from gan_core.errors import StudioError
+from gan_core.images import save_png, to_pil
+from gan_core.metrics.samples import draw
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.grids import save_grid
+
+HALVES = ("left", "right", "top", "bottom")
+GRID_RATIOS = (0.2, 0.5, 0.8, 1.0)
+
+
+def load(path: Path, device: torch.device) -> CoModGenerator:
+    """A network in evaluation mode. Raises WeightsMissing or BadCheckpoint."""
+    net, _ = build_from_file(CoModGenerator, path, "generator")
+    return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def held_out(folder: Path, side: int) -> Tensor:
+    """Pictures of people kept out of training, (N, 3, side, side) in [-1, 1]."""
+    return load_pictures(split_pictures(folder)[1], side).float() / 127.5 - 1
+
+
+def diversity(net: CoModGenerator, pictures: Tensor, *, samples: int = 4) -> dict[str, float]:
+    """Of each picture a half is hidden, in turn another: mean difference of two completions inside it, of the range;
+    the least of a picture; and the largest change of a known pixel."""
+    per_picture, touched = [], 0.0
+    for i, image in enumerate(pictures):
+        hole = torch.from_numpy(masks.ready_made(HALVES[i % 4], (image.shape[2], image.shape[1]))).float()[None, None]
+        z = torch.randn(samples, net.mapping.z_dim, generator=torch.Generator().manual_seed(i))
+        device = net.mapping.w_avg.device
+        together = (x.to(device) for x in (image.expand(samples, -1, -1, -1), hole.expand(samples, -1, -1, -1), z))
+        done = complete(net, *together).cpu()
+        inside = hole[0, 0].bool()
+        pairs = itertools.combinations(done, 2)
+        per_picture.append(np.mean([(a - b)[:, inside].abs().mean().item() / 2 for a, b in pairs]))
+        touched = max(touched, (done - image)[:, :, ~inside].abs().max().item())
+    return {
+        "pictures": len(pictures),
+        "diversity": float(np.mean(per_picture)),
+        "least": float(np.min(per_picture)),
+        "known_pixels_changed_by": touched,
+    }
+
+
+def hide_faces(net: CoModGenerator, pictures: Tensor, folder: Path, *, samples: int = 2) -> int:
+    """Write completions of pictures without their face as PNG; how many."""
+    side = pictures.shape[-1]
+    hole = torch.from_numpy(masks.ready_made("face", (side, side))).float()[None, None]
+    folder.mkdir(parents=True, exist_ok=True)
+    device, count = net.mapping.w_avg.device, 0
+    for i, image in enumerate(pictures):
+        z = torch.randn(samples, net.mapping.z_dim, generator=torch.Generator().manual_seed(i))
+        together = (x.to(device) for x in (image.expand(samples, -1, -1, -1), hole.expand(samples, -1, -1, -1), z))
+        for k, done in enumerate(complete(net, *together).cpu()):
+            save_png(to_pil(done), folder / f"{i:03d}_{k}.png", "completed with CoModGAN")
+            count += 1
+    return count
+
+
+def grid(net: CoModGenerator, pictures: Tensor, path: Path, *, columns: int = 3) -> None:
+    """Rows of hole ratios, for each of six pictures what is given and `columns` completions: 4 x 6 of the latter and
+    more. What is hidden is grey."""
+    side, rng = pictures.shape[-1], np.random.default_rng(2)
+    tiles = []
+    for ratio in GRID_RATIOS:
+        for i, image in enumerate(pictures[:6]):
+            full = np.ones((side, side), bool)
+            mask = full if ratio == 1 else masks.with_ratio(rng, ratio - 0.04, ratio + 0.04, side)
+            hole = torch.from_numpy(mask).float()[None, None].expand(columns, -1, -1, -1)
+            z = torch.randn(columns, net.mapping.z_dim, generator=torch.Generator().manual_seed(10 * i + 1))
+            done = complete(net, image.expand(columns, -1, -1, -1), hole, z)
+            tiles += [image * (1 - hole[0]) + 0.3 * hole[0], *done]
+    save_grid(torch.stack(tiles), path, 2 * (columns + 1), quality=88)
+
+
+def write_features(args: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    """The command `features`."""
+    from gan_core.metrics.features import EmbeddedFeatures
+
+    networks = {"co-modulation": load(args.generator, device)}
+    if args.plain:
+        networks["plain convolutional"] = load(args.plain, device)
+    discriminator, _ = build_from_file(Discriminator, args.features, "discriminator")
+    extract = EmbeddedFeatures(discriminator.to(device), first=4, last=5)
+    pictures = held_out(args.data, 256)[: args.count]
+    rows = features_by_hole(networks, pictures, extract, each=args.each, plain=("plain convolutional",))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(args.out, **{name: row.astype(np.float16) for name, row in rows.items()})
+    return {"pictures": len(pictures), "holes_each": args.each, "features": int(rows["real"].shape[1])}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("features", "scores", "diversity", "faces", "grid"))
+    parser.add_argument("--generator", type=Path, help="weights of the network")
+    parser.add_argument("--plain", type=Path, help="weights of the baseline, for features")
+    parser.add_argument("--data", type=Path, help="folder of portraits, of which the held-out ones are taken")
+    parser.add_argument("--features", type=Path, help="a discriminator's weights, which give the features")
+    parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grid's pictures")
+    parser.add_argument("--each", type=int, default=8, help="holes a picture and bin, for features")
+    parser.add_argument("--count", type=int, help="use this many pictures")
+    parser.add_argument("--out", type=Path, help="file or folder to write")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    if args.what == "features":
+        found = write_features(args, device)
+    elif args.what == "diversity":
+        found = diversity(load(args.generator, device), held_out(args.data, 256)[: args.count])
+    elif args.what == "faces":
+        found = {"written": hide_faces(load(args.generator, device), held_out(args.data, 256)[: args.count], args.out)}
+    elif args.what == "grid":
+        portraits, _ = build_from_file(Generator, args.portraits, "generator")
+        grid(load(args.generator, device), draw(portraits.eval(), 12, psi=0.7, seed=5).to(device)[::2], args.out)
+        found = {"bins": BINS}
+    else:
+        found = {}
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StudioError as error:
+        raise SystemExit(str(error)) from error
