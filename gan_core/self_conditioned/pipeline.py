@@ -263,17 +263,19 @@ class EdgePipeline:
 def load_embedded(
     folder: Path | str,
     *,
+    own: Path | None = None,
     plain: Generator | None = None,
     encode: Encode | None = None,
     device: str | torch.device = "cpu",
 ) -> EdgePipeline:
     """The model that ships with the project, in `folder` (weights/).
 
-    plain: the face generator, where it is to be shared; encode: its encoder, likewise.
+    own: folder of this model's three files, where they are elsewhere; plain: the face generator, where it is to be
+    shared; encode: its encoder, likewise.
     Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)
-    own = folder / EMBEDDED_FOLDER
+    own = own or folder / EMBEDDED_FOLDER
     if plain is None:
         plain, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "generator")
     generator, _ = build_from_file(SelfConditionedGenerator, own / "generator.safetensors", "generator")

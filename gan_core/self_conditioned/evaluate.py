@@ -1,0 +1,207 @@
+"""The paper's evaluation: `python -m gan_core.self_conditioned.evaluate --data FACES --out FOLDER`.
+
+Random faces are edited by random sizes, by this method and by two kinds of plain directions in the plain generator:
+hyperplanes (InterFaceGAN, Shen et al. 2020) and principal components (GANSpace, Harkonen et al. 2020). The predictor
+says how much the attribute really changed and how much the person stayed the same (Liu et al. 2022, section 5). Then
+the distance of generated pictures from real ones, on all data and on each attribute's tails, for both generators.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.encoding import load_encoder
+from gan_core.metrics.features import NAME, EmbeddedFeatures
+from gan_core.metrics.ids import frechet_distance
+from gan_core.self_conditioned.curves import Curve, compare, draw_curves, summarise
+from gan_core.self_conditioned.labelling import Labels, invert_all, label, load_labels
+from gan_core.self_conditioned.labels import weights_for_values
+from gan_core.self_conditioned.pipeline import EdgePipeline, load_embedded
+from gan_core.stylegan2 import Discriminator
+from gan_core.training.data import find_pictures, load_pictures
+
+log = logging.getLogger(__name__)
+
+OURS, PLAIN, COMPONENTS = "self-conditioned", "hyperplane", "principal component"
+BEYOND = 0.5  # plain edits go this share of the range further out, so that they too reach large measured changes
+TAIL = 0.1
+Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
+
+
+class Methods:
+    """The three ways to edit, on latents (N, num_ws, w_dim) of the plain generator and values (N, A)."""
+
+    def __init__(self, pipe: EdgePipeline, components: int = 20) -> None:
+        self.pipe, self.space = pipe, pipe.space
+        plain = pipe.plain
+        z = torch.randn(8192, plain.config["z_dim"], generator=torch.Generator().manual_seed(1))
+        w = plain.mapping(z.to(pipe.device))
+        values, vectors = torch.linalg.eigh(torch.cov(w.T).double().cpu())
+        principal = (vectors[:, -components:] * values[-components:].sqrt()).T.float().to(pipe.device)
+        along = self.space.normals.sum(1) @ principal.T  # (A, components): what one deviation does to each distance
+        best = along.abs().argmax(1)
+        self.components = [components - 1 - int(i) for i in best]  # 0 is the largest
+        self.steps = principal[best] / along.gather(1, best[:, None])  # (A, w_dim), for a distance of 1
+
+    def ours(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
+        """This method."""
+        return self.pipe.generator.draw(w_plus, weights_for_values(wanted.clamp(0, 1)).to(w_plus))
+
+    def plain(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
+        """Along the hyperplanes' normals, other attributes held."""
+        return self.pipe.plain.synthesis(self.space.moved(w_plus, current, wanted))
+
+    def principal(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
+        """Along the principal component that moves the attribute most."""
+        by = (wanted - current) * (self.space.high - self.space.low)
+        return self.pipe.plain.synthesis(w_plus + (by @ self.steps)[:, None])
+
+    def items(self) -> list[tuple[str, Edit, float]]:
+        """Name, edit, and how far beyond [0, 1] it may be asked to go."""
+        return [(OURS, self.ours, 0.0), (PLAIN, self.plain, BEYOND), (COMPONENTS, self.principal, BEYOND)]
+
+
+@torch.no_grad()
+def measure_edits(
+    pipe: EdgePipeline, methods: Methods, attribute: int, faces: int, sizes: int, psi: float, seed: int = 0
+) -> dict[str, Curve]:
+    """Measured change and identity similarity of `sizes` random edits of each of `faces` random faces."""
+    random = torch.Generator().manual_seed(seed + attribute)
+    column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
+    z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
+    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
+    current = pipe.space.values(w_plus)
+    sizes_of = torch.rand(faces, sizes, generator=random)
+    found: dict[str, list] = {name: [] for name, _, _ in methods.items()}
+    for i in tqdm(range(faces), desc=f"edits of {pipe.attributes[attribute].name}"):
+        for name, edit, beyond in methods.items():
+            wanted = current[i].repeat(sizes + 1, 1)  # the first is the unedited face
+            wanted[1:, attribute] = (sizes_of[i] * (1 + 2 * beyond) - beyond).to(wanted)
+            latents = w_plus[i : i + 1].expand(sizes + 1, -1, -1)
+            pictures = edit(latents, current[i].expand_as(wanted), wanted).clamp(-1, 1)
+            who, values = pipe.predictor.predict(pictures)
+            change = (values[1:, column] - values[0, column]).numpy()
+            asked = (wanted[1:, attribute] - current[i, attribute]).cpu().numpy()
+            found[name].append((change, (who[1:] @ who[0]).numpy(), asked))
+    return {name: Curve(*(np.stack([row[k] for row in rows]) for k in range(3))) for name, rows in found.items()}
+
+
+@torch.no_grad()
+def tail_distances(
+    pipe: EdgePipeline, methods: Methods, features: EmbeddedFeatures, pictures: Tensor, labels: Labels, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Frechet distance of generated from real pictures (uint8 (N, 3, R, R)): all of them with their mirror images, and
+    the top and bottom tenth of each attribute; as many generated as real ones, without truncation.
+
+    This method is asked for the real pictures' values. The plain generator draws as it does, or ("moved") is moved to
+    the same values by its directions.
+    """
+    real = torch.cat([features(part.float() / 127.5 - 1) for part in (pictures, pictures.flip(3))]).numpy()
+    values = labels.values.to(pipe.device)
+    z = torch.randn(len(values), pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed + 7))
+    rows: dict[str, list[Tensor]] = {OURS: [], "plain": [], "moved": []}
+    for part, wanted in tqdm(list(zip(z.split(32), values.split(32), strict=True)), desc="samples"):
+        w_plus = pipe.plain.broadcast(pipe.plain.mapping(part.to(pipe.device)))
+        current = pipe.space.values(w_plus)
+        rows[OURS].append(features(methods.ours(w_plus, current, wanted).clamp(-1, 1)))
+        rows["plain"].append(features(pipe.plain.synthesis(w_plus).clamp(-1, 1)))
+        rows["moved"].append(features(methods.plain(w_plus, current, wanted).clamp(-1, 1)))
+    generated = {name: torch.cat(parts).numpy() for name, parts in rows.items()}
+    facts = {"all": {name: frechet_distance(real, rows) for name, rows in generated.items()}}
+    table = labels.values.numpy()
+    for i, name in enumerate(pipe.space.names):
+        order = table[:, i].argsort(kind="stable")
+        count = max(int(TAIL * len(order)), 2)
+        for end, chosen in (("low", order[:count]), ("high", order[-count:])):
+            fakes = {kind: rows[chosen] for kind, rows in generated.items() if kind != "plain"}
+            fakes["plain"] = generated["plain"][:count]  # whatever it draws
+            facts[f"{name} {end}"] = {kind: frechet_distance(real[chosen], rows) for kind, rows in fakes.items()}
+    return facts
+
+
+@torch.no_grad()
+def reference_values(pipe: EdgePipeline, pictures: Tensor) -> np.ndarray:
+    """Measures (N, A) of the portraits by the same predictor, in the attributes' order."""
+    columns = [pipe.predictor.measures.index(a.measure) for a in pipe.attributes]
+    parts = [pipe.predictor.predict(part.float() / 127.5 - 1)[1] for part in pictures.split(64)]
+    return torch.cat(parts)[:, columns].numpy()
+
+
+def evaluate_edits(
+    pipe: EdgePipeline, methods: Methods, reference: np.ndarray, faces: int, sizes: int, psi: float, out: Path
+) -> dict[str, dict]:
+    """All attributes' curves, in numbers; draws them into `out`/curves.svg."""
+    facts: dict[str, dict] = {}
+    panels: dict[str, Mapping] = {}
+    for i, attribute in enumerate(pipe.attributes):
+        curves = measure_edits(pipe, methods, i, faces, sizes, psi)
+        away = np.abs(reference[:, i] - np.median(reference[:, i]))
+        summary = {name: summarise(curve, away) for name, curve in curves.items()}
+        panels[attribute.label] = {"unit": attribute.measure, "far": float(np.quantile(away, 0.9)), "curves": summary}
+        facts[attribute.name] = {
+            "far_is_beyond": float(np.quantile(away, 0.9)),
+            "principal_component": methods.components[i],
+            "curves": summary,
+            "against_hyperplane": compare(curves[OURS], curves[PLAIN], away),
+            "against_principal_component": compare(curves[OURS], curves[COMPONENTS], away),
+        }
+        log.info("%s: %s", attribute.name, json.dumps(facts[attribute.name]["against_hyperplane"]))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "curves.svg").write_text(draw_curves(panels))
+    return facts
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face and the rest")
+    parser.add_argument(
+        "--own", type=Path, help="folder of generator, directions, predictors; in --weights if not given"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces")
+    parser.add_argument("--labels", type=Path, help="labels of step b; made again where there are none")
+    parser.add_argument("--out", type=Path, required=True, help="folder for numbers and curves")
+    parser.add_argument("--faces", type=int, default=100)
+    parser.add_argument("--sizes", type=int, default=12, help="edits of each face and attribute")
+    parser.add_argument("--psi", type=float, default=0.7, help="truncation of the faces that are edited")
+    parser.add_argument("--limit", type=int, help="use only so many portraits (trials)")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    encode = load_encoder(args.weights, device=args.device)
+    pipe = load_embedded(args.weights, own=args.own, encode=encode, device=args.device)
+    methods = Methods(pipe)
+    paths = find_pictures(args.data)[: args.limit]
+    pictures = load_pictures(paths, pipe.resolution)
+    if args.labels is not None:
+        labels = load_labels(args.labels).of(paths)
+    else:
+        codes = invert_all(encode, pictures)
+        names = tuple(path.stem for path in paths)
+        values = label(copy.deepcopy(pipe.space).cpu(), codes)[1]
+        labels = Labels(names, pipe.space.names, values, codes)
+    discriminator, _ = build_from_file(
+        Discriminator, args.weights / "portraits_face" / "discriminator.safetensors", "discriminator"
+    )
+    facts: dict[str, object] = {"distance": NAME, "faces": args.faces, "sizes": args.sizes, "psi": args.psi}
+    reference = reference_values(pipe, pictures)
+    facts["edits"] = evaluate_edits(pipe, methods, reference, args.faces, args.sizes, args.psi, args.out)
+    features = EmbeddedFeatures(discriminator.to(args.device))
+    facts["distances"] = tail_distances(pipe, methods, features, pictures, labels)
+    log.info("distances: %s", json.dumps(facts["distances"]))
+    (args.out / "evaluation.json").write_text(json.dumps(facts, indent=1))
+
+
+if __name__ == "__main__":
+    main()
