@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_core.errors import BadValue
+from gan_core.training.data import find_pictures
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,19 @@ class Portraits:
 
 
 def read_portraits(folder: Path, table: Path, columns: tuple[str, ...], limit: int | None = None) -> Portraits:
-    """The pictures ID.jpg of `folder` that the table names in its column "id".
+    """The pictures of `folder` that the table names, by their stems, in its column "id".
 
-    columns: those to read as numbers. Raises BadValue if there are no such pictures, or no such column.
+    columns: those to read as numbers. Raises BadValue if there are no such pictures, or no such column,
+    and BadImage if there are none at all.
     """
+    pictures = {path.stem: path for path in find_pictures(folder)}
     with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (folder / f"{row['id']}.jpg").is_file()][:limit]
+        rows = [row for row in csv.DictReader(file) if row["id"] in pictures][:limit]
     if not rows:
         raise BadValue(f"None of the pictures that {table.name} names is in {folder}.")
     missing = [name for name in ("person", *columns) if name not in rows[0]]
     if missing:
         raise BadValue(f"{table.name} has no column {', '.join(missing)}.")
     values = {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}
-    paths = [folder / f"{row['id']}.jpg" for row in rows]
+    paths = [pictures[row["id"]] for row in rows]
     return Portraits(paths, np.array([row["person"] for row in rows]), values)
