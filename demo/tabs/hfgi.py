@@ -29,6 +29,7 @@ Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
+_BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
 _LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
 _CLOSE_UP = (
     "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
@@ -185,7 +186,7 @@ class EditAFace:
         try:
             session, work = self._open(data, request, progress)
             if work.face is None:
-                yield {self.message: work.trouble, **self._ask_for_marks(session, work)}
+                yield {self.message: work.trouble + _BY_HAND, **self._ask_for_marks(session, work)}
                 return
             several = len(work.faces) > 1
             yield {
@@ -204,7 +205,7 @@ class EditAFace:
         if not data[self.photo]:
             return {self.message: _WELCOME}
         session, work = self._open(data, request, progress)
-        return self._draw(session, work, data, progress) if work.face else {self.message: work.trouble}
+        return self._draw(session, work, data, progress) if work.face else {self.message: work.trouble + _BY_HAND}
 
     def on_face(
         self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()

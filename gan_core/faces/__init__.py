@@ -61,7 +61,7 @@ def find_faces(
     if faces is None:
         faces = _embedded(device).find(photo)
     if not faces:
-        raise NoFaceFound("No face was found in this picture. Try another one, or mark the eyes and the mouth.")
+        raise NoFaceFound("No face was found in this picture. Try another one.")
     large = [face for face in faces if quad_side(face) >= SMALLEST_QUAD]
     if not large:
         raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")

@@ -114,7 +114,7 @@ def test_several_faces_the_person_picks(fake_server, open_page, tmp_path):
 def test_no_face_is_said_and_marked_by_hand(fake_server, open_page, tmp_path):
     page = open_page(fake_server.url)
     upload(page, fakes.save(Image.new("RGB", (500, 400), "teal"), tmp_path / "none.png"))
-    wait_for_message(page, "No face was found")
+    wait_for_message(page, "No face was found in this picture. Try another one. Or mark the eyes")
     canvas = page.locator("#hfgi-canvas img")
     canvas.wait_for()
     box = canvas.bounding_box()
