@@ -31,6 +31,7 @@ from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
 
 TASKS = ("hole", "drawing")
+_OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
 State = dict[str, Tensor]
 
 
@@ -268,8 +269,10 @@ class CompletionTrainer(GanTrainer):
             first = off.mean()
             total = s.known_weight * first
         else:
-            drawn = self.seen.repeat(k, 1, 1, 1) + 0.5
-            first = (F.avg_pool2d(drawn, 2) - F.avg_pool2d(lines(self.raw), 2)).abs().mean()
+            # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
+            drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
+            missing = drawn - F.avg_pool2d(lines(self.raw), 2)
+            first = F.leaky_relu(missing, -_OWN_LINES).mean()
             total = s.follow_weight * first
         self.stats[6] += first.detach()
         if k > 1 and s.spread_weight > 0:
