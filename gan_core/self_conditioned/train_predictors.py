@@ -99,7 +99,9 @@ def fit(
     labels = torch.tensor(np.stack([portraits.columns[name] for name in MEASURES], 1), dtype=torch.float32)
     mean, spread = labels.nanmean(0), torch.tensor(np.nanstd(labels.numpy(), 0))
     mean[MEASURES.index("yaw_deg")] = 0  # mirrored as often as not
-    network = FacePredictor().to(device, memory_format=torch.channels_last)
+    # On the CPU the backward pass of narrow convolutions crashes in that layout (PyTorch 2.14).
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    network = FacePredictor().to(device, memory_format=layout)
     network.mean.copy_(mean)
     network.spread.copy_(spread)
     to_code = nn.Linear(network.to_identity.in_features, generated.whitening.shape[1]).to(device)
@@ -123,7 +125,7 @@ def fit(
         n = len(index)
         views, mirrored = random_views(torch.cat([real, fakes[:batch], real, fakes[batch:]]))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            x = network.stem(views.contiguous(memory_format=torch.channels_last))
+            x = network.stem(views.contiguous(memory_format=layout))
             for stage in network.stages:
                 x = stage(x)
             flat = network.neck(x).flatten(1)

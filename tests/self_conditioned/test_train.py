@@ -107,7 +107,8 @@ def test_a_hyperplane_is_found_where_it_is() -> None:
         fit_hyperplane(w, np.zeros(1500))
 
 
-def test_a_style_channel_is_an_affine_function_of_the_latent() -> None:
+def test_a_style_channel_is_an_affine_function_of_the_latent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan_core.self_conditioned.directions.CANDIDATES", 3)
     generator, judge = plain_generator(), predictor()
     w = generator.mapping(torch.randn(64, 8)).detach()
     images = generator.synthesis(generator.broadcast(w), noise="const")
@@ -183,6 +184,7 @@ def test_the_command_goes_through_its_steps_and_on(tmp_path: Path, monkeypatch: 
         return lambda images: images.flatten(1)[:, : LAYERS * W_DIM].view(-1, LAYERS, W_DIM)
 
     monkeypatch.setattr("gan_core.encoding.load_encoder", encoder)
+    monkeypatch.setattr(EdgeTrainer, "sample", lambda *_: torch.zeros(1, 3, 8, 8))
     monkeypatch.setattr(command, "load_pictures", lambda paths, size: _load(paths))
     common = ("--out", str(out), "--weights", str(weights), "--device", "cpu")
     with pytest.raises(WeightsMissing, match="--predictor"):

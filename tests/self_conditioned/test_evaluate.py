@@ -1,0 +1,69 @@
+"""Curves of identity against change, and the three ways to edit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gan_core.self_conditioned.curves import FAR, QUANTILES, Curve, bins_of, compare, draw_curves, summarise
+from gan_core.self_conditioned.evaluate import OURS, PLAIN, Methods, evaluate_edits, measure_edits
+from tests.self_conditioned.small import pipeline
+
+AWAY = np.abs(np.random.RandomState(1).normal(size=4000))
+
+
+def curve(loss: float, seed: int = 0, faces: int = 60, sizes: int = 20) -> Curve:
+    """Similarity falls by `loss` for a change of 1."""
+    random = np.random.RandomState(seed)
+    change = random.uniform(-3, 3, (faces, sizes))
+    similarity = 1 - loss * np.abs(change) + 0.02 * random.normal(size=change.shape)
+    return Curve(change, similarity, change)
+
+
+def test_bins_end_at_the_datas_quantiles() -> None:
+    edges = bins_of(AWAY)
+    assert edges[0] == 0 and edges[-1] == np.inf
+    assert abs((edges[FAR] < AWAY).mean() - 0.1) < 0.001 and len(edges) == len(QUANTILES) + 1
+
+
+def test_a_better_method_is_better_by_its_margin() -> None:
+    good, bad = curve(0.1), curve(0.2, seed=1)
+    facts = compare(good, bad, AWAY)
+    assert 0.1 < facts["far"] < 0.35 and facts["far_error"] < 0.02
+    assert 0 < facts["near"] < facts["far"]
+    same = compare(good, curve(0.1, seed=2), AWAY)
+    assert abs(same["far"]) < 4 * same["far_error"]
+    assert compare(Curve(*(x[:, :0] for x in vars(good).values())), bad, AWAY) == {}
+
+
+def test_edits_that_go_the_wrong_way_do_not_count() -> None:
+    good = curve(0.1)
+    wrong = Curve(good.change, good.similarity, -good.change)
+    assert summarise(wrong, AWAY) == {"change": [], "similarity": [], "error": [], "edits": [], "right_way": 0.0}
+    right = summarise(good, AWAY)
+    assert right["right_way"] == 1 and sum(right["edits"]) == good.change.size
+    assert right["change"] == sorted(right["change"]) and right["similarity"] == sorted(right["similarity"])[::-1]
+
+
+def test_curves_are_drawn() -> None:
+    shown = {"Age & more": {"unit": "age", "far": 1.6, "curves": {OURS: summarise(curve(0.1), AWAY)}}}
+    svg = draw_curves(shown)
+    assert svg.startswith("<svg") and "Age &amp; more" in svg and svg.count("polyline") == 1
+
+
+def test_principal_moves_end_at_the_wanted_distance() -> None:
+    pipe = pipeline()
+    methods = Methods(pipe, components=4)
+    w_plus = pipe.random_face(1).plain
+    steps = methods.steps[1] * (pipe.space.high[1] - pipe.space.low[1])
+    before, after = pipe.space.distances(w_plus), pipe.space.distances(w_plus + 0.3 * steps)
+    torch.testing.assert_close(after[0, 1] - before[0, 1], torch.tensor(0.3 * 4.0))
+
+
+def test_edits_are_measured(tmp_path) -> None:
+    pipe = pipeline()
+    methods = Methods(pipe, components=4)
+    found = measure_edits(pipe, methods, 0, faces=2, sizes=3, psi=0.7)
+    assert found[OURS].change.shape == (2, 3) and (found[PLAIN].similarity <= 1.001).all()
+    facts = evaluate_edits(pipe, methods, np.random.randn(50, 3), 2, 3, 0.7, tmp_path)
+    assert set(facts) == {"age", "pose", "smile"} and (tmp_path / "curves.svg").is_file()
