@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_core.insetgan.losses import Paper
+from gan_core.insetgan.losses import COARSE_SIZE, Paper, area
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Size, put, resized, take
 from gan_core.insetgan.regions import Region
@@ -28,8 +28,8 @@ class Weights:
 
     coarse: float = 1.0  # L1 of the region at 64x64
     border: float = 4.0  # L1 of the frame at full resolution
-    coarse_perceptual: float = 60.0  # of the region
-    border_perceptual: float = 60.0  # of the frame
+    coarse_perceptual: float = 60.0  # of the region at 64x64
+    border_perceptual: float = 60.0  # of the frame at full resolution
     body: float = 0.35  # canvas outside the region stays like the picture it started from
     face: float = 0.25  # inset inside the region stays like the picture it started from
     mean: float = 0.004  # w stays near the mean w
@@ -81,9 +81,12 @@ def agreement(
         patch, below = patch_of(picture, region, size), take(under, place.to_canvas, size)
         coarse = coarse + weights.coarse * Paper.coarse(below * place.inside, patch * place.inside, whole)
         border = border + weights.border * Paper.BORDER * ((patch - below).abs() * place.frame).mean()
-        if weights.coarse_perceptual or weights.border_perceptual:
+        if weights.coarse_perceptual:
+            small = (COARSE_SIZE, COARSE_SIZE)
+            a, b = (features.maps(area(picture, small)) for picture in (below, patch))
+            perceptual = perceptual + weights.coarse_perceptual * features.distance(a, b, area(place.inside, small))
+        if weights.border_perceptual:
             a, b = features.maps(below), features.maps(patch)
-            perceptual = perceptual + weights.coarse_perceptual * features.distance(a, b, place.inside)
             perceptual = perceptual + weights.border_perceptual * features.distance(a, b, place.frame)
         if moving[i + 1] and weights.face:
             box = region.pixels(*picture.shape[-2:])

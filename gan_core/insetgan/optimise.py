@@ -25,6 +25,7 @@ from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
 
 log = logging.getLogger(__name__)
 
+_ALIASES = 1.4  # so many pixels for one are too many to be sampled as they are
 BODY_MARGIN = 0.05  # around a region, where the canvas need not stay as it was
 NO_FACE = (
     "No face was found in the body, so there is nowhere to put the inset. "
@@ -149,12 +150,12 @@ class _Job:
         smooth = hard = pictures[0]
         canvas = _size(pictures[0])
         for inset, place, picture in zip(self.insets, places, pictures[1:], strict=True):
-            patch = patch_of(picture, inset.region, place.size)
+            patch = _full(picture, inset.region, place)
             outline = outline_of(inset.region, place.size, self.schedule.frame, picture, self.head)
             back = place.from_canvas(canvas).to(picture.device)
-            hard = put(hard, patch, outline.inside, back)
+            hard = put(hard, patch, outline.inside, back, cubic=True)
             soft = feathered(Outline(outline.inside, outline.frame), self.schedule.feather)
-            smooth = put(smooth, patch, soft, back)
+            smooth = put(smooth, patch, soft, back, cubic=True)
         codes = [(p.codes + a[:, :1] + a[:, 1:]).cpu() for p, a in zip(self.players, added, strict=True)]
         first, *others = (_shown(picture) for picture in pictures)
         return Composite(_shown(smooth), _shown(hard), first, tuple(others), tuple(places), tuple(codes))
@@ -251,6 +252,13 @@ def _working(place: Placement) -> Size:
     height, width = place.size
     shrink = max(1.0, max(height, width) / 512)
     return tuple(max(32, round(side / shrink / 16) * 16) for side in (height, width))
+
+
+def _full(picture: Tensor, region: Region, place: Placement) -> Tensor:
+    """The region of an inset's picture as it is, or at the place's size where it would alias: one blur at most."""
+    x0, y0, x1, y1 = region.pixels(*_size(picture))
+    own = (y1 - y0, x1 - x0)
+    return patch_of(picture, region, place.size if own[0] > _ALIASES * place.size[0] else own)
 
 
 def _size(picture: Tensor) -> Size:

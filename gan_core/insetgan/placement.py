@@ -74,14 +74,16 @@ def take(canvas: Tensor, to_canvas: Tensor, size: Size) -> Tensor:
     return _sampled(canvas, to_canvas, size, "border")
 
 
-def put(canvas: Tensor, patch: Tensor, alpha: Tensor, from_canvas: Tensor) -> Tensor:
-    """The canvas (N, C, H, W) with `patch` (N, C, h, w) laid over it, as far as `alpha` (1, 1, h, w) says.
+def put(canvas: Tensor, patch: Tensor, alpha: Tensor, from_canvas: Tensor, *, cubic: bool = False) -> Tensor:
+    """The canvas (N, C, H, W) with `patch` (N, C, h, w) laid over it, as far as `alpha` (1, 1, of any size) says.
 
-    Without rotation and at whole pixels this is a plain paste; else the outline is smoothed over a pixel.
+    Without rotation and at whole pixels this is a plain paste; else the outline is smoothed over a pixel. cubic: with
+    less blur between pixels, which may overshoot; for pictures to be looked at.
     """
     size = (canvas.shape[-2], canvas.shape[-1])
     cover = _sampled(alpha, from_canvas, size, "zeros")
-    return canvas + cover * (_sampled(patch, from_canvas, size, "border") - canvas)
+    laid = _sampled(patch, from_canvas, size, "border", "bicubic" if cubic else "bilinear")
+    return canvas + cover * (laid - canvas)
 
 
 def resized(image: Tensor, size: Size) -> Tensor:
@@ -121,7 +123,7 @@ def placed(box: Sequence[float], source: Points, target: Points, *, upright: boo
     return Placement(tx + dx * cos - dy * sin, ty + dx * sin + dy * cos, scale * (x1 - x0), scale * (y1 - y0), angle)
 
 
-def _sampled(image: Tensor, matrix: Tensor, size: Size, outside: str) -> Tensor:
+def _sampled(image: Tensor, matrix: Tensor, size: Size, outside: str, mode: str = "bilinear") -> Tensor:
     n = image.shape[0]
     grid = F.affine_grid(matrix.to(image)[None].expand(n, -1, -1), [n, 1, *size], align_corners=False)
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode=outside, align_corners=False)
+    return F.grid_sample(image, grid, mode=mode, padding_mode=outside, align_corners=False)

@@ -10,7 +10,7 @@ from gan_core.insetgan import evaluate as module
 from gan_core.insetgan.bust import cut_bust, fit
 from gan_core.insetgan.placement import Placement, put
 from gan_core.insetgan.players import Schedule
-from gan_core.insetgan.seams import seam_energy
+from gan_core.insetgan.seams import detail, seam_energy
 from gan_core.metrics.features import EmbeddedFeatures, embedded_distance
 from tests.demo import fakes
 from tests.insetgan import small
@@ -44,6 +44,14 @@ def test_a_turned_seam_is_seen() -> None:
     assert seam_energy(pasted, place) == pytest.approx(40, rel=0.15)
 
 
+def test_detail_is_told_apart_by_side() -> None:
+    place = Placement.of_box(BOX)
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[..., 20:52:2, 16:48] = 0.5  # stripes inside: of a row, both neighbours lie 0.5 away
+    inside, outside = detail(picture, place)
+    assert inside == pytest.approx(100, rel=0.01) and outside == 0
+
+
 def test_embedded_distance() -> None:
     features = EmbeddedFeatures(small.discriminator(), first=2, last=4)
     a, b = torch.rand(12, 3, 64, 64), torch.rand(12, 3, 64, 64)
@@ -72,22 +80,26 @@ def test_the_whole_evaluation(tmp_path, monkeypatch) -> None:
     )  # fmt: skip
     saved = json.loads((tmp_path / "results.json").read_text())
     assert saved["cases"].keys() == {"0.7", "0.4"} and saved["facts"]["0.7"]["pairs"] == 2
-    for row in saved["cases"].values():
-        assert row["frechet"].keys() == row["seam"].keys() == set(module.CASES)
-    assert "not the published FID" in saved["measure"] and results["fixed_face"]["faces"] == 2
-    assert results["fixed_face"]["colour"] < 3  # the inset's own pixels, but for sampling
+    for rows in saved["cases"].values():
+        assert rows.keys() == module.CASES.keys()
+        assert all(row.keys() == {"seam", "inside", "outside", "frechet"} for row in rows.values())
+    facts = results["facts"]["0.4"]
+    assert "not the published FID" in saved["measure"] and facts["fixed_face"]["faces"] == 2
+    assert facts["fixed_face"]["colour"] < 3  # the inset's own pixels, but for sampling
+    assert facts["seam_over_pasted"].keys() == set(module.MODES)
     text = (tmp_path / "table.md").read_text()
     assert text.count("\n") == 2 + len(module.CASES) and "both in agreement" in text
-    assert (tmp_path / "before_after.jpg").is_file() and (tmp_path / "modes.jpg").is_file()
+    for name in ("before_after_0.7", "before_after_0.4", "refined_0.7", "refined_0.4", "modes"):
+        assert (tmp_path / f"{name}.jpg").is_file()
 
 
 def test_no_pair_is_begun_after_the_deadline() -> None:
     found = module.run_pairs(small.pipeline(), 3, 0.7, Schedule(steps=2, frame=4), "face", time.perf_counter() - 1)
-    assert found == {"face": [], "joint": []}
+    assert not any(found.values())
 
 
 def test_a_body_without_a_face_is_left_out() -> None:
     pipeline = small.pipeline()
     pipeline.finder = lambda *_: None
     found = module.run_pairs(pipeline, 2, 0.7, Schedule(steps=2, frame=4), "face", time.perf_counter() + 60)
-    assert found == {"face": [], "joint": []}
+    assert not any(found.values())
