@@ -227,6 +227,25 @@ PUBLISHED: tuple[PublishedModel, ...] = (
         format="comodgan",
         files=(PublishedFile("co-mod-gan-places2-050000.pkl", _DRIVE.format("1dJa3DRWIkx6Ebr8Sc0v1FdvWf6wkd010")),),
     ),
+    PublishedModel(
+        name="inception_fid",
+        licence="Apache-2.0 (pytorch-fid's conversion of Google's network)",
+        source="The Inception network of 2015-12-05 that FID is defined with, as pytorch-fid publishes it",
+        paper="Heusel et al., GANs Trained by a Two Time-Scale Update Rule, NeurIPS 2017 (arXiv 1706.08500)",
+        resolution=299,
+        latent_layout="none",
+        alignment="any picture",
+        format="torchvision's inception_v3, 1008 classes",
+        files=(
+            PublishedFile(
+                "pt_inception-2015-12-05-6726825d.pth",
+                "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+                "pt_inception-2015-12-05-6726825d.pth",
+                95_628_359,
+                "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            ),
+        ),
+    ),
 )
 
 

@@ -19,6 +19,10 @@ NAME = "Frechet distance of embedded discriminator features (not the published F
 class EmbeddedFeatures:
     """Mean and standard deviation over the picture of a discriminator's maps from `first` on (N, 2 * channels)."""
 
+    title = "embedded discriminator features, comparable with no published score"
+    prefix = "embedded "
+    """What the numbers are of, and what stands before their names."""
+
     def __init__(self, discriminator: Discriminator, *, first: int = 3, last: int = 6) -> None:
         self.network = discriminator.eval().requires_grad_(False)
         self.first, self.last = first, last
