@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from demo.fill_editor import MAX_PIXELS, MIN_SIDE, read_upload
+from demo.parts.painting import PEN, layer_of, painted_strength
 from demo.session import Session
 from gan_core.errors import FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, to_tensor
 
 CANVAS = 512  # pixels a side of what is drawn on
-_PAPER = 0.6  # share of nearly white pixels from which on a picture counts as a drawing
+_PAPER, _WHITE = 0.6, 215  # share of pixels that light, of 255, from which on a picture counts as a drawing
 
 
 def lines_of(session: Session, path: str | None) -> tuple[np.ndarray, str]:
     """The lines of a picture, (CANVAS, CANVAS) float32 from 0 to 1 (line), and what was done, for a person.
 
-    A drawing on white (or transparent) paper is taken as it is. Of a photo the largest face is cut out, the way that
+    Of a drawing on white (or transparent) paper these are its own. Of a photo the largest face is cut out, the way that
     the model knows faces, and its edges are taken; without a face, those of the middle. Raises BadImage.
     """
     data = read_upload(session, path, "a picture")
@@ -35,15 +37,27 @@ def lines_of(session: Session, path: str | None) -> tuple[np.ndarray, str]:
 def is_drawing(picture: Image.Image) -> bool:
     """Whether it is dark lines on white paper rather than a photo."""
     small = picture.convert("L").resize((128, 128), Image.Resampling.BOX)
-    return bool((np.asarray(small) > 235).mean() > _PAPER)
+    return bool((np.asarray(small) > _WHITE).mean() > _PAPER)
+
+
+def painted_lines(layers: Sequence[str]) -> np.ndarray:
+    """What is drawn on transparent layers, as `lines_of` gives it. Raises BadImage."""
+    return _as_trained(layer_of(painted_strength(layers, (CANVAS, CANVAS)), PEN))
 
 
 def _own_lines(picture: Image.Image) -> tuple[np.ndarray, str]:
     side = max(picture.size)
-    paper = Image.new("L", (side, side), "white")
-    paper.paste(picture.convert("L"), ((side - picture.width) // 2, (side - picture.height) // 2))
-    grey = np.asarray(paper.resize((CANVAS, CANVAS), Image.Resampling.LANCZOS, reducing_gap=3.0), np.float32)
-    return (1 - grey / 255).clip(0, 1), "Your drawing, as it is. Draw on, or erase."
+    paper = Image.new("RGB", (side, side), "white")
+    paper.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    paper = paper.resize((CANVAS, CANVAS), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return _as_trained(paper), "Your drawing's lines. Draw on, or erase."
+
+
+def _as_trained(drawing: Image.Image) -> np.ndarray:
+    """Lines as wide as those that the model learned from."""
+    from gan_core.comodgan.drawings import drawing_of
+
+    return drawing_of(drawing)[0].numpy()
 
 
 def _edges(picture: Image.Image) -> tuple[np.ndarray, str]:

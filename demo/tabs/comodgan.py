@@ -87,11 +87,13 @@ class FillAHole:
             "trigger_mode": "once",
             **gpu.QUEUE,
         }
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         for panel, handler in ((self.hole, self.on_fill), (self.drawing, self.on_draw)):
             if panel:
                 run = panel.run
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
-                run.wire(guarded(handler), panel.inputs, outputs, running, self.on_stop)
+                for event in run.wire(guarded(handler), panel.inputs, outputs, running, self.on_stop):
+                    event.then(self.results.on_end, None, self.results.gallery, **quiet)
                 panel.wire()
         self.results.wire(self.modes, self.hole.photo if self.hole else None)
 
@@ -102,8 +104,8 @@ class FillAHole:
         panel = self.hole
 
         def begin(session: Session) -> tuple[Image.Image, Steps]:
-            choice, seeds = self.editor.model(data[panel.run.model], HOLE), panel.run.seeds(data)
             photo, mask = panel.read(data, session)
+            choice, seeds = self.editor.model(data[panel.run.model], HOLE), panel.run.seeds(data)
             steps = self.editor.fill(session, photo, mask, choice, seeds, data[panel.run.psi], _teller(progress))
             return photo.picture, steps
 
@@ -114,8 +116,8 @@ class FillAHole:
         panel = self.drawing
 
         def begin(session: Session) -> tuple[Image.Image, Steps]:
-            choice, seeds = self.editor.model(data[panel.run.model], DRAWING), panel.run.seeds(data)
             lines = panel.read(data, session)
+            choice, seeds = self.editor.model(data[panel.run.model], DRAWING), panel.run.seeds(data)
             steps = self.editor.draw(lines, choice, seeds, data[panel.run.psi], _teller(progress))
             return as_picture(lines, choice.resolution), steps
 
@@ -130,7 +132,6 @@ class FillAHole:
         message = self.results.message
         yield {**run.busy(), message: "Starting ..."}
         results: list[Result] = []
-        thumbnails: list[tuple[str, str]] = []
         try:
             before, steps = begin(session)
             with closing(steps):
@@ -138,13 +139,13 @@ class FillAHole:
                     if isinstance(step, Result):
                         updates = {} if results else self.results.begin(session, before)
                         results.append(step)
-                        yield {**updates, **self.results.add(session, results, thumbnails)}
+                        yield {**updates, **self.results.add(session, results)}
                     else:
                         yield {message: f"{step.text} ..."}
                     if session.stop.is_set():
                         break
         except StudioError as error:
-            yield {message: str(error)}
+            yield {**run.idle(), message: str(error)}
             raise
         yield {message: _said(len(results), session.stop.is_set())}
 

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from demo import gpu
-from demo.fill_drawing import CANVAS, lines_of
+from demo.fill_drawing import CANVAS, lines_of, painted_lines
 from demo.fill_editor import FillEditor
 from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
-from demo.parts.painting import PEN, layer_of, paint_input, painted_strength
+from demo.parts.painting import PEN, layer_of, paint_input
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.session import Session
@@ -48,7 +48,7 @@ class DrawingPanel:
         with gr.Row(elem_classes="actions"):
             self.blank = gr.Button("White paper", size="sm", elem_id="draw-blank")
         self.run.build("Draw portraits")
-        self.opened = gr.Timer(0.2)
+        self.opened = gr.Timer(0.8)
 
     @property
     def inputs(self) -> set[Any]:
@@ -60,7 +60,7 @@ class DrawingPanel:
         painting = data[self.paint]
         for path in painting.files if painting else ():
             session.own_upload(path)
-        return painted_strength(painting.layers if painting else (), (CANVAS, CANVAS))
+        return painted_lines(painting.layers if painting else ())
 
     def wire(self) -> None:
         """Connect everything but the run."""

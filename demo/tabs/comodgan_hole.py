@@ -65,7 +65,7 @@ class HolePanel:
         self.run.build("Fill the hole")
         self.shown = gr.State("")  # key of the picture in the editor
         # Mounted with the tab, it fires once when the tab is first seen.
-        self.opened = gr.Timer(0.2)
+        self.opened = gr.Timer(0.8)
 
     @property
     def inputs(self) -> set[Any]:
@@ -74,10 +74,11 @@ class HolePanel:
 
     def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
         """The picture and what is painted on it, at its size. Raises BadImage or BadValue."""
+        _own(session, data[self.paint])
         photo = self.editor.open(session, data[self.photo])
         if data[self.shown] != photo.key:
             raise BadValue("The picture is still being opened. Please try again in a moment.")
-        return photo, _marked(session, data[self.paint], photo.picture.size)
+        return photo, _marked(data[self.paint], photo.picture.size)
 
     def wire(self) -> None:
         """Connect everything but the run."""
@@ -135,8 +136,9 @@ class HolePanel:
 
     def on_invert(self, data: Data, request: gr.Request) -> Data:
         """What was kept is filled and the other way round."""
+        _own(self.studio.sessions.get(request.session_hash), data[self.paint])
         session, photo = self._photo(data, request)
-        mask = _marked(session, data[self.paint], photo.painting_size)
+        mask = _marked(data[self.paint], photo.painting_size)
         inverted = np.ones(photo.painting_size[::-1], bool) if mask is None else ~mask
         return {self.paint: self._value(session, photo, inverted), self.message: _share(inverted)}
 
@@ -165,9 +167,12 @@ def _share(mask: np.ndarray) -> str:
     return f"{mask.mean():.0%} of the picture will be filled. Paint on, or press **Fill the hole**."
 
 
-def _marked(session: Session, painting: Painting | None, size: tuple[int, int]) -> np.ndarray | None:
+def _own(session: Session, painting: Painting | None) -> None:
     for path in painting.files if painting else ():
         session.own_upload(path)
+
+
+def _marked(painting: Painting | None, size: tuple[int, int]) -> np.ndarray | None:
     return painted(painting.layers, size) if painting else None
 
 

@@ -21,7 +21,7 @@ Data = dict[Any, Any]
 _SIDE = 1024  # of what is compared, pixels
 _THUMBNAIL = 320
 _EXACT = 2_000_000  # pixels up to which another tab is handed a lossless file
-_BEFORE = "fill-before"
+_BEFORE, _THUMBNAILS = "fill-before", "fill-thumbnails"
 _WELCOME = "The results come here. Click one to compare it with what it was made of."
 
 
@@ -67,19 +67,25 @@ class ResultPanel:
     def begin(self, session: Session, before: Image.Image) -> Data:
         """A new run: empty, with what it starts from."""
         session.keep(_BEFORE, shown(session, "before", resize_within(before, _SIDE)), 0)
-        return {self.gallery: gr.Gallery(None, visible=False), self.again: gr.Button(interactive=False)}
+        session.keep(_THUMBNAILS, [], 0)
+        return {self.again: gr.Button(interactive=False)}
 
-    def add(self, session: Session, results: Sequence[Result], thumbnails: list[tuple[str, str]]) -> Data:
-        """One more result; the first one is shown large. thumbnails: of those before, is added to."""
+    def add(self, session: Session, results: Sequence[Result]) -> Data:
+        """One more result; the first one is shown large."""
         self.editor.keep(session, list(results))
         latest = results[-1]
         small = shown(session, "thumbnail", resize_within(latest.picture, _THUMBNAIL))
-        thumbnails.append((small, f"seed {latest.seed}"))
-        updates: Data = {self.gallery: gr.Gallery(list(thumbnails), visible=True, selected_index=None)}
+        thumbnails = [*(session.recall(_THUMBNAILS) or []), (small, f"seed {latest.seed}")]
+        session.keep(_THUMBNAILS, thumbnails, 0)
+        updates: Data = {self.gallery: _gallery(thumbnails)}
         if len(results) == 1:
             updates |= {self.again: gr.Button(interactive=True)}
             updates |= dict(zip((self.compare, self.result, self.chosen), self._chosen(session, 0), strict=True))
         return updates
+
+    def on_end(self, request: gr.Request) -> gr.Gallery:
+        """All results of the run: of what comes while the gallery appears, some may be lost on the way."""
+        return _gallery(self.studio.sessions.get(request.session_hash).recall(_THUMBNAILS) or [])
 
     def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:
         """Another one of the results."""
@@ -105,3 +111,7 @@ class ResultPanel:
             before = after
         exact = picture.width * picture.height <= _EXACT
         return [(before, after), shown(session, "result", picture, exact=exact), index]
+
+
+def _gallery(thumbnails: Sequence[tuple[str, str]]) -> gr.Gallery:
+    return gr.Gallery(list(thumbnails), visible=bool(thumbnails), selected_index=None)

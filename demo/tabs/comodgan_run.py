@@ -62,29 +62,33 @@ class RunBar:
         """Those asked for. Raises BadValue."""
         return seeds_from(data[self.seed], data[self.count])
 
-    def wire(self, run: Any, inputs: set[Any], outputs: list[Any], running: dict[str, Any], on_stop: Any) -> None:
-        """Connect it. run: the guarded handler, whose outputs must hold `start` and `stop`; running: its event's
-        options; on_stop: a handler that has the run end at its next report."""
+    def wire(self, run: Any, inputs: set[Any], outputs: list[Any], running: dict[str, Any], on_stop: Any) -> list[Any]:
+        """Connect it; gives the events after which more may follow.
+
+        run: the guarded handler, whose outputs must hold start, dice and stop. running: its event's options. on_stop: a
+        handler that has the run end at its next report.
+        """
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
-        for event in (self.start.click(run, inputs, outputs, **running), rolled.then(run, inputs, outputs, **running)):
-            event.then(self.idle, None, [self.start, self.dice, self.stop], **quiet)
+        runs = (self.start.click(run, inputs, outputs, **running), rolled.then(run, inputs, outputs, **running))
+        buttons = [self.start, self.dice, self.stop]
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
         self.stop.click(on_stop, None, self.stop, **quiet)
         self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
+        return [event.then(self.idle, None, buttons, **quiet) for event in runs]
 
     def busy(self) -> dict[Any, Any]:
         """Updates while a run goes on."""
-        return dict(zip((self.start, self.dice, self.stop), _buttons(busy=True), strict=True))
+        return self._buttons(busy=True)
 
-    def idle(self) -> list[gr.Button]:
-        """Updates for start, dice and stop once it is over."""
-        return _buttons(busy=False)
+    def idle(self) -> dict[Any, Any]:
+        """Updates once it is over."""
+        return self._buttons(busy=False)
 
-
-def _buttons(*, busy: bool) -> list[gr.Button]:
-    return [gr.Button(interactive=on) for on in (not busy, not busy, busy)]
+    def _buttons(self, *, busy: bool) -> dict[Any, Any]:
+        can_start, can_stop = gr.Button(interactive=not busy), gr.Button(interactive=busy)
+        return {self.start: can_start, self.dice: can_start, self.stop: can_stop}
 
 
 def licence_of(choice: CompletionModel) -> str:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from demo import fill_tasks, gpu
-from demo.fill_drawing import CANVAS, is_drawing, lines_of
+from demo.fill_drawing import CANVAS, is_drawing, lines_of, painted_lines
 from demo.fill_editor import DRAWING, HOLE, FillEditor, Photo, Result, seeds_from
 from demo.fill_mask import bounds, sent_mask, transparent
 from demo.gpu import Step
@@ -269,13 +269,23 @@ def test_lines_of_drawings_and_photos(session, tmp_path) -> None:
     drawing[50:150, 48:52] = 0
     Image.fromarray(drawing).save(tmp_path / "drawing.png")
     lines, note = lines_of(session, str(tmp_path / "drawing.png"))
-    assert lines.shape == (CANVAS, CANVAS) and lines.dtype == np.float32 and "as it is" in note
-    assert lines[256, 256] > 0.9 and lines[256, 100] == 0 and lines[20, 256] == 0
+    assert lines.shape == (CANVAS, CANVAS) and lines.dtype == np.float32 and "drawing's lines" in note
+    assert lines[256, 250:262].max() > 0.9 and lines[256, 100] == 0 and lines[20, 256] == 0
     assert not is_drawing(Image.open(fill_fakes.ramp(tmp_path / "ramp.png")))
     clear = Image.new("RGBA", (300, 300))  # lines on transparent paper
     clear.paste((0, 0, 0, 255), (0, 140, 300, 160))
     clear.save(tmp_path / "clear.png")
-    assert lines_of(session, str(tmp_path / "clear.png"))[0][256, 256] > 0.9
+    assert lines_of(session, str(tmp_path / "clear.png"))[0][246:266, 256].max() > 0.9
+
+
+def test_what_is_drawn_on_the_canvas(tmp_path) -> None:
+    assert painted_lines(()).max() == 0
+    layer = Image.new("RGBA", (CANVAS, CANVAS))
+    layer.paste(PEN, (100, 200, 400, 260))  # a brush far too thick
+    layer.save(tmp_path / "layer.png")
+    lines = painted_lines([str(tmp_path / "layer.png")])
+    assert lines.shape == (CANVAS, CANVAS) and lines.max() > 0.9 and lines[:190].max() == 0
+    assert 0 < lines.sum() < 0.3 * 300 * 60
 
 
 def test_lines_of_a_photo_are_those_of_its_face(registry, session, tmp_path) -> None:
