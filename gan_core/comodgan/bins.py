@@ -15,14 +15,10 @@ from tqdm import tqdm
 from gan_core.comodgan import masks
 from gan_core.comodgan.blending import blend
 from gan_core.comodgan.networks import CoModGenerator, hole_condition
+from gan_core.metrics.scores import rounded
 
 Features = Callable[[Tensor], Tensor]
 BINS = 10
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Pictures as 8-bit files hold them, back in [-1, 1]."""
-    return images.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,26 @@ def write_features(args: argparse.Namespace, device: torch.device) -> dict[str, 
     return {"pictures": len(pictures), "holes_each": args.each, "features": int(rows["real"].shape[1])}
 
 
+def write_scores(args: argparse.Namespace) -> dict[str, object]:
+    """The command `scores`: numbers and plot of a file that `features` wrote."""
+    from gan_core.metrics.features import EmbeddedFeatures
+    from gan_core.metrics.plot import plot_scores
+    from gan_core.metrics.scores import BinScore, score_features
+
+    with np.load(args.features) as stored:
+        rows = {name: stored[name].astype(np.float32) for name in stored.files}
+    real, curves = rows.pop("real"), {}
+    for name, bins in rows.items():
+        curves[name] = [
+            BinScore(i / BINS, (i + 1) / BINS, len(real), score_features(real, fake)) for i, fake in enumerate(bins)
+        ]
+    plot_scores(curves, args.out, EmbeddedFeatures)
+    return {"pairs": len(real)} | {
+        name: [[round(value, 4) for value in asdict(one.scores).values()] for one in bins]
+        for name, bins in curves.items()
+    }
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,7 +142,8 @@ def main() -> None:
     parser.add_argument("--generator", type=Path, help="weights of the network")
     parser.add_argument("--plain", type=Path, help="weights of the baseline, for features")
     parser.add_argument("--data", type=Path, help="folder of portraits, of which the held-out ones are taken")
-    parser.add_argument("--features", type=Path, help="a discriminator's weights, which give the features")
+    parser.add_argument("--features", type=Path, help="a discriminator's weights, which give the features; or, for "
+                        "scores, the file that was made of them")  # fmt: skip
     parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grid's pictures")
     parser.add_argument("--each", type=int, default=8, help="holes a picture and bin, for features")
     parser.add_argument("--count", type=int, help="use this many pictures")
@@ -140,7 +162,7 @@ def main() -> None:
         grid(load(args.generator, device), draw(portraits.eval(), 12, psi=0.7, seed=5).to(device)[::2], args.out)
         found = {"bins": BINS}
     else:
-        found = {}
+        found = write_scores(args)
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 

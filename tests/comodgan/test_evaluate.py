@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from gan_core.comodgan import bench
-from gan_core.comodgan.bins import BINS, features_by_hole, holes_of_bin, rounded
+from gan_core.comodgan.bins import BINS, features_by_hole, holes_of_bin
 from gan_core.comodgan.detect import share_with_face
 from gan_core.comodgan.evaluate import diversity, grid, hide_faces
 from gan_core.comodgan.pipeline import CompletionPipeline
 from gan_core.errors import BadImage
+from gan_core.metrics.scores import rounded
 from tests.comodgan.test_pipeline import calm
 
 
