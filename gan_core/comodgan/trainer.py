@@ -40,6 +40,7 @@ class CompletionSettings(GanSettings):
     """Everything that shapes a run."""
 
     lr: float = 0.002
+    gamma: float = 3.0
     global_dim: int = 128
     task: str = "hole"
     plain: bool = (
@@ -55,6 +56,7 @@ class CompletionSettings(GanSettings):
     )
     follow_weight: float = 10.0  # L1 between a drawing's lines and those of the picture made of it
     jitter: float = 0.05  # contrast and brightness of training pictures
+    augment_target: float = 0.75
     augment_start: float = 0.2
     augment_max: float = 0.5
 
