@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gradio as gr
 from PIL import Image
 
 from demo.session import Session
@@ -17,3 +18,13 @@ def shown(session: Session, purpose: str, picture: Image.Image, *, exact: bool =
     else:
         clean.save(path, quality=92, subsampling=0)
     return str(path)
+
+
+def captioned_picture(caption: str, elem_id: str, *, min_width: int = 140) -> gr.Image:
+    """A result with its caption above it, where a label would lie on the picture; in the current context."""
+    with gr.Column(min_width=min_width, elem_classes="captioned"):
+        gr.HTML(caption, padding=False, elem_classes="caption")
+        return gr.Image(
+            label=caption, show_label=False, type="filepath", interactive=False, buttons=["fullscreen"],
+            elem_id=elem_id,
+        )  # fmt: skip

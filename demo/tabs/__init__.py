@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from demo.tabs import comodgan, hfgi, insetgan, swapping
+from demo.tabs import comodgan, hfgi, insetgan, self_conditioned, swapping
 
-TABS = (hfgi.TAB, comodgan.TAB, insetgan.TAB, swapping.TAB)
+TABS = (hfgi.TAB, self_conditioned.TAB, comodgan.TAB, insetgan.TAB, swapping.TAB)

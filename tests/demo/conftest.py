@@ -106,6 +106,13 @@ def inset_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def edge_server(tmp_path_factory):
+    """The app over the fake editor and the small random networks of edge_fakes.py."""
+    with started(["-m", "tests.demo.fake_edge_app"], tmp_path_factory.mktemp("edge")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The app as it is shipped."""
     missing = catalogue.missing()

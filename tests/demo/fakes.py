@@ -111,6 +111,7 @@ def install(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
     monkeypatch.setattr("demo.tabs.hfgi.face_editors", lambda _folder: EDITORS)
     monkeypatch.setattr("demo.tabs.swapping.swap_models", lambda _folder: {})
+    monkeypatch.setattr("demo.tabs.self_conditioned.edge_models", lambda _folder: {})
     monkeypatch.setattr("demo.tabs.comodgan.completion_models", lambda _folder: {})
     monkeypatch.setattr("demo.tabs.insetgan.inset_models", lambda _folder: {})
     monkeypatch.setattr(
