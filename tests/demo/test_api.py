@@ -44,7 +44,8 @@ def photo(tmp_path):
 def test_documented_signatures(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
-        "/hfgi_edit", "/comodgan_inpaint", "/comodgan_draw", "/insetgan_compose", "/autoencoder_swap", "/models",
+        "/hfgi_edit", "/self_conditioned_edit", "/self_conditioned_values", "/comodgan_inpaint", "/comodgan_draw",
+        "/insetgan_compose", "/autoencoder_swap", "/models",
     }  # fmt: skip
     names = [parameter["parameter_name"] for parameter in endpoints["/hfgi_edit"]["parameters"]]
     assert names == ["image", "attribute", "strength", "align", "model"]
