@@ -6,7 +6,7 @@ What differs from an unconditional step:
 - Each condition is completed `pairs` times. That spares encoder passes and shows how much two completions differ, which
   a hinge keeps from falling below what a large hole deserves.
 - The raw picture is held to the known pixels (L1), so that it fits at the rim before anything is pasted; in small
-  holes, where little is open, also to the hidden ones, the less the larger the hole.
+  holes, where little is open, also to the hidden ones, the less the larger the hole; so are the colours of blocks.
 The discriminator sees picture and mask (or drawing).
 """
 
@@ -31,6 +31,7 @@ from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
 
 TASKS = ("hole", "drawing")
+_TONE = 16  # pixels, a side, of the blocks whose colour is compared
 _OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
 State = dict[str, Tensor]
 
@@ -50,6 +51,7 @@ class CompletionSettings(GanSettings):
     full: float = 0.05  # share of holes that are the whole picture
     known_weight: float = 10.0  # L1 on known pixels
     small_hole: float = 0.3  # hole ratio below which hidden pixels count too
+    colour_weight: float = 20.0  # L1 of the hole's colours, averaged over 16 pixels, against the hidden ones
     spread_weight: float = 10.0  # of the hinge on two completions' difference
     spread: float = (
         0.06  # mean difference, of the range, that it asks for in large holes at a quarter of the resolution
@@ -270,6 +272,9 @@ class CompletionTrainer(GanTrainer):
             off = (self.raw - self.reals.repeat(k, 1, 1, 1)).abs() * counted.repeat(k, 1, 1, 1)
             first = off.mean()
             total = s.known_weight * first
+            # Tone and light of a hole follow from what is around it, the less so the larger it is.
+            tone = F.avg_pool2d((self.raw - self.reals.repeat(k, 1, 1, 1)) * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
+            total = total + s.colour_weight * (tone * (1 - ratio).square().repeat(k, 1, 1, 1)).mean()
         else:
             # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
             drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
