@@ -39,4 +39,33 @@
     event.preventDefault();
     hand(blocks.find((block) => block.matches(":hover")) ?? blocks[0], file, 10);
   });
+
+  // Gradio has an editor that one paints in upload all it holds at each report of any running event. What was sent in
+  // the last minutes is not sent again.
+  const KEEP = 5 * 60 * 1000, MOST = 40;
+  const EDITORS = /^(background|composite|layer_\d+|(paint|paper|layer|lines)-\d+)\.(png|jpg)$/;
+  const sent = new Map();
+  const fingerprint = async (file) => {
+    let a = 0x811c9dc5, b = 0x9747b28c;
+    for (const byte of new Uint8Array(await file.arrayBuffer())) {
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(b ^ byte, 0x5bd1e995) ^ (b >>> 13);
+    }
+    return `${file.name}/${file.size}/${a}/${b}`;
+  };
+  const send = window.fetch.bind(window);
+  window.fetch = async (target, options) => {
+    const files = options?.body instanceof FormData ? options.body.getAll("files") : [];
+    if (files.length !== 1 || !EDITORS.test(files[0].name)) return send(target, options);
+    const key = await fingerprint(files[0]);
+    const known = sent.get(key);
+    if (!known || Date.now() - known.at > KEEP) {
+      const answer = send(target, options);
+      sent.delete(key);
+      sent.set(key, { at: Date.now(), answer });
+      if (sent.size > MOST) sent.delete(sent.keys().next().value);
+      answer.then((response) => response.ok || sent.delete(key), () => sent.delete(key));
+    }
+    return (await sent.get(key).answer).clone();
+  };
 }

@@ -7,10 +7,11 @@ from contextlib import closing
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
-from demo import fill_tasks, gpu
-from demo.fill_editor import DRAWING, HOLE, FillEditor, Result
+from demo import fill_tasks
+from demo.fill_editor import DRAWING, HOLE, MAX_PIXELS, FillEditor, Photo, Result
 from demo.gpu import Step
 from demo.parts.errors import guarded
 from demo.parts.send_to import TabHandle
@@ -23,7 +24,7 @@ from demo.tabs.comodgan_hole import HolePanel
 from demo.tabs.comodgan_result import ResultPanel
 from demo.tabs.comodgan_run import RunBar
 from gan_core.comodgan.models import completion_models
-from gan_core.errors import StudioError
+from gan_core.errors import Busy, StudioError
 
 Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 Steps = Iterator[Step | Result]
@@ -33,6 +34,7 @@ _MISSING = (
     "The weights of the networks that fill holes are not on this machine, so this tab has nothing to fill with. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
 )
+_PAINTED = "fill-painted"
 _CREDIT = (
     "Method: [Large Scale Image Completion via Co-Modulated Generative Adversarial Networks]"
     "(https://github.com/zsyzzsoft/co-mod-gan) (Zhao et al., ICLR 2021). What you do not paint over stays as it is, to "
@@ -81,59 +83,69 @@ class FillAHole:
         return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
 
     def _wire(self) -> None:
-        running: dict[str, Any] = {
-            "api_visibility": "private",
-            "show_progress_on": [self.results.compare],
-            "trigger_mode": "once",
-            **gpu.QUEUE,
-        }
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         for panel, handler in ((self.hole, self.on_fill), (self.drawing, self.on_draw)):
             if panel:
-                run = panel.run
+                run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
-                for event in run.wire(guarded(handler), panel.inputs, outputs, running, self.on_stop):
+                reader = self._reader(panel)
+                for event in run.wire(reader, panel.painting, guarded(handler), outputs, shown_on, self.on_stop):
                     event.then(self.results.on_end, None, self.results.gallery, **quiet)
                 panel.wire()
         self.results.wire(self.modes, self.hole.photo if self.hole else None)
 
     # Handlers
 
+    def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], None]:
+        """A handler that keeps what is painted, or why it cannot be used, for the run that follows."""
+
+        def on_read(data: Data, request: gr.Request) -> None:
+            session = self.studio.sessions.get(request.session_hash)
+            try:
+                found: Any = panel.read(data, session)
+            except StudioError as error:
+                found = error
+            session.keep(_PAINTED, found, MAX_PIXELS)
+
+        return guarded(on_read)
+
     def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Fill the hole, each result as it comes."""
-        panel = self.hole
+        run = self.hole.run
 
-        def begin(session: Session) -> tuple[Image.Image, Steps]:
-            photo, mask = panel.read(data, session)
-            choice, seeds = self.editor.model(data[panel.run.model], HOLE), panel.run.seeds(data)
-            steps = self.editor.fill(session, photo, mask, choice, seeds, data[panel.run.psi], _teller(progress))
+        def begin(session: Session, painted: tuple[Photo, np.ndarray | None]) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[run.model], HOLE), run.seeds(data)
+            photo, mask = painted
+            steps = self.editor.fill(session, photo, mask, choice, seeds, data[run.psi], _teller(progress))
             return photo.picture, steps
 
-        yield from self._running(panel.run, request, begin)
+        yield from self._running(run, request, begin)
 
     def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Portraits of the drawing, each as it comes."""
-        panel = self.drawing
+        run = self.drawing.run
 
-        def begin(session: Session) -> tuple[Image.Image, Steps]:
-            lines = panel.read(data, session)
-            choice, seeds = self.editor.model(data[panel.run.model], DRAWING), panel.run.seeds(data)
-            steps = self.editor.draw(lines, choice, seeds, data[panel.run.psi], _teller(progress))
+        def begin(session: Session, lines: np.ndarray) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[run.model], DRAWING), run.seeds(data)
+            steps = self.editor.draw(lines, choice, seeds, data[run.psi], _teller(progress))
             return as_picture(lines, choice.resolution), steps
 
-        yield from self._running(panel.run, request, begin)
+        yield from self._running(run, request, begin)
 
     def _running(
-        self, run: RunBar, request: gr.Request, begin: Callable[[Session], tuple[Image.Image, Steps]]
+        self, run: RunBar, request: gr.Request, begin: Callable[[Session, Any], tuple[Image.Image, Steps]]
     ) -> Iterator[Data]:
-        """begin: opens everything; what the results are compared with, and the work."""
+        """begin: takes what was painted; what the results are compared with, and the work."""
         session = self.studio.sessions.get(request.session_hash)
         session.stop.clear()
         message = self.results.message
         yield {**run.busy(), message: "Starting ..."}
         results: list[Result] = []
         try:
-            before, steps = begin(session)
+            painted = session.recall(_PAINTED)
+            if painted is None or isinstance(painted, StudioError):
+                raise painted or Busy("What was painted had to make room. Please try again.")
+            before, steps = begin(session, painted)
             with closing(steps):
                 for step in steps:
                     if isinstance(step, Result):

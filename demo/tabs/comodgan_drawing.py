@@ -51,9 +51,9 @@ class DrawingPanel:
         self.opened = gr.Timer(0.8)
 
     @property
-    def inputs(self) -> set[Any]:
+    def painting(self) -> set[Any]:
         """What `read` reads."""
-        return self.run.inputs | {self.paint}
+        return {self.paint}
 
     def read(self, data: Data, session: Session) -> np.ndarray:
         """What is drawn, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
@@ -67,10 +67,12 @@ class DrawingPanel:
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
-            "show_progress_on": [self.paint],
+            "show_progress_on": [self.message],
             **gpu.QUEUE,
         }
-        quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        quick: dict[str, Any] = {
+            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
+        }  # fmt: skip
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
             guarded(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture

@@ -68,9 +68,9 @@ class HolePanel:
         self.opened = gr.Timer(0.8)
 
     @property
-    def inputs(self) -> set[Any]:
+    def painting(self) -> set[Any]:
         """What `read` reads."""
-        return self.run.inputs | {self.photo, self.paint, self.shown}
+        return {self.photo, self.paint, self.shown}
 
     def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
         """The picture and what is painted on it, at its size. Raises BadImage or BadValue."""
@@ -85,10 +85,12 @@ class HolePanel:
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
-            "show_progress_on": [self.paint],
+            "show_progress_on": [self.message],  # each report to the editor itself would have it upload all it holds
             **gpu.QUEUE,
         }
-        quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        quick: dict[str, Any] = {
+            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
+        }  # fmt: skip
         shown_now = [self.paint, self.message]
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo import gpu
 from demo.fill_editor import MOST_SAMPLES, seeds_from
 from gan_core.comodgan.models import CompletionModel
 
@@ -37,9 +38,7 @@ class RunBar:
                 1, MOST_SAMPLES, value=4, step=1, label="Results", min_width=140, scale=3,
                 elem_id=f"{self._prefix}-count",
             )  # fmt: skip
-            self.seed = gr.Number(
-                1, label="Seed", precision=0, minimum=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed"
-            )
+            self.seed = gr.Number(1, label="Seed", precision=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed")
             self.dice = gr.Button(
                 "Other results", icon=_DICE_PICTURE, min_width=120, scale=2, elem_id=f"{self._prefix}-dice"
             )
@@ -62,21 +61,33 @@ class RunBar:
         """Those asked for. Raises BadValue."""
         return seeds_from(data[self.seed], data[self.count])
 
-    def wire(self, run: Any, inputs: set[Any], outputs: list[Any], running: dict[str, Any], on_stop: Any) -> list[Any]:
+    def wire(
+        self,
+        read: Callable[..., None],
+        painting: set[Any],
+        run: Callable[..., Any],
+        outputs: list[Any],
+        shown_on: Any,
+        on_stop: Callable[..., Any],
+    ) -> list[Any]:
         """Connect it; gives the events after which more may follow.
 
-        run: the guarded handler, whose outputs must hold start, dice and stop. running: its event's options. on_stop: a
-        handler that has the run end at its next report.
+        read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
+        event that it is an input of, so the long event must not have one. run: the guarded handler, whose outputs must
+        hold start, dice and stop. shown_on: where its progress is shown. on_stop: has it end at its next report.
         """
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
+        buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
-        runs = (self.start.click(run, inputs, outputs, **running), rolled.then(run, inputs, outputs, **running))
-        buttons = [self.start, self.dice, self.stop]
+        for first in (self.start.click, rolled.then):
+            event = first(read, painting, None, trigger_mode="once", **quiet).then(run, self.inputs, outputs, **running)
+            ended.append(event.then(self.idle, None, buttons, **quiet))
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
         self.stop.click(on_stop, None, self.stop, **quiet)
         self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
-        return [event.then(self.idle, None, buttons, **quiet) for event in runs]
+        return ended
 
     def busy(self) -> dict[Any, Any]:
         """Updates while a run goes on."""
