@@ -24,6 +24,7 @@ _OWN_LICENCE = "CC0-1.0"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
 _STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
 _SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
+_COMODGAN = "Zhao et al., Large Scale Image Completion via Co-Modulated GANs, ICLR 2021 (arXiv 2103.10428)"
 _E4E = "Tov et al., Designing an Encoder for StyleGAN Image Manipulation, SIGGRAPH 2021 (arXiv 2102.02766)"
 
 
@@ -185,6 +186,15 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         resolution=256,
         latent_layout="none",
         alignment="crops of 1/8 to 1/4 of a picture's side, 64 pixels",
+    ),
+    EmbeddedFile(
+        name="portraits_fill_face/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
+        paper=_COMODGAN,
+        resolution=256,
+        latent_layout="W+ (14, 256) and a global vector (128)",
+        alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
         name="finder/finder",
