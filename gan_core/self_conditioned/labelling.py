@@ -74,6 +74,33 @@ def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
     return torch.cat(rows)
 
 
+def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray) -> AttributeSpace:
+    """The space with hyperplanes fitted to the codes of pictures, where labels are taken from.
+
+    An encoder's latents are not spread as the generator's own are, and a plane between drawn faces says little of them.
+    Each third of the layers is averaged and has a normal of its own. Directions of plain edits stay as they are, and so
+    do style channels.
+
+    codes: (M, num_ws, w_dim); scores: (M, A), the predictor's, of the same pictures.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    num_ws = codes.shape[1]
+    ends = [0, num_ws // 3, 2 * (num_ws // 3), num_ws]
+    groups = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    rows = torch.cat([codes[:, group].float().mean(1) for group in groups], 1).double().numpy()
+    normals, offsets = space.normals.clone(), space.offsets.clone()
+    for i, attribute in enumerate(space.attributes):
+        if attribute.method == "style":
+            continue
+        spread = scores[:, i].std()
+        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit(rows, (scores[:, i] - scores[:, i].mean()) / spread)
+        for group, normal in zip(groups, ridge.coef_.reshape(3, -1), strict=True):
+            normals[i, group] = torch.from_numpy(normal).float() / (group.stop - group.start)
+        offsets[i] = float(ridge.intercept_)
+    return AttributeSpace(space.attributes, normals, offsets, space.low, space.high, space.moves)
+
+
 def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor, Tensor]:
     """The space with the data's range, the values (2 N, A), and the distances (2 N, A), of inverted pictures.
 
@@ -92,7 +119,7 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
     low, high = torch.where(sign < 0, -reach, low), torch.where(sign < 0, reach, high)
     values = values_of(centred, low, high)
     # A code's own distance is not centred: the range is where the data's codes lie.
-    ranged = AttributeSpace(space.attributes, space.normals, space.offsets, low + middle, high + middle)
+    ranged = AttributeSpace(space.attributes, space.normals, space.offsets, low + middle, high + middle, space.moves)
     return ranged, values, centred
 
 

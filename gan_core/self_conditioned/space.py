@@ -42,10 +42,13 @@ class AttributeSpace(nn.Module):
         offsets: Tensor,  # (A,)
         low: Tensor,  # (A,): distance of the data's 0.5 percentile
         high: Tensor,  # (A,): of its 99.5 percentile
+        moves: Tensor | None = None,  # (A, w_dim): what a plain edit adds to all layers; None for the normals
     ) -> None:
         super().__init__()
         self.attributes = tuple(attributes)
-        for name, value in (("normals", normals), ("offsets", offsets), ("low", low), ("high", high)):
+        moves = normals.sum(1) if moves is None else moves
+        tensors = {"normals": normals, "offsets": offsets, "low": low, "high": high, "moves": moves}
+        for name, value in tensors.items():
             self.register_buffer(name, value.detach().clone().float())
 
     @property
@@ -90,13 +93,13 @@ class AttributeSpace(nn.Module):
         """Latents (N, num_ws, w_dim) moved until every attribute whose `wanted` value (N, A) is not its `current` one
         (N, A) has that value's distance, and no other attribute's distance has changed.
 
-        The shortest move of all layers together that does so (InterFaceGAN's conditional manipulation).
+        All layers move together, along each attribute's direction, by as much as that takes (InterFaceGAN's
+        conditional manipulation).
         """
-        normals = self.normals.sum(1)  # (A, w_dim): what a move of all layers does
-        target = self.low + wanted.to(normals) * (self.high - self.low)
+        target = self.low + wanted.to(self.moves) * (self.high - self.low)
         by = torch.where(wanted == current, 0.0, target - self.distances(w_plus))
-        weights = torch.linalg.solve(normals @ normals.T, by.T).T
-        return w_plus + (weights @ normals)[:, None]
+        effect = self.normals.sum(1) @ self.moves.T  # (A, A): of a step along each direction on each distance
+        return w_plus + (torch.linalg.solve(effect, by.T).T @ self.moves)[:, None]
 
     def save(self, path: Path, facts: Mapping[str, object] | None = None) -> None:
         """Write all of it; `facts`, what was measured on the way, are kept beside it."""

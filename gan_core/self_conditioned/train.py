@@ -25,16 +25,17 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned.directions import find_directions
-from gan_core.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels
+from gan_core.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels, refit
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
 from gan_core.self_conditioned.portraits import read_portraits
 from gan_core.self_conditioned.predictors import MEASURES, load_predictor
-from gan_core.self_conditioned.space import load_space
+from gan_core.self_conditioned.space import AttributeSpace, load_space
 from gan_core.self_conditioned.trainer import EdgeSettings, EdgeTrainer, start_discriminator, start_generator
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.data import find_pictures, load_pictures, split_pictures
 from gan_core.training.gan import train
+from gan_core.training.split import is_held_out
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +68,41 @@ def step_b(args: argparse.Namespace, device: torch.device) -> None:
     if codes is None:
         codes = invert_all(load_encoder(args.weights, device=device), load_pictures(paths, 256))
         store.save(kept, {"codes": codes}, config={"names": names})
-    old = load_space(args.out / "directions.safetensors")
-    space, values, distances = label(old, codes)
+    space = load_space(args.out / "directions.safetensors")
+    if args.refit:
+        if args.predictor is None:
+            raise WeightsMissing("--refit needs the predictor: give its file with --predictor.")
+        space = _refitted(args, space, codes, paths, device)
+    space, values, distances = label(space, codes)
     Labels(tuple(names), space.names, values, codes).save(args.out / "labels.safetensors")
     report = store.read(args.out / "directions.safetensors")[1]["_report"]
     if args.labels is not None:
         table = read_portraits(args.data, args.labels, MEASURES)
         rows = np.array([names.index(path.stem) for path in table.paths])
         measures = {a.name: a.measure for a in space.attributes}
-        report["agreement"] = agreement(distances[: len(names)][rows], table.columns, measures)
-        log.info("correlation of labels with the portraits' table: %s", json.dumps(report["agreement"]))
+        found = distances[: len(names)][rows]
+        report["agreement"] = agreement(found, table.columns, measures)
+        test = np.array([is_held_out(str(person)) for person in table.people])
+        if test.sum() > 2:
+            kept_out = {name: column[test] for name, column in table.columns.items()}
+            report["agreement_held_out"] = agreement(found[torch.from_numpy(test)], kept_out, measures)
+        log.info("correlation of labels with the portraits' table: %s", json.dumps(report))
     space.save(args.out / "directions.safetensors", report)
+
+
+def _refitted(
+    args: argparse.Namespace, space: AttributeSpace, codes: Tensor, paths: list[Path], device: torch.device
+) -> AttributeSpace:
+    """Planes fitted to the codes of the training people's pictures and of their mirror images."""
+    predictor = load_predictor(args.predictor).to(device)
+    columns = [predictor.measures.index(a.measure) for a in space.attributes]
+    training, _ = split_pictures(args.data)
+    rows = torch.tensor([paths.index(path) for path in training])
+    images = load_pictures(training, 256)
+    parts = [part.float() / 127.5 - 1 for part in images.split(64)]
+    scores = torch.cat([predictor.predict(part)[1] for part in parts + [part.flip(3) for part in parts]])
+    both = torch.cat([rows, rows + len(paths)])
+    return refit(space, codes[both], scores[:, columns].numpy())
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
@@ -132,6 +157,7 @@ def main() -> None:
     parser.add_argument("--predictor", type=Path, help="file of the predictor (step a)")
     parser.add_argument("--faces", type=int, default=4000, help="faces to draw in step a (default: 4000)")
     parser.add_argument("--style", default="", help="attributes to take a style channel for, as in: smile")
+    parser.add_argument("--refit", action="store_true", help="step b: fit the planes to the pictures' codes first")
     parser.add_argument("--again", action="store_true", help="do steps a to c even where their files are there")
     parser.add_argument("--initial", type=Path, help="folder of networks to start step d from (default: OUT/initial)")
     parser.add_argument("--minutes", type=float, default=10.0, help="of step d (default: 10)")
