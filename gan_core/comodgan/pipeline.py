@@ -27,6 +27,8 @@ from gan_core.precision import half_precision_pays
 log = logging.getLogger(__name__)
 
 _TOGETHER = 4  # completions decoded at once on a GPU
+_LEAST = 0.4  # share of psi that is left in the smallest holes
+_SETTLED = 0.5  # of the embedded networks
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ class CompletionPipeline:
         framing: str = "face",  # what its pictures are: see framing.py
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
+        settled: float = 0.0,  # hole's share of the square below which the surroundings settle more and more
     ) -> None:
         if framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}")
         self.device, self.dtype, self.framing = torch.device(device), dtype, framing
+        self.settled = settled
         generator = generator.eval().requires_grad_(False)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
@@ -115,10 +119,12 @@ class CompletionPipeline:
         """Completions (3, H, W) in [-1, 1] of the picture, one for each seed; known pixels are as they came.
 
         psi: how far a completion may be from the average one, 0 to 1 (truncation of w; the condition is kept whole).
-        Raises BadValue if psi is out of range.
+        In a hole smaller than `settled` it may be less far, down to `_LEAST` of that: what is around a small hole
+        leaves little open, and a latent of its own would tint it. Raises BadValue if psi is out of range.
         """
         prepared, at = prepared.to(self.device), prepared.region
-        for raw in self._decode(prepared.encoding, seeds, psi):
+        share = min((1 - prepared.known.mean().item()) / self.settled, 1.0) if self.settled else 1.0
+        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST + (1 - _LEAST) * share):
             for square in blend(raw, prepared.square, prepared.known):
                 done = prepared.image.clone()
                 top, left = max(at.top, 0), max(at.left, 0)
@@ -173,8 +179,8 @@ class CompletionPipeline:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
 
-    def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float) -> Iterator[Tensor]:
-        """Raw pictures (n, 3, R, R), some at a time."""
+    def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float, factor: float = 1.0) -> Iterator[Tensor]:
+        """Raw pictures (n, 3, R, R), some at a time; psi, once checked, counts times `factor`."""
         if not 0 <= psi <= 1:
             raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
         mapping = self.generator.mapping
@@ -182,7 +188,7 @@ class CompletionPipeline:
         for first in range(0, len(seeds), together):
             draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + together]]
             z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
-            w = mapping.truncate(mapping(z.to(self.device)), psi)
+            w = mapping.truncate(mapping(z.to(self.device)), psi * factor)
             # An encoding made in half precision may outlive the networks of that precision, and the other way round.
             if self._fast is not None:
                 yield self._fast.decode(encoding, w)
@@ -207,4 +213,4 @@ def _cut(picture: Tensor, region: Region) -> Tensor:
 def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CompletionPipeline:
     """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
     generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
-    return CompletionPipeline(generator, framing=framing, device=device)
+    return CompletionPipeline(generator, framing=framing, device=device, settled=_SETTLED)
