@@ -17,6 +17,8 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+TRIED = 4  # of cuDNN's algorithms, for each convolution of a recording
+
 _enabled = True
 _lock = threading.Lock()  # recordings share memory: one replay, and the copy of its results, at a time
 
@@ -78,7 +80,10 @@ class _Recording:
                     function(*self._inputs)
             torch.cuda.current_stream(device).wait_stream(side)
             # Temporaries may share the memory of another living recording: results are copied before the next replay.
-            with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            with (
+                _left_in_order(device),
+                torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"),
+            ):
                 self._outputs = function(*self._inputs)
         self.pool = self._graph.pool()
 
@@ -93,10 +98,23 @@ class _Recording:
 
 @contextmanager
 def _fastest_algorithms() -> Iterator[None]:
-    """cuDNN times its algorithms, once for each shape: a recording is used often enough to pay for it."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
+    """cuDNN times the few algorithms it thinks best, once for each shape: a recording is used often enough for that."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.benchmark_limit
+    cudnn.benchmark, cudnn.benchmark_limit = True, TRIED
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.benchmark_limit = before
+
+
+@contextmanager
+def _left_in_order(device: torch.device) -> Iterator[None]:
+    """A recording that fails leaves its own stream current, and random numbers waiting for the recording's end."""
+    stream, generator = torch.cuda.current_stream(device), torch.cuda.default_generators[device.index]
+    try:
+        yield
+    except RuntimeError:
+        torch.cuda.set_stream(stream)
+        generator.graphsafe_set_state(generator.clone_state())
+        raise

@@ -129,12 +129,15 @@ def _shape(x: Tensor, channels_last: bool) -> tuple[int, int, int, int, int]:
 
 
 def _blocks(pixels: int, channels: int, channels_last: bool) -> dict[str, int]:
-    """Sides of a tile: as long as possible along the memory's inner axis, up to a cache line or so."""
-    p, c = triton.next_power_of_2(pixels), triton.next_power_of_2(channels)
+    """Sides of a tile: as long as possible along the memory's inner axis, up to a cache line or so.
+
+    They depend on the size as little as may be, since each pair is compiled.
+    """
+    c = triton.next_power_of_2(channels)
     if channels_last:
         c = min(c, 128)
-        return {"BLOCK_P": min(p, TILE // c), "BLOCK_C": c}
-    p = min(p, 1024)
+        return {"BLOCK_P": TILE // c, "BLOCK_C": c}
+    p = max(64, min(triton.next_power_of_2(pixels), 1024))
     return {"BLOCK_P": p, "BLOCK_C": min(c, TILE // p)}
 
 
@@ -169,7 +172,7 @@ def backward(dy: Tensor, y: Tensor, slope: float, gain: float, clamp: float, sum
     dx = torch.empty_like(dy)
     samples, pixels, channels, *strides = _shape(y, channels_last)
     blocks = _blocks(pixels, channels, channels_last)
-    rounds = min(ROUNDS, triton.cdiv(pixels, blocks["BLOCK_P"])) if summed else 1
+    rounds = ROUNDS if summed else 1
     grid = (triton.cdiv(pixels, blocks["BLOCK_P"] * rounds), triton.cdiv(channels, blocks["BLOCK_C"]), samples)
     sums = dy.new_empty(samples * grid[0] if summed else 0, channels if summed else 0, dtype=torch.float32)
     _backward_kernel[grid](
@@ -195,13 +198,12 @@ def backward_scaled(
     dx = torch.empty_like(dy)
     samples, pixels, channels, *strides = _shape(x, channels_last)
     blocks = _blocks(pixels, channels, channels_last)
-    rounds = min(ROUNDS, triton.cdiv(pixels, blocks["BLOCK_P"]))
-    grid = (triton.cdiv(pixels, blocks["BLOCK_P"] * rounds), triton.cdiv(channels, blocks["BLOCK_C"]), samples)
+    grid = (triton.cdiv(pixels, blocks["BLOCK_P"] * ROUNDS), triton.cdiv(channels, blocks["BLOCK_C"]), samples)
     sums, weighted = dy.new_empty(2, grid[0], samples, channels, dtype=torch.float32)
     dnoise = dy.new_empty((grid[1], samples, 1, *x.shape[2:]) if noise is not None else (1, 0), dtype=torch.float32)
     _backward_scaled_kernel[grid](
         dy, x, *(x if t is None else t.contiguous() for t in (bias, noise, scale)), dx, sums, weighted, dnoise,
         channels, pixels, *strides, pixels if noise is not None and noise.shape[0] > 1 else 0, slope, gain, clamp,
-        HAS_BIAS=bias is not None, HAS_NOISE=noise is not None, ROUNDS=rounds, **blocks, num_warps=8,
+        HAS_BIAS=bias is not None, HAS_NOISE=noise is not None, ROUNDS=ROUNDS, **blocks, num_warps=8,
     )  # fmt: skip
     return dx, sums.sum(0), weighted.sum(0), dnoise.sum(0)

@@ -14,6 +14,8 @@ from torch import Tensor
 from ops_cuda.upfirdn2d import channels_innermost
 
 ROWS = 4  # output rows of a program in the first kernel, which names as many sums
+# Sizes and padding: what they are divisible by helps nothing, and would ask for a compilation each.
+_ANY = ["in_h", "in_w", "out_h", "out_w", "column_tiles", "left", "top"]
 
 
 @triton.jit
@@ -23,7 +25,7 @@ def _tap(filter_ptr, ky: tl.constexpr, kx: tl.constexpr, KH: tl.constexpr, KW: t
     return tl.load(filter_ptr + (KH - 1 - ky) * KW + (KW - 1 - kx))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY)
 def _down_kernel(
     x_ptr, filter_ptr, y_ptr, channels, in_h, in_w, out_h, out_w, column_tiles,
     xs_n, xs_c, xs_h, xs_w, ys_n, ys_c, ys_h, ys_w, left, top, gain,
@@ -66,7 +68,7 @@ def _down_kernel(
     tl.store(y_ptr + offsets + 3 * ys_h, (sum3 * gain).to(kind), mask=inside & (row + 3 < out_h))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY[:5])
 def _up_kernel(
     x_ptr, filter_ptr, y_ptr, channels, in_h, in_w, out_h, out_w, column_tiles,
     xs_n, xs_c, xs_h, xs_w, ys_n, ys_c, ys_h, ys_w, gain,
@@ -127,7 +129,7 @@ def forward(
         target = y.view(n * c, 1, *size)
         n, c, lanes = n * c, 1, 1
     columns = w if up == 2 else size[1]
-    pixels = max(1, min(triton.next_power_of_2(columns), 1024 // lanes))
+    pixels = 1024 // lanes if channels_last else 256  # the same for all sizes: small maps cost nothing
     if up == 2 and triton.cdiv(size[1], 2) > w:  # the padding adds pixels beyond the last input pixel's four
         columns = triton.cdiv(size[1], 2)
     tiles = triton.cdiv(columns, pixels)
