@@ -2,7 +2,8 @@
 
 Random faces are edited by random sizes, by this method and by two kinds of plain directions in the plain generator:
 hyperplanes (InterFaceGAN, Shen et al. 2020) and principal components (GANSpace, Harkonen et al. 2020). The predictor
-says how much the attribute really changed and how much the person stayed the same (Liu et al. 2022, section 5). Then
+says how much the attribute really changed and how much the person stayed the same (Liu et al. 2022, section 5). So that
+sizes compare, plain edits are first set to change the measured attribute as much on the average. Then
 the distance of generated pictures from real ones, on all data and on each attribute's tails, for both generators.
 """
 
@@ -34,7 +35,8 @@ from gan_core.training.data import find_pictures, load_pictures
 log = logging.getLogger(__name__)
 
 OURS, PLAIN, COMPONENTS = "self-conditioned", "hyperplane", "principal component"
-BEYOND = 0.5  # plain edits go this share of the range further out, so that they too reach large measured changes
+BEYOND = 0.25  # plain edits go this share of the range further out, so that they too reach large measured changes
+CALIBRATION_FACES, MOST_GAIN = 32, 12.0
 TAIL = 0.1
 Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
 
@@ -53,6 +55,7 @@ class Methods:
         best = along.abs().argmax(1)
         self.components = [components - 1 - int(i) for i in best]  # 0 is the largest
         self.steps = principal[best] / along.gather(1, best[:, None])  # (A, w_dim), for a distance of 1
+        self.gain = torch.ones(len(best), device=pipe.device)  # of the principal components'
 
     def ours(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
         """This method."""
@@ -64,8 +67,36 @@ class Methods:
 
     def principal(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
         """Along the principal component that moves the attribute most."""
-        by = (wanted - current) * (self.space.high - self.space.low)
+        by = (wanted - current) * (self.space.high - self.space.low) * self.gain
         return self.pipe.plain.synthesis(w_plus + (by @ self.steps)[:, None])
+
+    @torch.no_grad()
+    def calibrate(self, psi: float, faces: int = CALIBRATION_FACES) -> dict[str, list[float]]:
+        """Set how far the plain edits go, so that from 0 to 1 they change the measured attribute as much as this method
+        does, on the average of some faces; gives both methods' gains."""
+        pipe, space = self.pipe, self.space
+        z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(99)).to(pipe.device)
+        w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
+        current = space.values(w_plus)
+
+        def change(edit: Edit, attribute: int) -> float:
+            column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
+            ends = []
+            for value in (0.0, 1.0):
+                wanted = current.clone()
+                wanted[:, attribute] = value
+                parts = zip(w_plus.split(16), current.split(16), wanted.split(16), strict=True)
+                ends.append(torch.cat([pipe.predictor.predict(edit(*part))[1][:, column] for part in parts]))
+            return float((ends[1] - ends[0]).mean())
+
+        for i in range(len(space.names)):
+            aim = change(self.ours, i)
+            for edit, gain in ((self.plain, space.gain), (self.principal, self.gain)):
+                gain[i] = 1.0
+                for _ in range(4):
+                    ratio = aim / max(change(edit, i), 0.05 * abs(aim) + 1e-6)
+                    gain[i] = (gain[i] * min(max(ratio, 0.4), 2.5)).clamp(0.2, MOST_GAIN)
+        return {PLAIN: space.gain.tolist(), COMPONENTS: self.gain.tolist()}
 
     def items(self) -> list[tuple[str, Edit, float]]:
         """Name, edit, and how far beyond [0, 1] it may be asked to go."""
@@ -195,6 +226,8 @@ def main() -> None:
         Discriminator, args.weights / "portraits_face" / "discriminator.safetensors", "discriminator"
     )
     facts: dict[str, object] = {"distance": NAME, "faces": args.faces, "sizes": args.sizes, "psi": args.psi}
+    facts["gains"] = methods.calibrate(args.psi)
+    log.info("gains: %s", json.dumps(facts["gains"]))
     reference = reference_values(pipe, pictures)
     facts["edits"] = evaluate_edits(pipe, methods, reference, args.faces, args.sizes, args.psi, args.out)
     features = EmbeddedFeatures(discriminator.to(args.device))

@@ -98,7 +98,7 @@ def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray) -> Attribute
         for group, normal in zip(groups, ridge.coef_.reshape(3, -1), strict=True):
             normals[i, group] = torch.from_numpy(normal).float() / (group.stop - group.start)
         offsets[i] = float(ridge.intercept_)
-    return AttributeSpace(space.attributes, normals, offsets, space.low, space.high, space.moves)
+    return AttributeSpace(space.attributes, normals, offsets, space.low, space.high, space.moves, space.gain)
 
 
 def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor, Tensor]:
@@ -119,7 +119,9 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
     low, high = torch.where(sign < 0, -reach, low), torch.where(sign < 0, reach, high)
     values = values_of(centred, low, high)
     # A code's own distance is not centred: the range is where the data's codes lie.
-    ranged = AttributeSpace(space.attributes, space.normals, space.offsets, low + middle, high + middle, space.moves)
+    ranged = AttributeSpace(
+        space.attributes, space.normals, space.offsets, low + middle, high + middle, space.moves, space.gain
+    )
     return ranged, values, centred
 
 

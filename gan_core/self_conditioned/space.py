@@ -43,11 +43,13 @@ class AttributeSpace(nn.Module):
         low: Tensor,  # (A,): distance of the data's 0.5 percentile
         high: Tensor,  # (A,): of its 99.5 percentile
         moves: Tensor | None = None,  # (A, w_dim): what a plain edit adds to all layers; None for the normals
+        gain: Tensor | None = None,  # (A,): how much further a plain edit goes than its distance says; None for 1
     ) -> None:
         super().__init__()
         self.attributes = tuple(attributes)
         moves = normals.sum(1) if moves is None else moves
         tensors = {"normals": normals, "offsets": offsets, "low": low, "high": high, "moves": moves}
+        tensors["gain"] = torch.ones(len(moves)) if gain is None else gain
         for name, value in tensors.items():
             self.register_buffer(name, value.detach().clone().float())
 
@@ -94,10 +96,11 @@ class AttributeSpace(nn.Module):
         (N, A) has that value's distance, and no other attribute's distance has changed.
 
         All layers move together, along each attribute's direction, by as much as that takes (InterFaceGAN's
-        conditional manipulation).
+        conditional manipulation), times `gain`: distances promise more than a picture shows, and two methods can only
+        be compared where both change it as much (`evaluate` measures it).
         """
         target = self.low + wanted.to(self.moves) * (self.high - self.low)
-        by = torch.where(wanted == current, 0.0, target - self.distances(w_plus))
+        by = torch.where(wanted == current, 0.0, target - self.distances(w_plus)) * self.gain
         effect = self.normals.sum(1) @ self.moves.T  # (A, A): of a step along each direction on each distance
         return w_plus + (torch.linalg.solve(effect, by.T).T @ self.moves)[:, None]
 

@@ -67,3 +67,11 @@ def test_edits_are_measured(tmp_path) -> None:
     assert found[OURS].change.shape == (2, 3) and (found[PLAIN].similarity <= 1.001).all()
     facts = evaluate_edits(pipe, methods, np.random.randn(50, 3), 2, 3, 0.7, tmp_path)
     assert set(facts) == {"age", "pose", "smile"} and (tmp_path / "curves.svg").is_file()
+
+
+def test_plain_edits_are_set_to_change_as_much() -> None:
+    pipe = pipeline()
+    methods = Methods(pipe, components=4)
+    gains = methods.calibrate(0.7, faces=4)
+    assert len(gains[PLAIN]) == 3 and all(0.19 < gain <= 12 for every in gains.values() for gain in every)
+    assert gains[PLAIN] == pipe.space.gain.tolist()
