@@ -22,8 +22,9 @@ from torch import Tensor
 
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan import masks
-from gan_core.comodgan.bins import BINS, complete, features_by_hole
+from gan_core.comodgan.bins import BINS, features_by_hole
 from gan_core.comodgan.networks import CoModGenerator
+from gan_core.comodgan.pipeline import CompletionPipeline, load_embedded
 from gan_core.errors import StudioError
 from gan_core.images import save_png, to_pil
 from gan_core.metrics.samples import draw
@@ -46,17 +47,16 @@ def held_out(folder: Path, side: int) -> Tensor:
     return load_pictures(split_pictures(folder)[1], side).float() / 127.5 - 1
 
 
-def diversity(net: CoModGenerator, pictures: Tensor, *, samples: int = 4) -> dict[str, float]:
-    """Of each picture a half is hidden, in turn another: mean difference of two completions inside it, of the range;
-    the least of a picture; and the largest change of a known pixel."""
+def diversity(
+    pipeline: CompletionPipeline, pictures: Tensor, *, samples: int = 4, psi: float = 1.0
+) -> dict[str, float]:
+    """Of each picture (3, R, R) a half is hidden, in turn another: mean difference of two completions inside it, of the
+    range; the least of a picture; and the largest change of a known pixel."""
     per_picture, touched = [], 0.0
     for i, image in enumerate(pictures):
-        hole = torch.from_numpy(masks.ready_made(HALVES[i % 4], (image.shape[2], image.shape[1]))).float()[None, None]
-        z = torch.randn(samples, net.mapping.z_dim, generator=torch.Generator().manual_seed(i))
-        device = net.mapping.w_avg.device
-        together = (x.to(device) for x in (image.expand(samples, -1, -1, -1), hole.expand(samples, -1, -1, -1), z))
-        done = complete(net, *together).cpu()
-        inside = hole[0, 0].bool()
+        hole = _mask(HALVES[i % 4], image)
+        done = torch.stack(list(pipeline.complete(pipeline.prepare(image, hole), range(samples), psi=psi))).cpu()
+        inside = hole[0].bool()
         pairs = itertools.combinations(done, 2)
         per_picture.append(np.mean([(a - b)[:, inside].abs().mean().item() / 2 for a, b in pairs]))
         touched = max(touched, (done - image)[:, :, ~inside].abs().max().item())
@@ -68,35 +68,41 @@ def diversity(net: CoModGenerator, pictures: Tensor, *, samples: int = 4) -> dic
     }
 
 
-def hide_faces(net: CoModGenerator, pictures: Tensor, folder: Path, *, samples: int = 2) -> int:
+def hide_faces(
+    pipeline: CompletionPipeline, pictures: Tensor, folder: Path, *, samples: int = 2, psi: float = 1.0
+) -> int:
     """Write completions of pictures without their face as PNG; how many."""
-    side = pictures.shape[-1]
-    hole = torch.from_numpy(masks.ready_made("face", (side, side))).float()[None, None]
     folder.mkdir(parents=True, exist_ok=True)
-    device, count = net.mapping.w_avg.device, 0
+    count = 0
     for i, image in enumerate(pictures):
-        z = torch.randn(samples, net.mapping.z_dim, generator=torch.Generator().manual_seed(i))
-        together = (x.to(device) for x in (image.expand(samples, -1, -1, -1), hole.expand(samples, -1, -1, -1), z))
-        for k, done in enumerate(complete(net, *together).cpu()):
+        prepared = pipeline.prepare(image, _mask("face", image))
+        for k, done in enumerate(pipeline.complete(prepared, range(100 * i, 100 * i + samples), psi=psi)):
             save_png(to_pil(done), folder / f"{i:03d}_{k}.png", "completed with CoModGAN")
             count += 1
     return count
 
 
-def grid(net: CoModGenerator, pictures: Tensor, path: Path, *, columns: int = 3) -> None:
-    """Rows of hole ratios, for each of six pictures what is given and `columns` completions: 4 x 6 of the latter and
-    more. What is hidden is grey."""
-    side, rng = pictures.shape[-1], np.random.default_rng(2)
+def grid(pipeline: CompletionPipeline, pictures: Tensor, path: Path, *, columns: int = 3, psi: float = 1.0) -> None:
+    """For each of the hole ratios two rows of three pictures: what is given, then `columns` completions of it. What is
+    hidden is grey."""
     tiles = []
-    for ratio in GRID_RATIOS:
+    for k, ratio in enumerate(GRID_RATIOS):
         for i, image in enumerate(pictures[:6]):
-            full = np.ones((side, side), bool)
-            mask = full if ratio == 1 else masks.with_ratio(rng, ratio - 0.04, ratio + 0.04, side)
-            hole = torch.from_numpy(mask).float()[None, None].expand(columns, -1, -1, -1)
-            z = torch.randn(columns, net.mapping.z_dim, generator=torch.Generator().manual_seed(10 * i + 1))
-            done = complete(net, image.expand(columns, -1, -1, -1), hole, z)
-            tiles += [image * (1 - hole[0]) + 0.3 * hole[0], *done]
-    save_grid(torch.stack(tiles), path, 2 * (columns + 1), quality=88)
+            side = image.shape[-1]
+            rng = np.random.default_rng((7, k, i))
+            mask = (
+                np.ones((side, side), bool) if ratio == 1 else masks.with_ratio(rng, ratio - 0.04, ratio + 0.04, side)
+            )
+            hole = torch.from_numpy(mask).float()[None]
+            seeds = range(20 * i + k, 20 * i + k + columns)
+            done = pipeline.complete(pipeline.prepare(image, hole), seeds, psi=psi)
+            tiles += [image * (1 - hole) + 0.3 * hole, *(one.cpu() for one in done)]
+    save_grid(torch.stack(tiles), path, 3 * (columns + 1), quality=85)
+
+
+def _mask(name: str, image: Tensor) -> Tensor:
+    """A ready-made hole (1, H, W) for a picture (3, H, W)."""
+    return torch.from_numpy(masks.ready_made(name, (image.shape[2], image.shape[1]))).float()[None]
 
 
 def write_features(args: argparse.Namespace, device: torch.device) -> dict[str, object]:
@@ -146,6 +152,8 @@ def main() -> None:
                         "scores, the file that was made of them")  # fmt: skip
     parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grid's pictures")
     parser.add_argument("--each", type=int, default=8, help="holes a picture and bin, for features")
+    parser.add_argument("--psi", type=float, default=0.8, help="variety, for diversity, faces and grid")
+    parser.add_argument("--seed", type=int, default=5, help="of the grid's pictures")
     parser.add_argument("--count", type=int, help="use this many pictures")
     parser.add_argument("--out", type=Path, help="file or folder to write")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -153,16 +161,20 @@ def main() -> None:
     device = torch.device(args.device)
     if args.what == "features":
         found = write_features(args, device)
-    elif args.what == "diversity":
-        found = diversity(load(args.generator, device), held_out(args.data, 256)[: args.count])
-    elif args.what == "faces":
-        found = {"written": hide_faces(load(args.generator, device), held_out(args.data, 256)[: args.count], args.out)}
-    elif args.what == "grid":
-        portraits, _ = build_from_file(Generator, args.portraits, "generator")
-        grid(load(args.generator, device), draw(portraits.eval(), 12, psi=0.7, seed=5).to(device)[::2], args.out)
-        found = {"bins": BINS}
-    else:
+    elif args.what == "scores":
         found = write_scores(args)
+    else:
+        pipeline = load_embedded(args.generator, framing="face", device=device)
+        if args.what == "grid":
+            portraits, _ = build_from_file(Generator, args.portraits, "generator")
+            grid(pipeline, draw(portraits.eval(), 6, psi=0.7, seed=args.seed), args.out, psi=args.psi)
+            found = {"written": str(args.out)}
+        else:
+            pictures = held_out(args.data, pipeline.resolution)[: args.count]
+            if args.what == "diversity":
+                found = diversity(pipeline, pictures, psi=args.psi)
+            else:
+                found = {"written": hide_faces(pipeline, pictures, args.out, psi=args.psi)}
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 

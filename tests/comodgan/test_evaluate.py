@@ -39,12 +39,12 @@ def test_rows_are_pairs_and_bins_are_hole_sizes() -> None:
 
 
 def test_diversity_is_of_the_hidden_half() -> None:
-    found = diversity(calm(), pictures(4), samples=2)
+    found = diversity(CompletionPipeline(calm()), pictures(4), samples=2)
     assert found["known_pixels_changed_by"] == 0 and 0 < found["least"] <= found["diversity"] < 1
 
 
 def test_faces_grid_and_share(tmp_path) -> None:
-    net = calm()
+    net = CompletionPipeline(calm())
     assert hide_faces(net, pictures(2), tmp_path / "faces") == 4
     lights = {}
 
@@ -58,7 +58,7 @@ def test_faces_grid_and_share(tmp_path) -> None:
     with pytest.raises(BadImage, match="no pictures"):
         share_with_face(tmp_path / "nothing", finder)
     grid(net, pictures(6), tmp_path / "grid.jpg", columns=2)
-    assert Image.open(tmp_path / "grid.jpg").size == (6 * 32, 12 * 32)
+    assert Image.open(tmp_path / "grid.jpg").size == (9 * 32, 8 * 32)
 
 
 def test_bench_runs(capsys, monkeypatch) -> None:
