@@ -128,6 +128,18 @@ class Sessions:
             for name in [name for name, session in self._sessions.items() if session.used < limit]:
                 self.delete(name)
 
+    def delete_orphans(self, older_than: float = 1800.0) -> None:
+        """Delete uploads that no handler has seen for so many seconds: an editor sends what it holds unasked."""
+        before = time.time() - older_than
+        with self.lock:
+            visitors = {session.folder for session in self._sessions.values()}
+            for path in self.root.glob("*/*"):
+                known = path.parent in visitors or path in self.owners or path in self.shared
+                if not known and path.is_file() and path.stat().st_mtime < before:
+                    path.unlink(missing_ok=True)
+                    if not any(path.parent.iterdir()):
+                        path.parent.rmdir()
+
     def close(self) -> None:
         """Delete everything of everybody."""
         with self.lock:

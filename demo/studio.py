@@ -44,13 +44,14 @@ class Studio:
         logger.info("ready")
 
     def start_background(self) -> None:
-        """Load models in advance if the settings say so, and delete idle sessions now and then."""
+        """Load models in advance if the settings say so, and delete idle sessions and stray uploads now and then."""
         if self.settings.preload and not self.settings.zero_gpu:
             threading.Thread(target=self.warm_up, name="warm-up", daemon=True).start()
 
         def sweep() -> None:
             while not stop.wait(_SWEEP_EVERY):
                 self.sessions.sweep()
+                self.sessions.delete_orphans()
 
         stop = threading.Event()
         threading.Thread(target=sweep, name="sweep", daemon=True).start()

@@ -67,13 +67,8 @@ class FillAHole:
             return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="fill-work"):
-            with gr.Column(elem_classes="fill-input"), gr.Tabs() as self.modes:
-                if self.hole:
-                    with gr.Tab("Fill a hole", id="hole"):
-                        self.hole.build()
-                if self.drawing:
-                    with gr.Tab("From a drawing", id="drawing"):
-                        self.drawing.build()
+            with gr.Column(elem_classes="fill-input"):
+                self._build_modes()
             with gr.Column(elem_classes="fill-result"):
                 self.results.build()
                 send_row = gr.Row(elem_classes="actions")
@@ -81,6 +76,16 @@ class FillAHole:
         self._wire()
         takes = self.hole.photo if self.hole else None
         return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
+
+    def _build_modes(self) -> None:
+        """The ways that there are weights for; one alone needs no tab to choose it by."""
+        with gr.Tabs(elem_classes=[] if self.hole and self.drawing else ["one-way"]) as self.modes:
+            if self.hole:
+                with gr.Tab("Fill a hole", id="hole"):
+                    self.hole.build()
+            if self.drawing:
+                with gr.Tab("From a drawing", id="drawing"):
+                    self.drawing.build()
 
     def _wire(self) -> None:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}

@@ -43,7 +43,7 @@ class DrawingPanel:
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="draw-message")
                 copies = examples_row(self.photo)
         self.studio.sessions.shared |= copies
-        self._examples = sorted(str(path) for path in copies)
+        self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
         self.paint = paint_input(label="Draw here", height=420, colour=PEN, width=4, elem_id="draw-paint")
         with gr.Row(elem_classes="actions"):
             self.blank = gr.Button("White paper", size="sm", elem_id="draw-blank")

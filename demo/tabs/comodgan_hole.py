@@ -33,7 +33,8 @@ _LABELS = {
     "left": "Left half", "bottom": "Lower half", "centre": "Centre", "face": "Face", "eyes": "Eyes",
     "all_but_eyes": "All but the eyes", "random": "Random",
 }  # fmt: skip
-_FIRST = "left"  # of the example picture that the tab opens with
+_FIRST = 2  # of the examples, shown when the tab opens
+_READY = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # masks of the examples
 
 
 class HolePanel:
@@ -53,7 +54,7 @@ class HolePanel:
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="fill-message")
                 copies = examples_row(self.photo)
         self.studio.sessions.shared |= copies
-        self._examples = sorted(str(path) for path in copies)
+        self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
         self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="fill-paint")
         with gr.Row(elem_classes="actions masks"):
             self.masks = {
@@ -109,7 +110,7 @@ class HolePanel:
 
     def on_opened(self, path: str | None) -> list[Any]:
         """The tab is seen for the first time: an example is there, unless a picture came already."""
-        example = self._examples[0] if self._examples and not path else path
+        example = self._examples[_FIRST % len(self._examples)] if self._examples and not path else path
         return [example, gr.Timer(active=False)]
 
     def on_photo(self, data: Data, request: gr.Request) -> Data:
@@ -124,8 +125,9 @@ class HolePanel:
         mask, message = None, _PAINT
         if photo.clear is not None:
             mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
-        elif str(Path(path).resolve()) in self._examples:
-            mask, message = self.editor.ready_made(session, photo, _FIRST)[0], _EXAMPLE
+        elif (resolved := str(Path(path).resolve())) in self._examples:
+            name = _READY[self._examples.index(resolved) % len(_READY)]
+            mask, message = self.editor.ready_made(session, photo, name)[0], _EXAMPLE
         return {self.paint: self._value(session, photo, mask), self.message: message, self.shown: photo.key}
 
     def _on_ready_made(self, name: str) -> Callable[[Data, gr.Request], Data]:

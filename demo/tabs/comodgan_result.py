@@ -52,15 +52,16 @@ class ResultPanel:
         """What `begin` and `add` fill."""
         return [self.message, self.compare, self.gallery, self.again, self.result, self.chosen]
 
-    def wire(self, modes: gr.Tabs, photo: Any) -> None:
-        """Connect it. modes: the tabs, of which "hole" is shown for painting on; photo: the picture's input there."""
+    def wire(self, modes: gr.Tabs, photo: gr.Image | None) -> None:
+        """Connect it. photo: the picture's input, where a result may go on to; it is in the tab "hole" of modes."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         chosen = [self.compare, self.result, self.chosen]
         self.gallery.select(guarded(self.on_choose), None, chosen, **quiet)
-        if photo is None:
-            self.again.visible = False
-        else:
-            self.again.click(guarded(self.on_again), self.chosen, [modes, photo], **quiet)
+        self.again.visible = photo is not None
+        if photo is not None:
+            self.again.click(guarded(self.on_again), self.chosen, photo, **quiet).success(
+                lambda: gr.Tabs(selected="hole"), None, modes, **quiet
+            )
         with self.download_place:
             download_button("Download PNG", self.make_download, self.chosen, elem_id="fill-download")
 
@@ -91,11 +92,10 @@ class ResultPanel:
         """Another one of the results."""
         return self._chosen(self.studio.sessions.get(request.session_hash), int(event.index))
 
-    def on_again(self, chosen: int, request: gr.Request) -> list[Any]:
+    def on_again(self, chosen: int, request: gr.Request) -> str:
         """The chosen result becomes the picture."""
         session = self.studio.sessions.get(request.session_hash)
-        result = self.editor.result(session, int(chosen))
-        return [gr.Tabs(selected="hole"), str(self.editor.save(session, result, "again"))]
+        return str(self.editor.save(session, self.editor.result(session, int(chosen)), "again"))
 
     def make_download(self, chosen: int, request: gr.Request) -> str:
         """The chosen result as a marked PNG."""

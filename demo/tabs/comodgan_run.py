@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,6 @@ from demo import gpu
 from demo.fill_editor import MOST_SAMPLES, seeds_from
 from gan_core.comodgan.models import CompletionModel
 
-_DICE_PICTURE = Path(__file__).resolve().parents[1] / "assets" / "dice.svg"
 _DICE = "() => Math.floor(Math.random() * 1000000)"
 # On a phone the results lie below what is in sight.
 _LOOK = "() => document.querySelector('#fill-state').scrollIntoView({ behavior: 'smooth', block: 'nearest' })"
@@ -40,7 +38,7 @@ class RunBar:
             )  # fmt: skip
             self.seed = gr.Number(1, label="Seed", precision=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed")
             self.dice = gr.Button(
-                "Other results", icon=_DICE_PICTURE, min_width=120, scale=2, elem_id=f"{self._prefix}-dice"
+                "Other results", min_width=120, scale=2, elem_classes="dice", elem_id=f"{self._prefix}-dice"
             )
         with gr.Accordion("Variety and weights", open=False):
             self.psi = gr.Slider(

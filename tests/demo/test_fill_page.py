@@ -112,14 +112,23 @@ def page(fill_server, open_page):
 def test_one_click_fills_the_example(page) -> None:
     run(page)
     before, after = compared(page)
-    half = before.shape[1] // 2
-    assert np.abs(after[:, : half - 4] - before[:, : half - 4]).mean() > 10
-    assert np.abs(after[:, half + 4 :] - before[:, half + 4 :]).mean() < 2  # both are JPEG here
+    assert np.abs(after - before).mean() > 10
     page.locator("#fill-gallery .grid-container button").nth(2).click()
     page.wait_for_timeout(1500)
     assert np.abs(compared(page)[1] - after).mean() > 0.3
     _, text = downloaded(page)
-    assert "seed 3" in text["Description"] and "50% filled in" in text["Description"]
+    assert "seed 3" in text["Description"] and "% filled in" in text["Description"]
+
+
+def test_an_example_brings_its_own_mask(page) -> None:
+    page.locator("#fill-photo").locator("xpath=ancestor::*[contains(@class,'fill-source')]").locator(
+        ".gallery-item"
+    ).nth(1).click()
+    wait_for_text(page, "fill-message", "A mask is ready")
+    page.wait_for_timeout(2500)
+    run(page)
+    _, text = downloaded(page)
+    assert "50% filled in" in text["Description"]
 
 
 def test_a_mask_drawn_by_mouse(page, teal) -> None:
@@ -256,14 +265,18 @@ def test_sent_to_and_from_another_tab(page) -> None:
     page.wait_for_function("document.querySelector('#hfgi-message').innerText.includes('face')", timeout=WAIT)
 
 
-def test_closing_the_page_leaves_nothing(fill_server, page) -> None:
+def test_closing_the_page_leaves_nothing(fill_server, open_page) -> None:
+    # An editor that a test left in the middle of sending may have left a stray, which only goes in time.
+    strays = set(fill_server.files())
+    page = open_page(fill_server.url)
+    open_tab(page)
     run(page)
-    assert fill_server.files()
+    assert set(fill_server.files()) - strays
     page.context.close()
     deadline = time.monotonic() + 30
-    while fill_server.files() and time.monotonic() < deadline:
+    while set(fill_server.files()) - strays and time.monotonic() < deadline:
         time.sleep(0.3)
-    assert fill_server.files() == []
+    assert set(fill_server.files()) - strays == set()
 
 
 def test_phone(fill_server, open_page) -> None:

@@ -44,6 +44,23 @@ def test_same_upload_of_two_visitors_stays_for_the_second(sessions):
     assert not path.exists()
 
 
+def test_uploads_that_nothing_asked_for_go_in_time(sessions):
+    stray, owned, example = (upload(sessions, name) for name in ("layer_0.png", "photo.png", "example.jpg"))
+    sessions.shared.add(example)
+    session = sessions.get("a")
+    session.own_upload(owned)
+    made = session.new_file("after", ".jpg")
+    made.write_bytes(b"x")
+    sessions.delete_orphans()
+    assert stray.exists()  # it may be on its way to a handler
+    sessions.delete_orphans(older_than=-1)
+    assert not stray.exists() and owned.exists() and example.exists() and made.exists()
+    sessions.shared.clear()
+    sessions.delete("a")
+    sessions.delete_orphans(older_than=-1)
+    assert list(sessions.root.rglob("*")) == []
+
+
 def test_only_uploads_are_deleted(sessions, tmp_path):
     outside = tmp_path / "precious.txt"
     outside.write_text("x")
