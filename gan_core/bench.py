@@ -1,7 +1,8 @@
 """How fast the app's heavy work is: `python -m gan_core.bench`, one line a task, beside what it should reach.
 
 Times are medians of repeated runs after warm-up, by CUDA events on a GPU and by the clock on the CPU; networks have the
-published sizes and random weights (time does not depend on them). `--stylegan2`, `--hfgi` and `--swapping` name
+published sizes and random weights (time does not depend on them). cuDNN times its algorithms first; the app leaves that
+out, because it would cost a first use seconds and gain a few hundredths. `--stylegan2`, `--hfgi` and `--swapping` name
 checkouts of the authors' code; theirs is then timed in the same run, and the ratio printed.
 """
 

@@ -17,8 +17,6 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-TRIED = 4  # of cuDNN's algorithms, for each convolution of a recording
-
 _enabled = True
 _lock = threading.Lock()  # recordings share memory: one replay, and the copy of its results, at a time
 
@@ -74,17 +72,13 @@ class _Recording:
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
         self._graph = torch.cuda.CUDAGraph()
-        with _fastest_algorithms():
-            with torch.cuda.stream(side):
-                for _ in range(2):  # kernels are compiled and cuDNN chooses its algorithms
-                    function(*self._inputs)
-            torch.cuda.current_stream(device).wait_stream(side)
-            # Temporaries may share the memory of another living recording: results are copied before the next replay.
-            with (
-                _left_in_order(device),
-                torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"),
-            ):
-                self._outputs = function(*self._inputs)
+        with torch.cuda.stream(side):
+            for _ in range(2):  # kernels are compiled and cuDNN chooses its algorithms
+                function(*self._inputs)
+        torch.cuda.current_stream(device).wait_stream(side)
+        # Temporaries may share the memory of another living recording: results are copied before the next replay.
+        with _left_in_order(device), torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            self._outputs = function(*self._inputs)
         self.pool = self._graph.pool()
 
     def replay(self, tensors: tuple[Tensor, ...]) -> Any:
@@ -94,18 +88,6 @@ class _Recording:
         if isinstance(self._outputs, Tensor):
             return self._outputs.clone()
         return tuple(output.clone() for output in self._outputs)
-
-
-@contextmanager
-def _fastest_algorithms() -> Iterator[None]:
-    """cuDNN times the few algorithms it thinks best, once for each shape: a recording is used often enough for that."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, cudnn.benchmark_limit
-    cudnn.benchmark, cudnn.benchmark_limit = True, TRIED
-    try:
-        yield
-    finally:
-        cudnn.benchmark, cudnn.benchmark_limit = before
 
 
 @contextmanager
