@@ -25,6 +25,9 @@ _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, C
 _STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
 _SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
 _COMODGAN = "Zhao et al., Large Scale Image Completion via Co-Modulated GANs, ICLR 2021 (arXiv 2103.10428)"
+_EDGES = (
+    "Liu et al., Self-Conditioned Generative Adversarial Networks for Image Editing, SIGGRAPH 2022 (arXiv 2202.04040)"
+)
 _E4E = "Tov et al., Designing an Encoder for StyleGAN Image Manipulation, SIGGRAPH 2021 (arXiv 2102.02766)"
 
 
@@ -194,6 +197,36 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         paper=_COMODGAN,
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_edges/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, from its face generator",
+        paper=_EDGES,
+        resolution=256,
+        latent_layout="W+ (14, 256), and a value from 0 to 1 for each of 3 attributes",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_edges/directions",
+        licence=_OWN_LICENCE,
+        source=f"Fitted by this project to pictures of its face generator; ranges and labels from {_PORTRAITS}",
+        paper="Shen et al., Interpreting the Latent Space of GANs for Semantic Face Editing, CVPR 2020 "
+        "(arXiv 1907.10786)",
+        resolution=256,
+        latent_layout="W+ (14, 256)",
+        alignment=_FFHQ_ALIGNMENT,
+        format="safetensors, attributes under the metadata key config",
+    ),
+    EmbeddedFile(
+        name="portraits_edges/predictors",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        paper="this project's own predictor of age, yaw, smile and identity; the latter after Chen et al., SimCLR, ICML "
+        "2020 (arXiv 2002.05709)",
+        resolution=112,
+        latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
