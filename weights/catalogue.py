@@ -223,7 +223,7 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         name="portraits_edges/predictors",
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
-        paper="this project's own predictor of age, yaw, smile and identity; the latter after Chen et al., SimCLR, ICML "
+        paper="this project's own predictor of age, yaw, smile and identity; the last after Chen et al., SimCLR, ICML "
         "2020 (arXiv 2002.05709)",
         resolution=112,
         latent_layout="none",
