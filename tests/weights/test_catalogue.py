@@ -17,7 +17,7 @@ def test_every_field_is_filled(entry):
     for field in dataclasses.fields(entry):
         value = getattr(entry, field.name)
         assert value, f"{entry.name}: {field.name} is empty"
-    assert entry.resolution in (128, 256, 299, 512, 1024)
+    assert entry.resolution in (112, 128, 256, 299, 512, 1024)
 
 
 def test_names_are_unique():
