@@ -13,7 +13,7 @@ from gan_core.checkpoints import store
 from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned import train as command
 from gan_core.self_conditioned.directions import Drawn, find_style_channel, fit_hyperplane, spread_over_layers
-from gan_core.self_conditioned.labelling import Labels, agreement, draw_uniformly, label, load_labels
+from gan_core.self_conditioned.labelling import Labels, agreement, draw_uniformly, label, load_labels, refit
 from gan_core.self_conditioned.trainer import EdgeSettings, EdgeTrainer, attribute_divergence
 from gan_core.training.distributed import Team
 from tests.self_conditioned.small import (
@@ -72,6 +72,23 @@ def test_pictures_are_drawn_evenly_over_the_labels() -> None:
     counts = torch.histc(even[draw_uniformly(even, count=20_000)][:, 0], 5, 0, 1)
     assert counts.min() > 0.9 * counts.mean()
     assert set(draw_uniformly(torch.rand(3, 2), count=100).tolist()) == {0, 1, 2}
+
+
+def test_planes_are_fitted_to_codes_and_plain_directions_stay() -> None:
+    torch.manual_seed(0)
+    codes, truth = torch.randn(600, LAYERS, W_DIM), torch.randn(W_DIM)
+    scores = np.stack([(codes[:, -2:].mean(1) @ truth).numpy(), *np.random.RandomState(0).normal(size=(2, 600))], 1)
+    old = space()
+    old.attributes = (*old.attributes[:2], replace(old.attributes[2], method="style"))
+    new = refit(old, codes.half(), scores)
+    told = new.distances(codes)[:, 0].numpy()
+    assert np.corrcoef(told, scores[:, 0])[0, 1] > 0.6  # the last third has more layers than the two that matter
+    assert torch.equal(new.normals[2], old.normals[2]) and torch.equal(new.moves, old.moves)
+    w_plus = codes[:4]
+    wanted = new.values(w_plus).clone()
+    wanted[:, 0] = 1.0
+    reached = new.distances(new.moved(w_plus, new.values(w_plus), wanted))
+    torch.testing.assert_close(reached[:, 0], new.high[0].expand(4), atol=1e-3, rtol=1e-3)
 
 
 def test_labels_follow_their_pictures(tmp_path: Path) -> None:
