@@ -92,15 +92,14 @@ class AttributeSpace(nn.Module):
         return values
 
     def moved(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
-        """Latents (N, num_ws, w_dim) moved until every attribute whose `wanted` value (N, A) is not its `current` one
-        (N, A) has that value's distance, and no other attribute's distance has changed.
+        """Latents (N, num_ws, w_dim) moved by as much as `wanted` values (N, A) lie from `current` ones (N, A): every
+        attribute's distance changes by that difference times `gain`, that of the others stays.
 
         All layers move together, along each attribute's direction, by as much as that takes (InterFaceGAN's
-        conditional manipulation), times `gain`: distances promise more than a picture shows, and two methods can only
-        be compared where both change it as much (`evaluate` measures it).
+        conditional manipulation). `gain`: distances promise more than a picture shows, and two methods can only be
+        compared where both change it as much (`evaluate` measures it).
         """
-        target = self.low + wanted.to(self.moves) * (self.high - self.low)
-        by = torch.where(wanted == current, 0.0, target - self.distances(w_plus)) * self.gain
+        by = (wanted - current).to(self.moves) * (self.high - self.low) * self.gain
         effect = self.normals.sum(1) @ self.moves.T  # (A, A): of a step along each direction on each distance
         return w_plus + (torch.linalg.solve(effect, by.T).T @ self.moves)[:, None]
 

@@ -62,15 +62,16 @@ def test_strips_and_grids_are_single_edits_in_order() -> None:
         torch.testing.assert_close(grid[5:6], edit(code, {"age": 0.5, "smile": 1.0}), atol=1e-4, rtol=1e-4)
 
 
-def test_plain_moves_end_at_the_wanted_distance_and_leave_the_other_attributes() -> None:
+def test_plain_moves_change_the_wanted_distance_and_leave_the_other_attributes() -> None:
     where = space()
+    where.gain[1] = 2.5
     w_plus = 3 * torch.randn(4, LAYERS, W_DIM)  # beyond the range, some of them
     current = where.values(w_plus)
     wanted = current.clone()
     wanted[:, 1] = 0.9
     before, after = where.distances(w_plus), where.distances(where.moved(w_plus, current, wanted))
-    torch.testing.assert_close(after[:, 1], torch.full((4,), -2 + 0.9 * 4))
-    torch.testing.assert_close(after[:, [0, 2]], before[:, [0, 2]])
+    torch.testing.assert_close(after[:, 1] - before[:, 1], (0.9 - current[:, 1]) * 4 * 2.5, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after[:, [0, 2]], before[:, [0, 2]], atol=1e-4, rtol=1e-4)
 
 
 def test_inversion_begins_at_the_encoder_and_comes_nearer() -> None:

@@ -88,7 +88,8 @@ def test_planes_are_fitted_to_codes_and_plain_directions_stay() -> None:
     wanted = new.values(w_plus).clone()
     wanted[:, 0] = 1.0
     reached = new.distances(new.moved(w_plus, new.values(w_plus), wanted))
-    torch.testing.assert_close(reached[:, 0], new.high[0].expand(4), atol=1e-3, rtol=1e-3)
+    wished = new.distances(w_plus)[:, 0] + (1 - new.values(w_plus)[:, 0]) * (new.high - new.low)[0]
+    torch.testing.assert_close(reached[:, 0], wished, atol=1e-3, rtol=1e-3)
 
 
 def test_labels_follow_their_pictures(tmp_path: Path) -> None:
