@@ -1,9 +1,10 @@
 """Putting a completed square back into its picture, without a seam and without touching a known pixel.
 
-The network draws the known part too, a little off. How far it is off at the hole's rim is carried into the hole, and
-fades out with the distance from the rim: a pyramid of averages over known pixels, each level filling what the finer
-one does not know (push-pull, Gortler et al. 1996, section 3.3). So tone and light agree at the joint, and all of the
-change lies inside the hole.
+The hole's tone first: just inside the rim the network's colours should be much like those just outside. Where they are
+not, and the step is small enough to be one of tone and not the edge of a thing, the hole is shifted by it. Then the
+joint: the network draws the known part too, a little off, and how far it is off at the rim is carried into the hole and
+fades out with the distance. Both are spread by a pyramid of averages, each level filling what the finer one does not
+know (push-pull, Gortler et al. 1996, section 3.3). All of the change lies inside the hole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_core.comodgan.edges import gaussian_blur
+
 _REACH = 8  # the offset fades out over about this share (1 / _REACH) of the square's side
+_RIM = 2 / 256  # standard deviation of the blur that says what is just inside and outside, share of the side
+_EDGE = 0.2  # step, of 2, from which on it is taken for the edge of a thing
+_COARSEST = 8  # pixels a side of the pyramid's last level
 
 
 def resample(x: Tensor, side: int) -> Tensor:
@@ -54,13 +60,32 @@ def spread(values: Tensor, known: Tensor, levels: int) -> Tensor:
     return filled[..., :side, :side]
 
 
+def match_tone(raw: Tensor, image: Tensor, known: Tensor) -> Tensor:
+    """Raw pictures (N, 3, R, R) whose tone inside the hole continues that of `image` (1, 3, R, R) outside."""
+    hole, sigma = 1 - known, _RIM * raw.shape[-1]
+    near_known, near_hole = gaussian_blur(known, sigma), gaussian_blur(hole, sigma)
+    outside = gaussian_blur(image * known, sigma) / near_known.clamp_min(1e-4)
+    inside = gaussian_blur(raw * hole, sigma) / near_hole.clamp_min(1e-4)
+    step = outside - inside
+    trust = torch.exp(-(step.abs().amax(1, keepdim=True) / _EDGE).square()) * 4 * near_known * near_hole
+    trust = trust * (near_known > 0.02) * (near_hole > 0.02)  # at the rim
+    pyramid = [(step * trust, trust)]
+    while pyramid[-1][1].shape[-1] > _COARSEST and pyramid[-1][1].shape[-1] % 2 == 0:
+        pyramid.append(tuple(F.avg_pool2d(x, 2) for x in pyramid[-1]))
+    shift = pyramid[-1][0] / (pyramid[-1][1] + 1e-4)
+    for weighted, trust in reversed(pyramid[:-1]):
+        shift = F.interpolate(shift, scale_factor=2, mode="bilinear", align_corners=False)
+        shift = torch.lerp(shift, weighted / (trust + 1e-4), (4 * trust).clamp(max=1))
+    return raw + hole * gaussian_blur(shift, 1.5 * sigma)
+
+
 def blend(raw: Tensor, image: Tensor, known: Tensor) -> Tensor:
     """Completed squares (N, 3, S, S) in [-1, 1] of raw ones at the model's size (N, 3, R, R).
 
     `image` (1, 3, S, S) is unchanged where `known` (1, 1, S, S) is 1.
     """
     side = image.shape[-1]
-    large = resample(raw, side)
+    large = resample(match_tone(raw, *shrink_known(image, known, raw.shape[-1])), side)
     levels = max((side // _REACH).bit_length(), 1)
     offset = spread(image - large, known, levels)
     return torch.where(known == 1, image, (large + offset).clamp(-1, 1))

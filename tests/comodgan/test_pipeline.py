@@ -78,10 +78,21 @@ def test_no_seam() -> None:
         (done[..., 1:] - done[..., :-1]).abs().amax((0, 1)),
         (done[..., 1:, :] - done[..., :-1, :]).abs().amax((0, 1)),
     )
-    assert max(float(step.max()) for step in steps) < 0.05, "of 0.3"
+    assert max(float(step.max()) for step in steps) < 0.12, "of 0.3"
     assert torch.equal(done[known.expand_as(done) == 1], image[known.expand_as(image) == 1])
-    middle = done[0, 0, 130, 130] - image[0, 0, 130, 130]
-    assert 0.02 < middle < 0.31, "far inside the network's own tone counts"
+
+
+def test_a_tint_is_taken_back_and_another_thing_is_not() -> None:
+    """A hole in even ground: a tint of its own goes; a thing that begins at the rim, far from the ground, stays."""
+    image, known = torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    known[..., 20:44, 16:50] = 0
+    tint = torch.tensor([0.15, 0.05, -0.1])[None, :, None, None] * (1 - known)
+    done = blending.blend(image + tint, image, known)
+    assert done[..., 20:44, 16:19].abs().max() < 0.25 * 0.15, "no step at the rim"
+    half = image.clone()
+    half[..., 20:44, 33:50] = 0.9  # touches the rim on three sides
+    kept = blending.blend(half, image, known)
+    assert kept[0, 0, 25:40, 38:48].min() > 0.8 and kept[0, 0, 25:40, 18:28].abs().max() < 0.1
 
 
 def test_pixels_known_in_part_are_hole() -> None:
