@@ -43,6 +43,7 @@ def features_by_hole(
     features: Features,
     *,
     each: int = 8,
+    psi: float = 1.0,
     plain: tuple[str, ...] = (),
     batch: int = 32,
 ) -> dict[str, np.ndarray]:
@@ -51,7 +52,7 @@ def features_by_hole(
     Args:
         networks: by name, on one device; those named in `plain` have one answer and take no latent.
         pictures: (N, 3, R, R) in [-1, 1], on the CPU.
-        each: holes a picture and bin.
+        each: holes a picture and bin. psi: truncation of w, for networks that are not in `plain`.
 
     Returns:
         "real" (N * each, D), and for each network (BINS, N * each, D); row i is of the same picture in all of them.
@@ -68,7 +69,7 @@ def features_by_hole(
             rows = []
             for part in torch.arange(len(many)).split(batch):
                 image, hole, latent = (x[part].to(device) for x in (many, holes, z))
-                done = complete(net, image, hole, latent, psi=0.0 if name in plain else 1.0)
+                done = complete(net, image, hole, latent, psi=0.0 if name in plain else psi)
                 rows.append(features(rounded(done)).cpu())
                 bar.update(len(part))
             result[name].append(torch.cat(rows).numpy())

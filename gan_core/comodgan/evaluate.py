@@ -115,7 +115,7 @@ def write_features(args: argparse.Namespace, device: torch.device) -> dict[str, 
     discriminator, _ = build_from_file(Discriminator, args.features, "discriminator")
     extract = EmbeddedFeatures(discriminator.to(device), first=4, last=5)
     pictures = held_out(args.data, 256)[: args.count]
-    rows = features_by_hole(networks, pictures, extract, each=args.each, plain=("plain convolutional",))
+    rows = features_by_hole(networks, pictures, extract, each=args.each, psi=args.psi, plain=("plain convolutional",))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(args.out, **{name: row.astype(np.float16) for name, row in rows.items()})
     return {"pictures": len(pictures), "holes_each": args.each, "features": int(rows["real"].shape[1])}
@@ -152,7 +152,7 @@ def main() -> None:
                         "scores, the file that was made of them")  # fmt: skip
     parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grid's pictures")
     parser.add_argument("--each", type=int, default=8, help="holes a picture and bin, for features")
-    parser.add_argument("--psi", type=float, default=0.8, help="variety, for diversity, faces and grid")
+    parser.add_argument("--psi", type=float, default=0.8, help="variety, for all but scores")
     parser.add_argument("--seed", type=int, default=5, help="of the grid's pictures")
     parser.add_argument("--count", type=int, help="use this many pictures")
     parser.add_argument("--out", type=Path, help="file or folder to write")
