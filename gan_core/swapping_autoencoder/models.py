@@ -59,7 +59,7 @@ def swap_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dic
     models = {}
     if embedded_is_here(weights):
         models[EMBEDDED] = SwapModel(
-            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=1.0
+            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=0.5
         )
     for entry in PUBLISHED_SWAPS:
         if is_here(entry, published_folder):
