@@ -191,6 +191,15 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment="crops of 1/8 to 1/4 of a picture's side, 64 pixels",
     ),
     EmbeddedFile(
+        name="portraits_bust/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
+        paper=_STYLEGAN2,
+        resolution=256,
+        latent_layout="W+ (14, 256)",
+        alignment="head and shoulders, the largest square of a portrait near its top",
+    ),
+    EmbeddedFile(
         name="portraits_fill_face/generator",
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",

@@ -214,7 +214,6 @@ def evaluate(
         for mode, name in (("joint", "before_after"), ("face", "refined")):
             shown = zip(before[mode][:16], (r.best.image for r in found[mode]), strict=False)
             save_grid(torch.cat([picture for pair in shown for picture in pair]), out / f"{name}_{psi:g}.jpg", 8, 88)
-    modes_sheet(pipeline, schedule, out / "modes.jpg")
     results = {
         "measure": NAME,
         "perceptual": pipeline.distance,
@@ -226,6 +225,7 @@ def evaluate(
     }
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / "table.md").write_text(table(rows))
+    modes_sheet(pipeline, schedule, out / "modes.jpg")
     return results
 
 

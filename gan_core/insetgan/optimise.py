@@ -20,7 +20,7 @@ from gan_core.graphs import Captured
 from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Placement, Size, put
-from gan_core.insetgan.players import Composite, Inset, Player, Report, Schedule, adam, fast_dtype, ready
+from gan_core.insetgan.players import Composite, Inset, Player, Report, Schedule, adam, added_codes, fast_dtype, ready
 from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
 
 log = logging.getLogger(__name__)
@@ -75,10 +75,12 @@ class _Job:
 
     # ------------------------------------------------------------ one step
 
-    def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        player = self.players[index]
-        codes = player.codes + added[:, :1] + added[:, 1:]
-        return player.generator.synthesis(codes, noise="const", dtype=dtype)
+    def codes(self, index: int, added: Tensor) -> Tensor:
+        return self.players[index].codes + added_codes(added)
+
+    def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None, *, noise: str = "none") -> Tensor:
+        """A player's picture. Compared are pictures without noise, for no two agree in it."""
+        return self.players[index].generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
 
     def step(self, moving: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
         """State, rate, pictures of those that stand still, references, geometry, outside -> next state and terms."""
@@ -146,7 +148,7 @@ class _Job:
 
     def compose(self, added: Sequence[Tensor], places: Sequence[Placement]) -> Composite:
         """Draw everything and paste."""
-        pictures = [self.draw(i, a) for i, a in enumerate(added)]
+        pictures = [self.draw(i, a, noise="const") for i, a in enumerate(added)]
         smooth = hard = pictures[0]
         canvas = _size(pictures[0])
         for inset, place, picture in zip(self.insets, places, pictures[1:], strict=True):
@@ -156,7 +158,7 @@ class _Job:
             hard = put(hard, patch, outline.inside, back, cubic=True)
             soft = feathered(Outline(outline.inside, outline.frame), self.schedule.feather)
             smooth = put(smooth, patch, soft, back, cubic=True)
-        codes = [(p.codes + a[:, :1] + a[:, 1:]).cpu() for p, a in zip(self.players, added, strict=True)]
+        codes = [self.codes(i, a).cpu() for i, a in enumerate(added)]
         first, *others = (_shown(picture) for picture in pictures)
         return Composite(_shown(smooth), _shown(hard), first, tuple(others), tuple(places), tuple(codes))
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gan_core.insetgan.placement import Placement
 from gan_core.insetgan.regions import Region, RegionFinder, find_by_face
 from gan_core.stylegan2 import Generator
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
+FINEST = 2  # layers whose latents stay: those of the highest resolution
 
 
 @dataclass
@@ -83,6 +85,17 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
         return None
     native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     return torch.bfloat16 if native else None
+
+
+def added_codes(added: Tensor) -> Tensor:
+    """What is added to codes (1, num_ws, w_dim), of `added` (1, 1 + num_ws, w_dim): row 0 to all layers, the others
+    to one each.
+
+    The finest layers are left as they were. They draw texture, in which no two pictures agree: free to move, they
+    learn to draw less of it, and a third of the fine detail goes.
+    """
+    moved = (added[:, :1] + added[:, 1:])[:, :-FINEST]
+    return F.pad(moved, (0, 0, 0, FINEST))
 
 
 def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,7 +19,7 @@ from gan_core.graphs import Captured
 from gan_core.insetgan.objective import Weights, latents
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import resized
-from gan_core.insetgan.players import Player, adam, fast_dtype, ready
+from gan_core.insetgan.players import Player, adam, added_codes, fast_dtype, ready
 from gan_core.stylegan2 import Generator
 
 STEPS = 120
@@ -80,7 +80,7 @@ def _run(player: Player, picture: Tensor, features: Perceptual, steps: int, prev
     for i in range(steps):
         *state, loss = step(*state, rates[i], picture, small, *maps)
         if (i + 1) % preview == 0 or i + 1 == steps:
-            codes = player.codes + state[0][:, :1] + state[0][:, 1:]
+            codes = player.codes + added_codes(state[0])
             image = player.generator.synthesis(codes).clamp(-1, 1)
             yield Projection(i + 1, steps, codes.cpu(), image.float().cpu(), float(loss))
 
@@ -89,7 +89,7 @@ def _step(player: Player, features: Perceptual, dtype: torch.dtype | None, *tens
     added, first, second, count, rate, picture, small, *maps = tensors
     with torch.enable_grad():
         moved = added.detach().requires_grad_()
-        image = player.generator.synthesis(player.codes + moved[:, :1] + moved[:, 1:], noise="const", dtype=dtype)
+        image = player.generator.synthesis(player.codes + added_codes(moved), noise="none", dtype=dtype)
         loss = (
             _L1 * (image - picture).abs().mean() + _SMALL_L1 * (resized(image, (_SMALL, _SMALL)) - small).abs().mean()
         )
