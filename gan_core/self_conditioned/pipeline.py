@@ -82,7 +82,8 @@ class EdgePipeline:
     ) -> None:
         self.device = torch.device(device)
         self.generator, self.plain, self.space = (
-            net.eval().requires_grad_(False).to(self.device) for net in (generator, plain, space)
+            net.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+            for net in (generator, plain, space)
         )
         self.predictor = None if predictor is None else predictor.eval().requires_grad_(False).to(self.device)
         self.encode, self.resolution = encode, generator.resolution
