@@ -19,7 +19,8 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.comodgan import masks
 from gan_core.comodgan.edges import PENS, lines
-from gan_core.comodgan.trainer import TASKS, CompletionSettings, CompletionTrainer, HeldOut, Starts
+from gan_core.comodgan.settings import TASKS, CompletionSettings, HeldOut, Starts
+from gan_core.comodgan.trainer import CompletionTrainer
 from gan_core.errors import BadValue, StudioError
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures

@@ -13,9 +13,10 @@ from gan_core.checkpoints import store
 from gan_core.comodgan import masks
 from gan_core.comodgan.networks import CoModGenerator, hole_condition
 from gan_core.comodgan.pipeline import load_embedded
+from gan_core.comodgan.settings import CompletionSettings, Starts
 from gan_core.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.comodgan.train import draw_all, held_out_set, read_starts
-from gan_core.comodgan.trainer import CompletionSettings, CompletionTrainer, Starts
+from gan_core.comodgan.trainer import CompletionTrainer
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.distributed import Team
