@@ -34,11 +34,14 @@ MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scal
 MIN_SIDE = 32
 PAINTING = (640, 1024)  # least and most of the longer side of what is painted on, pixels
 MOST_SAMPLES = 8
+VARIETY = 0.8  # where nothing is said; beyond it a seed may tint what it fills
 HOLE, DRAWING = "hole", "drawing"
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks for which the face is looked for."""
 _ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square picture is taken as all of it
 _RESULTS = "fill-results"
+_NO_FACE = "No face was found in this picture, and these weights know portraits only."
+_BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
 
 Progress = Callable[[float, str], None]
 
@@ -72,6 +75,8 @@ class Result:
     corner: tuple[int, int] = (0, 0)
     note: str = ""
     """How it was made, for the metadata."""
+    remark: str = ""
+    """What a person should know who finds it poor, or ""."""
 
     @property
     def picture(self) -> Image.Image:
@@ -166,7 +171,7 @@ class FillEditor:
         mask: np.ndarray | None,
         choice: CompletionModel,
         seeds: Sequence[int],
-        psi: float = 1.0,
+        psi: float = VARIETY,
         progress: Progress | None = None,
     ) -> Iterator[Step | Result]:
         """Fill what is marked in `mask`, (H, W) bool at the picture's size: reports, and a Result for each seed.
@@ -179,7 +184,7 @@ class FillEditor:
             raise BadValue(NOTHING)
         psi = variety(psi)
         box = bounds(mask)
-        region = self._region(session, photo, box, choice)
+        region, remark = self._region(session, photo, box, choice)
         # Only what lies in the square is computed with, however large the picture is.
         left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
         right = min(photo.picture.width, max(region.left + region.side, box[2]))
@@ -204,7 +209,7 @@ class FillEditor:
         ):
             if isinstance(step, Drawn):
                 said = f"{note}, seed {step.seed}, variety {psi:g}"
-                yield Result(step.seed, step.picture, photo.picture, box[:2], said)
+                yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
             elif isinstance(step, Step):
                 yield step
 
@@ -213,7 +218,7 @@ class FillEditor:
         lines: np.ndarray,
         choice: CompletionModel,
         seeds: Sequence[int],
-        psi: float = 1.0,
+        psi: float = VARIETY,
         progress: Progress | None = None,
     ) -> Iterator[Step | Result]:
         """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
@@ -258,22 +263,27 @@ class FillEditor:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         return save_png(result.picture, session.new_file(purpose, ".png"), result.note)
 
-    def _region(self, session: Session, photo: Photo, box: Box, choice: CompletionModel) -> Region:
-        """The square to show to the model: around the face where it knows faces and most of the hole lies there."""
+    def _region(self, session: Session, photo: Photo, box: Box, choice: CompletionModel) -> tuple[Region, str]:
+        """The square to show to the model, around the face where it knows portraits and most of the hole lies there;
+        and a remark if it knows portraits only and does not get one."""
         from gan_core.comodgan.framing import Region, face_region, grown, region_around
 
         width, height = photo.picture.size
-        face = self.face(session, photo) if choice.alignment in ("face", "bust") else None
-        if face is not None:
-            region = face_region(face, framing=choice.alignment)
-            if width == height and region.side > _ALMOST_WHOLE * width:
-                return grown(Region(0, 0, width), box)
-            x0, y0, x1, y1 = box
-            wide = min(x1, region.left + region.side) - max(x0, region.left)
-            high = min(y1, region.top + region.side) - max(y0, region.top)
-            if wide > 0 and high > 0 and 2 * wide * high > (x1 - x0) * (y1 - y0):
-                return grown(region, box)
-        return region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
+        remark = ""
+        if choice.alignment in ("face", "bust"):
+            face = self.face(session, photo)
+            if face is not None:
+                region = face_region(face, framing=choice.alignment)
+                if width == height and region.side > _ALMOST_WHOLE * width:
+                    return grown(Region(0, 0, width), box), ""
+                x0, y0, x1, y1 = box
+                wide = min(x1, region.left + region.side) - max(x0, region.left)
+                high = min(y1, region.top + region.side) - max(y0, region.top)
+                if wide > 0 and high > 0 and 2 * wide * high > (x1 - x0) * (y1 - y0):
+                    return grown(region, box), ""
+            remark = _NO_FACE if face is None else _BESIDE_IT
+        region = region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
+        return region, remark
 
 
 def read_upload(session: Session, path: str | None, what: str) -> bytes:

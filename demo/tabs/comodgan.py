@@ -164,7 +164,7 @@ class FillAHole:
         except StudioError as error:
             yield {**run.idle(), message: str(error)}
             raise
-        yield {message: _said(len(results), session.stop.is_set())}
+        yield {message: _said(results, stopped=session.stop.is_set())}
 
     def on_stop(self, request: gr.Request) -> gr.Button:
         """Have the work end at its next report."""
@@ -172,12 +172,13 @@ class FillAHole:
         return gr.Button(interactive=False)
 
 
-def _said(count: int, stopped: bool) -> str:
-    if not count:
+def _said(results: list[Result], *, stopped: bool) -> str:
+    if not results:
         return "Stopped before there was a result."
-    many = "1 result" if count == 1 else f"{count} results"
-    hint = "Click one to compare it; drag the line over the picture." if count > 1 else "Drag the line to compare."
-    return f"{'Stopped; ' if stopped else ''}{many}. {hint}"
+    several = len(results) > 1
+    many = f"{len(results)} results" if several else "1 result"
+    hint = "Click one to compare it; drag the line over the picture." if several else "Drag the line to compare."
+    return f"{'Stopped; ' if stopped else ''}{many}. {results[-1].remark or hint}"
 
 
 def _teller(progress: gr.Progress) -> Callable[[float, str], None]:

@@ -8,13 +8,14 @@ from typing import Any
 import gradio as gr
 
 from demo import gpu
-from demo.fill_editor import MOST_SAMPLES, seeds_from
+from demo.fill_editor import MOST_SAMPLES, VARIETY, seeds_from
 from gan_core.comodgan.models import CompletionModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
 # On a phone the results lie below what is in sight.
-_LOOK = "() => document.querySelector('#fill-state').scrollIntoView({ behavior: 'smooth', block: 'nearest' })"
-_VARIETY = "1: everything the model can think of. Lower: more usual results, more alike."
+_LOOK = """() => document.querySelector('#fill-state').scrollIntoView(
+  { behavior: 'smooth', block: innerWidth > 820 ? 'nearest' : 'start' })"""
+_VARIETY = "1: everything the model can think of, tints too. Lower: more usual results, more alike."
 
 
 class RunBar:
@@ -42,7 +43,7 @@ class RunBar:
             )
         with gr.Accordion("Variety and weights", open=False):
             self.psi = gr.Slider(
-                0, 1, value=1, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
+                0, 1, value=VARIETY, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
             )
             self.model = gr.Dropdown(
                 [(choice.label, name) for name, choice in self.models.items()], value=first.name, label="Weights",

@@ -209,7 +209,7 @@ class EditAtTheEdges:
         session = self.studio.sessions.get(request.session_hash)
         session.stop.clear()
         choice = self.editor.model(data[self.model])
-        yield self.face.running(busy=True)
+        yield {**self.face.running(busy=True), self.face.bar: progress_bar(0, data[self.face.steps])}
         try:
             work = self.editor.refine(session, choice, self.face.origin(data), data[self.face.steps])
             with closing(work) as steps:

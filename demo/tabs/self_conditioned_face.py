@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,7 +13,6 @@ from demo.studio import Studio
 
 Data = dict[Any, Any]
 DICE = "() => [Math.floor(Math.random() * 1000000), null]"
-_DICE_PICTURE = Path(__file__).resolve().parents[1] / "assets" / "dice.svg"
 _STEPS = 60
 _REFINE = "The model only comes near a picture. Refining changes both generators a little until they draw this one."
 
@@ -29,7 +27,7 @@ class FacePanel:
         """Lay it out in the current context."""
         with gr.Row(elem_classes="actions", equal_height=True):
             self.seed = gr.Number(1, label="Seed", precision=0, minimum=0, min_width=110, scale=2, elem_id="edge-seed")
-            self.dice = gr.Button("Another face", icon=_DICE_PICTURE, min_width=120, scale=2, elem_id="edge-dice")
+            self.dice = gr.Button("Another face", min_width=120, scale=2, elem_classes="dice", elem_id="edge-dice")
         with gr.Column(elem_classes="sliders"):
             self.psi = gr.Slider(0, 1, value=PSI, step=0.05, label="Truncation", elem_id="edge-psi")
         with gr.Column(elem_classes="few-examples"):
@@ -42,11 +40,11 @@ class FacePanel:
                 self.stop = gr.Button(
                     "Stop, keep it", variant="stop", interactive=False, min_width=110, size="md", elem_id="edge-stop"
                 )
+            self.bar = gr.HTML("", padding=False, elem_id="edge-bar")
             with gr.Column(elem_classes="sliders"):
                 self.steps = gr.Slider(
                     10, MOST_REFINING, value=_STEPS, step=10, label="Steps of refining", elem_id="edge-steps"
                 )
-            self.bar = gr.HTML("", elem_id="edge-bar")
 
     @property
     def inputs(self) -> set[Any]:
@@ -66,7 +64,7 @@ class FacePanel:
         return {self.refine: gr.Button(interactive=not busy), self.stop: gr.Button(interactive=busy)}
 
 
-def progress_bar(step: int, steps: int, error: float) -> str:
-    """How far refining is, as HTML. error: mean squared, of pictures in [-1, 1]."""
-    rms = 127.5 * error**0.5
-    return f'<progress value="{step}" max="{steps}"></progress> {step} of {steps}, {rms:.1f} of 255 apart'
+def progress_bar(step: int, steps: int, error: float | None = None) -> str:
+    """How far reading or refining is, as HTML. error: mean squared, of pictures in [-1, 1]."""
+    apart = "" if error is None else f", {127.5 * error**0.5:.1f} of 255 apart"
+    return f'<progress value="{step}" max="{steps}"></progress> {step} of {steps}{apart}'

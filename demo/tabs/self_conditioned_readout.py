@@ -10,14 +10,15 @@ from demo.edge_tasks import Drawn
 from gan_core.self_conditioned.models import EdgeModel
 
 HINT = (
-    "Values: 0 and 1 are the ends of what the training portraits show (0.5 and 99.5 percentiles). Years, degrees, the "
-    "lift of the mouth's corners (of the distance between the eyes) and likeness are read off the pictures by a small "
-    "network of the project's own; it errs too. Likeness: the cosine of who it is before and after; 1 is the same."
+    "*Before*: the picture, or how the self-conditioned generator draws a random face (the plain one draws it a little "
+    "differently). Values: 0 and 1 are the ends of what the training portraits show (0.5 and 99.5 percentiles). Years, "
+    "degrees, the lift of the mouth's corners (of the eyes' distance) and likeness are read off by a small network of "
+    "the project's own; it errs too. Likeness: the cosine of who it is before and after; 1 is the same."
 )
 _FORMATS: dict[str, Callable[[float], str]] = {
-    "age": lambda x: f"{x:.0f} y",
+    "age": lambda x: f"{x:.0f} years",
     "yaw_deg": lambda x: f"{x:+.0f}°",
-    "corner_lift": lambda x: f"{100 * x:+.1f} %",  # of the distance between the eyes
+    "corner_lift": lambda x: f"{100 * x:+.0f} %",  # of the distance between the eyes
 }
 
 

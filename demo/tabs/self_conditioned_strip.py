@@ -56,8 +56,8 @@ class StripPanel:
                 scale=3, elem_id="edge-strip-attribute",
             )  # fmt: skip
             self.start = gr.Button("Draw again", size="md", min_width=100, scale=1, elem_id="edge-strip-start")
-        self.axis = gr.HTML("", padding=False, elem_id="edge-strip-axis")
         with gr.Column(elem_classes="edge-wide"):
+            self.axis = gr.HTML("", padding=False, elem_id="edge-strip-axis")
             self.own = captioned_picture(OWN, "edge-strip-own")
             self.plain = captioned_picture(PLAIN, "edge-strip-plain")
         gr.Markdown("Click a picture to continue with it. The other attributes stay as the sliders say.",
@@ -140,9 +140,10 @@ def names_of(choice: EdgeModel) -> list[tuple[str, str]]:
 
 
 def _axis(choice: EdgeModel, attribute: str, now: float) -> str:
-    """What the strip's ends mean, and between which pictures the face is by itself."""
+    """What the strip's ends mean, and over which pictures' middles the face is by itself."""
     slider = next(slider for slider in choice.sliders if slider.name == attribute)
+    at = (now * (STRIP_FRAMES - 1) + 0.5) / STRIP_FRAMES
     return (
         f'<div class="ends strip"><span>{escape(slider.low)}</span>'
-        f'<i style="--at:{now:.3f}" title="this face by itself: {now:.2f}"></i><span>{escape(slider.high)}</span></div>'
+        f'<i style="--at:{at:.3f}" title="this face by itself: {now:.2f}"></i><span>{escape(slider.high)}</span></div>'
     )

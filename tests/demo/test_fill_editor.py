@@ -125,16 +125,24 @@ def test_a_face_in_a_large_photo_is_framed(editor, session, tmp_path, monkeypatc
 
     monkeypatch.setattr(gpu, "call", spy)
     eyes = box_mask((1600, 900), (1140, 350, 1260, 390))
-    fill(editor, session, photo, eyes, FACES, seeds=[0])
+    (result,) = fill(editor, session, photo, eyes, FACES, seeds=[0])
+    assert not result.remark
     region, window = regions.pop()
     assert 250 < region.side < 450 and window[0] <= region.side and window[1] <= region.side
-    fill(editor, session, photo, box_mask((1600, 900), (10, 10, 60, 60)), FACES, seeds=[0])
+    corner = box_mask((1600, 900), (10, 10, 60, 60))
+    (result,) = fill(editor, session, photo, corner, FACES, seeds=[0])
+    assert "not on the face" in result.remark
+    assert not fill(editor, session, photo, corner, SCENES, seeds=[0])[0].remark
+    regions.pop()
     region, _ = regions.pop()  # no face there: as much of the picture as a square holds
     assert region.side == 900
     crop = fakes.save(fakes.draw_photo((300, 300), ((150, 140, 75),)), tmp_path / "crop.png")
     fill(editor, session, editor.open(session, crop), box_mask((300, 300), (100, 100, 200, 140)), FACES, seeds=[0])
     region, _ = regions.pop()  # a face cut out already is taken whole
     assert (region.left, region.top, region.side) == (0, 0, 300)
+    nobody = editor.open(session, fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png"))
+    (result,) = fill(editor, session, nobody, box_mask((300, 200), (10, 10, 60, 60)), FACES, seeds=[0])
+    assert "No face was found" in result.remark
 
 
 @pytest.mark.parametrize("name", READY_MADE)
