@@ -35,6 +35,8 @@ def build(studio: Studio, editor: FillEditor) -> None:
         8, drawn from seed, seed + 1 and so on. Returns PNGs of the picture's size.
         """
         session = studio.sessions.get(request.session_hash)
+        for upload in filter(None, (image, mask)):
+            session.own_upload(upload)
         return saved(session, editor.fill_once(session, image, mask, seed, samples, model))
 
     @guarded
@@ -45,6 +47,8 @@ def build(studio: Studio, editor: FillEditor) -> None:
         samples: from 1 to 8, drawn from seed, seed + 1 and so on. Returns PNGs.
         """
         session = studio.sessions.get(request.session_hash)
+        if drawing:
+            session.own_upload(drawing)
         choice, seeds = editor.model(model, DRAWING), seeds_from(seed, samples)
         lines, _ = lines_of(session, drawing)
         return saved(session, [step for step in editor.draw(lines, choice, seeds) if isinstance(step, Result)])

@@ -260,7 +260,7 @@ def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_pa
     start_video(page, clip)
     assert fake_server.files()
     page.context.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while fake_server.files() and time.monotonic() < deadline:
         time.sleep(0.3)
     assert fake_server.files() == []

@@ -248,7 +248,7 @@ def test_sent_to_the_other_tab(page) -> None:
 def test_closing_the_page_leaves_nothing(swap_server, page) -> None:
     assert swap_server.files()
     page.context.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while swap_server.files() and time.monotonic() < deadline:
         time.sleep(0.3)
     assert swap_server.files() == []
