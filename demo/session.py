@@ -21,7 +21,7 @@ from gan_core.errors import Cancelled
 
 logger = logging.getLogger(__name__)
 
-_KEPT_FILES = 12  # of the same purpose; older ones are no longer shown anywhere
+_KEPT_FILES = 24  # of one purpose: a browser on a slow line may still be fetching one of the last previews
 
 
 class Session:
