@@ -109,7 +109,7 @@ def test_old_previews_are_dropped(sessions):
     session = sessions.get("a")
     for _ in range(40):
         session.new_file("after", ".jpg").write_bytes(b"x")
-    assert len(list(session.folder.iterdir())) == 12
+    assert len(list(session.folder.iterdir())) == 24
 
 
 def test_work_in_flight_after_the_page_was_closed(sessions):
