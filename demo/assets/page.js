@@ -68,4 +68,6 @@
     }
     return (await sent.get(key).answer).clone();
   };
+
+  document.body.dataset.listening = "";
 }

@@ -229,6 +229,7 @@ def test_pasting_a_picture_anywhere(fake_server, open_page, tmp_path):
         page.evaluate(PASTE, base64.b64encode(path.read_bytes()).decode())  # the second replaces the first
         wait_for_message(page, found)
         wait_for_message(page, "Move a slider")
+        page.wait_for_timeout(1000)  # nobody pastes the next one sooner
     assert result_address(page)
 
 
