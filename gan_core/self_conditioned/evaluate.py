@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from tqdm import tqdm
 
@@ -128,22 +129,40 @@ def measure_edits(
     return {name: Curve(*(np.stack([row[k] for row in rows]) for k in range(3))) for name, rows in found.items()}
 
 
+def nearest_latents(values: Tensor, current: Tensor) -> Tensor:
+    """For each of the wanted values (N, A) a latent of its own, by index (N,), so that the values (N, A) which the
+    latents have anyway lie as near as can be in all (squares summed)."""
+    return torch.from_numpy(linear_sum_assignment(torch.cdist(values, current).square().numpy())[1])
+
+
 @torch.no_grad()
 def tail_distances(
-    pipe: EdgePipeline, methods: Methods, features: EmbeddedFeatures, pictures: Tensor, labels: Labels, seed: int = 0
+    pipe: EdgePipeline,
+    methods: Methods,
+    features: Callable[[Tensor], Tensor],
+    pictures: Tensor,
+    labels: Labels,
+    *,
+    matched: bool = True,
+    seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Frechet distance of generated from real pictures (uint8 (N, 3, R, R)): all of them with their mirror images, and
     the top and bottom tenth of each attribute; as many generated as real ones, without truncation.
 
-    This method is asked for the real pictures' values. The plain generator draws as it does, or ("moved") is moved to
-    the same values by its directions.
+    This method is asked for the real pictures' values, each on a latent that is near them (`nearest_latents`), or, not
+    `matched`, on any. The plain generator draws as it does, or ("moved") is moved to the same values from the same
+    latents by its directions.
     """
     real = torch.cat([features(part.float() / 127.5 - 1) for part in (pictures, pictures.flip(3))]).numpy()
     values = labels.values.to(pipe.device)
     z = torch.randn(len(values), pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed + 7))
+    w = torch.cat([pipe.plain.mapping(part.to(pipe.device)) for part in z.split(256)])
+    if matched:
+        current = torch.cat([pipe.space.values(pipe.plain.broadcast(part)) for part in w.split(256)])
+        w = w[nearest_latents(labels.values, current.cpu()).to(w.device)]
     rows: dict[str, list[Tensor]] = {OURS: [], "plain": [], "moved": []}
-    for part, wanted in tqdm(list(zip(z.split(32), values.split(32), strict=True)), desc="samples"):
-        w_plus = pipe.plain.broadcast(pipe.plain.mapping(part.to(pipe.device)))
+    for part, wanted in tqdm(list(zip(w.split(32), values.split(32), strict=True)), desc="samples"):
+        w_plus = pipe.plain.broadcast(part)
         current = pipe.space.values(w_plus)
         rows[OURS].append(features(methods.ours(w_plus, current, wanted).clamp(-1, 1)))
         rows["plain"].append(features(pipe.plain.synthesis(w_plus).clamp(-1, 1)))
@@ -151,12 +170,13 @@ def tail_distances(
     generated = {name: torch.cat(parts).numpy() for name, parts in rows.items()}
     facts = {"all": {name: frechet_distance(real, rows) for name, rows in generated.items()}}
     table = labels.values.numpy()
+    anyone = np.random.RandomState(seed).permutation(len(table))
     for i, name in enumerate(pipe.space.names):
         order = table[:, i].argsort(kind="stable")
         count = max(int(TAIL * len(order)), 2)
         for end, chosen in (("low", order[:count]), ("high", order[-count:])):
             fakes = {kind: rows[chosen] for kind, rows in generated.items() if kind != "plain"}
-            fakes["plain"] = generated["plain"][:count]  # whatever it draws
+            fakes["plain"] = generated["plain"][anyone[:count]]  # whatever it draws
             facts[f"{name} {end}"] = {kind: frechet_distance(real[chosen], rows) for kind, rows in fakes.items()}
     return facts
 
@@ -231,8 +251,9 @@ def main() -> None:
     reference = reference_values(pipe, pictures)
     facts["edits"] = evaluate_edits(pipe, methods, reference, args.faces, args.sizes, args.psi, args.out)
     features = EmbeddedFeatures(discriminator.to(args.device))
-    facts["distances"] = tail_distances(pipe, methods, features, pictures, labels)
-    log.info("distances: %s", json.dumps(facts["distances"]))
+    for name, matched in (("distances", True), ("distances_of_any_latents", False)):
+        facts[name] = tail_distances(pipe, methods, features, pictures, labels, matched=matched)
+        log.info("%s: %s", name, json.dumps(facts[name]))
     (args.out / "evaluation.json").write_text(json.dumps(facts, indent=1))
 
 

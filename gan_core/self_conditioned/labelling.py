@@ -20,6 +20,7 @@ from tqdm import tqdm
 from gan_core.checkpoints import store
 from gan_core.encoding import Encode
 from gan_core.errors import BadCheckpoint, BadValue
+from gan_core.self_conditioned.directions import Drawn
 from gan_core.self_conditioned.labels import range_of, values_of
 from gan_core.self_conditioned.space import AttributeSpace
 
@@ -74,14 +75,16 @@ def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
     return torch.cat(rows)
 
 
-def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray) -> AttributeSpace:
+def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray, drawn: Drawn | None = None) -> AttributeSpace:
     """The space with hyperplanes fitted to the codes of pictures, where labels are taken from.
 
     An encoder's latents are not spread as the generator's own are, and a plane between drawn faces says little of them.
     Each third of the layers is averaged and has a normal of its own. Directions of plain edits stay as they are, and so
     do style channels.
 
-    codes: (M, num_ws, w_dim); scores: (M, A), the predictor's, of the same pictures.
+    codes: (M, num_ws, w_dim); scores: (M, A), the predictor's, of the same pictures; drawn: faces of the generator,
+    which count as much as the codes, so that the planes hold for both. (A plane fitted to codes alone says nothing of
+    drawn faces: it reads differences between layers, which those have not.)
     """
     from sklearn.linear_model import RidgeCV
 
@@ -89,12 +92,17 @@ def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray) -> Attribute
     ends = [0, num_ws // 3, 2 * (num_ws // 3), num_ws]
     groups = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
     rows = torch.cat([codes[:, group].float().mean(1) for group in groups], 1).double().numpy()
+    mean, spread, weight = scores.mean(0), scores.std(0), np.ones(len(rows))
+    if drawn is not None:
+        rows = np.concatenate([rows, drawn.w.double().repeat(1, len(groups)).numpy()])
+        scores = np.concatenate([scores, drawn.scores])
+        weight = np.append(weight, np.full(len(drawn.w), len(weight) / len(drawn.w)))
     normals, offsets = space.normals.clone(), space.offsets.clone()
     for i, attribute in enumerate(space.attributes):
         if attribute.method == "style":
             continue
-        spread = scores[:, i].std()
-        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit(rows, (scores[:, i] - scores[:, i].mean()) / spread)
+        wanted = (scores[:, i] - mean[i]) / spread[i]
+        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit(rows, wanted, sample_weight=weight)
         for group, normal in zip(groups, ridge.coef_.reshape(3, -1), strict=True):
             normals[i, group] = torch.from_numpy(normal).float() / (group.stop - group.start)
         offsets[i] = float(ridge.intercept_)

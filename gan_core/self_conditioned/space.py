@@ -42,12 +42,12 @@ class AttributeSpace(nn.Module):
         offsets: Tensor,  # (A,)
         low: Tensor,  # (A,): distance of the data's 0.5 percentile
         high: Tensor,  # (A,): of its 99.5 percentile
-        moves: Tensor | None = None,  # (A, w_dim): what a plain edit adds to all layers; None for the normals
+        moves: Tensor | None = None,  # (A, w_dim): what a plain edit adds to all layers; None: see `apart`
         gain: Tensor | None = None,  # (A,): how much further a plain edit goes than its distance says; None for 1
     ) -> None:
         super().__init__()
         self.attributes = tuple(attributes)
-        moves = normals.sum(1) if moves is None else moves
+        moves = apart(normals.sum(1)) if moves is None else moves
         tensors = {"normals": normals, "offsets": offsets, "low": low, "high": high, "moves": moves}
         tensors["gain"] = torch.ones(len(moves)) if gain is None else gain
         for name, value in tensors.items():
@@ -93,20 +93,27 @@ class AttributeSpace(nn.Module):
 
     def moved(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
         """Latents (N, num_ws, w_dim) moved by as much as `wanted` values (N, A) lie from `current` ones (N, A): every
-        attribute's distance changes by that difference times `gain`, that of the others stays.
+        attribute's distance changes by that difference times `gain`.
 
-        All layers move together, along each attribute's direction, by as much as that takes (InterFaceGAN's
-        conditional manipulation). `gain`: distances promise more than a picture shows, and two methods can only be
-        compared where both change it as much (`evaluate` measures it).
+        All layers move together, along each attribute's direction. `gain`: distances promise more than a picture shows,
+        and two methods can only be compared where both change it as much (`evaluate` measures it).
         """
         by = (wanted - current).to(self.moves) * (self.high - self.low) * self.gain
-        effect = self.normals.sum(1) @ self.moves.T  # (A, A): of a step along each direction on each distance
-        return w_plus + (torch.linalg.solve(effect, by.T).T @ self.moves)[:, None]
+        own = (self.normals.sum(1) * self.moves).sum(
+            1
+        )  # (A,): of a step along its direction on an attribute's distance
+        return w_plus + ((by / own) @ self.moves)[:, None]
 
     def save(self, path: Path, facts: Mapping[str, object] | None = None) -> None:
         """Write all of it; `facts`, what was measured on the way, are kept beside it."""
         config = {"attributes": [asdict(attribute) for attribute in self.attributes], "_report": dict(facts or {})}
         store.save(path, dict(self.named_buffers()), config=config, half=False)
+
+
+def apart(normals: Tensor) -> Tensor:
+    """Directions (A, w_dim) that each change the distance to one plane and to no other (InterFaceGAN's conditional
+    manipulation), of the planes' normals (A, w_dim)."""
+    return torch.linalg.pinv(normals.double()).T.to(normals)
 
 
 def load_space(path: Path) -> AttributeSpace:

@@ -24,7 +24,7 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadValue, WeightsMissing
-from gan_core.self_conditioned.directions import find_directions
+from gan_core.self_conditioned.directions import draw_and_score, find_directions
 from gan_core.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels, refit
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
 from gan_core.self_conditioned.portraits import read_portraits
@@ -93,7 +93,7 @@ def step_b(args: argparse.Namespace, device: torch.device) -> None:
 def _refitted(
     args: argparse.Namespace, space: AttributeSpace, codes: Tensor, paths: list[Path], device: torch.device
 ) -> AttributeSpace:
-    """Planes fitted to the codes of the training people's pictures and of their mirror images."""
+    """Planes fitted to the codes of the training people's pictures and of their mirror images, and to drawn faces."""
     predictor = load_predictor(args.predictor).to(device)
     columns = [predictor.measures.index(a.measure) for a in space.attributes]
     training, _ = split_pictures(args.data)
@@ -102,7 +102,10 @@ def _refitted(
     parts = [part.float() / 127.5 - 1 for part in images.split(64)]
     scores = torch.cat([predictor.predict(part)[1] for part in parts + [part.flip(3) for part in parts]])
     both = torch.cat([rows, rows + len(paths)])
-    return refit(space, codes[both], scores[:, columns].numpy())
+    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
+    measures = [a.measure for a in space.attributes]
+    drawn = draw_and_score(generator.eval().requires_grad_(False).to(device), predictor, measures, args.faces)
+    return refit(space, codes[both], scores[:, columns].numpy(), drawn)
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
@@ -138,7 +141,16 @@ def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
     paths, _ = split_pictures(args.data)
     labels = load_labels(args.out / "labels.safetensors").of(paths)
     pictures = load_pictures(paths, settings.resolution)
-    trainer = EdgeTrainer(settings, pictures, labels, team, *starts, graphs=not args.no_graphs)
+    trainer = EdgeTrainer(
+        settings,
+        pictures,
+        labels,
+        team,
+        *starts,
+        graphs=not args.no_graphs,
+        space=load_space(args.out / "directions.safetensors") if settings.unweighted else None,
+        judge=load_predictor(args.identity) if args.identity is not None else None,
+    )
     if team.leads:
         log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
@@ -155,11 +167,15 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face (steps a, c) "
                         "and portraits_hfgi (step b); default: weights")  # fmt: skip
     parser.add_argument("--predictor", type=Path, help="file of the predictor (step a)")
-    parser.add_argument("--faces", type=int, default=4000, help="faces to draw in step a (default: 4000)")
+    parser.add_argument(
+        "--faces", type=int, default=4000, help="to draw in steps a and, with --refit, b (default: 4000)"
+    )
     parser.add_argument("--style", default="", help="attributes to take a style channel for, as in: smile")
     parser.add_argument("--refit", action="store_true", help="step b: fit the planes to the pictures' codes first")
     parser.add_argument("--again", action="store_true", help="do steps a to c even where their files are there")
     parser.add_argument("--initial", type=Path, help="folder of networks to start step d from (default: OUT/initial)")
+    parser.add_argument("--identity", type=Path, help="step d: file of a predictor, not the one that will evaluate, by "
+                        "which the person is kept")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=10.0, help="of step d (default: 10)")
     parser.add_argument("--images", type=int, help="stop step d after this many pictures")
     parser.add_argument("--device", default="auto")

@@ -41,7 +41,8 @@ COMPONENTS = 32  # principal components of w that a third head guesses, to learn
 class GeneratedFaces:
     """Pairs of pictures of one generated person."""
 
-    def __init__(self, generator: Generator, device: torch.device) -> None:
+    def __init__(self, generator: Generator, device: torch.device, near: float = NEAR) -> None:
+        self.near = near
         self.generator = generator.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
         self.dtype = torch.bfloat16 if device.type == "cuda" else None
         self.device = device
@@ -60,7 +61,7 @@ class GeneratedFaces:
         net, n = self.generator, self.generator.num_ws
         w, other = net.mapping(torch.randn(2 * count, net.config["z_dim"], device=self.device)).chunk(2)
         w = torch.lerp(self.mean, w, 0.7 + 0.3 * torch.rand(count, 1, device=self.device))
-        near = torch.lerp(w, other, NEAR * torch.rand(count, 1, device=self.device))
+        near = torch.lerp(w, other, self.near * torch.rand(count, 1, device=self.device))
         first, second = net.broadcast(w), net.broadcast(near).clone()
         fine = (torch.rand(count, 1, 1, device=self.device) < 0.5) & (
             torch.arange(n, device=self.device)[None, :, None] >= n * 4 // 7  # colour and light
@@ -221,19 +222,21 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=0, help="0: no cross-validation")
     parser.add_argument("--fold-minutes", type=float, default=0.25)
     parser.add_argument("--batch", type=int, default=96, help="people a step, portraits and generated ones each")
+    parser.add_argument("--near", type=float, default=NEAR, help="how far away the second code may lie")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="use only so many portraits (trials)")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     device = distributed.join(args.device).device
     portraits = read_portraits(args.data, args.labels, MEASURES, args.limit)
-    generated = GeneratedFaces(build_from_file(Generator, args.generator, "generator")[0], device)
+    generated = GeneratedFaces(build_from_file(Generator, args.generator, "generator")[0], device, args.near)
     learned, test = portraits.subset(~portraits.twice), portraits.subset(portraits.twice)
     log.info(
         "%d portraits to learn from, %d of %d people to test", *map(len, (learned.paths, test.paths, set(test.people)))
     )
 
-    network = fit(learned, generated, device, minutes=args.minutes, batch=args.batch, what="predictor")
+    network = fit(learned, generated, device, minutes=args.minutes, batch=args.batch, seed=args.seed, what="predictor")
     facts: dict[str, dict[str, float]] = {}
     if test.paths:
         pictures = load_pictures(test.paths, generated.generator.resolution).float() / 127.5 - 1

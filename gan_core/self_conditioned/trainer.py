@@ -7,6 +7,12 @@ What differs from `gan_core.training.gan.GanTrainer`:
   for the discriminator, on generated ones for the generator.
 - The mapping network stays as it is, so that a seed is the same face in both generators and the encoder's latents keep
   their meaning; part of the latents are those of the training pictures, which are what is inverted later.
+
+Beyond the paper, for data as small as ours:
+- A share of the real pictures is drawn as they come, and as many generated ones have the values that their latents have
+  anyway, so that the whole data's look is learned beside the tails'.
+- Generated pictures come in pairs of one latent with different values, and a network that knows people (not the one
+  that evaluates) says how far the person changed, which the generator keeps small.
 """
 
 from __future__ import annotations
@@ -23,6 +29,9 @@ from gan_core.errors import BadValue
 from gan_core.self_conditioned.labelling import Labels, draw_uniformly
 from gan_core.self_conditioned.labels import blocks, label_vector, soft_labels, weights_for_values, without_middle
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
+from gan_core.self_conditioned.predictors import FacePredictor
+from gan_core.self_conditioned.space import AttributeSpace
+from gan_core.self_conditioned.views import random_views
 from gan_core.training import distributed
 from gan_core.training.gan import GanSettings, GanTrainer
 from gan_core.training.growing import FadingDiscriminator
@@ -42,6 +51,8 @@ class EdgeSettings(GanSettings):
     ema_kimg: float = 8.0
     ema_rampup: float = 1.0  # the average starts from pretrained weights, which are worth averaging
     inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
+    unweighted: float = 0.0  # share of pictures drawn as the data is, at most half; of generated ones with own values
+    identity_weight: float = 1.0  # of the change of the person between two values of one latent; needs a network for it
     mixing: float = 0.3
     augment_start: float = 0.2
     augment_max: float = 0.5
@@ -74,10 +85,22 @@ def attribute_divergence(logits: Tensor, values: Tensor, knots: Tensor | None = 
     return F.kl_div(blocks(logits).log_softmax(-1), wanted, reduction="none").sum(-1).mean()
 
 
+def change_of_person(judge: FacePredictor, images: Tensor) -> Tensor:
+    """Mean of 1 - cosine between the identities of neighbours: rows 0 and 1, 2 and 3 ... of images (N, 3, R, R).
+
+    Each is seen by a view of its own, so that the generator cannot please the network by a pattern of pixels.
+    """
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
+        who = judge.read(random_views(images)[0])[0]
+    return 1 - (who[0::2] * who[1::2]).sum(1).mean()
+
+
 class EdgeTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
-    pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order.
+    pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order; space: where latents get
+    their own values from (with `unweighted` only); judge: says who it is, None to let people change.
+    Raises BadValue where these do not go together.
     """
 
     def __init__(
@@ -90,9 +113,15 @@ class EdgeTrainer(GanTrainer):
         discriminator_start: State | None = None,
         average_start: State | None = None,
         graphs: bool = True,
+        space: AttributeSpace | None = None,
+        judge: FacePredictor | None = None,
     ) -> None:
         if len(labels.values) != 2 * len(pictures):
             raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
+        if not 0 <= settings.unweighted <= 0.5 or settings.batch % 2:
+            raise BadValue("At most half of the pictures can be drawn unweighted, and a batch is of an even number.")
+        if settings.unweighted and space is None:
+            raise BadValue("Unweighted pictures need the directions, which say what values a latent has.")
         self.settings, self.team, device = settings, team, team.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
@@ -121,12 +150,18 @@ class EdgeTrainer(GanTrainer):
         self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
         self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
+        # Every other row, which leaves the groups of the discriminator's minibatch deviation unmixed.
+        row = torch.arange(settings.batch, device=device)
+        self.as_is = (row % 2 == 0) & (row // 2 < round(settings.unweighted * settings.batch))
+        self.space = None if space is None else copy.deepcopy(space).to(device)
+        self.judge = None if judge is None else copy.deepcopy(judge).eval().requires_grad_(False).to(device)
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
         self.set_progress(0.0)
 
     def _reals(self) -> Tensor:
         n, device = self.settings.batch, self.team.device
-        index = self.table[torch.randint(len(self.table), (n,), device=device)]
+        evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
+        index = torch.where(self.as_is, torch.randint(len(self.values), (n,), device=device), evenly)
         self.real_values = self.values[index]
         count = len(self.pictures)
         images = self.pictures[index % count].float() * (2 / 255) - 1
@@ -134,11 +169,16 @@ class EdgeTrainer(GanTrainer):
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         s, device = self.settings, self.team.device
-        own = self.codes[torch.randint(len(self.codes), (s.batch,), device=device)].float()
-        inverted = torch.arange(s.batch, device=device)[:, None, None] < round(s.inverted * s.batch)
+        index = torch.randint(len(self.codes), (s.batch,), device=device)
+        inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
+        w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
+        if self.judge is not None:  # one latent for each two rows
+            w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
+        if s.unweighted:
+            own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
+            self.fake_values = torch.where(self.as_is[:, None], own, self.fake_values)
         start = self.generator.start(without_middle(label_vector(soft_labels(self.fake_values, self.knots))))
-        w_plus = torch.where(inverted, own, w_plus)
         return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype, start=start)
 
     def _judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +196,12 @@ class EdgeTrainer(GanTrainer):
         fake, logits = self._judge(fakes)
         divergence = attribute_divergence(logits, self.fake_values, self.knots)
         self.stats[7] += divergence.detach()
-        return F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
+        loss = F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
+        if self.judge is not None:
+            change = change_of_person(self.judge, self.fakes)
+            self.stats[8] += change.detach()
+            loss = loss + self.settings.identity_weight * change
+        return loss
 
     def step(self) -> None:
         """One update of both networks; the generator's weight of the attributes rises from nothing."""
@@ -174,10 +219,10 @@ class EdgeTrainer(GanTrainer):
                 group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
 
     def read_stats(self) -> dict[str, float]:
-        """Means since the last call, with the divergences `attributes_real` and `attributes_fake`; waits for the
-        device."""
-        steps = max(self.stats[5].item(), 1)
-        own = {"attributes_real": self.stats[6].item() / steps, "attributes_fake": self.stats[7].item() / steps}
+        """Means since the last call, with the divergences `attributes_real` and `attributes_fake` and the change of the
+        `person`; waits for the device."""
+        steps, names = max(self.stats[5].item(), 1), ("attributes_real", "attributes_fake", "person")
+        own = {name: value / steps for name, value in zip(names, self.stats[6:].tolist(), strict=True)}
         return super().read_stats() | own
 
     @torch.no_grad()

@@ -6,7 +6,16 @@ import numpy as np
 import torch
 
 from gan_core.self_conditioned.curves import FAR, QUANTILES, Curve, bins_of, compare, draw_curves, summarise
-from gan_core.self_conditioned.evaluate import OURS, PLAIN, Methods, evaluate_edits, measure_edits
+from gan_core.self_conditioned.evaluate import (
+    OURS,
+    PLAIN,
+    Methods,
+    evaluate_edits,
+    measure_edits,
+    nearest_latents,
+    tail_distances,
+)
+from gan_core.self_conditioned.labelling import Labels
 from tests.self_conditioned.small import pipeline
 
 AWAY = np.abs(np.random.RandomState(1).normal(size=4000))
@@ -75,3 +84,40 @@ def test_plain_edits_are_set_to_change_as_much() -> None:
     gains = methods.calibrate(0.7, faces=4)
     assert len(gains[PLAIN]) == 3 and all(0.19 < gain <= 12 for every in gains.values() for gain in every)
     assert gains[PLAIN] == pipe.space.gain.tolist()
+
+
+def test_wanted_values_meet_the_nearest_latents_once_each() -> None:
+    torch.manual_seed(0)
+    current = torch.rand(50, 3)
+    order = torch.randperm(50)
+    wanted = current[order] + 0.001
+    assert torch.equal(nearest_latents(wanted, current), order)
+    crowd = nearest_latents(torch.full((50, 3), 0.5), current)
+    assert sorted(crowd.tolist()) == list(range(50))  # none is drawn twice
+
+
+def test_distances_are_least_where_a_method_draws_the_real_pictures() -> None:
+    pipe = pipeline()
+    methods = Methods(pipe, components=4)
+    count = 24
+    labels = Labels(("x",) * (count // 2), pipe.space.names, torch.rand(count, 3), torch.zeros(count, 1, 1))
+    pictures = torch.randint(0, 255, (count // 2, 3, 16, 16), dtype=torch.uint8)
+    asked = []
+
+    def ours(w_plus: torch.Tensor, current: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        asked.append((wanted, current))
+        return torch.cat([pictures, pictures.flip(3)]).float()[: len(wanted)] / 127.5 - 1
+
+    methods.ours = ours
+
+    def features(images: torch.Tensor) -> torch.Tensor:
+        pooled = torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
+        return pooled[:, ::3]
+
+    near = tail_distances(pipe, methods, features, pictures, labels)
+    assert abs(near["all"][OURS]) < 1e-3 < near["all"]["plain"]
+    assert set(near) == {"all", *(f"{name} {end}" for name in pipe.space.names for end in ("low", "high"))}
+    tail_distances(pipe, methods, features, pictures, labels, matched=False)
+    (wanted, matched), (same, free) = asked
+    assert torch.equal(wanted, labels.values) and torch.equal(same, wanted)
+    assert (wanted - matched).square().sum() < 0.7 * (wanted - free).square().sum()

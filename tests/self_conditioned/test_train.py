@@ -14,7 +14,8 @@ from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned import train as command
 from gan_core.self_conditioned.directions import Drawn, find_style_channel, fit_hyperplane, spread_over_layers
 from gan_core.self_conditioned.labelling import Labels, agreement, draw_uniformly, label, load_labels, refit
-from gan_core.self_conditioned.trainer import EdgeSettings, EdgeTrainer, attribute_divergence
+from gan_core.self_conditioned.space import AttributeSpace
+from gan_core.self_conditioned.trainer import EdgeSettings, EdgeTrainer, attribute_divergence, change_of_person
 from gan_core.training.distributed import Team
 from tests.self_conditioned.small import (
     LAYERS,
@@ -252,3 +253,77 @@ def test_conditioned_weights_can_be_trained_on() -> None:
         graphs=False,
     )
     assert torch.equal(made.generator.constants, net.constants)
+
+
+def test_every_other_picture_is_drawn_as_the_data_is_and_asked_for_its_own_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = replace(TINY, batch=64, unweighted=0.25, inverted=0.5)
+    made = trainer(settings, space=space())
+    made.table = torch.zeros(8, dtype=torch.long)  # drawing by labels would always give the first
+    made._reals()
+    first = (made.real_values == made.values[0]).all(1)
+    assert first[1::2].all() and first[32:].all() and first[:32:2].float().mean() < 0.5
+    seen = []
+    monkeypatch.setattr(made.generator.synthesis, "forward", lambda w_plus, **_: seen.append(w_plus))
+    made._draw(torch.randn(64, LAYERS, W_DIM))
+    asked, drawn = made.fake_values, made.space.values(seen[0])
+    code = torch.cdist(seen[0][:32].flatten(1), made.codes.float().flatten(1)).argmin(1)
+    torch.testing.assert_close(asked[:32:2], made.values[code][::2])  # inverted: the picture's label
+    assert (asked[1:32:2] - made.values[code][1::2]).abs().mean() > 0.1
+    made.settings.inverted = 0.0
+    made._draw(torch.randn(64, LAYERS, W_DIM))
+    drawn = made.space.values(seen[1])
+    torch.testing.assert_close(made.fake_values[:32:2], drawn[:32:2])
+    assert (made.fake_values[32:] - drawn[32:]).abs().mean() > 0.1
+
+
+def test_two_rows_share_a_person_who_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(replace(TINY, batch=8), judge=predictor())
+    seen = []
+    monkeypatch.setattr(made.generator.synthesis, "forward", lambda w_plus, **_: seen.append(w_plus))
+    made._draw(torch.randn(8, LAYERS, W_DIM))
+    torch.testing.assert_close(seen[0][0::2], seen[0][1::2])
+    assert len(seen[0][0::2].flatten(1).unique(dim=0)) == 4
+    monkeypatch.undo()
+    for _ in range(2):
+        made.step()
+    assert made.read_stats()["person"] > 0
+    assert all(p.grad is None for p in made.judge.parameters())
+
+
+def test_a_person_changes_between_strangers_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan_core.self_conditioned.trainer.random_views", lambda x: (x, None))
+    people = torch.rand(3, 3, 112, 112) * 2 - 1
+    same = change_of_person(predictor(), people.repeat_interleave(2, 0))
+    images = torch.cat([people, people.flip(2)]).requires_grad_()
+    other = change_of_person(predictor(), images)
+    assert abs(float(same.detach())) < 1e-5 < float(other.detach())
+    other.backward()
+    assert images.grad.abs().sum() > 0
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    for settings, message in ((replace(TINY, unweighted=0.6), "half"), (replace(TINY, unweighted=0.5), "directions")):
+        with pytest.raises(BadValue, match=message):
+            trainer(settings)
+    with pytest.raises(BadValue, match="even"):
+        trainer(replace(TINY, batch=3))
+
+
+def test_planes_of_codes_hold_for_drawn_faces_too() -> None:
+    torch.manual_seed(0)
+    codes, drawn = torch.randn(600, LAYERS, W_DIM), torch.randn(300, W_DIM)
+    third = LAYERS // 3
+    codes[..., 0] = 0  # what tells of drawn faces says nothing of codes, and differences between layers the reverse
+    between = codes[:, :third, 1].mean(1) - codes[:, third : 2 * third, 1].mean(1)
+    scores = np.repeat(between.numpy()[:, None], 3, 1)
+    wanted = np.repeat(drawn[:, :1].numpy(), 3, 1)
+    faces = drawn[:, None].expand(-1, LAYERS, -1)
+
+    def told(space_of: AttributeSpace, w_plus: torch.Tensor, truth: np.ndarray) -> float:
+        return np.corrcoef(space_of.distances(w_plus)[:, 0].numpy(), truth[:, 0])[0, 1]
+
+    alone, both = refit(space(), codes, scores), refit(space(), codes, scores, Drawn(drawn, wanted))
+    assert told(both, faces, wanted) > 0.95 > told(alone, faces, wanted)
+    assert told(both, codes, scores) > 0.9
