@@ -11,6 +11,7 @@ from gan_core.self_conditioned.evaluate import (
     PLAIN,
     Methods,
     evaluate_edits,
+    measure_across,
     measure_edits,
     nearest_latents,
     tail_distances,
@@ -74,6 +75,9 @@ def test_edits_are_measured(tmp_path) -> None:
     methods = Methods(pipe, components=4)
     found = measure_edits(pipe, methods, 0, faces=2, sizes=3, psi=0.7)
     assert found[OURS].change.shape == (2, 3) and (found[PLAIN].similarity <= 1.001).all()
+    across = measure_across(pipe, methods, 0, faces=2, sizes=3, psi=0.7)
+    assert across[PLAIN].change.shape == (2, 9) and (across[OURS].asked > 1 / 3).all()
+    assert (across[OURS].asked <= 1).all() and across[PLAIN].asked.max() > across[OURS].asked.max()
     facts = evaluate_edits(pipe, methods, np.random.randn(50, 3), 2, 3, 0.7, tmp_path)
     assert set(facts) == {"age", "pose", "smile"} and (tmp_path / "curves.svg").is_file()
 

@@ -6,6 +6,7 @@ import torch
 from gan_core.checkpoints import build
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
+from gan_core.self_conditioned.strengthen import strengthened
 from gan_core.stylegan2 import Generator
 from tests.checkpoints.test_adapters import FILTER, rosinality_names
 
@@ -108,3 +109,12 @@ def test_what_does_not_fit_is_refused() -> None:
     del file["d"]["final_class.1.bias"]
     with pytest.raises(BadCheckpoint, match="final_class"):
         build(file)
+
+
+def test_constants_are_strengthened_by_attribute() -> None:
+    constants = torch.ones(9, 2, 1, 1)
+    stronger = strengthened(constants, [2.0, 1.0, 0.5])
+    assert stronger[:, 0, 0, 0].tolist() == [2, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5]
+    for wrong in ([1.0, 2.0], [1.0, 0.0, 1.0]):
+        with pytest.raises(BadValue, match="3 factors"):
+            strengthened(constants, wrong)
