@@ -5,6 +5,7 @@ scores     Frechet distance, P-IDS and U-IDS in ten bins of the hole ratio from 
 diversity  how much completions of half a picture differ, and that known pixels are untouched
 faces      completions of portraits whose face is hidden, into a folder, for `gan_core.comodgan.detect`
 grid       completions of generated portraits, at four hole ratios, for the card
+drawings   portraits made of drawings of generated portraits, for the card
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan import masks
 from gan_core.comodgan.bins import BINS, features_by_hole
+from gan_core.comodgan.edges import edges_of
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.comodgan.pipeline import CompletionPipeline, load_embedded
 from gan_core.errors import StudioError
@@ -100,6 +102,15 @@ def grid(pipeline: CompletionPipeline, pictures: Tensor, path: Path, *, columns:
     save_grid(torch.stack(tiles), path, 3 * (columns + 1), quality=85)
 
 
+def drawing_grid(pipeline: CompletionPipeline, pictures: Tensor, path: Path, *, psi: float = 1.0) -> None:
+    """Of each picture (3, R, R) its drawing and three portraits made of that, three pictures a row."""
+    tiles = []
+    for i, image in enumerate(pictures):
+        drawing = edges_of(image)
+        tiles += [(1 - 2 * drawing).expand(3, -1, -1), *pipeline.draw(drawing, range(3 * i, 3 * i + 3), psi=psi)]
+    save_grid(torch.stack([tile.cpu() for tile in tiles]), path, 12, quality=85)
+
+
 def _mask(name: str, image: Tensor) -> Tensor:
     """A ready-made hole (1, H, W) for a picture (3, H, W)."""
     return torch.from_numpy(masks.ready_made(name, (image.shape[2], image.shape[1]))).float()[None]
@@ -144,13 +155,14 @@ def write_scores(args: argparse.Namespace) -> dict[str, object]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("features", "scores", "diversity", "faces", "grid"))
+    parser.add_argument("what", choices=("features", "scores", "diversity", "faces", "grid", "drawings"))
     parser.add_argument("--generator", type=Path, help="weights of the network")
     parser.add_argument("--plain", type=Path, help="weights of the baseline, for features")
     parser.add_argument("--data", type=Path, help="folder of portraits, of which the held-out ones are taken")
     parser.add_argument("--features", type=Path, help="a discriminator's weights, which give the features; or, for "
                         "scores, the file that was made of them")  # fmt: skip
-    parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grid's pictures")
+    parser.add_argument("--portraits", type=Path, help="an unconditional generator's weights, for the grids' pictures")
+    parser.add_argument("--framing", choices=("face", "bust"), default="face", help="what the network's pictures show")
     parser.add_argument("--each", type=int, default=8, help="holes a picture and bin, for features")
     parser.add_argument("--psi", type=float, default=0.8, help="variety, for all but scores")
     parser.add_argument("--seed", type=int, default=5, help="of the grid's pictures")
@@ -164,10 +176,13 @@ def main() -> None:
     elif args.what == "scores":
         found = write_scores(args)
     else:
-        pipeline = load_embedded(args.generator, framing="face", device=device)
-        if args.what == "grid":
+        pipeline = load_embedded(args.generator, framing=args.framing, device=device)
+        if args.what in ("grid", "drawings"):
             portraits, _ = build_from_file(Generator, args.portraits, "generator")
-            grid(pipeline, draw(portraits.eval(), 6, psi=0.7, seed=args.seed), args.out, psi=args.psi)
+            if args.what == "grid":
+                grid(pipeline, draw(portraits.eval(), 6, psi=0.7, seed=args.seed), args.out, psi=args.psi)
+            else:
+                drawing_grid(pipeline, draw(portraits.eval(), 12, psi=0.7, seed=args.seed), args.out, psi=args.psi)
             found = {"written": str(args.out)}
         else:
             pictures = held_out(args.data, pipeline.resolution)[: args.count]

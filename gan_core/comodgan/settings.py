@@ -27,7 +27,7 @@ class CompletionSettings(GanSettings):
     full: float = 0.05  # share of holes that are the whole picture
     known_weight: float = 10.0  # L1 on known pixels
     small_hole: float = 0.3  # hole ratio below which hidden pixels count too
-    colour_weight: float = 20.0  # L1 of the hole's colours, averaged over 16 pixels, against the hidden ones
+    colour_weight: float = 20.0  # L1 of colours of blocks of 16 pixels in the hole, near known pixels
     spread_weight: float = 10.0  # of the hinge on two completions' difference
     spread: float = (
         0.06  # mean difference, of the range, that it asks for in large holes at a quarter of the resolution

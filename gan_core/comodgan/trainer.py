@@ -34,6 +34,12 @@ _TONE = 16  # pixels, a side, of the blocks whose colour is compared
 _OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
 
 
+def known_nearby(hole: Tensor) -> Tensor:
+    """Of each block of holes (N, 1, R, R), 1 = hole: the share of known pixels in and next to it, (N, 1, B, B)."""
+    known = F.avg_pool2d(1 - hole, _TONE)
+    return F.avg_pool2d(known, 3, stride=1, padding=1, count_include_pad=False)
+
+
 class CompletionTrainer(GanTrainer):
     """Networks, optimizers and pieces. `holes` (M, R, R) uint8, 1 = hole, are what free-form masks are drawn from;
     `drawings` (N, K, R, R) uint8, 255 = line, are K drawings of each picture."""
@@ -224,9 +230,10 @@ class CompletionTrainer(GanTrainer):
             off = (self.raw - self.reals.repeat(k, 1, 1, 1)).abs() * counted.repeat(k, 1, 1, 1)
             first = off.mean()
             total = s.known_weight * first
-            # Tone and light of a hole follow from what is around it, the less so the larger it is.
+            # Tone and light of a hole follow from what is near; far from all that is known they are free.
             tone = F.avg_pool2d((self.raw - self.reals.repeat(k, 1, 1, 1)) * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
-            total = total + s.colour_weight * (tone * (1 - ratio).square().repeat(k, 1, 1, 1)).mean()
+            near = known_nearby(self.hole)
+            total = total + s.colour_weight * (tone * near.repeat(k, 1, 1, 1)).mean()
         else:
             # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
             drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
