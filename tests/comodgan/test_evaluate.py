@@ -10,11 +10,11 @@ from PIL import Image
 from gan_core.comodgan import bench
 from gan_core.comodgan.bins import BINS, features_by_hole, holes_of_bin
 from gan_core.comodgan.detect import share_with_face
-from gan_core.comodgan.evaluate import diversity, grid, hide_faces
+from gan_core.comodgan.evaluate import diversity, drawing_grid, grid, hide_faces
 from gan_core.comodgan.pipeline import CompletionPipeline
 from gan_core.errors import BadImage
 from gan_core.metrics.scores import rounded
-from tests.comodgan.test_pipeline import calm
+from tests.comodgan.test_pipeline import calm, generator
 
 
 def pictures(count: int) -> torch.Tensor:
@@ -59,6 +59,17 @@ def test_faces_grid_and_share(tmp_path) -> None:
         share_with_face(tmp_path / "nothing", finder)
     grid(net, pictures(6), tmp_path / "grid.jpg", columns=2)
     assert Image.open(tmp_path / "grid.jpg").size == (9 * 32, 8 * 32)
+
+
+def test_drawings_stand_before_their_portraits(tmp_path) -> None:
+    some = torch.full((3, 3, 64, 64), -0.8)
+    some[:, :, :, 33:] = 0.8  # one edge down the middle
+    drawing_grid(CompletionPipeline(generator(64, in_channels=1)), some, tmp_path / "grid.jpg")
+    shown = np.asarray(Image.open(tmp_path / "grid.jpg").convert("L"), int)
+    assert shown.shape == (64, 12 * 64)
+    for i in range(3):
+        drawing = shown[:, 256 * i : 256 * i + 64]
+        assert drawing[16:48, 28:38].min() < 90 and drawing[:, :16].min() > 160, "a black line on white"
 
 
 def test_bench_runs(capsys, monkeypatch) -> None:
