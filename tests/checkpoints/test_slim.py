@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from gan_core.checkpoints import slim
 from gan_core.errors import BadValue
-from weights import slim
 
 
 def test_numbers_keep_so_many_bits() -> None:
