@@ -11,27 +11,26 @@ import argparse
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_core.errors import BadValue
+from gan_core.checkpoints import store
+from gan_core.errors import BadValue, StudioError
 
 _FRACTION = 10  # bits of half precision
 
 
-def rounded(value: Tensor, bits: int) -> Tensor:
-    """float16 numbers rounded to the nearest with `bits` fraction bits (1 to 10), of any shape; others unchanged.
+def shortened(value: Tensor, bits: int) -> Tensor:
+    """Floating-point numbers rounded to `bits` fraction bits (1 to 10), of any shape; others unchanged.
 
     Raises BadValue for a number of bits that half precision does not have.
     """
     if not 1 <= bits <= _FRACTION:
         raise BadValue(f"Half precision has 1 to {_FRACTION} fraction bits to keep, not {bits}.")
-    if value.dtype != torch.float16:
+    if not value.is_floating_point():
         return value
     mantissa, exponent = torch.frexp(value.float())  # mantissa in [0.5, 1): its first bit is implied
     steps = 2.0 ** (bits + 1)
-    return torch.ldexp((mantissa * steps).round() / steps, exponent).half()
+    return torch.ldexp((mantissa * steps).round() / steps, exponent).to(value.dtype)
 
 
 def main() -> None:
@@ -41,11 +40,12 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--bits", type=int, default=6, help="fraction bits to keep (default: %(default)s)")
     args = parser.parse_args()
-    with safe_open(args.source, "pt") as file:
-        state = {name: rounded(file.get_tensor(name), args.bits).contiguous() for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    save_file(state, args.target, metadata)
+    tensors, config = store.read(args.source)
+    store.save(args.target, {name: shortened(value, args.bits) for name, value in tensors.items()}, config=config)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StudioError as error:
+        raise SystemExit(str(error)) from error

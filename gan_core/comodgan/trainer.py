@@ -227,13 +227,12 @@ class CompletionTrainer(GanTrainer):
         if s.task == "hole":
             open_share = (ratio / s.small_hole).clamp(max=1)
             counted = 1 - self.hole * (0.0 if s.plain else open_share)
-            off = (self.raw - self.reals.repeat(k, 1, 1, 1)).abs() * counted.repeat(k, 1, 1, 1)
-            first = off.mean()
+            off = self.raw - self.reals.repeat(k, 1, 1, 1)
+            first = (off.abs() * counted.repeat(k, 1, 1, 1)).mean()
             total = s.known_weight * first
             # Tone and light of a hole follow from what is near; far from all that is known they are free.
-            tone = F.avg_pool2d((self.raw - self.reals.repeat(k, 1, 1, 1)) * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
-            near = known_nearby(self.hole)
-            total = total + s.colour_weight * (tone * near.repeat(k, 1, 1, 1)).mean()
+            tone = F.avg_pool2d(off * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
+            total = total + s.colour_weight * (tone * known_nearby(self.hole).repeat(k, 1, 1, 1)).mean()
         else:
             # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
             drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)

@@ -99,9 +99,7 @@ class AttributeSpace(nn.Module):
         and two methods can only be compared where both change it as much (`evaluate` measures it).
         """
         by = (wanted - current).to(self.moves) * (self.high - self.low) * self.gain
-        own = (self.normals.sum(1) * self.moves).sum(
-            1
-        )  # (A,): of a step along its direction on an attribute's distance
+        own = (self.normals.sum(1) * self.moves).sum(1)  # (A,): what a step does to the attribute's own distance
         return w_plus + ((by / own) @ self.moves)[:, None]
 
     def save(self, path: Path, facts: Mapping[str, object] | None = None) -> None:

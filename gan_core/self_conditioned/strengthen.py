@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from gan_core.checkpoints import store
-from gan_core.errors import BadValue
+from gan_core.errors import BadCheckpoint, BadValue, StudioError
 from gan_core.self_conditioned.labels import KNOTS
 
 
@@ -32,13 +32,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="file of a trained generator")
     parser.add_argument("out", type=Path, help="file to write")
-    parser.add_argument("--by", required=True, help="factors, one an attribute, as in: 1.4,1.2,1")
+    parser.add_argument("--by", required=True, type=_factors, help="factors, one an attribute, as in: 1.4,1.2,1")
     args = parser.parse_args()
     state, config = store.read(args.source)
-    factors = [float(part) for part in args.by.split(",")]
-    state["constants"] = strengthened(state["constants"].float(), factors)
-    store.save(args.out, state, config={**config, "strengthened": factors})
+    if "constants" not in state:
+        raise BadCheckpoint(f"{args.source.name} is no self-conditioned generator: it has no constants.")
+    state["constants"] = strengthened(state["constants"], args.by)
+    store.save(args.out, state, config={**config, "strengthened": args.by})
+
+
+def _factors(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StudioError as error:
+        raise SystemExit(str(error)) from error
