@@ -31,7 +31,7 @@ from gan_core.self_conditioned.models import EdgeModel, edge_models
 
 Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
-_LEAD = "Set how old, how turned, how smiling a face is, from one end to the other; beside it the same by a plain direction."
+_LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
 _MISSING = (
     "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
     "They belong in weights/portraits_edges."
