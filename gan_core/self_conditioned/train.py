@@ -42,12 +42,16 @@ log = logging.getLogger(__name__)
 STEPS = ("a", "b", "c", "d")
 
 
+def _pretrained(args: argparse.Namespace) -> Generator:
+    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
+    return generator.eval().requires_grad_(False)
+
+
 def step_a(args: argparse.Namespace, device: torch.device) -> None:
     """Directions; see `directions.py`."""
     if args.predictor is None:
         raise WeightsMissing("Step a needs the predictor: give its file with --predictor.")
-    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
-    generator = generator.eval().requires_grad_(False).to(device)
+    generator = _pretrained(args).to(device)
     style = tuple(name for name in args.style.split(",") if name)
     space, facts = find_directions(generator, load_predictor(args.predictor).to(device), count=args.faces, style=style)
     space.save(args.out / "directions.safetensors", {"found": facts})
@@ -102,9 +106,8 @@ def _refitted(
     parts = [part.float() / 127.5 - 1 for part in images.split(64)]
     scores = torch.cat([predictor.predict(part)[1] for part in parts + [part.flip(3) for part in parts]])
     both = torch.cat([rows, rows + len(paths)])
-    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
     measures = [a.measure for a in space.attributes]
-    drawn = draw_and_score(generator.eval().requires_grad_(False).to(device), predictor, measures, args.faces)
+    drawn = draw_and_score(_pretrained(args).to(device), predictor, measures, args.faces)
     return refit(space, codes[both], scores[:, columns].numpy(), drawn)
 
 
@@ -148,8 +151,9 @@ def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
         team,
         *starts,
         graphs=not args.no_graphs,
-        space=load_space(args.out / "directions.safetensors") if settings.unweighted else None,
+        space=load_space(args.out / "directions.safetensors"),
         judge=load_predictor(args.identity) if args.identity is not None else None,
+        plain=_pretrained(args) if settings.anchor_weight else None,
     )
     if team.leads:
         log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)

@@ -12,7 +12,9 @@ Beyond the paper, for data as small as ours:
 - A share of the real pictures is drawn as they come, and as many generated ones have the values that their latents have
   anyway, so that the whole data's look is learned beside the tails'.
 - Generated pictures come in pairs of one latent with different values, and a network that knows people (not the one
-  that evaluates) says how far the person changed, which the generator keeps small.
+  that evaluates) says how far the person changed, which the generator keeps small. A share of the pairs differ in one
+  attribute, so that none hides behind the others.
+- Asked for the values that a latent has anyway, the generator is held near to what the pretrained one draws of it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, Sel
 from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.self_conditioned.views import random_views
+from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.gan import GanSettings, GanTrainer
 from gan_core.training.growing import FadingDiscriminator
@@ -53,6 +56,8 @@ class EdgeSettings(GanSettings):
     inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
     unweighted: float = 0.0  # share of pictures drawn as the data is, at most half; of generated ones with own values
     identity_weight: float = 1.0  # of the change of the person between two values of one latent; needs a network for it
+    single: float = 0.0  # share of those pairs of which the second has one value that is not the latent's own
+    anchor_weight: float = 0.0  # of the difference from the pretrained picture, at own values (with `unweighted` only)
     mixing: float = 0.3
     augment_start: float = 0.2
     augment_max: float = 0.5
@@ -95,11 +100,17 @@ def change_of_person(judge: FacePredictor, images: Tensor) -> Tensor:
     return 1 - (who[0::2] * who[1::2]).sum(1).mean()
 
 
+def thumbnails(images: Tensor) -> Tensor:
+    """Images (N, 3, R, R) at 64 pixels a side (as they are if smaller), where random noise hardly shows."""
+    return F.avg_pool2d(images.float(), max(images.shape[-1] // 64, 1))
+
+
 class EdgeTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
     pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order; space: where latents get
-    their own values from (with `unweighted` only); judge: says who it is, None to let people change.
+    their own values from (with `unweighted` or `single` only); judge: says who it is, None to let people change; plain:
+    the pretrained generator (with `anchor_weight` only).
     Raises BadValue where these do not go together.
     """
 
@@ -115,13 +126,18 @@ class EdgeTrainer(GanTrainer):
         graphs: bool = True,
         space: AttributeSpace | None = None,
         judge: FacePredictor | None = None,
+        plain: Generator | None = None,
     ) -> None:
         if len(labels.values) != 2 * len(pictures):
             raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
         if not 0 <= settings.unweighted <= 0.5 or settings.batch % 2:
             raise BadValue("At most half of the pictures can be drawn unweighted, and a batch is of an even number.")
-        if settings.unweighted and space is None:
-            raise BadValue("Unweighted pictures need the directions, which say what values a latent has.")
+        if (settings.unweighted or settings.single) and space is None:
+            raise BadValue("A latent's own values need the directions, which say what they are.")
+        if settings.anchor_weight and (plain is None or not settings.unweighted):
+            raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
+        if not 0 <= settings.single <= 1 or (settings.single and judge is None):
+            raise BadValue("Pairs that differ in one attribute need a network that knows people.")
         self.settings, self.team, device = settings, team, team.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
@@ -152,9 +168,15 @@ class EdgeTrainer(GanTrainer):
         self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
         # Every other row, which leaves the groups of the discriminator's minibatch deviation unmixed.
         row = torch.arange(settings.batch, device=device)
-        self.as_is = (row % 2 == 0) & (row // 2 < round(settings.unweighted * settings.batch))
+        self.own_rows = slice(0, 2 * round(settings.unweighted * settings.batch), 2)
+        self.as_is = (row % 2 == 0) & (row < self.own_rows.stop)
+        self.single = (row % 2 == 1) & (row // 2 < round(settings.single * settings.batch / 2))
         self.space = None if space is None else copy.deepcopy(space).to(device)
         self.judge = None if judge is None else copy.deepcopy(judge).eval().requires_grad_(False).to(device)
+        self.plain, self.anchors = None, torch.empty(0)  # what the pretrained generator draws of this step's own rows
+        if plain is not None and settings.anchor_weight:
+            plain = copy.deepcopy(plain).eval().requires_grad_(False)
+            self.plain = plain.to(device, memory_format=torch.channels_last)
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
         self.set_progress(0.0)
 
@@ -175,9 +197,17 @@ class EdgeTrainer(GanTrainer):
         if self.judge is not None:  # one latent for each two rows
             w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
-        if s.unweighted:
+        if s.unweighted or s.single:
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
-            self.fake_values = torch.where(self.as_is[:, None], own, self.fake_values)
+            if self.judge is not None:
+                own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
+            edited = F.one_hot(torch.randint(own.shape[1], (s.batch,), device=device), own.shape[1]).bool()
+            kept = self.as_is[:, None] | (self.single[:, None] & ~edited)
+            self.fake_values = torch.where(kept, own, self.fake_values)
+        if self.plain is not None:
+            with torch.no_grad():
+                anchors = self.plain.synthesis(w_plus[self.own_rows], noise="const", dtype=self.dtype)
+                self.anchors = thumbnails(anchors)
         start = self.generator.start(without_middle(label_vector(soft_labels(self.fake_values, self.knots))))
         return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype, start=start)
 
@@ -201,6 +231,10 @@ class EdgeTrainer(GanTrainer):
             change = change_of_person(self.judge, self.fakes)
             self.stats[8] += change.detach()
             loss = loss + self.settings.identity_weight * change
+        if self.plain is not None:
+            away = (thumbnails(self.fakes[self.own_rows]) - self.anchors).abs().mean()
+            self.stats[9] += away.detach()
+            loss = loss + self.settings.anchor_weight * away
         return loss
 
     def step(self) -> None:
@@ -219,9 +253,9 @@ class EdgeTrainer(GanTrainer):
                 group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
 
     def read_stats(self) -> dict[str, float]:
-        """Means since the last call, with the divergences `attributes_real` and `attributes_fake` and the change of the
-        `person`; waits for the device."""
-        steps, names = max(self.stats[5].item(), 1), ("attributes_real", "attributes_fake", "person")
+        """Means since the last call, with the divergences `attributes_real` and `attributes_fake`, the change of the
+        `person` and the difference from the `anchor`; waits for the device."""
+        steps, names = max(self.stats[5].item(), 1), ("attributes_real", "attributes_fake", "person", "anchor")
         own = {name: value / steps for name, value in zip(names, self.stats[6:].tolist(), strict=True)}
         return super().read_stats() | own
 

@@ -120,7 +120,7 @@ class GanTrainer:
         self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
         self.strength = torch.full((), settings.augment_start, device=device)
-        self.stats = torch.zeros(9, device=device)  # D loss, G loss, sign, penalty, penalties, steps, three to spare
+        self.stats = torch.zeros(10, device=device)  # D loss, G loss, sign, penalty, penalties, steps, four to spare
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0

@@ -15,7 +15,13 @@ from gan_core.self_conditioned import train as command
 from gan_core.self_conditioned.directions import Drawn, find_style_channel, fit_hyperplane, spread_over_layers
 from gan_core.self_conditioned.labelling import Labels, agreement, draw_uniformly, label, load_labels, refit
 from gan_core.self_conditioned.space import AttributeSpace
-from gan_core.self_conditioned.trainer import EdgeSettings, EdgeTrainer, attribute_divergence, change_of_person
+from gan_core.self_conditioned.trainer import (
+    EdgeSettings,
+    EdgeTrainer,
+    attribute_divergence,
+    change_of_person,
+    thumbnails,
+)
 from gan_core.training.distributed import Team
 from tests.self_conditioned.small import (
     LAYERS,
@@ -292,6 +298,31 @@ def test_two_rows_share_a_person_who_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert all(p.grad is None for p in made.judge.parameters())
 
 
+def test_some_pairs_differ_in_one_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(TINY, batch=64, unweighted=0.5, single=0.5, inverted=0.5)
+    made = trainer(settings, space=space(), judge=predictor())
+    monkeypatch.setattr(made.generator.synthesis, "forward", lambda w_plus, **_: None)
+    made._draw(torch.randn(64, LAYERS, W_DIM))
+    first, second = made.fake_values[0::2], made.fake_values[1::2]
+    changed = (first != second).sum(1)
+    assert (changed[:16] <= 1).all() and changed[:16].sum() > 10
+    assert (changed[16:] == first.shape[1]).all()
+
+
+def test_at_own_values_the_pretrained_picture_is_kept() -> None:
+    settings = replace(TINY, batch=8, unweighted=0.5, anchor_weight=1.0)
+    made = trainer(settings, space=space(), plain=plain_generator())
+    made.step()
+    near = made.read_stats()["anchor"]
+    with torch.no_grad():  # noise differs, so that even an unchanged generator is a little off
+        made.generator.constants.add_(3.0)
+    made.step()
+    assert 0 <= near < 0.5 * made.read_stats()["anchor"]
+    made._draw_piece()
+    away = (thumbnails(made.fakes[made.own_rows]) - made.anchors).abs().mean()
+    assert torch.autograd.grad(away, made.generator.constants)[0].abs().sum() > 0
+
+
 def test_a_person_changes_between_strangers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_core.self_conditioned.trainer.random_views", lambda x: (x, None))
     people = torch.rand(3, 3, 112, 112) * 2 - 1
@@ -307,6 +338,9 @@ def test_what_does_not_go_together_is_refused() -> None:
     for settings, message in ((replace(TINY, unweighted=0.6), "half"), (replace(TINY, unweighted=0.5), "directions")):
         with pytest.raises(BadValue, match=message):
             trainer(settings)
+    for settings, message in ((replace(TINY, single=0.5), "knows"), (replace(TINY, anchor_weight=1.0), "anchor")):
+        with pytest.raises(BadValue, match=message):
+            trainer(settings, space=space())
     with pytest.raises(BadValue, match="even"):
         trainer(replace(TINY, batch=3))
 
