@@ -201,7 +201,8 @@ class EdgeTrainer(GanTrainer):
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
             if self.judge is not None:
                 own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
-            edited = F.one_hot(torch.randint(own.shape[1], (s.batch,), device=device), own.shape[1]).bool()
+            attribute = torch.arange(own.shape[1], device=device)
+            edited = attribute == torch.randint(own.shape[1], (s.batch, 1), device=device)
             kept = self.as_is[:, None] | (self.single[:, None] & ~edited)
             self.fake_values = torch.where(kept, own, self.fake_values)
         if self.plain is not None:
