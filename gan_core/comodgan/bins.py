@@ -45,7 +45,7 @@ def features_by_hole(
     each: int = 8,
     psi: float = 1.0,
     plain: tuple[str, ...] = (),
-    batch: int = 32,
+    batch: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Features of real and completed pictures.
 
@@ -53,11 +53,13 @@ def features_by_hole(
         networks: by name, on one device; those named in `plain` have one answer and take no latent.
         pictures: (N, 3, R, R) in [-1, 1], on the CPU.
         each: holes a picture and bin. psi: truncation of w, for networks that are not in `plain`.
+        batch: pictures at once; None for 32 on a GPU and 4 on a CPU, whose cache holds few.
 
     Returns:
         "real" (N * each, D), and for each network (BINS, N * each, D); row i is of the same picture in all of them.
     """
     device = next(iter(networks.values())).mapping.w_avg.device
+    batch = batch or (32 if device.type == "cuda" else 4)
     many = pictures.repeat(each, 1, 1, 1)
     z_dim = next(iter(networks.values())).mapping.z_dim
     z = torch.randn(len(many), z_dim, generator=torch.Generator().manual_seed(0))

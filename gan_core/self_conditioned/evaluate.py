@@ -14,6 +14,7 @@ import copy
 import json
 import logging
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,8 @@ def tail_distances(
         current = torch.cat([pipe.space.values(pipe.plain.broadcast(part)) for part in w.split(256)])
         w = w[nearest_latents(labels.values, current.cpu()).to(w.device)]
     rows: dict[str, list[Tensor]] = {OURS: [], "plain": [], "moved": []}
-    for part, wanted in tqdm(list(zip(w.split(32), values.split(32), strict=True)), desc="samples"):
+    size = 32 if values.is_cuda else 4  # a CPU's cache holds few pictures
+    for part, wanted in tqdm(list(zip(w.split(size), values.split(size), strict=True)), desc="samples"):
         w_plus = pipe.plain.broadcast(part)
         current = pipe.space.values(w_plus)
         rows[OURS].append(features(methods.ours(w_plus, current, wanted).clamp(-1, 1)))
@@ -206,6 +208,41 @@ def measure_across(
             similarity = who[:sizes] @ who[sizes:].T
             found[name].append([x.flatten().numpy() for x in (change, similarity, steps)])
     return {name: Curve(*(np.stack([row[k] for row in rows]) for k in range(3))) for name, rows in found.items()}
+
+
+@torch.no_grad()
+def measure_two_at_once(
+    pipe: EdgePipeline, methods: Methods, faces: int, psi: float, seed: int = 0
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Each two attributes set to their ends at once, all four ways: by pair ("age and pose") and method the mean
+    `similarity` to the unedited face, and how far each of the two was measured to go from its low to its high end."""
+    names, corners = pipe.space.names, torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    columns = [pipe.predictor.measures.index(attribute.measure) for attribute in pipe.attributes]
+    pairs = list(combinations(range(len(names)), 2))
+    z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
+    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
+    current = pipe.space.values(w_plus)
+    rows: dict[str, dict[str, list[list[float]]]] = {}
+    for face in tqdm(range(faces), desc="two attributes at once"):
+        for method, edit, _ in methods.items()[:2]:
+            wanted = current[face].repeat(1 + 4 * len(pairs), 1)  # the first is the unedited face
+            for k, pair in enumerate(pairs):
+                wanted[1 + 4 * k : 5 + 4 * k, list(pair)] = corners.to(wanted)
+            latents = w_plus[face : face + 1].expand(len(wanted), -1, -1)
+            pictures = edit(latents, current[face].expand_as(wanted), wanted).clamp(-1, 1)
+            who, values = pipe.predictor.predict(pictures)
+            alike, measured = (who[1:] @ who[0]).split(4), values[1:, columns].split(4)
+            for pair, one, change in zip(pairs, alike, measured, strict=True):
+                apart = ((corners * 2 - 1) * change[:, list(pair)]).mean(0) * 2
+                key = " and ".join(names[i] for i in pair)
+                rows.setdefault(key, {}).setdefault(method, []).append([float(one.mean()), *apart.tolist()])
+    return {
+        key: {
+            method: dict(zip(("similarity", *key.split(" and ")), np.mean(found, 0).round(4).tolist(), strict=True))
+            for method, found in by_method.items()
+        }
+        for key, by_method in rows.items()
+    }
 
 
 @torch.no_grad()
@@ -280,6 +317,8 @@ def main() -> None:
     log.info("gains: %s", json.dumps(facts["gains"]))
     reference = reference_values(pipe, pictures)
     facts["edits"] = evaluate_edits(pipe, methods, reference, args.faces, args.sizes, args.psi, args.out)
+    facts["two_at_once"] = measure_two_at_once(pipe, methods, max(args.faces // 2, 1), args.psi)
+    log.info("two at once: %s", json.dumps(facts["two_at_once"]))
     features = EmbeddedFeatures(discriminator.to(args.device))
     for name, matched in (("distances", True), ("distances_of_any_latents", False)):
         facts[name] = tail_distances(pipe, methods, features, pictures, labels, matched=matched)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from gan_core.self_conditioned.curves import FAR, QUANTILES, Curve, bins_of, compare, draw_curves, summarise
 from gan_core.self_conditioned.evaluate import (
     OURS,
     PLAIN,
+    Edit,
     Methods,
     evaluate_edits,
     measure_across,
     measure_edits,
+    measure_two_at_once,
     nearest_latents,
     tail_distances,
 )
@@ -80,6 +83,28 @@ def test_edits_are_measured(tmp_path) -> None:
     assert (across[OURS].asked <= 1).all() and across[PLAIN].asked.max() > across[OURS].asked.max()
     facts = evaluate_edits(pipe, methods, np.random.randn(50, 3), 2, 3, 0.7, tmp_path)
     assert set(facts) == {"age", "pose", "smile"} and (tmp_path / "curves.svg").is_file()
+
+
+def test_two_attributes_at_once_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = pipeline()
+    methods = Methods(pipe, components=4)
+
+    def by(scale: float) -> Edit:
+        """Pictures whose colours are the wanted values times `scale`."""
+        return lambda w_plus, current, wanted: (scale * wanted)[..., None, None].expand(-1, 3, 4, 4)
+
+    def predict(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values = pictures[:, :, 0, 0]
+        return torch.nn.functional.normalize(torch.cat([torch.ones(len(values), 1), values], 1), dim=1), values
+
+    monkeypatch.setattr(methods, "items", lambda: [(OURS, by(1.0), 0.0), (PLAIN, by(0.5), 0.0)])
+    monkeypatch.setattr(pipe.predictor, "predict", predict)
+    found = measure_two_at_once(pipe, methods, faces=3, psi=0.7)
+    assert set(found) == {"age and pose", "age and smile", "pose and smile"}
+    for key, methods_of in found.items():
+        for name in key.split(" and "):
+            assert methods_of[OURS][name] == pytest.approx(1.0) and methods_of[PLAIN][name] == pytest.approx(0.5)
+        assert methods_of[OURS]["similarity"] < methods_of[PLAIN]["similarity"] < 1
 
 
 def test_plain_edits_are_set_to_change_as_much() -> None:
