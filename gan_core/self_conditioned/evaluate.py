@@ -256,27 +256,31 @@ def reference_values(pipe: EdgePipeline, pictures: Tensor) -> np.ndarray:
 def evaluate_edits(
     pipe: EdgePipeline, methods: Methods, reference: np.ndarray, faces: int, sizes: int, psi: float, out: Path
 ) -> dict[str, dict]:
-    """All attributes' curves, in numbers; draws them into `out`/curves.svg."""
+    """All attributes' curves, in numbers; draws them into `out`/curves.svg, those across the range into across.svg."""
     facts: dict[str, dict] = {}
-    panels: dict[str, Mapping] = {}
+    panels: dict[str, dict[str, Mapping]] = {"curves": {}, "across": {}}
     for i, attribute in enumerate(pipe.attributes):
         curves = measure_edits(pipe, methods, i, faces, sizes, psi)
         away = np.abs(reference[:, i] - np.median(reference[:, i]))
         summary = {name: summarise(curve, away) for name, curve in curves.items()}
-        panels[attribute.label] = {"unit": attribute.measure, "far": float(np.quantile(away, 0.9)), "curves": summary}
+        far = float(np.quantile(away, 0.9))
         facts[attribute.name] = {
-            "far_is_beyond": float(np.quantile(away, 0.9)),
+            "far_is_beyond": far,
             "principal_component": methods.components[i],
             "curves": summary,
             "against_hyperplane": compare(curves[OURS], curves[PLAIN], away),
             "against_principal_component": compare(curves[OURS], curves[COMPONENTS], away),
         }
         across = measure_across(pipe, methods, i, faces, max(sizes // 3, 1), psi)
-        facts[attribute.name]["across"] = {name: summarise(curve, away) for name, curve in across.items()}
+        summary_across = {name: summarise(curve, away) for name, curve in across.items()}
+        for name, shown in (("curves", summary), ("across", summary_across)):
+            panels[name][attribute.label] = {"unit": attribute.measure, "far": far, "curves": shown}
+        facts[attribute.name]["across"] = summary_across
         facts[attribute.name]["across_against_hyperplane"] = compare(across[OURS], across[PLAIN], away)
         log.info("%s: %s", attribute.name, json.dumps(facts[attribute.name]["against_hyperplane"]))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "curves.svg").write_text(draw_curves(panels))
+    for name, shown in panels.items():
+        (out / f"{name}.svg").write_text(draw_curves(shown))
     return facts
 
 
