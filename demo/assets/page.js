@@ -26,7 +26,8 @@
       input.files = files.files;
       input.dispatchEvent(new Event("change", { bubbles: true }));
     } else if (triesLeft > 0) {
-      // it shows another picture, or its camera: the place for files comes back within a frame or two
+      // it shows another picture, or its camera: the place for files comes back within a frame or two, or, on a busy
+      // machine, seconds
       const selector = 'button[aria-label="Clear"], button[aria-label="Remove Image"], button[aria-label="Upload file"]';
       block.querySelector(selector)?.click();
       setTimeout(() => hand(block, file, triesLeft - 1), 100);
@@ -37,7 +38,7 @@
     const blocks = inputsInSight();
     if (!file || blocks.length === 0) return;
     event.preventDefault();
-    hand(blocks.find((block) => block.matches(":hover")) ?? blocks[0], file, 10);
+    hand(blocks.find((block) => block.matches(":hover")) ?? blocks[0], file, 50);
   });
 
   // Gradio has an editor that one paints in upload all it holds at each report of any running event. What was sent in

@@ -160,6 +160,7 @@ def open_page(browser):
         page.on("request", on_request)
         page.goto(url)
         page.wait_for_selector("#hfgi-photo input[type=file]", state="attached")
+        page.wait_for_selector("body[data-listening]")  # keys and pasting work from here on
         return page
 
     yield opener
