@@ -43,6 +43,14 @@ TAIL = 0.1
 Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
 
 
+@torch.no_grad()
+def random_faces(pipe: EdgePipeline, count: int, psi: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Latents (count, num_ws, w_dim) of random faces, and the values (count, A) that they have anyway."""
+    z = torch.randn(count, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
+    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
+    return w_plus, pipe.space.values(w_plus)
+
+
 class Methods:
     """The three ways to edit, on latents (N, num_ws, w_dim) of the plain generator and values (N, A)."""
 
@@ -77,9 +85,7 @@ class Methods:
         """Set how far the plain edits go, so that from 0 to 1 they change the measured attribute as much as this method
         does, on the average of some faces; gives both methods' gains."""
         pipe, space = self.pipe, self.space
-        z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(99)).to(pipe.device)
-        w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
-        current = space.values(w_plus)
+        w_plus, current = random_faces(pipe, faces, psi, seed=99)
 
         def change(edit: Edit, attribute: int) -> float:
             column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
@@ -112,9 +118,7 @@ def measure_edits(
     """Measured change and identity similarity of `sizes` random edits of each of `faces` random faces."""
     random = torch.Generator().manual_seed(seed + attribute)
     column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
-    z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
-    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
-    current = pipe.space.values(w_plus)
+    w_plus, current = random_faces(pipe, faces, psi, seed)
     sizes_of = torch.rand(faces, sizes, generator=random)
     found: dict[str, list] = {name: [] for name, _, _ in methods.items()}
     for i in tqdm(range(faces), desc=f"edits of {pipe.attributes[attribute].name}"):
@@ -192,9 +196,7 @@ def measure_across(
     alike."""
     random = torch.Generator().manual_seed(seed + attribute)
     column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
-    z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
-    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
-    current = pipe.space.values(w_plus)
+    w_plus, current = random_faces(pipe, faces, psi, seed)
     ends = torch.rand(faces, 2, sizes, generator=random) / 3 + torch.tensor([0.0, 2 / 3])[:, None]
     found: dict[str, list] = {OURS: [], PLAIN: []}
     for i in tqdm(range(faces), desc=f"edits across {pipe.attributes[attribute].name}"):
@@ -219,9 +221,7 @@ def measure_two_at_once(
     names, corners = pipe.space.names, torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     columns = [pipe.predictor.measures.index(attribute.measure) for attribute in pipe.attributes]
     pairs = list(combinations(range(len(names)), 2))
-    z = torch.randn(faces, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
-    w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
-    current = pipe.space.values(w_plus)
+    w_plus, current = random_faces(pipe, faces, psi, seed)
     rows: dict[str, dict[str, list[list[float]]]] = {}
     for face in tqdm(range(faces), desc="two attributes at once"):
         for method, edit, _ in methods.items()[:2]:

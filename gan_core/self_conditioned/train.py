@@ -151,7 +151,7 @@ def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
         team,
         *starts,
         graphs=not args.no_graphs,
-        space=load_space(args.out / "directions.safetensors"),
+        space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
         judge=load_predictor(args.identity) if args.identity is not None else None,
         plain=_pretrained(args) if settings.anchor_weight else None,
     )
