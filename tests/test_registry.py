@@ -3,6 +3,7 @@ moved there stays in main memory, and the tests read the registry's own account 
 
 import threading
 import time
+import types
 from contextlib import ExitStack
 
 import pytest
@@ -25,6 +26,31 @@ class Network(nn.Module):
         self.register_buffer("average", torch.zeros(kilobytes * KB // 8))
 
 
+class Half(nn.Module):
+    """A copy of a network in half precision: half of its kilobytes."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.register_buffer("weight", network.weight.detach().half())
+        self.register_buffer("average", network.average.half())
+
+
+class Lazy:
+    """A pipeline that makes copies in half precision when it is first used on a device, as the papers' do."""
+
+    def __init__(self, network):
+        self.network, self.device, self.hidden = network, torch.device("cpu"), None
+
+    def work(self):
+        self.hidden = types.SimpleNamespace(copies={"encoder": Half(self.network)})
+
+    def idle_networks(self):
+        return [self.network] if self.hidden else []
+
+    def forget_device(self):
+        self.hidden = None
+
+
 class Pipeline:
     """A plain object that holds a shared network and one of its own, as the papers' pipelines do."""
 
@@ -35,12 +61,24 @@ class Pipeline:
 
 @pytest.fixture
 def moves(monkeypatch):
-    """Records (kilobytes, device) instead of moving."""
-    record = []
+    """Records (kilobytes, device) instead of moving, and accounts for each network where it was moved last."""
+    record, places, held = [], {}, memory.held
+
+    def move(modules, device):
+        own = [m for m in modules if isinstance(m, (Network, Half))]
+        places.update((id(module), device) for module in own)
+        record.append((sum(sum(held(module).values()) for module in own) // KB, device))
+
+    def held_where_moved(value, shared=()):
+        total = {}
+        for module in memory.own_submodules(value, shared):
+            device = places.get(id(module), "cpu")
+            total[device] = total.get(device, 0) + sum(held(module).values())
+        return total
+
     monkeypatch.setattr(memory, "move_attributes", lambda value, device: setattr(value, "device", device))
-    monkeypatch.setattr(
-        memory, "move", lambda modules, device: record.append((memory.size_in_bytes(modules) // KB, device))
-    )
+    monkeypatch.setattr(memory, "move", move)
+    monkeypatch.setattr(memory, "held", held_where_moved)
     return record
 
 
@@ -205,7 +243,7 @@ def test_evicting_a_model_leaves_its_shared_part_in_place(moves):
 
 
 def test_a_part_is_not_dropped_under_a_loaded_model():
-    registry, built = make(budgets={"cpu": 20 * KB}), []
+    registry, built = make(budgets={"cpu": 21 * KB}), []
     declare(registry, "face", 8, built)
     registry.declare(ModelSpec("x", lambda load: Pipeline(load.part("face"), Network(4)), 256, "CC0", parts=("face",)))
     declare(registry, "big", 8)
@@ -429,3 +467,55 @@ def test_real_gpu_round_trip():
         with registry.use(name) as model:
             assert model.weight.is_cuda and model.average.is_cuda
     assert where(registry) == {"a": "cuda:0", "b": "cpu"}
+
+
+# What a model comes to hold while it works
+
+
+def test_what_a_model_makes_while_it_works_is_counted_and_others_make_room():
+    registry = make(budgets={"cpu": 20 * KB})
+    declare(registry, "other", 8)
+    registry.declare(ModelSpec("lazy", lambda load: Lazy(Network(8)), 256, "CC0"))
+    use(registry, "other", "lazy")
+    assert where(registry) == {"other": "cpu", "lazy": "cpu"}
+    registry.run("lazy", Lazy.work)
+    sizes = {info.name: info.memory_bytes for info in registry.models()}
+    assert sizes == {"other": 8 * KB, "lazy": 12 * KB}, "8 and its copy of 4, which fit exactly"
+    declare(registry, "small", 1)
+    use(registry, "small")
+    assert where(registry) == {"other": None, "lazy": "cpu", "small": "cpu"}
+    use(registry, "other")
+    assert where(registry)["lazy"] is None, "12 and 1 and 8 are more than 20"
+    registry.run("lazy", lambda lazy: None)
+    assert where(registry) == {"other": "cpu", "lazy": "cpu", "small": None}, "it is known by now what it grows to"
+
+
+def test_growth_beyond_the_budget_puts_others_away_at_once():
+    registry = make(budgets={"cpu": 18 * KB})
+    declare(registry, "other", 8)
+    registry.declare(ModelSpec("lazy", lambda load: Lazy(Network(8)), 256, "CC0"))
+    use(registry, "other")
+    registry.run("lazy", Lazy.work)
+    assert where(registry) == {"other": None, "lazy": "cpu"}
+
+
+def test_networks_that_a_copy_replaces_leave_the_device(moves):
+    registry = make(("cuda:0",), {"cuda:0": 100 * KB, "cpu": 100 * KB})
+    registry.declare(ModelSpec("lazy", lambda load: Lazy(Network(8)), 256, "CC0"))
+    use(registry, "lazy")
+    assert moves == [(8, "cuda:0")]
+    registry.run("lazy", Lazy.work)
+    assert moves[1:] == [(8, "cpu")]
+    use(registry, "lazy")
+    assert moves[2:] == [], "nothing new, so nothing is looked at or moved"
+    registry.put_away_idle()
+    use(registry, "lazy")
+    assert moves[-1] == (8, "cuda:0"), "back with the model"
+
+
+def test_idle_networks_of_others_stay_where_their_owner_has_them(moves):
+    registry = make(("cuda:0",), {"cuda:0": 100 * KB, "cpu": 100 * KB})
+    declare(registry, "face", 8)
+    registry.declare(ModelSpec("lazy", lambda load: Lazy(load.part("face")), 256, "CC0", parts=("face",)))
+    registry.run("lazy", Lazy.work)
+    assert (8, "cpu") not in moves and where(registry)["face"] == "cuda:0"

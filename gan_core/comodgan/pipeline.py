@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_core import memory
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
 from gan_core.comodgan.fast import FastNetworks
@@ -166,6 +167,7 @@ class CompletionPipeline:
                 return encoding
             log.warning("the features do not fit half precision: computed in single precision from now on")
             self._fast = None
+            memory.bring_back(self.generator, self.device)
         return self.generator.encode(condition)
 
     @functools.cached_property
@@ -174,6 +176,13 @@ class CompletionPipeline:
         if self.dtype != torch.float16 and not (self.dtype is None and half_precision_pays(self.device)):
             return None
         return FastNetworks(self.generator)
+
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if self.__dict__.get("_fast") is None:
+            return []
+        return [self.generator.encoder, self.generator.synthesis]
 
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""

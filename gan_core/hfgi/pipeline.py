@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
@@ -216,6 +216,13 @@ class HFGIPipeline:
             return None
         kind = CpuNetworks if self.device.type == "cpu" else FastNetworks
         return kind(*modules, self._fusion_layer, dtype)
+
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if not isinstance(self.__dict__.get("_fast"), FastNetworks):
+            return []
+        return [self.generator, self.encoder, self.alignment, self.consultation]
 
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_core import memory
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
@@ -101,6 +102,7 @@ class SwappingPipeline:
         strengths = [module.noise_strength for module in generator.modules() if hasattr(module, "noise_strength")]
         self._noisy = any(bool(strength) for strength in strengths)
         self._drawn: tuple[tuple[int, int], list[Tensor]] | None = None
+        self._mixes_regions = False  # whether a texture for each place, drawn by the readable network, was asked for
 
     @classmethod
     def from_checkpoint(cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object) -> SwappingPipeline:
@@ -137,6 +139,9 @@ class SwappingPipeline:
         noise = self._noise(*structure.shape[-2:]) if self._noisy else ()
         if self._fast and texture.ndim == 2:
             return self._fast.draw(structure, texture, *noise)
+        if self._fast and not self._mixes_regions:
+            memory.bring_back(self.generator, self.device)
+            self._mixes_regions = True
         return self.generator(structure.to(self.dtype), texture, noise=noise or "none").float()
 
     @torch.inference_mode()
@@ -273,7 +278,8 @@ class SwappingPipeline:
         """The same in every call, so that a slider changes nothing but what it is for."""
         if self._drawn is None or self._drawn[0] != (height, width):
             draw = torch.Generator().manual_seed(self.seed)
-            self._drawn = (height, width), self.generator.draw_noise(height, width, generator=draw)
+            maps = self.generator.draw_noise(height, width, generator=draw)
+            self._drawn = (height, width), [noise.to(self.device) for noise in maps]
         return self._drawn[1]
 
     @property
@@ -288,10 +294,17 @@ class SwappingPipeline:
             return None
         return FastNetworks(self.encoder, self.generator, self.dtype)
 
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if self.__dict__.get("_fast") is None:
+            return []
+        return [self.encoder] if self._mixes_regions else [self.encoder, self.generator]
+
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
-        self._drawn = None
+        self._drawn, self._mixes_regions = None, False
 
 
 def _resized(code: Tensor, size: Sequence[int]) -> Tensor:

@@ -15,8 +15,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.float16 if DEVICE == "cuda" else torch.float32
 
 
-@pytest.fixture(scope="module")
-def networks() -> tuple:
+def small_networks() -> tuple:
     torch.manual_seed(0)
     generator = Generator(64, z_dim=32, w_dim=32, mapping_layers=2, channel_base=1024, channel_max=32)
     encoder = Encoder4Editing(generator.num_ws, 32, stem=8, stages=((8, 1), (12, 1), (16, 2), (24, 1)), head=16)
@@ -30,6 +29,11 @@ def networks() -> tuple:
                 module.running_mean.normal_(std=0.2)
                 module.running_var.uniform_(0.5, 1.5)
     return nets
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple:
+    return small_networks()
 
 
 def close(got: torch.Tensor, want: torch.Tensor) -> None:
