@@ -167,7 +167,7 @@ def _finish(
         try:
             return kernel.forward(*arguments)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "finish")
     return _reference(*arguments)
 
 
