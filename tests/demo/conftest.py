@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from weights import catalogue
-
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -115,9 +113,6 @@ def edge_server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The app as it is shipped."""
-    missing = catalogue.missing()
-    if missing:
-        pytest.skip(f"weights are not shipped yet: {', '.join(missing)}")
     with started(["app.py"], tmp_path_factory.mktemp("real")) as server:
         yield server
 
@@ -132,6 +127,8 @@ def browser():
         try:
             chromium = playwright.chromium.launch(executable_path=system, args=FLAGS)
         except Error as error:
+            if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+                pytest.fail(f"There is no Chromium, so the page cannot be tested: {error}")
             pytest.skip(f"no Chromium: {error}")
         yield chromium
         chromium.close()
