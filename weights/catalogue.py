@@ -91,7 +91,7 @@ OTHER_NETWORKS = {
     "own discriminator": "the discriminator that was trained along with it, in the same run; not shipped",
     "longer trained face generator": "portraits_face/generator and its discriminator after 579,000 more faces; not "
     "shipped",
-    "second predictor": "a network like portraits_edges/predictors, with another seed, that kept the person; not shipped",
+    "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
 
