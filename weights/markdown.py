@@ -30,8 +30,8 @@ def weights_page() -> str:
         "",
         f"Trained by this project and shipped with it: {len(EMBEDDED)} files, {_size(shipped)} in all, half precision. "
         "Each folder of",
-        "`weights/` has a model card with its numbers and weaknesses; [provenance.md](provenance.md) says what each was",
-        "trained on and with which networks.",
+        "`weights/` has a model card with its numbers and weaknesses. [provenance.md](provenance.md) says what each",
+        "was trained on, and with which networks.",
         "",
         *_table(
             ("file", "what it is", "paper", "pixels", "parameters", "size", "licence"),
