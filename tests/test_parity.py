@@ -19,12 +19,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_core.checkpoints import build
+from gan_core.checkpoints.formats import build
 from gan_core.comodgan.networks import hole_condition, keep_known
-from gan_core.hfgi.networks import resize
+from gan_core.e4e.networks import resize
+from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance
 from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.insetgan.losses import Authors, Paper, paste, reduce
-from gan_core.metrics.ids import discriminative_scores, frechet_distance
 from gan_core.self_conditioned import labels
 from tests import parity_recipe as recipe
 

@@ -55,7 +55,7 @@ class Prepared:
         return Prepared(self.image.to(device), self.hole.to(device), self.region, *moved)
 
 
-class CompletionPipeline:
+class CoModGANPipeline:
     """One model that fills holes (`kind` "hole") or one that makes pictures of drawings ("drawing")."""
 
     def __init__(
@@ -219,7 +219,7 @@ def _cut(picture: Tensor, region: Region) -> Tensor:
     return F.pad(inside, (max(-x0, 0), max(x1 - width, 0), max(-y0, 0), max(y1 - height, 0)))
 
 
-def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CompletionPipeline:
+def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CoModGANPipeline:
     """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
     generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
-    return CompletionPipeline(generator, framing=framing, device=device, settled=_SETTLED)
+    return CoModGANPipeline(generator, framing=framing, device=device, settled=_SETTLED)

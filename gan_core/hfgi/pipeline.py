@@ -15,19 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.embedded import build_from_file
+from gan_core.checkpoints.embedded import build_from_file, load_face_generator
 from gan_core.checkpoints.keys import BuiltCheckpoint
+from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
-from gan_core.hfgi.networks import (
-    CONDITION_SIZE,
-    WORKING_SIZE,
-    ConsultationEncoder,
-    DistortionAlignment,
-    Encoder4Editing,
-    resize,
-)
+from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
@@ -243,16 +237,6 @@ def load_attributes(path: Path) -> dict[str, Attribute]:
     return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
 
 
-def load_generator(folder: Path | str) -> Generator:
-    """The face generator that ships with the project, in `folder` (weights/), in evaluation mode.
-
-    Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
-    """
-    path = Path(folder) / "portraits_face" / "generator.safetensors"
-    generator, _ = build_from_file(Generator, path, "generator")
-    return generator
-
-
 def load_embedded(
     folder: Path | str,
     *,
@@ -267,7 +251,7 @@ def load_embedded(
     """
     folder = Path(folder)
     own = folder / "portraits_hfgi"
-    generator = generator or load_generator(folder)
+    generator = generator or load_face_generator(folder)
     encoder, extra = build_from_file(Encoder4Editing, own / "encoder.safetensors", "encoder")
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")

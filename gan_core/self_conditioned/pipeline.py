@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.encoding import Encode, load_encoder
+from gan_core.e4e.encoding import Encode, load_encoder
 from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned.inverting import LATENT_STEPS, TUNING_STEPS, find_latent, tune_weights
 from gan_core.self_conditioned.labels import weights_for_values
@@ -67,7 +67,7 @@ class Progressed:
         return self.step >= self.steps
 
 
-class EdgePipeline:
+class SelfConditionedPipeline:
     """Self-conditioned generator, the plain one that it came from, and the attributes' directions."""
 
     def __init__(
@@ -268,7 +268,7 @@ def load_embedded(
     plain: Generator | None = None,
     encode: Encode | None = None,
     device: str | torch.device = "cpu",
-) -> EdgePipeline:
+) -> SelfConditionedPipeline:
     """The model that ships with the project, in `folder` (weights/).
 
     own: folder of this model's three files, where they are elsewhere; plain: the face generator, where it is to be
@@ -280,7 +280,7 @@ def load_embedded(
     if plain is None:
         plain, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "generator")
     generator, _ = build_from_file(SelfConditionedGenerator, own / "generator.safetensors", "generator")
-    return EdgePipeline(
+    return SelfConditionedPipeline(
         generator,
         plain,
         load_space(own / "directions.safetensors"),

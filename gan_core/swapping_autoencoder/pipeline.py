@@ -75,7 +75,7 @@ class Mixture:
     feather: float = 0.04  # standard deviation of the mask's soft border, as a share of the picture's longer side
 
 
-class SwappingPipeline:
+class SwappingAutoencoderPipeline:
     """Encoder, generator and directions of one model."""
 
     def __init__(
@@ -105,7 +105,9 @@ class SwappingPipeline:
         self._mixes_regions = False  # whether a texture for each place, drawn by the readable network, was asked for
 
     @classmethod
-    def from_checkpoint(cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object) -> SwappingPipeline:
+    def from_checkpoint(
+        cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object
+    ) -> SwappingAutoencoderPipeline:
         """From a published checkpoint."""
         return cls(built.modules["encoder"], built.modules["generator"], resolution=resolution, **arguments)
 
@@ -343,7 +345,7 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], Tensor | None]:
 
 def load_embedded(
     folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
-) -> SwappingPipeline:
+) -> SwappingAutoencoderPipeline:
     """The model that ships with the project, in `folder` (weights/): encoder, generator and directions.
 
     Raises WeightsMissing or BadCheckpoint.
@@ -352,4 +354,4 @@ def load_embedded(
     encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
     generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")
-    return SwappingPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)
+    return SwappingAutoencoderPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)

@@ -83,30 +83,30 @@ def fake_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def swap_server(tmp_path_factory):
+def swapping_autoencoder_server(tmp_path_factory):
     """The app over the fake editor and the fake swapper of swap_fakes.py."""
-    with started(["-m", "tests.demo.fake_swap_app"], tmp_path_factory.mktemp("swap")) as server:
+    with started(["-m", "tests.demo.swapping_autoencoder.fake_app"], tmp_path_factory.mktemp("swap")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def fill_server(tmp_path_factory):
+def comodgan_server(tmp_path_factory):
     """The app over the fake editor and the small networks of fill_fakes.py."""
-    with started(["-m", "tests.demo.fake_fill_app"], tmp_path_factory.mktemp("fill")) as server:
+    with started(["-m", "tests.demo.comodgan.fake_app"], tmp_path_factory.mktemp("fill")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def inset_server(tmp_path_factory):
+def insetgan_server(tmp_path_factory):
     """The app over the fake editor and the small random generators of inset_fakes.py."""
-    with started(["-m", "tests.demo.fake_inset_app"], tmp_path_factory.mktemp("inset")) as server:
+    with started(["-m", "tests.demo.insetgan.fake_app"], tmp_path_factory.mktemp("inset")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def edge_server(tmp_path_factory):
+def self_conditioned_server(tmp_path_factory):
     """The app over the fake editor and the small random networks of edge_fakes.py."""
-    with started(["-m", "tests.demo.fake_edge_app"], tmp_path_factory.mktemp("edge")) as server:
+    with started(["-m", "tests.demo.self_conditioned.fake_app"], tmp_path_factory.mktemp("edge")) as server:
         yield server
 
 

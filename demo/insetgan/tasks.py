@@ -1,0 +1,167 @@
+"""What InsetGAN's tab asks of the GPU queue: drawing seeds, finding real pictures, and composing step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Progress, Step
+from gan_core.errors import OutOfMemory
+from gan_core.images import to_pil, to_tensor
+from gan_core.registry import ModelRegistry
+
+if TYPE_CHECKING:
+    import torch
+
+    from gan_core.e4e.encoding import HasEncoder
+    from gan_core.insetgan.pipeline import InsetGANPipeline, Source, Wish
+    from gan_core.insetgan.players import Composite, Report
+
+DRAW, READ, FIND, COMPOSE = "insetgan.draw", "insetgan.read", "insetgan.find", "insetgan.compose"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture as a generator draws it."""
+
+    image: Image.Image
+    codes: torch.Tensor
+    """(1, num_ws, w_dim), on the CPU."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return 4 * self.codes.numel() + 3 * self.image.width * self.image.height
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What there is at a step."""
+
+    step: int
+    steps: int
+    image: Image.Image = field(repr=False)
+    """The best composite so far."""
+    pasted: Image.Image = field(repr=False)
+    """The plain paste, before any optimisation."""
+    body: Image.Image = field(repr=False)
+    """What the canvas generator draws by itself."""
+    faces: tuple[Image.Image, ...] = field(repr=False)
+    losses: tuple[dict[str, float], ...] = field(repr=False)
+    """By name, of each step so far."""
+    boxes: tuple[tuple[tuple[float, float], ...], ...]
+    """The corners of each inset's place."""
+    notes: tuple[str, ...]
+    distance: str
+    """Which perceptual distance was used."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.steps
+
+
+@dataclass(frozen=True)
+class Preview(Step):
+    """A step with something to show."""
+
+    composed: Composed
+
+
+def register(registry: ModelRegistry) -> None:
+    """Make the tasks known to the GPU queue."""
+
+    def draw(
+        model: str, kind: str, sources: Sequence[Source], progress: Progress | None = None
+    ) -> Iterator[Step | Done]:
+        """A `Found` for each source."""
+        pictures = []
+        for i, source in enumerate(sources):
+            yield Step((i + 0.5) / len(sources), f"Drawing {i + 1} of {len(sources)}")
+
+            def work(pipeline: InsetGANPipeline, source: Source = source) -> Found:
+                drawn = pipeline.draw(kind, source)
+                return Found(to_pil(drawn.image), drawn.codes)
+
+            pictures.append(registry.run(model, work, progress))
+        yield Done(pictures)
+
+    def read(encoder: str, crop: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
+        """A real face as the encoder of another model reads it, as a `Found`. encoder: that model's registry name."""
+        yield Step(0.3, "Reading the face")
+        face = to_tensor(crop)
+
+        def work(editor: HasEncoder) -> Found:
+            import torch
+
+            from gan_core.e4e.encoding import encode_with
+
+            with torch.inference_mode():
+                codes = encode_with(editor)(face)
+                return Found(to_pil(editor.decode(codes)), codes.cpu())
+
+        yield Done(registry.run(encoder, work, progress))
+
+    def find(
+        model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None, progress: Progress | None = None
+    ) -> Iterator[Step | Done]:
+        """A real picture's codes, as a `Found`."""
+        yield Step(0.0, f"Finding the {kind} in the generator")
+        last = None
+        with registry.use(model, progress) as pipeline:
+            target = to_tensor(picture)
+            steps = pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
+            with closing(steps):
+                for last in steps:
+                    yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
+            yield Done(Found(to_pil(last.image), last.codes))
+
+    def compose(model: str, wish: Wish, progress: Progress | None = None) -> Iterator[Step | Done]:
+        """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
+        yield Step(0.0, "Pasting")
+        for last_try in (False, True):
+            try:
+                yield from _composing(registry, model, wish, progress)
+                return
+            except OutOfMemory:
+                if last_try:
+                    raise
+            yield Step(0.0, "Memory ran out; other models are put away and it begins again")
+
+    gpu.task(DRAW, draw, seconds=lambda **arguments: 5 + len(arguments["sources"]) // 2)
+    gpu.task(READ, read, seconds=20)
+    gpu.task(FIND, find, seconds=40)
+    gpu.task(COMPOSE, compose, seconds=lambda **arguments: 15 + arguments["wish"].schedule.steps // 5)
+
+
+def _composing(registry: ModelRegistry, model: str, wish: Wish, progress: Progress | None) -> Iterator[Step | Done]:
+    with registry.use(model, progress) as pipeline, closing(pipeline.compose(wish)) as reports:
+        for report in reports:
+            composed = _composed(report, pipeline.distance)
+            text = "Pasted; now they come to agree" if not report.step else f"Step {report.step} of {report.steps}"
+            yield Preview(report.step / report.steps, text, composed)
+        yield Done(composed)
+
+
+def _composed(report: Report, distance: str) -> Composed:
+    from gan_core.insetgan.objective import TERMS
+
+    best: Composite = report.best
+    rows: Any = report.losses.tolist()
+    return Composed(
+        step=report.step,
+        steps=report.steps,
+        image=to_pil(best.image),
+        pasted=to_pil(report.pasted.hard),
+        body=to_pil(best.canvas),
+        faces=tuple(to_pil(face) for face in best.insets),
+        losses=tuple(dict(zip(TERMS, row, strict=True)) for row in rows),
+        boxes=tuple(tuple(place.corners()) for place in best.placements),
+        notes=report.notes,
+        distance=distance,
+    )

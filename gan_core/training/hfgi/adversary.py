@@ -1,0 +1,110 @@
+"""The face discriminator as an opponent of the consultation: edited pictures must look like portraits.
+
+HFGI's authors train on distances alone. Squared error makes the mean of what a detail may be, a blurred one, its
+best answer; and no distance says how an edited face should look, of which there is no original. A discriminator
+does both. It starts as the one the generator was trained against and learns on, by the same relativistic loss.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from gan_core.stylegan2 import Discriminator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
+
+if TYPE_CHECKING:
+    from gan_core.training.hfgi.settings import HFGISettings
+
+
+class FlatGradient:
+    """All gradients of some networks as one buffer: one call zeroes, exchanges or clips them."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        self.parameters = [p for module in modules for p in module.parameters()]
+        self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
+        offset = 0
+        for p in self.parameters:  # views in the parameters' own memory formats
+            p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
+            offset += p.numel()
+
+
+class Adversary:
+    """A discriminator, what it judges next, and its own optimizer.
+
+    A step of the networks that draw calls `mark` inside its loss, which remembers the pictures; then `learn` and
+    `update` teach the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
+    from step to step, so that both can be captured in CUDA graphs.
+    """
+
+    def __init__(
+        self, discriminator: Discriminator, settings: HFGISettings, device: torch.device, dtype: torch.dtype | None
+    ) -> None:
+        self.net = discriminator.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
+        self.settings, self.dtype = settings, dtype
+        self.gradient = FlatGradient(self.net)
+        adam = {"lr": settings.rival_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        self.adam = torch.optim.Adam(self.gradient.parameters, **adam)
+        self._pairs: list[tuple[Tensor, Tensor]] = []  # real and drawn pictures; kept from the first step on
+
+    def score(self, images: Tensor) -> Tensor:
+        """Scores (N, 1) of pictures (N, 3, R, R)."""
+        return self.net(images, dtype=self.dtype)
+
+    def mark(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """How much less real each pair's drawn pictures look than its real ones, a scalar a pair.
+
+        pairs: real and drawn pictures, each (N, 3, R, R) in about [-1, 1]; the drawn ones may carry a gradient.
+        """
+        if not self._pairs:
+            self._pairs = [(torch.empty_like(real), torch.empty_like(drawn)) for real, drawn in pairs]
+        for (kept_real, kept_drawn), (real, drawn) in zip(self._pairs, pairs, strict=True):
+            kept_real.copy_(real)
+            kept_drawn.copy_(drawn.detach())
+        self.net.requires_grad_(False)
+        losses = []
+        for real, drawn in pairs:
+            with torch.no_grad():
+                goal = self.score(real)
+            losses.append(generator_loss(goal, self.score(drawn)))
+        self.net.requires_grad_(True)
+        return losses
+
+    def learn(self, penalise: bool) -> dict[str, Tensor]:
+        """Fill the discriminator's gradients from what `mark` last saw; the terms of its loss.
+
+        penalise: with R1 and R2, to be asked for every `settings.rival_every` steps, by which they are weighted.
+        """
+        s = self.settings
+        self.gradient.buffer.zero_()
+        losses = [discriminator_loss(self.score(real), self.score(drawn)) for real, drawn in self._pairs]
+        terms = {"rival": torch.stack(losses).mean()}
+        if penalise:
+            real, drawn = (torch.cat(side) for side in zip(*self._pairs, strict=True))
+            penalty = gradient_penalty(self.score, real) + gradient_penalty(self.score, drawn)
+            terms["rival_penalty"] = penalty * (s.rival_gamma / 2 * s.rival_every)
+        sum(terms.values()).backward()
+        return terms
+
+    def update(self, warm: float) -> None:
+        """One step of the discriminator's optimizer; `warm` (0 to 1) scales its rate at the run's start."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.settings.rival_lr * warm
+        self.gradient.buffer.nan_to_num_(0.0, 0.0, 0.0)
+        self.adam.step()
+
+
+def balanced(pictures: Tensor, distance: Tensor, rivalry: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """The weight (a scalar without gradient) that makes `rivalry` pull at `pictures` `share` times as hard as
+    `distance` does, and a scalar of value 0 with the gradient of distance + weight x rivalry.
+
+    As in "Taming transformers" (Esser et al. 2021, section 3.1), but measured at the pictures: a fixed weight would be
+    too little while distances are large and would take over once they are small. Both losses are differentiated here,
+    once; only the second result is to be differentiated further.
+    """
+    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, rivalry)]
+    sizes = [pull.square().sum().sqrt() for pull in pulls]
+    weight = (share * sizes[0] / (sizes[1] + 1e-8)).clamp(max=10.0)
+    return weight, ((pictures - pictures.detach()).float() * (pulls[0] + weight * pulls[1])).sum()

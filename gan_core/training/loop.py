@@ -1,0 +1,384 @@
+"""The adversarial training that all papers share: settings, the trainer of a generator and a discriminator, the loop.
+
+Everything of a step but the optimizers is captured in CUDA graphs; pictures, augmentation and its adaptive strength
+stay on the device, so no step waits for the host.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from gan_core.checkpoints import store
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training import distributed
+from gan_core.training.augment import augment
+from gan_core.training.data import random_batch
+from gan_core.training.gradients import Flat
+from gan_core.training.grids import save_grid
+from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class GanSettings:
+    """Everything that shapes a run; written to the log and into the checkpoints."""
+
+    resolution: int = 256
+    z_dim: int = 256
+    w_dim: int = 256
+    mapping_layers: int = 4
+    channel_base: int = 8192
+    channel_max: int = 256
+    batch: int = 32  # pictures a step and process
+    lr: float = 0.0025
+    decay: float = 0.3  # last share of a run over which the learning rate falls to a tenth
+    gamma: float = 1.0  # weight of R1 + R2 (halved, as in the papers)
+    penalty_every: int = 8  # steps between gradient penalties, which are weighted by as much
+    mixing: float = 0.5  # share of pictures made of two latents
+    ema_kimg: float = 20.0  # half-life of the generator's moving average, in thousands of pictures
+    ema_rampup: float = 0.05  # and at most this share of the pictures seen so far
+    augment_target: float = 0.85  # mean sign of (real - fake score) that the augmentation steers to; 0: fixed
+    augment_start: float = 0.25
+    augment_max: float = 0.6
+    augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
+    fade_kimg: float = 30.0  # pictures over which a grown discriminator's new blocks fade in
+    seed: int = 0
+
+
+class GanTrainer:
+    """Generator, discriminator, their optimizers and the captured pieces of a step.
+
+    The pictures that a step draws serve both networks: the discriminator learns to tell them, and the generator, which
+    has not changed in between, from what the discriminator then says of them. The relativistic loss compares with the
+    real pictures' scores from before the discriminator's update. Each spares a pass of a network.
+    """
+
+    def __init__(
+        self,
+        settings: GanSettings,
+        pictures: Tensor,  # uint8 (N, 3, R, R)
+        team: distributed.Team,
+        generator_start: dict[str, Tensor] | None = None,
+        discriminator_start: dict[str, Tensor] | None = None,
+        ema_start: dict[str, Tensor] | None = None,
+        graphs: bool = True,
+    ) -> None:
+        self.settings, self.team = settings, team
+        torch.manual_seed(settings.seed)
+        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        generator = Generator(
+            settings.resolution,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            mapping_layers=settings.mapping_layers,
+            **shape,
+        )
+        discriminator = Discriminator(settings.resolution, **shape)
+        average = copy.deepcopy(generator)
+        if generator_start is not None:
+            grow_generator(generator, generator_start)
+            average.load_state_dict(generator.state_dict())
+            if ema_start is not None:
+                grow_generator(average, ema_start)
+        self._set_up(generator, average, FadingDiscriminator(discriminator, discriminator_start), pictures, graphs)
+
+    def _set_up(
+        self,
+        generator: nn.Module,
+        average: nn.Module,
+        discriminator: FadingDiscriminator,
+        pictures: Tensor,
+        graphs: bool,
+    ) -> None:
+        """Put everything on the device, make the optimizers and record the pieces of a step."""
+        settings, team, device = self.settings, self.team, self.team.device
+        layout = {"memory_format": torch.channels_last}
+        self.generator = generator.to(device, **layout)
+        self.average = average.to(device, **layout).eval().requires_grad_(False)
+        self.discriminator = discriminator.to(device, **layout)
+        for net in (self.generator, self.average, self.discriminator):
+            team.same_(list(net.state_dict().values()))
+        self.pictures = pictures.to(device)
+        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
+        self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
+        self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
+        self.strength = torch.full((), settings.augment_start, device=device)
+        self.stats = torch.zeros(10, device=device)  # D loss, G loss, sign, penalty, penalties, steps, four to spare
+        self.fakes = torch.empty(0)  # drawn by this step, with their graph
+        self.real_scores = torch.zeros(settings.batch, 1, device=device)
+        self.images_seen = 0
+        self.steps = 0
+        torch.manual_seed(settings.seed + 1 + team.rank)
+        self._run = self._pieces()
+        if graphs and device.type == "cuda":
+            try:
+                self._run = self._capture()
+            except RuntimeError as error:  # slower is better than not at all
+                torch.cuda.synchronize()
+                self.discriminator.requires_grad_(True)
+                log.warning("not recorded as CUDA graphs, runs directly (slower): %s", error)
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.discriminator(images, dtype=self.dtype)
+
+    def _reals(self) -> Tensor:
+        """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
+        return random_batch(self.pictures, self.settings.batch)
+
+    def _draw(self, w_plus: Tensor) -> Tensor:
+        """Pictures of latents (batch, num_ws, w_dim)."""
+        return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype)
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (batch, 1) of both, and the loss without penalties."""
+        real, fake = self._score(reals), self._score(fakes)
+        return real, fake, discriminator_loss(real, fake)
+
+    def _generator_losses(self, fakes: Tensor) -> Tensor:
+        return generator_loss(self.real_scores, self._score(fakes))
+
+    def _draw_piece(self) -> None:
+        self.generator_flat.buffer.zero_()
+        s, net = self.settings, self.generator
+        device = self.team.device
+        z = torch.randn(2 * s.batch, s.z_dim, device=device)
+        w = net.mapping(z)
+        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
+        first, second = w.chunk(2)
+        # Style mixing (Karras et al. 2019, section 3.1): layers from a random one on take the second latent.
+        layer = torch.arange(net.num_ws, device=device)[None, :, None]
+        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
+        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
+        w_plus = torch.where(mixed, second[:, None], first[:, None])
+        self.fakes = self._draw(w_plus)
+
+    def _discriminator_piece(self, penalise: bool) -> None:
+        s = self.settings
+        self.discriminator_flat.buffer.zero_()
+        with torch.no_grad():
+            fakes = augment(self.fakes, self.strength)
+            reals = augment(self._reals(), self.strength)
+        reals.requires_grad_(penalise)
+        fakes.requires_grad_(penalise)
+        real, fake, loss = self._discriminator_losses(reals, fakes)
+        self.real_scores.copy_(real.detach())
+        self.stats[0] += loss.detach()
+        sign = (real - fake).detach().sign().mean()
+        self.stats[2] += sign
+        self.stats[5] += 1
+        if s.augment_target > 0:
+            step = s.batch * self.team.size / (s.augment_kimg * 1000)
+            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        if penalise:
+            penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
+            self.stats[3] += penalty.detach()
+            self.stats[4] += 1
+            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+        with self.discriminator_flat.exchanged(self.team):
+            loss.backward()
+
+    def _generator_piece(self) -> None:
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(False)
+        loss = self._generator_losses(augment(self.fakes, self.strength))
+        self.stats[1] += loss.detach()
+        with self.generator_flat.exchanged(self.team):
+            loss.backward()
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(True)
+
+    def _pieces(self) -> dict[str, Callable[[], None]]:
+        return {
+            "draw": self._draw_piece,
+            "discriminator": lambda: self._discriminator_piece(False),
+            "penalty": lambda: self._discriminator_piece(True),
+            "generator": self._generator_piece,
+        }
+
+    def _capture(self) -> dict[str, Callable[[], None]]:
+        """Record each piece as a CUDA graph after warming up on a side stream."""
+        pieces = self._pieces()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                for piece in pieces.values():  # in the order of a step
+                    piece()
+        torch.cuda.current_stream().wait_stream(stream)
+        replays: dict[str, Callable[[], None]] = {}
+        pool = None
+        for name, piece in pieces.items():
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                piece()
+            pool = pool or graph.pool()
+            replays[name] = graph.replay
+        self.strength.fill_(self.settings.augment_start)
+        self.stats.zero_()
+        return replays
+
+    def step(self) -> None:
+        """One update of the discriminator and one of the generator."""
+        s = self.settings
+        self._run["draw"]()
+        self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
+        self.discriminator_adam.step()
+        self._run["generator"]()
+        self.generator_adam.step()
+        self.steps += 1
+        self.images_seen += s.batch * self.team.size
+        self._update_average()
+        if self.discriminator.old_from_rgb is not None:
+            self.discriminator.fade.fill_(min(self.images_seen / (s.fade_kimg * 1000), 1.0))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        s = self.settings
+        half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
+        weight = 1 - 0.5 ** (s.batch * self.team.size / half_life)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
+
+    def set_progress(self, done: float) -> None:
+        """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
+        s = self.settings
+        left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
+        for adam in (self.generator_adam, self.discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] = s.lr * (0.1 + 0.9 * left)
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call; waits for the device."""
+        d, g, sign, penalty, penalties, steps = self.stats[:6].tolist()
+        self.stats.zero_()
+        steps, penalties = max(steps, 1), max(penalties, 1)
+        return {
+            "loss_d": d / steps,
+            "loss_g": g / steps,
+            "sign": sign / steps,
+            "penalty": penalty / penalties,
+            "augment": self.strength.item(),
+        }
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+        """Pictures of the averaged generator, (count, 3, R, R), on the CPU."""
+        z = torch.randn(count, self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
+        return torch.cat(
+            [self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)]
+        )
+
+    def close(self) -> None:
+        """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
+        self._run.clear()
+        self.fakes = torch.empty(0)
+        gc.collect()
+
+    def save(self, folder: Path) -> None:
+        """Weights in half precision: averaged generator, generator, discriminator."""
+        note = {"images_seen": self.images_seen, "settings": asdict(self.settings)}
+        nets = {
+            "generator_ema": self.average,
+            "generator": self.generator,
+            "discriminator": self.discriminator.discriminator,
+        }
+        for name, net in nets.items():
+            store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
+
+    def save_state(self, path: Path) -> None:
+        """Everything that resuming exactly needs, in full precision."""
+        state = {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.discriminator.state_dict(),
+            "generator_adam": self.generator_adam.state_dict(),
+            "discriminator_adam": self.discriminator_adam.state_dict(),
+            "images_seen": self.images_seen,
+            "steps": self.steps,
+            "strength": self.strength,
+        }
+        temporary = path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load_state(self, path: Path) -> None:
+        """Continue from `save_state`."""
+        state = torch.load(path, map_location=self.team.device, weights_only=True)
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.discriminator.load_state_dict(state["discriminator"])
+        self.generator_adam.load_state_dict(state["generator_adam"])
+        self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        self.images_seen, self.steps = state["images_seen"], state["steps"]
+        self.strength.copy_(state["strength"])
+        self.discriminator.fade.fill_(1.0)
+
+
+def train(
+    trainer: GanTrainer,
+    out: Path,
+    *,
+    minutes: float,
+    images: int | None = None,
+    log_seconds: float = 15.0,
+    save_seconds: float = 60.0,
+    keep_state: bool = True,
+) -> None:
+    """Train until the time or the number of pictures is up; write log.jsonl, grids and checkpoints into `out`.
+
+    A run that is cut off goes on from its last checkpoint, at most `save_seconds` (and a few steps) back.
+    """
+    team = trainer.team
+    out.mkdir(parents=True, exist_ok=True)
+    state = out / "state.pt"
+    if keep_state and state.exists():
+        trainer.load_state(state)
+    begin = last = saved = time.monotonic()
+    seen = trainer.images_seen
+    bar = tqdm(total=round(minutes * 60), unit="s", disable=not team.leads, mininterval=5)
+    start = trainer.images_seen
+    while True:
+        for _ in range(20):
+            trainer.step()
+        now = time.monotonic()
+        done = (now - begin) / (minutes * 60)
+        if images is not None:
+            done = max(done, (trainer.images_seen - start) / max(images - start, 1))
+        done = team.agree(done)
+        over = done >= 1
+        trainer.set_progress(done)
+        if over or now - last > log_seconds:
+            stats = trainer.read_stats()
+            if team.leads:
+                now = time.monotonic()
+                stats["images_per_second"] = (trainer.images_seen - seen) / (now - last)
+                stats |= {"seconds": now - begin, "kimg": trainer.images_seen / 1000}
+                with (out / "log.jsonl").open("a") as file:
+                    file.write(json.dumps({k: round(v, 4) for k, v in stats.items()}) + "\n")
+                bar.set_postfix({k: f"{v:.3g}" for k, v in stats.items()})
+                bar.update(round(now - begin) - bar.n)
+                save_grid(trainer.sample(40), out / f"samples_{round(trainer.images_seen / 1000):06d}.jpg", 10)
+            last, seen = time.monotonic(), trainer.images_seen
+        if team.leads and (over or time.monotonic() - saved > save_seconds):
+            trainer.save(out)
+            if keep_state:
+                trainer.save_state(state)
+            saved = time.monotonic()
+        if over:
+            break
+    bar.close()
