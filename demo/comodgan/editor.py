@@ -120,11 +120,11 @@ class Editor:
         hole[16:48, 16:48] = True
         for choice in list(self.of_kind(HOLE).values())[:1]:
             region, blank = Region(0, 0, 64), Image.new("RGB", (64, 64), "grey")
-            prepared = gpu.call(tasks.PREPARE, model=choice.model, picture=blank, hole=hole, region=region)
-            gpu.call(tasks.COMPLETE, model=choice.model, prepared=prepared, box=bounds(hole), seeds=[0], psi=1.0)
+            prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
+            gpu.run(tasks.complete(choice.model, prepared, bounds(hole), [0], 1.0))
         for choice in list(self.of_kind(DRAWING).values())[:1]:
             lines = hole.astype(np.float32)
-            gpu.call(tasks.DRAW, model=choice.model, lines=lines, seeds=[0], psi=1.0)
+            gpu.run(tasks.draw(choice.model, lines, [0], 1.0))
 
     def open(self, session: Session, path: str | None, what: str = "a picture") -> Photo:
         """The picture at `path`, from the session where it has been opened before. Raises BadImage."""
@@ -195,19 +195,12 @@ class Editor:
         prepared = session.recall(key)
         if prepared is None:
             yield Step(0.0, "Reading the picture")
-            prepared = gpu.call(
-                tasks.PREPARE,
-                progress,
-                model=choice.model,
-                picture=photo.picture.crop((left, top, right, bottom)),
-                hole=mask[top:bottom, left:right],
-                region=Region(region.left - left, region.top - top, region.side),
-            )
+            part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
+            square = Region(region.left - left, region.top - top, region.side)
+            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
             session.keep(key, prepared, tasks.size_of(prepared))
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
-        for step in gpu.stream(
-            tasks.COMPLETE, progress, model=choice.model, prepared=prepared, box=inner, seeds=list(seeds), psi=psi
-        ):
+        for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Drawn):
                 said = f"{note}, seed {step.seed}, variety {psi:g}"
                 yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
@@ -224,7 +217,7 @@ class Editor:
     ) -> Iterator[Step | Result]:
         """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
         psi = variety(psi)
-        for step in gpu.stream(tasks.DRAW, progress, model=choice.model, lines=lines, seeds=list(seeds), psi=psi):
+        for step in gpu.stream(tasks.draw(choice.model, lines, list(seeds), psi), progress):
             if isinstance(step, Drawn):
                 note = f"made from a drawing with GAN Studio, CoModGAN ({choice.label}), seed {step.seed}"
                 yield Result(step.seed, step.picture, None, note=f"{note}, variety {psi:g}")

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from demo.comodgan import api as comodgan_api
-from demo.comodgan import tasks
 from demo.comodgan.drawing_panel import DrawingPanel, as_picture
 from demo.comodgan.editor import DRAWING, HOLE, MAX_PIXELS, Editor, Photo, Result
 from demo.comodgan.hole_panel import HolePanel
@@ -54,7 +53,6 @@ class FillAHole:
         self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
         self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
         self.results = ResultPanel(studio, self.editor)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

@@ -11,7 +11,7 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.hfgi import api as hfgi_api
-from demo.hfgi import marking, tasks
+from demo.hfgi import marking
 from demo.hfgi import video_panel as hfgi_video
 from demo.hfgi.editor import Editor, Work
 from demo.hfgi.sliders import SliderBank
@@ -50,7 +50,6 @@ class EditAFace:
         self.models = hfgi_models(settings.weights)
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.bank = SliderBank(self.models.values(), "hfgi")
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

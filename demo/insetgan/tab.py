@@ -13,7 +13,6 @@ from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.insetgan import api as insetgan_api
-from demo.insetgan import tasks
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.result_panel import ResultPanel
@@ -60,7 +59,6 @@ class ComposeABody:
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
         self.panel = ResultPanel()
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

@@ -18,7 +18,6 @@ from demo.parts.pictures import captioned_picture, shown
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.self_conditioned import api as self_conditioned_api
-from demo.self_conditioned import tasks
 from demo.self_conditioned.editor import Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.grid_panel import GridPanel
@@ -58,7 +57,6 @@ class EditAtTheEdges:
         self.bank = ValueBank(self.models.values())
         self.strip = StripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

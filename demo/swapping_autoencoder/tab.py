@@ -21,7 +21,6 @@ from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
 from demo.swapping_autoencoder import api as swapping_api
-from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, Source
 from demo.swapping_autoencoder.files import pictures_input
 from demo.swapping_autoencoder.region_panel import RegionPanel
@@ -63,7 +62,6 @@ class SwapStructureAndTexture:
         self.region = RegionPanel()
         self.vector = VectorPanel(studio, self.editor)
         self.strip = StripPanel(studio, self.editor, self.read)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

@@ -30,9 +30,8 @@ FACES, SCENES, DRAW = (fill_fakes.MODELS[name] for name in ("portraits", "scenes
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    monkeypatch.setattr(gpu, "_TASKS", {})
     registry = fill_fakes.make_registry()
-    tasks.register(registry)
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
@@ -118,14 +117,15 @@ def test_reports_come_between_the_results(editor, session, tmp_path) -> None:
 def test_a_face_in_a_large_photo_is_framed(editor, session, tmp_path, monkeypatch) -> None:
     path = fakes.save(fakes.draw_photo((1600, 900), ((1200, 400, 90),)), tmp_path / "photo.png")
     photo, regions = editor.open(session, path), []
-    real = gpu.call
+    real = gpu.run
 
-    def spy(name, *arguments, **named):
-        if name == tasks.PREPARE:
-            regions.append((named["region"], named["picture"].size))
-        return real(name, *arguments, **named)
+    def spy(call, progress=None):
+        if call.task is tasks.prepare:
+            _, picture, _, region = call.args
+            regions.append((region, picture.size))
+        return real(call, progress)
 
-    monkeypatch.setattr(gpu, "call", spy)
+    monkeypatch.setattr(gpu, "run", spy)
     eyes = box_mask((1600, 900), (1140, 350, 1260, 390))
     (result,) = fill(editor, session, photo, eyes, FACES, seeds=[0])
     assert not result.remark

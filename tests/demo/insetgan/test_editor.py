@@ -8,7 +8,6 @@ import weakref
 import pytest
 import torch
 
-from demo.insetgan import tasks
 from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
 from demo.insetgan.result_panel import with_boxes
@@ -40,7 +39,7 @@ def _one_thread():
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
     registry = inset_fakes.make_registry()
-    tasks.register(registry)
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 

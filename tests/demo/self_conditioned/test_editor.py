@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from demo.gpu import Done
-from demo.self_conditioned import tasks
 from demo.self_conditioned.editor import GRID_SIDES, STRIP_FRAMES, Editor, Origin, checked_values
 from demo.self_conditioned.readout import readout
 from demo.self_conditioned.sheets import captioned, cell_at, sheet
@@ -35,7 +34,7 @@ def _one_thread():
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
     registry = edge_fakes.make_registry()
-    tasks.register(registry)
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 

@@ -10,11 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import gpu
 from demo.gpu import Done, Step
 from demo.parts.painting import painted
 from demo.session import Session, Sessions
-from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.editor import LONGEST, Editor, fitted
 from demo.swapping_autoencoder.request import Wish
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
@@ -28,9 +26,8 @@ FACES, SCENES = swap_fakes.MODELS["portraits"], swap_fakes.MODELS["scenes"]
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    monkeypatch.setattr(gpu, "_TASKS", {})
     registry = swap_fakes.make_registry()
-    tasks.register(registry)
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
