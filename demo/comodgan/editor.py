@@ -40,7 +40,7 @@ HOLE, DRAWING = "hole", "drawing"
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks for which the face is looked for."""
 _ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square picture is taken as all of it
-_RESULTS = "fill-results"
+_RESULTS = "comodgan-results"
 _NO_FACE = "No face was found in this picture, and these weights know portraits only."
 _BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
 
@@ -130,11 +130,11 @@ class Editor:
         """The picture at `path`, from the session where it has been opened before. Raises BadImage."""
         data = read_upload(session, path, what)
         key = hashlib.sha256(data).hexdigest()
-        photo = session.recall(("fill-photo", key))
+        photo = session.recall(("comodgan-photo", key))
         if photo is None:
             picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             photo = Photo(key, picture, transparent(data, picture, MAX_PIXELS))
-            session.keep(("fill-photo", key), photo, 3 * picture.width * picture.height)
+            session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
         return photo
 
     def ready_made(self, session: Session, photo: Photo, name: str, seed: int = 0) -> tuple[np.ndarray, str]:
@@ -154,7 +154,7 @@ class Editor:
 
     def face(self, session: Session, photo: Photo) -> Face | None:
         """The largest face of the picture, from the session where it has been looked for before."""
-        found = session.recall(("fill-face", photo.key))
+        found = session.recall(("comodgan-face", photo.key))
         if found is None:
             from gan_core.faces import find_faces
 
@@ -162,7 +162,7 @@ class Editor:
                 found = find_faces(photo.picture, allow_fetch=self._allow_fetch, weights=self._weights)[:1]
             except (NoFaceFound, FaceTooSmall):
                 found = []
-            session.keep(("fill-face", photo.key), found, 1000)
+            session.keep(("comodgan-face", photo.key), found, 1000)
         return found[0] if found else None
 
     def fill(
@@ -191,7 +191,7 @@ class Editor:
         right = min(photo.picture.width, max(region.left + region.side, box[2]))
         bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
         inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-        key = ("fill-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
+        key = ("comodgan-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
         prepared = session.recall(key)
         if prepared is None:
             yield Step(0.0, "Reading the picture")

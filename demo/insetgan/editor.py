@@ -119,7 +119,7 @@ class Editor:
             data = Path(path).read_bytes()
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
-        key = ("inset-found", choice.model, kind, hashlib.sha256(data).hexdigest())
+        key = ("insetgan-found", choice.model, kind, hashlib.sha256(data).hexdigest())
         found = session.recall(key)
         if found is None:
             yield Step(0.0, f"Looking for the face of the {kind} picture")

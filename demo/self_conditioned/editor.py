@@ -106,7 +106,7 @@ class Editor:
             return
         seed = whole_number(origin.seed, "The seed", 0, LARGEST_SEED)
         psi = real_number(origin.psi, "Truncation must be a number", 0, 1)
-        key = ("edge-face", choice.model, seed, psi)
+        key = ("self-conditioned-face", choice.model, seed, psi)
         subject = session.recall(key)
         if subject is None:
             yield Step(0.3, "Drawing the face")
@@ -147,7 +147,7 @@ class Editor:
                 break
             yield step
         work.close()
-        subject = Subject(("edge-refined", found.key), face, found.before, found.name, found.note, done)
+        subject = Subject(("self-conditioned-refined", found.key), face, found.before, found.name, found.note, done)
         if done:
             session.keep(subject.key, subject, subject.size)
         yield Done(subject)
@@ -212,7 +212,7 @@ class Editor:
         values: Mapping[str, float],
         *,
         method: str = OWN,
-        purpose: str = "edge",
+        purpose: str = "self-conditioned",
     ) -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         start = {name: value for name, value in subject.face.values.items() if values.get(name, value) != value}
@@ -232,8 +232,8 @@ class Editor:
             data = Path(path).read_bytes()
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
-        key = ("edge-face", choice.model, hashlib.sha256(data).hexdigest())
-        subject = (session.recall(("edge-refined", key)) if refined else None) or session.recall(key)
+        key = ("self-conditioned-face", choice.model, hashlib.sha256(data).hexdigest())
+        subject = (session.recall(("self-conditioned-refined", key)) if refined else None) or session.recall(key)
         if subject is None:
             yield Step(0.0, "Looking for a face")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)

@@ -108,18 +108,18 @@ class Editor:
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
         key = f"{hashlib.sha256(data).hexdigest()}/{side}/{cut_face}"
-        source = session.recall(("swap-source", key))
+        source = session.recall(("swapping-autoencoder-source", key))
         if source is None:
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             source = self._cut(key, photo, side) if cut_face else Source(key, fitted(photo, side))
-            session.keep(("swap-source", key), source, source.size)
+            session.keep(("swapping-autoencoder-source", key), source, source.size)
         return source
 
     def encode(
         self, session: Session, source: Source, choice: SwappingAutoencoderModel, progress: Progress | None = None
     ) -> EncodedPicture:
         """The codes of a picture, from the session where they have been read before."""
-        key = ("swap-codes", choice.model, source.key)
+        key = ("swapping-autoencoder-codes", choice.model, source.key)
         encoded = session.recall(key)
         if encoded is None:
             encoded = gpu.run(tasks.encode(choice.model, source.picture), progress)
