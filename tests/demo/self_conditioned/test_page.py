@@ -60,7 +60,8 @@ def fetched(page, address: str) -> np.ndarray:
 
 def wait_for_text(page, place: str, pattern: str) -> str:
     page.wait_for_function(
-        "([place, pattern]) => new RegExp(pattern).test(document.querySelector(`#self-conditioned-${place}`)?.innerText ?? '')",
+        "([place, pattern]) => "
+        "new RegExp(pattern).test(document.querySelector(`#self-conditioned-${place}`)?.innerText ?? '')",
         arg=[place, pattern],
         timeout=WAIT,
     )
