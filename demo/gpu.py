@@ -140,7 +140,7 @@ class LocalExecutor:
         yield from call.steps(Worker(self.registry, progress))
 
 
-class LentExecutor:
+class ZeroGPUExecutor:
     """Runs calls in the workers of a ZeroGPU Space, each forked from this process and lent a GPU.
 
     To be made before torch is imported, once; the registry is set before the first call.

@@ -111,11 +111,11 @@ class FacePredictor(nn.Module):
         identities, values = [], []
         for part in images.split(batch):
             x = self.prepare(part.to(device).clamp(-1, 1))
-            who, measured = self.read(torch.cat([x, x.flip(3)]))
+            identity, measured = self.read(torch.cat([x, x.flip(3)]))
             measured = measured * self.spread + self.mean
             first, second = measured.chunk(2)
             values.append((first + second * sign) / 2)
-            identities.append(F.normalize(sum(who.chunk(2)), dim=1))
+            identities.append(F.normalize(sum(identity.chunk(2)), dim=1))
         return torch.cat(identities).cpu(), torch.cat(values).cpu()
 
 

@@ -45,7 +45,7 @@ class Adversary:
         self.net = discriminator.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
         self.settings, self.dtype = settings, dtype
         self.gradient = FlatGradient(self.net)
-        adam = {"lr": settings.rival_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        adam = {"lr": settings.discriminator_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.adam = torch.optim.Adam(self.gradient.parameters, **adam)
         self._pairs: list[tuple[Tensor, Tensor]] = []  # real and drawn pictures; kept from the first step on
 
@@ -75,36 +75,36 @@ class Adversary:
     def learn(self, penalise: bool) -> dict[str, Tensor]:
         """Fill the discriminator's gradients from what `mark` last saw; the terms of its loss.
 
-        penalise: with R1 and R2, to be asked for every `settings.rival_every` steps, by which they are weighted.
+        penalise: with R1 and R2, to be asked for every `settings.penalty_every` steps, by which they are weighted.
         """
         s = self.settings
         self.gradient.buffer.zero_()
         losses = [discriminator_loss(self.score(real), self.score(drawn)) for real, drawn in self._pairs]
-        terms = {"rival": torch.stack(losses).mean()}
+        terms = {"discriminator": torch.stack(losses).mean()}
         if penalise:
             real, drawn = (torch.cat(side) for side in zip(*self._pairs, strict=True))
             penalty = gradient_penalty(self.score, real) + gradient_penalty(self.score, drawn)
-            terms["rival_penalty"] = penalty * (s.rival_gamma / 2 * s.rival_every)
+            terms["discriminator_penalty"] = penalty * (s.gamma / 2 * s.penalty_every)
         sum(terms.values()).backward()
         return terms
 
     def update(self, warm: float) -> None:
         """One step of the discriminator's optimizer; `warm` (0 to 1) scales its rate at the run's start."""
         for group in self.adam.param_groups:
-            group["lr"] = self.settings.rival_lr * warm
+            group["lr"] = self.settings.discriminator_lr * warm
         self.gradient.buffer.nan_to_num_(0.0, 0.0, 0.0)
         self.adam.step()
 
 
-def balanced(pictures: Tensor, distance: Tensor, rivalry: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """The weight (a scalar without gradient) that makes `rivalry` pull at `pictures` `share` times as hard as
+def balanced(pictures: Tensor, distance: Tensor, adversarial: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """The weight (a scalar without gradient) that makes `adversarial` pull at `pictures` `share` times as hard as
     `distance` does, and a scalar of value 0 with the gradient of distance + weight x rivalry.
 
     As in "Taming transformers" (Esser et al. 2021, section 3.1), but measured at the pictures: a fixed weight would be
     too little while distances are large and would take over once they are small. Both losses are differentiated here,
     once; only the second result is to be differentiated further.
     """
-    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, rivalry)]
+    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, adversarial)]
     sizes = [pull.square().sum().sqrt() for pull in pulls]
     weight = (share * sizes[0] / (sizes[1] + 1e-8)).clamp(max=10.0)
     return weight, ((pictures - pictures.detach()).float() * (pulls[0] + weight * pulls[1])).sum()

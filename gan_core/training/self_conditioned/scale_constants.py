@@ -19,7 +19,7 @@ from gan_core.errors import BadCheckpoint, BadValue, StudioError
 from gan_core.self_conditioned.labels import KNOTS
 
 
-def strengthened(constants: Tensor, factors: Sequence[float]) -> Tensor:
+def scaled(constants: Tensor, factors: Sequence[float]) -> Tensor:
     """Constants (3 A, C, h, w) times their attribute's factor (A of them).
 
     Raises BadValue for another number of factors, or one that is not above 0.
@@ -39,7 +39,7 @@ def main() -> None:
     state, config = store.read(args.source)
     if "constants" not in state:
         raise BadCheckpoint(f"{args.source.name} is no self-conditioned generator: it has no constants.")
-    state["constants"] = strengthened(state["constants"], args.by)
+    state["constants"] = scaled(state["constants"], args.by)
     store.save(args.out, state, config={**config, "strengthened": args.by})
 
 
