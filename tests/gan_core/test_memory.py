@@ -11,9 +11,9 @@ from torch import nn
 from gan_core import memory
 from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.registry import ModelRegistry, ModelSpec
-from tests.comodgan.test_networks import generator as completion_generator
-from tests.hfgi.test_fast import small_networks as hfgi_networks
-from tests.swapping_autoencoder.test_pipeline import networks as swapping_networks
+from tests.gan_core.comodgan.test_networks import generator as completion_generator
+from tests.gan_core.hfgi.test_fast import small_networks as hfgi_networks
+from tests.gan_core.swapping_autoencoder.test_pipeline import networks as swapping_networks
 
 KB = 1024
 
