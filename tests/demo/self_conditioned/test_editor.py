@@ -9,7 +9,7 @@ from PIL import Image
 
 from demo.gpu import Done
 from demo.self_conditioned import tasks
-from demo.self_conditioned.editor import GRID_SIDES, STRIP_FRAMES, Editor, Origin, checked_values
+from demo.self_conditioned.editor import GRID_SIDES, REFINING, STRIP_FRAMES, Editor, Origin, checked_values
 from demo.self_conditioned.readout import readout
 from demo.self_conditioned.sheets import captioned, cell_at, sheet
 from demo.self_conditioned.sliders import ValueBank
@@ -113,7 +113,7 @@ def test_stopping_the_refinement_keeps_what_there_is(editor, session, photo) -> 
     origin, last = Origin(path=photo), None
     for step in editor.refine(session, CHOICE, origin, 200):
         if isinstance(step, Preview) and step.text.startswith("Refining") and step.step == 10:
-            session.stop.set()
+            session.job(REFINING).stop()
         last = step
     assert isinstance(last, Done) and last.value.refined == 15
     assert editor.subject(session, CHOICE, origin) is last.value
