@@ -25,7 +25,7 @@ def lines_of(session: Session, path: str | None) -> tuple[np.ndarray, str]:
     the model knows faces, and its edges are taken; without a face, those of the middle. Raises BadImage.
     """
     data = read_upload(session, path, "a picture")
-    key = ("fill-lines", hashlib.sha256(data).hexdigest())
+    key = ("comodgan-lines", hashlib.sha256(data).hexdigest())
     found = session.recall(key)
     if found is None:
         picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)

@@ -31,22 +31,22 @@ class DrawingPanel:
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
-        self.run = RunBar(editor.of_kind("drawing"), "draw")
+        self.run = RunBar(editor.of_kind("drawing"), "comodgan-drawing")
         self._examples: list[str] = []
 
     def build(self) -> None:
         """Lay it out in the current context."""
-        with gr.Row(elem_classes="fill-source"):
+        with gr.Row(elem_classes="comodgan-source"):
             with gr.Column(scale=2, min_width=150):
-                self.photo = photo_input(label="Take lines from", height=130, elem_id="draw-photo")
+                self.photo = photo_input(label="Take lines from", height=130, elem_id="comodgan-drawing-photo")
             with gr.Column(scale=3, min_width=220, elem_classes="few-examples"):
-                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="draw-message")
+                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-drawing-message")
                 copies = examples_row(self.photo)
         self.studio.sessions.shared |= copies
         self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
-        self.paint = paint_input(label="Draw here", height=420, colour=PEN, width=4, elem_id="draw-paint")
+        self.paint = paint_input(label="Draw here", height=420, colour=PEN, width=4, elem_id="comodgan-drawing-paint")
         with gr.Row(elem_classes="actions"):
-            self.blank = gr.Button("White paper", size="sm", elem_id="draw-blank")
+            self.blank = gr.Button("White paper", size="sm", elem_id="comodgan-drawing-blank")
         self.run.build("Draw portraits")
         self.opened = gr.Timer(0.8)
 

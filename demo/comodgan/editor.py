@@ -40,7 +40,7 @@ HOLE, DRAWING = "hole", "drawing"
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks for which the face is looked for."""
 _ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square picture is taken as all of it
-_RESULTS = "fill-results"
+_RESULTS = "comodgan-results"
 _NO_FACE = "No face was found in this picture, and these weights know portraits only."
 _BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
 
@@ -120,21 +120,21 @@ class Editor:
         hole[16:48, 16:48] = True
         for choice in list(self.of_kind(HOLE).values())[:1]:
             region, blank = Region(0, 0, 64), Image.new("RGB", (64, 64), "grey")
-            prepared = gpu.call(tasks.PREPARE, model=choice.model, picture=blank, hole=hole, region=region)
-            gpu.call(tasks.COMPLETE, model=choice.model, prepared=prepared, box=bounds(hole), seeds=[0], psi=1.0)
+            prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
+            gpu.run(tasks.complete(choice.model, prepared, bounds(hole), [0], 1.0))
         for choice in list(self.of_kind(DRAWING).values())[:1]:
             lines = hole.astype(np.float32)
-            gpu.call(tasks.DRAW, model=choice.model, lines=lines, seeds=[0], psi=1.0)
+            gpu.run(tasks.draw(choice.model, lines, [0], 1.0))
 
     def open(self, session: Session, path: str | None, what: str = "a picture") -> Photo:
         """The picture at `path`, from the session where it has been opened before. Raises BadImage."""
         data = read_upload(session, path, what)
         key = hashlib.sha256(data).hexdigest()
-        photo = session.recall(("fill-photo", key))
+        photo = session.recall(("comodgan-photo", key))
         if photo is None:
             picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             photo = Photo(key, picture, transparent(data, picture, MAX_PIXELS))
-            session.keep(("fill-photo", key), photo, 3 * picture.width * picture.height)
+            session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
         return photo
 
     def ready_made(self, session: Session, photo: Photo, name: str, seed: int = 0) -> tuple[np.ndarray, str]:
@@ -154,7 +154,7 @@ class Editor:
 
     def face(self, session: Session, photo: Photo) -> Face | None:
         """The largest face of the picture, from the session where it has been looked for before."""
-        found = session.recall(("fill-face", photo.key))
+        found = session.recall(("comodgan-face", photo.key))
         if found is None:
             from gan_core.faces import find_faces
 
@@ -162,7 +162,7 @@ class Editor:
                 found = find_faces(photo.picture, allow_fetch=self._allow_fetch, weights=self._weights)[:1]
             except (NoFaceFound, FaceTooSmall):
                 found = []
-            session.keep(("fill-face", photo.key), found, 1000)
+            session.keep(("comodgan-face", photo.key), found, 1000)
         return found[0] if found else None
 
     def fill(
@@ -191,23 +191,16 @@ class Editor:
         right = min(photo.picture.width, max(region.left + region.side, box[2]))
         bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
         inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-        key = ("fill-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
+        key = ("comodgan-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
         prepared = session.recall(key)
         if prepared is None:
             yield Step(0.0, "Reading the picture")
-            prepared = gpu.call(
-                tasks.PREPARE,
-                progress,
-                model=choice.model,
-                picture=photo.picture.crop((left, top, right, bottom)),
-                hole=mask[top:bottom, left:right],
-                region=Region(region.left - left, region.top - top, region.side),
-            )
+            part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
+            square = Region(region.left - left, region.top - top, region.side)
+            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
             session.keep(key, prepared, tasks.size_of(prepared))
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
-        for step in gpu.stream(
-            tasks.COMPLETE, progress, model=choice.model, prepared=prepared, box=inner, seeds=list(seeds), psi=psi
-        ):
+        for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Drawn):
                 said = f"{note}, seed {step.seed}, variety {psi:g}"
                 yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
@@ -224,7 +217,7 @@ class Editor:
     ) -> Iterator[Step | Result]:
         """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
         psi = variety(psi)
-        for step in gpu.stream(tasks.DRAW, progress, model=choice.model, lines=lines, seeds=list(seeds), psi=psi):
+        for step in gpu.stream(tasks.draw(choice.model, lines, list(seeds), psi), progress):
             if isinstance(step, Drawn):
                 note = f"made from a drawing with GAN Studio, CoModGAN ({choice.label}), seed {step.seed}"
                 yield Result(step.seed, step.picture, None, note=f"{note}, variety {psi:g}")

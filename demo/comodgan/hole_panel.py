@@ -42,27 +42,27 @@ class HolePanel:
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
-        self.run = RunBar(editor.of_kind("hole"), "fill")
+        self.run = RunBar(editor.of_kind("hole"), "comodgan")
         self._examples: list[str] = []
 
     def build(self) -> None:
         """Lay it out in the current context."""
-        with gr.Row(elem_classes="fill-source"):
+        with gr.Row(elem_classes="comodgan-source"):
             with gr.Column(scale=2, min_width=150):
-                self.photo = photo_input(label="Picture", height=130, elem_id="fill-photo")
+                self.photo = photo_input(label="Picture", height=130, elem_id="comodgan-photo")
             with gr.Column(scale=3, min_width=220, elem_classes="few-examples"):
-                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="fill-message")
+                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-message")
                 copies = examples_row(self.photo)
         self.studio.sessions.shared |= copies
         self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
-        self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="fill-paint")
+        self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="comodgan-paint")
         with gr.Row(elem_classes="actions masks"):
             self.masks = {
-                name: gr.Button(label, size="sm", min_width=60, elem_id=f"fill-mask-{name}")
+                name: gr.Button(label, size="sm", min_width=60, elem_id=f"comodgan-mask-{name}")
                 for name, label in _LABELS.items()
             }
-            self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="fill-invert")
-            self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="fill-clear")
+            self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="comodgan-invert")
+            self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
         self.run.build("Fill the hole")
         self.shown = gr.State("")  # key of the picture in the editor
         # Mounted with the tab, it fires once when the tab is first seen.

@@ -21,7 +21,7 @@ Data = dict[Any, Any]
 _SIDE = 1024  # of what is compared, pixels
 _THUMBNAIL = 320
 _EXACT = 2_000_000  # pixels up to which another tab is handed a lossless file
-_BEFORE, _THUMBNAILS = "fill-before", "fill-thumbnails"
+_BEFORE, _THUMBNAILS = "comodgan-before", "comodgan-thumbnails"
 _WELCOME = "The results come here. Click one to compare it with what it was made of."
 
 
@@ -33,17 +33,17 @@ class ResultPanel:
 
     def build(self) -> None:
         """Lay it out in the current context."""
-        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="fill-state")
+        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-state")
         self.compare = gr.ImageSlider(
             label="Before and after", type="filepath", interactive=False, max_height=520, slider_position=0,
-            buttons=["fullscreen"], elem_id="fill-compare",
+            buttons=["fullscreen"], elem_id="comodgan-compare",
         )  # fmt: skip
         self.gallery = gr.Gallery(
             label="Results: click one", columns=4, height="auto", allow_preview=False, interactive=False, buttons=[],
-            object_fit="contain", visible=False, elem_id="fill-gallery",
+            object_fit="contain", visible=False, elem_id="comodgan-gallery",
         )  # fmt: skip
         with gr.Row(elem_classes="actions"):
-            self.again = gr.Button("Keep painting on it", size="sm", interactive=False, elem_id="fill-again")
+            self.again = gr.Button("Keep painting on it", size="sm", interactive=False, elem_id="comodgan-again")
             self.download_place = gr.Column(min_width=120)
         self.result, self.chosen = gr.State(None), gr.State(0)
 
@@ -63,7 +63,7 @@ class ResultPanel:
                 lambda: gr.Tabs(selected="hole"), None, modes, **quiet
             )
         with self.download_place:
-            download_button("Download PNG", self.make_download, self.chosen, elem_id="fill-download")
+            download_button("Download PNG", self.make_download, self.chosen, elem_id="comodgan-download")
 
     def begin(self, session: Session, before: Image.Image) -> Data:
         """A new run: empty, with what it starts from."""

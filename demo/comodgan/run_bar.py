@@ -13,7 +13,7 @@ from gan_core.comodgan.models import CoModGANModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
 # On a phone the results lie below what is in sight.
-_LOOK = """() => document.querySelector('#fill-state').scrollIntoView(
+_LOOK = """() => document.querySelector('#comodgan-state').scrollIntoView(
   { behavior: 'smooth', block: innerWidth > 820 ? 'nearest' : 'start' })"""
 _VARIETY = "1: everything the model can think of, tints too. Lower: more usual results, more alike."
 

@@ -10,8 +10,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from demo.comodgan import api as comodgan_api
-from demo.comodgan import tasks
+from demo.comodgan import api
 from demo.comodgan.drawing_panel import DrawingPanel, as_picture
 from demo.comodgan.editor import DRAWING, HOLE, MAX_PIXELS, Editor, Photo, Result
 from demo.comodgan.hole_panel import HolePanel
@@ -35,7 +34,7 @@ _MISSING = (
     "The weights of the networks that fill holes are not on this machine, so this tab has nothing to fill with. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
 )
-_PAINTED = "fill-painted"
+_PAINTED = "comodgan-painted"
 _CREDIT = (
     "Method: [Large Scale Image Completion via Co-Modulated Generative Adversarial Networks]"
     "(https://github.com/zsyzzsoft/co-mod-gan) (Zhao et al., ICLR 2021). What you do not paint over stays as it is, to "
@@ -55,22 +54,21 @@ class FillAHole:
         self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
         self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
         self.results = ResultPanel(studio, self.editor)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
 
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
-        comodgan_api.build(self.studio, self.editor)
+        api.build(self.studio, self.editor)
         if not self.hole and not self.drawing:
             gr.Markdown(_MISSING, elem_classes="notice")
             return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
         gr.Markdown(_LEAD, elem_classes="lead")
-        with gr.Row(elem_classes="fill-work"):
-            with gr.Column(elem_classes="fill-input"):
+        with gr.Row(elem_classes="comodgan-work"):
+            with gr.Column(elem_classes="comodgan-input"):
                 self._build_modes()
-            with gr.Column(elem_classes="fill-result"):
+            with gr.Column(elem_classes="comodgan-result"):
                 self.results.build()
                 send_row = gr.Row(elem_classes="actions")
         gr.Markdown(_CREDIT, elem_classes="credit")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,12 @@ import numpy as np
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step
+from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
-from gan_core.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, Region
     from gan_core.comodgan.pipeline import CoModGANPipeline, Prepared
-
-PREPARE, COMPLETE, DRAW = "fill.prepare", "fill.complete", "fill.draw"
 
 
 @dataclass(frozen=True)
@@ -29,63 +26,64 @@ class Drawn(Step):
     picture: Image.Image = field(repr=False)
 
 
-def register(registry: ModelRegistry) -> None:
-    """Make the tasks known to the GPU queue."""
+@gpu.task(seconds=5)
+def prepare(worker: Worker, model: str, picture: Image.Image, hole: np.ndarray, region: Region) -> Steps[Prepared]:
+    """A `Prepared`, on the CPU. hole: (H, W) bool, True where the picture is to be filled."""
+    import torch
 
-    def prepare(
-        model: str, picture: Image.Image, hole: np.ndarray, region: Region, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """A `Prepared`, on the CPU. hole: (H, W) bool, True where the picture is to be filled."""
-        import torch
+    yield Step(0.05, "Reading the picture")
+    image, marked = to_tensor(picture)[0], torch.from_numpy(hole.astype(np.float32))[None]
 
-        yield Step(0.05, "Reading the picture")
-        image, marked = to_tensor(picture)[0], torch.from_numpy(hole.astype(np.float32))[None]
+    def work(pipeline: CoModGANPipeline) -> Prepared:
+        return pipeline.prepare(image, marked, region=region).to("cpu")
 
-        def work(pipeline: CoModGANPipeline) -> Prepared:
-            return pipeline.prepare(image, marked, region=region).to("cpu")
+    yield Done(worker.run(model, work))
 
-        yield Done(registry.run(model, work, progress))
 
-    def complete(
-        model: str, prepared: Prepared, box: Box, seeds: Sequence[int], psi: float, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """A `Drawn` for each seed, of the picture's part inside `box`."""
-        left, top, right, bottom = box
-        for i, seed in enumerate(seeds):
-            yield Step(i / len(seeds), f"Filling, {i + 1} of {len(seeds)}")
+@gpu.task(seconds=lambda model, prepared, box, seeds, psi: 5 + len(seeds))
+def complete(worker: Worker, model: str, prepared: Prepared, box: Box, seeds: Sequence[int], psi: float) -> Steps[None]:
+    """A `Drawn` for each seed, of the picture's part inside `box`."""
+    left, top, right, bottom = box
 
-            def work(pipeline: CoModGANPipeline, seed: int = seed) -> Image.Image:
-                (picture,) = pipeline.complete(prepared, [seed], psi=psi)
-                return to_pil(picture[:, top:bottom, left:right])
+    def work(pipeline: CoModGANPipeline, some: Sequence[int]) -> list[Image.Image]:
+        pictures = pipeline.complete(prepared, some, psi=psi)
+        return [to_pil(picture[:, top:bottom, left:right]) for picture in pictures]
 
-            picture = registry.run(model, work, progress)
-            yield Drawn((i + 1) / len(seeds), f"{i + 1} of {len(seeds)}", seed, picture)
-        yield Done(None)
+    yield from _in_batches(worker, model, seeds, "Filling", work)
 
-    def draw(
-        model: str, lines: np.ndarray, seeds: Sequence[int], psi: float, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """A `Drawn` for each seed. lines: (H, W) float32, 1 = line."""
-        import torch
 
-        drawing = torch.from_numpy(lines)[None]
-        for i, seed in enumerate(seeds):
-            yield Step(i / len(seeds), f"Drawing, {i + 1} of {len(seeds)}")
+@gpu.task(seconds=lambda model, lines, seeds, psi: 5 + len(seeds))
+def draw(worker: Worker, model: str, lines: np.ndarray, seeds: Sequence[int], psi: float) -> Steps[None]:
+    """A `Drawn` for each seed. lines: (H, W) float32, 1 = line."""
+    import torch
 
-            def work(pipeline: CoModGANPipeline, seed: int = seed) -> Image.Image:
-                (picture,) = pipeline.draw(drawing, [seed], psi=psi)
-                return to_pil(picture)
+    drawing = torch.from_numpy(lines)[None]
 
-            picture = registry.run(model, work, progress)
-            yield Drawn((i + 1) / len(seeds), f"{i + 1} of {len(seeds)}", seed, picture)
-        yield Done(None)
+    def work(pipeline: CoModGANPipeline, some: Sequence[int]) -> list[Image.Image]:
+        return [to_pil(picture) for picture in pipeline.draw(drawing, some, psi=psi)]
 
-    def seconds(**arguments: object) -> float:
-        return 5 + len(arguments["seeds"])  # type: ignore[arg-type]
+    yield from _in_batches(worker, model, seeds, "Drawing", work)
 
-    gpu.task(PREPARE, prepare, seconds=5)
-    gpu.task(COMPLETE, complete, seconds=seconds)
-    gpu.task(DRAW, draw, seconds=seconds)
+
+def _in_batches(
+    worker: Worker,
+    model: str,
+    seeds: Sequence[int],
+    verb: str,
+    work: Callable[[CoModGANPipeline, Sequence[int]], list[Image.Image]],
+) -> Steps[None]:
+    """A `Drawn` for each seed; as many seeds at once as the model's device decodes together."""
+    first = 0
+    while first < len(seeds):
+        yield Step(first / len(seeds), f"{verb}, {first + 1} of {len(seeds)}")
+
+        def batch(pipeline: CoModGANPipeline, first: int = first) -> list[Image.Image]:
+            return work(pipeline, seeds[first : first + pipeline.together])
+
+        for picture in worker.run(model, batch):
+            yield Drawn((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
+            first += 1
+    yield Done(None)
 
 
 def size_of(prepared: Prepared) -> int:

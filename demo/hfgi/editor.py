@@ -111,7 +111,7 @@ class Editor:
         choice = next(iter(self.models.values()))
         blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
         self._find_faces(blank)
-        inverted = gpu.call(tasks.INVERT, model=choice.model, crop=blank)
+        inverted = gpu.run(tasks.invert(choice.model, blank))
         if choice.sliders:
             self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
 
@@ -214,7 +214,7 @@ class Editor:
             result = self.edit(session, work, model, strengths, full_size=True, progress=progress)
             return result.after, paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
         crop = self._open_crop(path, choice.resolution)
-        inverted = gpu.call(tasks.INVERT, progress, model=choice.model, crop=crop)
+        inverted = gpu.run(tasks.invert(choice.model, crop), progress)
         return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain
 
     def save(self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]) -> Path:
@@ -244,7 +244,7 @@ class Editor:
     def _invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None) -> InvertedFace:
         if choice.model not in work.inverted:
             crop = self._align(work, choice.resolution).crop
-            work.inverted[choice.model] = gpu.call(tasks.INVERT, progress, model=choice.model, crop=crop)
+            work.inverted[choice.model] = gpu.run(tasks.invert(choice.model, crop), progress)
             session.keep(("photo", work.digest), work, work.size)
         return work.inverted[choice.model]
 
@@ -258,14 +258,7 @@ class Editor:
     ) -> EditedFace:
         if not any(strengths.values()):
             return EditedFace(inverted.consulted, inverted.plain)
-        return gpu.call(
-            tasks.EDIT,
-            progress,
-            model=choice.model,
-            inversion=inverted.inversion,
-            strengths=strengths,
-            with_plain=with_plain,
-        )
+        return gpu.run(tasks.edit(choice.model, inverted.inversion, strengths, with_plain), progress)
 
     def _open_crop(self, path: str | None, size: int) -> Image.Image:
         if not path:

@@ -10,9 +10,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.context import Studio
-from demo.hfgi import api as hfgi_api
-from demo.hfgi import marking, tasks
-from demo.hfgi import video_panel as hfgi_video
+from demo.hfgi import api, marking, video_panel
 from demo.hfgi.editor import Editor, Work
 from demo.hfgi.sliders import SliderBank
 from demo.parts.download import download_button
@@ -50,7 +48,6 @@ class EditAFace:
         self.models = hfgi_models(settings.weights)
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.bank = SliderBank(self.models.values(), "hfgi")
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -64,7 +61,7 @@ class EditAFace:
                 with gr.Tab("Photo"):
                     self._build_photo()
                 with gr.Tab("Video"):
-                    self.video = hfgi_video.build_input()
+                    self.video = video_panel.build_input()
             with gr.Column(elem_classes="work-result"):
                 self._build_result()
                 send_row = gr.Row()
@@ -79,7 +76,7 @@ class EditAFace:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
-        hfgi_api.build(self.studio, self.editor)
+        api.build(self.studio, self.editor)
         return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row)
 
     def _build_photo(self) -> None:

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step
+from demo.gpu import Done, Progress, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
-from gan_core.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
-
-INVERT, EDIT, VIDEO = "hfgi.invert", "hfgi.edit", "hfgi.video"
 
 
 @dataclass(frozen=True)
@@ -48,69 +45,71 @@ class EditedFace:
     """The same edit without the consultation, where it was asked for."""
 
 
-def register(registry: ModelRegistry) -> None:
-    """Make the tasks known to the GPU queue."""
+@gpu.task(seconds=20)
+def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]:
+    """The inversion of a cut-out face, square and of the model's size."""
+    yield Step(0.3, "Reading the face")
+    face = to_tensor(crop)
 
-    def invert(model: str, crop: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
-        yield Step(0.3, "Reading the face")
+    def work(pipeline: HFGIPipeline) -> InvertedFace:
+        inversion = pipeline.invert(face)
+        consulted = pipeline.edit(inversion, {})
+        return InvertedFace(_on(inversion, "cpu"), to_pil(inversion.image), to_pil(consulted))
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=10)
+def edit(
+    worker: Worker,
+    model: str,
+    inversion: Inversion,
+    strengths: Mapping[str, float],
+    with_plain: bool = False,
+) -> Steps[EditedFace]:
+    """The face of an inversion, drawn for strengths by attribute."""
+    yield Step(0.6, "Drawing the edit")
+
+    def work(pipeline: HFGIPipeline) -> EditedFace:
+        here = _on(inversion, pipeline.device)
+        plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
+        return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=90)
+def video(
+    worker: Worker,
+    model: str,
+    size: int,
+    source: str,
+    target: str,
+    strengths: Mapping[str, float],
+    max_seconds: float,
+) -> Steps[str]:
+    """The video `source` with its largest face edited, written to `target`, which is the result. size: of the crops."""
+
+    def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
+        from gan_core.faces.reference import reference_for
+
         face = to_tensor(crop)
 
-        def work(pipeline: HFGIPipeline) -> InvertedFace:
+        def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
             inversion = pipeline.invert(face)
-            consulted = pipeline.edit(inversion, {})
-            return InvertedFace(_on(inversion, "cpu"), to_pil(inversion.image), to_pil(consulted))
+            edited, unchanged = (to_pil(pipeline.edit(inversion, values)) for values in (strengths, {}))
+            return edited, reference_for(crop, unchanged, edited)
 
-        yield Done(registry.run(model, work, progress))
+        return worker.run(model, work)
 
-    def edit(
-        model: str,
-        inversion: Inversion,
-        strengths: Mapping[str, float],
-        with_plain: bool = False,
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        yield Step(0.6, "Drawing the edit")
+    def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
+        from gan_core.faces.video import edit_video
 
-        def work(pipeline: HFGIPipeline) -> EditedFace:
-            here = _on(inversion, pipeline.device)
-            plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
-            return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
+        edit_video(source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
 
-        yield Done(registry.run(model, work, progress))
-
-    def video(
-        model: str,
-        size: int,
-        source: str,
-        target: str,
-        strengths: Mapping[str, float],
-        max_seconds: float,
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
-            from gan_core.faces.reference import reference_for
-
-            face = to_tensor(crop)
-
-            def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
-                inversion = pipeline.invert(face)
-                edited, unchanged = (to_pil(pipeline.edit(inversion, values)) for values in (strengths, {}))
-                return edited, reference_for(crop, unchanged, edited)
-
-            return registry.run(model, work, progress)
-
-        def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
-            from gan_core.faces.video import edit_video
-
-            edit_video(source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
-
-        yield Step(0.0, "Reading the video")
-        yield from _in_steps(run)
-        yield Done(target)
-
-    gpu.task(INVERT, invert, seconds=20)
-    gpu.task(EDIT, edit, seconds=10)
-    gpu.task(VIDEO, video, seconds=90)
+    yield Step(0.0, "Reading the video")
+    yield from _in_steps(run)
+    yield Done(target)
 
 
 def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:

@@ -84,16 +84,15 @@ class VideoPanel:
                 yield {self.state: "Stopped."}
                 return
             target = session.new_file("video", ".mp4")
-            steps = gpu.stream(
-                tasks.VIDEO,
-                lambda fraction, text: progress(fraction, desc=text),
-                model=choice.model,
+            call = tasks.video(
+                choice.model,
                 size=choice.resolution,
                 source=data[self.source],
                 target=str(target),
                 strengths=values,
                 max_seconds=MAX_SECONDS,
             )
+            steps = gpu.stream(call, lambda fraction, text: progress(fraction, desc=text))
             deadline = time.monotonic() + MAX_WORK_SECONDS
             with contextlib.closing(steps):
                 for step in steps:

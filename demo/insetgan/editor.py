@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step
+from demo.gpu import Done, Step, Steps
 from demo.insetgan import tasks
-from demo.insetgan.tasks import Composed
+from demo.insetgan.tasks import Composed, Found
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
@@ -104,12 +104,12 @@ class Editor:
         """Seeds from `first` on and their pictures. kind: "body" or "face". Raises BadValue."""
         seeds = [_seed(first) + i for i in range(count)]
         sources = [_source(seed, psi) for seed in seeds]
-        found = gpu.call(tasks.DRAW, progress, model=choice.model, kind=kind, sources=sources)
+        found = gpu.run(tasks.draw(choice.model, kind, sources), progress)
         return [(seed, one.image) for seed, one in zip(seeds, found, strict=True)]
 
     def find(
         self, session: Session, choice: InsetGANModel, kind: str, path: str, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[Found]:
         """A real body or face in its generator: reports, and at last a `Found`; from the session if found before.
 
         Faces go through an encoder where the model has one. Raises BadImage, NoFaceFound or FaceTooSmall.
@@ -119,7 +119,7 @@ class Editor:
             data = Path(path).read_bytes()
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
-        key = ("inset-found", choice.model, kind, hashlib.sha256(data).hexdigest())
+        key = ("insetgan-found", choice.model, kind, hashlib.sha256(data).hexdigest())
         found = session.recall(key)
         if found is None:
             yield Step(0.0, f"Looking for the face of the {kind} picture")
@@ -127,19 +127,15 @@ class Editor:
             picture = self._cut(photo, choice, kind)
             if choice.encoder and (kind == "face" or choice.body == "portrait"):
                 yield Step(0.3, "Reading the face")
-                found = gpu.call(tasks.READ, progress, encoder=choice.encoder, crop=picture)
+                found = gpu.run(tasks.read(choice.encoder, picture), progress)
             else:
-                for step in gpu.stream(tasks.FIND, progress, model=choice.model, kind=kind, picture=picture):
-                    if isinstance(step, Done):
-                        found = step.value
-                    else:
-                        yield step
+                found = yield from gpu.passed_on(gpu.stream(tasks.find(choice.model, kind, picture), progress))
             session.keep(key, found, found.size)
         yield Done(found)
 
     def compose(
         self, session: Session, choice: InsetGANModel, plan: Plan, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[Composed]:
         """Reports, `Preview`s among them, and at last a `Composed`. Closing the iterator stops the work.
 
         Raises BadValue, UnknownName, BadImage, and NoFaceFound where the body has no place for the face.
@@ -149,22 +145,14 @@ class Editor:
         for kind, person in (("body", plan.body), ("face", plan.face)):
             people[kind] = _source(person.seed, person.psi)
             if person.path:
-                for step in self.find(session, choice, kind, person.path, progress):
-                    if isinstance(step, Done):
-                        people[kind] = replace(people[kind], codes=step.value.codes)
-                    else:
-                        yield step
-        yield from gpu.stream(
-            tasks.COMPOSE, progress, model=choice.model, wish=_wish(choice, plan, people["body"], people["face"])
-        )
+                found = yield from gpu.passed_on(self.find(session, choice, kind, person.path, progress))
+                people[kind] = replace(people[kind], codes=found.codes)
+        wish = _wish(choice, plan, people["body"], people["face"])
+        yield from gpu.stream(tasks.compose(choice.model, wish), progress)
 
     def compose_once(self, session: Session, model: str, plan: Plan, progress: Progress | None = None) -> Composed:
         """The API's single call. Raises any StudioError."""
-        composed = None
-        for step in self.compose(session, self.model(model), plan, progress):
-            if isinstance(step, Done):
-                composed = step.value
-        return composed
+        return gpu.result(self.compose(session, self.model(model), plan, progress))
 
     def note(self, choice: InsetGANModel, plan: Plan, composed: Composed) -> str:
         """What was done, for a result's metadata."""

@@ -33,21 +33,23 @@ class PersonPanel:
             with gr.Tab(f"{what}: seeds"):
                 self.gallery = gr.Gallery(
                     show_label=False, columns=6, height=146, allow_preview=False, interactive=False, buttons=[],
-                    object_fit="contain", elem_classes="seeds", elem_id=f"inset-{self.kind}-gallery",
+                    object_fit="contain", elem_classes="seeds", elem_id=f"insetgan-{self.kind}-gallery",
                 )  # fmt: skip
                 with gr.Row(elem_classes="actions"):
                     self.seed = gr.Number(
                         seed, label="Seed", precision=0, minimum=0, min_width=60, scale=1,
-                        elem_id=f"inset-{self.kind}-seed",
+                        elem_id=f"insetgan-{self.kind}-seed",
                     )  # fmt: skip
                     self.psi = gr.Slider(
                         0, 1, value=_PSI, step=0.05, label="Truncation", min_width=120, scale=2,
-                        elem_id=f"inset-{self.kind}-psi",
+                        elem_id=f"insetgan-{self.kind}-psi",
                     )  # fmt: skip
-                self.roll = gr.Button("Roll others", size="sm", elem_id=f"inset-{self.kind}-roll")
+                self.roll = gr.Button("Roll others", size="sm", elem_id=f"insetgan-{self.kind}-roll")
             with gr.Tab("Photo"), gr.Column(elem_classes="few-examples"):
                 self.photo = photo_input(
-                    label=f"Takes the place of the {self.kind}'s seed", height=200, elem_id=f"inset-{self.kind}-photo"
+                    label=f"Takes the place of the {self.kind}'s seed",
+                    height=200,
+                    elem_id=f"insetgan-{self.kind}-photo",
                 )
                 self.studio.sessions.shared |= examples_row(self.photo)
         self.start = seed // ROLL * ROLL

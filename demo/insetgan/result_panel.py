@@ -15,7 +15,7 @@ from demo.parts.pictures import shown
 from demo.session import Session
 
 Data = dict[Any, Any]
-_PASTED, _LATEST = "inset-pasted", "inset-latest"
+_PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
 _LABELS = {
     "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
     "latents": "latents",
@@ -31,13 +31,13 @@ class ResultPanel:
             with gr.Tab("Result"):
                 self.compare = gr.ImageSlider(
                     label="Plain paste and agreed", type="filepath", interactive=False, max_height=520,
-                    buttons=["fullscreen"], elem_id="inset-compare",
+                    buttons=["fullscreen"], elem_id="insetgan-compare",
                 )  # fmt: skip
-                self.plot = gr.HTML("", elem_id="inset-plot")
+                self.plot = gr.HTML("", elem_id="insetgan-plot")
                 self.download_place = gr.Row()
                 self.results = gr.Gallery(
                     label="Results of this run: click one", columns=4, height=190, allow_preview=False,
-                    interactive=False, buttons=[], visible=False, elem_id="inset-results",
+                    interactive=False, buttons=[], visible=False, elem_id="insetgan-results",
                 )  # fmt: skip
             with gr.Tab("Behind it") as self.behind:
                 gr.Markdown(
@@ -47,8 +47,8 @@ class ResultPanel:
                     elem_classes="hint",
                 )
                 with gr.Row():
-                    self.body = _picture("The body generator's picture, with the region", "inset-body")
-                    self.face = _picture("The face generator's picture", "inset-face")
+                    self.body = _picture("The body generator's picture, with the region", "insetgan-body")
+                    self.face = _picture("The face generator's picture", "insetgan-face")
 
     @property
     def outputs(self) -> list[Any]:

@@ -12,8 +12,7 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
-from demo.insetgan import api as insetgan_api
-from demo.insetgan import tasks
+from demo.insetgan import api
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.result_panel import ResultPanel
@@ -48,7 +47,7 @@ _BODIES = {
     "portrait": "A generator of busts is not trained yet: the face generator draws the body too, so that the face of "
     "one portrait is joined with the hair, head and shoulders of another. Whole bodies need the published weights.",
 }
-_RESULTS, _JOB = "inset-results", "insetgan.compose"
+_RESULTS, _JOB = "insetgan-results", "insetgan.compose"
 
 
 class ComposeABody:
@@ -61,14 +60,13 @@ class ComposeABody:
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
         self.panel = ResultPanel()
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
 
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
-        insetgan_api.build(self.studio, self.editor)
+        api.build(self.studio, self.editor)
         if not self.models:
             gr.Markdown(_MISSING, elem_classes="notice")
             return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
@@ -79,7 +77,7 @@ class ComposeABody:
                 for panel, seed in zip(self.people, (1, 101), strict=True):
                     panel.build(seed)
             with gr.Column(elem_classes="work-result"):
-                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="inset-message")
+                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="insetgan-message")
                 self.panel.build()
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
@@ -96,39 +94,47 @@ class ComposeABody:
     def _build_settings(self, first: InsetGANModel) -> None:
         choices = [(choice.label, name) for name, choice in self.models.items()]
         self.model = gr.Dropdown(
-            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="inset-model"
+            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="insetgan-model"
         )
         with gr.Row(elem_classes="actions"):
-            self.start = gr.Button("Compose", variant="primary", min_width=110, size="md", elem_id="inset-start")
+            self.start = gr.Button("Compose", variant="primary", min_width=110, size="md", elem_id="insetgan-start")
             self.stop = gr.Button(
-                "Stop, keep it", variant="stop", interactive=False, min_width=120, size="md", elem_id="inset-stop"
+                "Stop, keep it", variant="stop", interactive=False, min_width=120, size="md", elem_id="insetgan-stop"
             )
         self.mode = gr.Radio(
             [(label, name) for name, label in MODE_LABELS.items()], value="joint", label="Who gives way",
-            elem_id="inset-mode",
+            elem_id="insetgan-mode",
         )  # fmt: skip
         self.region = gr.Dropdown(
-            _regions(first), value=first.region, label="What the face generator draws", elem_id="inset-region"
+            _regions(first), value=first.region, label="What the face generator draws", elem_id="insetgan-region"
         )
         with gr.Column(elem_classes="sliders"):
-            self.steps = gr.Slider(20, MOST_STEPS, value=DEFAULT_STEPS, step=10, label="Steps", elem_id="inset-steps")
+            self.steps = gr.Slider(
+                20, MOST_STEPS, value=DEFAULT_STEPS, step=10, label="Steps", elem_id="insetgan-steps"
+            )
             self.count = gr.Slider(
-                1, MOST_RESULTS, value=1, step=1, label="Results", info="each with the next body", elem_id="inset-count"
+                1,
+                MOST_RESULTS,
+                value=1,
+                step=1,
+                label="Results",
+                info="each with the next body",
+                elem_id="insetgan-count",
             )
         with gr.Accordion("A second inset", open=False):
             self.second = gr.Dropdown(
                 [("none", None), *_regions(first)], value=None, label="Also drawn by the face generator",
-                elem_id="inset-second",
+                elem_id="insetgan-second",
             )  # fmt: skip
-            self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="inset-second-seed")
+            self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
         with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
             self.hold = gr.Slider(
                 0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
-                elem_id="inset-hold",
+                elem_id="insetgan-hold",
             )  # fmt: skip
             self.alternate = gr.Slider(
                 0, 40, value=0, step=5, label="Take turns", info="steps before the other side moves; 0: both at once",
-                elem_id="inset-alternate",
+                elem_id="insetgan-alternate",
             )  # fmt: skip
 
     def _wire(self) -> None:
@@ -165,7 +171,7 @@ class ComposeABody:
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **quiet
         )
         with self.panel.download_place:
-            download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="inset-download")
+            download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="insetgan-download")
 
     # Handlers
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step
+from demo.gpu import Done, Step, Steps, Worker
 from gan_core.errors import OutOfMemory
 from gan_core.images import to_pil, to_tensor
-from gan_core.registry import ModelRegistry
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from gan_core.e4e.encoding import HasEncoder
     from gan_core.insetgan.pipeline import InsetGANPipeline, Source, Wish
     from gan_core.insetgan.players import Composite, Report
-
-DRAW, READ, FIND, COMPOSE = "insetgan.draw", "insetgan.read", "insetgan.find", "insetgan.compose"
+    from gan_core.insetgan.project import Projection
 
 
 @dataclass(frozen=True)
@@ -73,74 +71,72 @@ class Preview(Step):
     composed: Composed
 
 
-def register(registry: ModelRegistry) -> None:
-    """Make the tasks known to the GPU queue."""
+@gpu.task(seconds=lambda model, kind, sources: 5 + len(sources) // 2)
+def draw(worker: Worker, model: str, kind: str, sources: Sequence[Source]) -> Steps[list[Found]]:
+    """A `Found` for each source."""
+    pictures = []
+    for i, source in enumerate(sources):
+        yield Step((i + 0.5) / len(sources), f"Drawing {i + 1} of {len(sources)}")
 
-    def draw(
-        model: str, kind: str, sources: Sequence[Source], progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """A `Found` for each source."""
-        pictures = []
-        for i, source in enumerate(sources):
-            yield Step((i + 0.5) / len(sources), f"Drawing {i + 1} of {len(sources)}")
+        def work(pipeline: InsetGANPipeline, source: Source = source) -> Found:
+            drawn = pipeline.draw(kind, source)
+            return Found(to_pil(drawn.image), drawn.codes)
 
-            def work(pipeline: InsetGANPipeline, source: Source = source) -> Found:
-                drawn = pipeline.draw(kind, source)
-                return Found(to_pil(drawn.image), drawn.codes)
-
-            pictures.append(registry.run(model, work, progress))
-        yield Done(pictures)
-
-    def read(encoder: str, crop: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
-        """A real face as the encoder of another model reads it, as a `Found`. encoder: that model's registry name."""
-        yield Step(0.3, "Reading the face")
-        face = to_tensor(crop)
-
-        def work(editor: HasEncoder) -> Found:
-            import torch
-
-            from gan_core.e4e.encoding import encode_with
-
-            with torch.inference_mode():
-                codes = encode_with(editor)(face)
-                return Found(to_pil(editor.decode(codes)), codes.cpu())
-
-        yield Done(registry.run(encoder, work, progress))
-
-    def find(
-        model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """A real picture's codes, as a `Found`."""
-        yield Step(0.0, f"Finding the {kind} in the generator")
-        last = None
-        with registry.use(model, progress) as pipeline:
-            target = to_tensor(picture)
-            steps = pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
-            with closing(steps):
-                for last in steps:
-                    yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
-            yield Done(Found(to_pil(last.image), last.codes))
-
-    def compose(model: str, wish: Wish, progress: Progress | None = None) -> Iterator[Step | Done]:
-        """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
-        yield Step(0.0, "Pasting")
-        for last_try in (False, True):
-            try:
-                yield from _composing(registry, model, wish, progress)
-                return
-            except OutOfMemory:
-                if last_try:
-                    raise
-            yield Step(0.0, "Memory ran out; other models are put away and it begins again")
-
-    gpu.task(DRAW, draw, seconds=lambda **arguments: 5 + len(arguments["sources"]) // 2)
-    gpu.task(READ, read, seconds=20)
-    gpu.task(FIND, find, seconds=40)
-    gpu.task(COMPOSE, compose, seconds=lambda **arguments: 15 + arguments["wish"].schedule.steps // 5)
+        pictures.append(worker.run(model, work))
+    yield Done(pictures)
 
 
-def _composing(registry: ModelRegistry, model: str, wish: Wish, progress: Progress | None) -> Iterator[Step | Done]:
-    with registry.use(model, progress) as pipeline, closing(pipeline.compose(wish)) as reports:
+@gpu.task(seconds=20)
+def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[Found]:
+    """A real face as the encoder of another model reads it, as a `Found`. encoder: that model's registry name."""
+    yield Step(0.3, "Reading the face")
+    face = to_tensor(crop)
+
+    def work(editor: HasEncoder) -> Found:
+        import torch
+
+        from gan_core.e4e.encoding import encode_with
+
+        with torch.inference_mode():
+            codes = encode_with(editor)(face)
+            return Found(to_pil(editor.decode(codes)), codes.cpu())
+
+    yield Done(worker.run(encoder, work))
+
+
+@gpu.task(seconds=40)
+def find(
+    worker: Worker, model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None
+) -> Steps[Found]:
+    """A real picture's codes, as a `Found`."""
+    yield Step(0.0, f"Finding the {kind} in the generator")
+    last: Projection | None = None
+    with worker.use(model) as pipeline:
+        target = to_tensor(picture)
+        steps = pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
+        with closing(steps):
+            for last in steps:
+                yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
+        assert last is not None  # there is always a first report
+        yield Done(Found(to_pil(last.image), last.codes))
+
+
+@gpu.task(seconds=lambda model, wish: 15 + wish.schedule.steps // 5)
+def compose(worker: Worker, model: str, wish: Wish) -> Steps[Composed]:
+    """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
+    yield Step(0.0, "Pasting")
+    for last_try in (False, True):
+        try:
+            yield from _composing(worker, model, wish)
+            return
+        except OutOfMemory:
+            if last_try:
+                raise
+        yield Step(0.0, "Memory ran out; other models are put away and it begins again")
+
+
+def _composing(worker: Worker, model: str, wish: Wish) -> Steps[Composed]:
+    with worker.use(model) as pipeline, closing(pipeline.compose(wish)) as reports:
         for report in reports:
             composed = _composed(report, pipeline.distance)
             text = "Pasted; now they come to agree" if not report.step else f"Step {report.step} of {report.steps}"

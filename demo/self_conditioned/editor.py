@@ -7,7 +7,7 @@ moving a slider only draws.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step
+from demo.gpu import Done, Step, Steps
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import Drawn, Face, Preview
@@ -89,14 +89,14 @@ class Editor:
         """Load the first model and draw a face once."""
         if self.models:
             choice = next(iter(self.models.values()))
-            face = gpu.call(tasks.SEED, model=choice.model, seed=0, psi=PSI)
-            gpu.call(tasks.EDIT, model=choice.model, code=face.code, values={}, who=face.who)
+            face = gpu.run(tasks.random_face(choice.model, 0, PSI))
+            gpu.run(tasks.edit(choice.model, face.code, {}, face.who))
 
     # Faces
 
     def find(
         self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[Subject]:
         """Reports, `Preview`s among them, and at last a `Subject`; from the session where it was made before, refined
         where it was refined. Closing the iterator stops the work.
 
@@ -107,11 +107,11 @@ class Editor:
             return
         seed = whole_number(origin.seed, "The seed", 0, LARGEST_SEED)
         psi = real_number(origin.psi, "Truncation must be a number", 0, 1)
-        key = ("edge-face", choice.model, seed, psi)
+        key = ("self-conditioned-face", choice.model, seed, psi)
         subject = session.recall(key)
         if subject is None:
             yield Step(0.3, "Drawing the face")
-            face = gpu.call(tasks.SEED, progress, model=choice.model, seed=seed, psi=psi)
+            face = gpu.run(tasks.random_face(choice.model, seed, psi), progress)
             subject = Subject(key, face, face.picture, f"seed {seed}, truncation {psi:g}")
             session.keep(key, subject, subject.size)
         yield Done(subject)
@@ -120,13 +120,7 @@ class Editor:
         self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
     ) -> Subject:
         """`find` to its end."""
-        subject = None
-        for step in self.find(session, choice, origin, progress):
-            if isinstance(step, Done):
-                subject = step.value
-            elif progress:
-                progress(step.fraction, step.text)
-        return subject
+        return gpu.result(self.find(session, choice, origin, progress), progress)
 
     def refine(
         self,
@@ -135,7 +129,7 @@ class Editor:
         origin: Origin,
         steps: int,
         progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[Subject]:
         """Tune the generators to the picture (again from the start): Previews, and at last a `Subject`.
 
         When the session's job `REFINING` is stopped it ends at the next report, and what there is is kept.
@@ -144,16 +138,9 @@ class Editor:
         if not origin.path:
             raise BadImage("Only a picture can be refined; a random face is drawn exactly already.")
         steps = whole_number(steps, "The number of steps", 1, MOST_REFINING)
-        found = None
-        for step in self._find_photo(session, choice, origin.path, progress, refined=False):
-            if isinstance(step, Done):
-                found = step.value
-            else:
-                yield step
+        found = yield from gpu.passed_on(self._find_photo(session, choice, origin.path, progress, refined=False))
         face, done = found.face, 0
-        work = gpu.stream(
-            tasks.REFINE, progress, model=choice.model, code=found.face.code, crop=found.before, steps=steps
-        )
+        work = gpu.stream(tasks.refine(choice.model, found.face.code, found.before, steps), progress)
         for step in work:
             if isinstance(step, Preview):
                 face, done = step.face, step.step
@@ -161,7 +148,7 @@ class Editor:
                 break
             yield step
         work.close()
-        subject = Subject(("edge-refined", found.key), face, found.before, found.name, found.note, done)
+        subject = Subject(("self-conditioned-refined", found.key), face, found.before, found.name, found.note, done)
         if done:
             session.keep(subject.key, subject, subject.size)
         yield Done(subject)
@@ -181,8 +168,7 @@ class Editor:
         """
         face = subject.face
         wanted = checked_values(choice, values)
-        own, plain = gpu.call(tasks.EDIT, progress, model=choice.model, code=face.code, values=wanted, who=face.who)
-        return own, plain
+        return gpu.run(tasks.edit(choice.model, face.code, wanted, face.who), progress)
 
     def strip(
         self,
@@ -196,10 +182,8 @@ class Editor:
     ) -> list[Image.Image]:
         """STRIP_FRAMES pictures with the attribute from 0 to 1, the others as in `values`. Raises UnknownName."""
         wanted = checked_values(choice, {**values, attribute: 0.0})
-        return gpu.call(
-            tasks.STRIP, progress, model=choice.model, code=subject.face.code, attribute=attribute,
-            count=STRIP_FRAMES, values=wanted, plain=plain,
-        )  # fmt: skip
+        call = tasks.strip(choice.model, subject.face.code, attribute, STRIP_FRAMES, wanted, plain)
+        return gpu.run(call, progress)
 
     def grid(
         self,
@@ -212,16 +196,13 @@ class Editor:
         *,
         plain: bool = False,
         progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[list[list[Image.Image]]]:
         """Reports, and at last count rows of count pictures. Raises UnknownName or BadValue."""
         if down == across:
             raise BadValue("The two attributes of a grid must be different ones.")
         count = whole_number(count, "The number of rows", GRID_SIDES[0], GRID_SIDES[-1])
         wanted = checked_values(choice, {**values, down: 0.0, across: 0.0})
-        yield from gpu.stream(
-            tasks.GRID, progress, model=choice.model, code=subject.face.code, down=down, across=across,
-            count=count, values=wanted, plain=plain,
-        )  # fmt: skip
+        yield from gpu.stream(tasks.grid(choice.model, subject.face.code, down, across, count, wanted, plain), progress)
 
     def save(
         self,
@@ -232,7 +213,7 @@ class Editor:
         values: Mapping[str, float],
         *,
         method: str = OWN,
-        purpose: str = "edge",
+        purpose: str = "self-conditioned",
     ) -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         start = {name: value for name, value in subject.face.values.items() if values.get(name, value) != value}
@@ -246,23 +227,20 @@ class Editor:
 
     def _find_photo(
         self, session: Session, choice: SelfConditionedModel, path: str, progress: Progress | None, refined: bool = True
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[Subject]:
         session.own_upload(path)
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
-        key = ("edge-face", choice.model, hashlib.sha256(data).hexdigest())
-        subject = (session.recall(("edge-refined", key)) if refined else None) or session.recall(key)
+        key = ("self-conditioned-face", choice.model, hashlib.sha256(data).hexdigest())
+        subject = (session.recall(("self-conditioned-refined", key)) if refined else None) or session.recall(key)
         if subject is None:
             yield Step(0.0, "Looking for a face")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             crop, note = self._cut(photo, choice.resolution)
-            for step in gpu.stream(tasks.INVERT, progress, model=choice.model, crop=crop):
-                if isinstance(step, Done):
-                    subject = Subject(key, step.value, crop, "an uploaded picture", note)
-                else:
-                    yield step
+            face = yield from gpu.passed_on(gpu.stream(tasks.invert(choice.model, crop), progress))
+            subject = Subject(key, face, crop, "an uploaded picture", note)
             session.keep(key, subject, subject.size)
         yield Done(subject)
 

@@ -26,24 +26,38 @@ class FacePanel:
     def build(self) -> None:
         """Lay it out in the current context."""
         with gr.Row(elem_classes="actions", equal_height=True):
-            self.seed = gr.Number(1, label="Seed", precision=0, minimum=0, min_width=110, scale=2, elem_id="edge-seed")
-            self.dice = gr.Button("Another face", min_width=120, scale=2, elem_classes="dice", elem_id="edge-dice")
+            self.seed = gr.Number(
+                1, label="Seed", precision=0, minimum=0, min_width=110, scale=2, elem_id="self-conditioned-seed"
+            )
+            self.dice = gr.Button(
+                "Another face", min_width=120, scale=2, elem_classes="dice", elem_id="self-conditioned-dice"
+            )
         with gr.Column(elem_classes="sliders"):
-            self.psi = gr.Slider(0, 1, value=PSI, step=0.05, label="Truncation", elem_id="edge-psi")
+            self.psi = gr.Slider(0, 1, value=PSI, step=0.05, label="Truncation", elem_id="self-conditioned-psi")
         with gr.Column(elem_classes="few-examples"):
-            self.photo = photo_input(label="Or your own picture", height=230, elem_id="edge-photo")
+            self.photo = photo_input(label="Or your own picture", height=230, elem_id="self-conditioned-photo")
             self.studio.sessions.shared |= examples_row(self.photo)
-        with gr.Column(visible=False, elem_classes="tight", elem_id="edge-refining") as self.refining:
+        with gr.Column(visible=False, elem_classes="tight", elem_id="self-conditioned-refining") as self.refining:
             gr.Markdown(_REFINE, elem_classes="hint")
             with gr.Row(elem_classes="actions"):
-                self.refine = gr.Button("Refine", min_width=90, size="md", elem_id="edge-refine")
+                self.refine = gr.Button("Refine", min_width=90, size="md", elem_id="self-conditioned-refine")
                 self.stop = gr.Button(
-                    "Stop, keep it", variant="stop", interactive=False, min_width=110, size="md", elem_id="edge-stop"
+                    "Stop, keep it",
+                    variant="stop",
+                    interactive=False,
+                    min_width=110,
+                    size="md",
+                    elem_id="self-conditioned-stop",
                 )
-            self.bar = gr.HTML("", padding=False, elem_id="edge-bar")
+            self.bar = gr.HTML("", padding=False, elem_id="self-conditioned-bar")
             with gr.Column(elem_classes="sliders"):
                 self.steps = gr.Slider(
-                    10, MOST_REFINING, value=_STEPS, step=10, label="Steps of refining", elem_id="edge-steps"
+                    10,
+                    MOST_REFINING,
+                    value=_STEPS,
+                    step=10,
+                    label="Steps of refining",
+                    elem_id="self-conditioned-steps",
                 )
 
     @property

@@ -26,7 +26,7 @@ from gan_core.self_conditioned.models import SelfConditionedModel
 Data = dict[Any, Any]
 Pictures = list[list[Image.Image]]
 _SIDE = 128  # pixels of a picture on the page
-_KEPT, _JOB = "edge-grid", "self_conditioned.grid"
+_KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,24 @@ class GridPanel:
         names = [name for _, name in choices] + [None, None]
         with gr.Row(elem_classes="actions"):
             self.across = gr.Dropdown(
-                choices, value=names[0], label="Across", min_width=120, elem_id="edge-grid-across"
+                choices, value=names[0], label="Across", min_width=120, elem_id="self-conditioned-grid-across"
             )
-            self.down = gr.Dropdown(choices, value=names[1], label="Down", min_width=120, elem_id="edge-grid-down")
+            self.down = gr.Dropdown(
+                choices, value=names[1], label="Down", min_width=120, elem_id="self-conditioned-grid-down"
+            )
             self.side = gr.Dropdown(
                 [(f"{n} x {n}", n) for n in GRID_SIDES], value=5, label="Pictures", min_width=100,
-                elem_id="edge-grid-side",
+                elem_id="self-conditioned-grid-side",
             )  # fmt: skip
         with gr.Row(elem_classes="actions"):
-            self.start = gr.Button("Draw the grid", variant="primary", size="md", elem_id="edge-grid-start")
-            self.stop = gr.Button("Stop", variant="stop", size="md", interactive=False, elem_id="edge-grid-stop")
-        self.state = gr.Markdown("", elem_id="edge-grid-state", elem_classes="hint")
+            self.start = gr.Button("Draw the grid", variant="primary", size="md", elem_id="self-conditioned-grid-start")
+            self.stop = gr.Button(
+                "Stop", variant="stop", size="md", interactive=False, elem_id="self-conditioned-grid-stop"
+            )
+        self.state = gr.Markdown("", elem_id="self-conditioned-grid-state", elem_classes="hint")
         with gr.Row():
-            self.own = captioned_picture(OWN, "edge-grid-own", min_width=260)
-            self.plain = captioned_picture(PLAIN, "edge-grid-plain", min_width=260)
+            self.own = captioned_picture(OWN, "self-conditioned-grid-own", min_width=260)
+            self.plain = captioned_picture(PLAIN, "self-conditioned-grid-plain", min_width=260)
         self.download_place = gr.Row()
 
     def wire(self, inputs: set[Any], pick: Callable[..., None]) -> None:
@@ -87,7 +91,7 @@ class GridPanel:
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:
-            download_button("Download as PNG", self.make_download, inputs, elem_id="edge-grid-download")
+            download_button("Download as PNG", self.make_download, inputs, elem_id="self-conditioned-grid-download")
 
     def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Draw this method's grid, then the plain direction's, telling how far it is."""

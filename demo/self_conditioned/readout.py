@@ -42,4 +42,4 @@ def readout(
             ("Plain direction", *after[1], alike[1])]  # fmt: skip
     head = "".join(f"<th>{escape(text)}</th>" for text in ("", *(slider.label for slider in sliders), "Likeness"))
     body = "".join(f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for name, *cells in rows)
-    return f'<table class="edge-readout"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="self-conditioned-readout"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -11,7 +11,7 @@ import gradio as gr
 from gan_core.self_conditioned.models import AttributeSlider, SelfConditionedModel
 
 _STEP = 0.01
-_PREFIX = "edge-value"
+_PREFIX = "self-conditioned-value"
 
 
 class ValueBank:
@@ -25,7 +25,7 @@ class ValueBank:
     def build(self, choice: SelfConditionedModel) -> None:
         """Lay them out in the current context, labelled for `choice`."""
         for index in range(self._most):
-            with gr.Column(elem_classes="edge-slider"):
+            with gr.Column(elem_classes="self-conditioned-slider"):
                 slider = gr.Slider(**_properties(choice.sliders, index), buttons=[], elem_id=f"{_PREFIX}-{index}")
                 self.sliders.append(slider)
                 self.ends.append(gr.HTML(_ends(choice.sliders, index, None), padding=False))

@@ -26,7 +26,7 @@ Request = tuple[Session, SelfConditionedModel, Subject, dict[str, float]]
 OWN, PLAIN = "Self-conditioned", "Plain direction in the plain generator"
 VIEW = "strip"
 _SIDE = 160  # pixels of a frame on the page
-_KEPT = "edge-strip"
+_KEPT = "self-conditioned-strip"
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,15 @@ class StripPanel:
         with gr.Row(elem_classes="actions"):
             self.attribute = gr.Radio(
                 choices, value=choices[0][1] if choices else None, show_label=False, container=False, min_width=200,
-                scale=3, elem_id="edge-strip-attribute",
+                scale=3, elem_id="self-conditioned-strip-attribute",
             )  # fmt: skip
-            self.start = gr.Button("Draw again", size="md", min_width=100, scale=1, elem_id="edge-strip-start")
-        with gr.Column(elem_classes="edge-wide"):
-            self.axis = gr.HTML("", padding=False, elem_id="edge-strip-axis")
-            self.own = captioned_picture(OWN, "edge-strip-own")
-            self.plain = captioned_picture(PLAIN, "edge-strip-plain")
+            self.start = gr.Button(
+                "Draw again", size="md", min_width=100, scale=1, elem_id="self-conditioned-strip-start"
+            )
+        with gr.Column(elem_classes="self-conditioned-wide"):
+            self.axis = gr.HTML("", padding=False, elem_id="self-conditioned-strip-axis")
+            self.own = captioned_picture(OWN, "self-conditioned-strip-own")
+            self.plain = captioned_picture(PLAIN, "self-conditioned-strip-plain")
         gr.Markdown("Click a picture to continue with it. The other attributes stay as the sliders say.",
                     elem_classes="hint")  # fmt: skip
         self.download_place = gr.Row()
@@ -81,7 +83,9 @@ class StripPanel:
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:
-            download_button("Download both as PNG", self.make_download, inputs, elem_id="edge-strip-download")
+            download_button(
+                "Download both as PNG", self.make_download, inputs, elem_id="self-conditioned-strip-download"
+            )
 
     def on_draw(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Draw both strips, this method's first."""

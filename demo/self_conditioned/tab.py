@@ -18,8 +18,7 @@ from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
-from demo.self_conditioned import api as self_conditioned_api
-from demo.self_conditioned import tasks
+from demo.self_conditioned import api
 from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.grid_panel import GridPanel
@@ -59,14 +58,13 @@ class EditAtTheEdges:
         self.bank = ValueBank(self.models.values())
         self.strip = StripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
 
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
-        self_conditioned_api.build(self.studio, self.editor)
+        api.build(self.studio, self.editor)
         if not self.models:
             gr.Markdown(_MISSING, elem_classes="notice")
             return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
@@ -74,7 +72,7 @@ class EditAtTheEdges:
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
-                self.message = gr.Markdown("", elem_classes="notice", elem_id="edge-message")
+                self.message = gr.Markdown("", elem_classes="notice", elem_id="self-conditioned-message")
                 self.face.build()
             with gr.Column(elem_classes="work-result"):
                 self._build_result(first)
@@ -82,12 +80,16 @@ class EditAtTheEdges:
             with gr.Column(elem_classes="work-sliders"):
                 choices = [(choice.label, name) for name, choice in self.models.items()]
                 self.model = gr.Dropdown(
-                    choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="edge-model"
+                    choices,
+                    value=first.name,
+                    label="Weights",
+                    visible=len(choices) > 1,
+                    elem_id="self-conditioned-model",
                 )
-                with gr.Column(elem_classes="edge-sliders"):
+                with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
-                self.reset = gr.Button("Back to the face itself", size="sm", elem_id="edge-reset")
-                self.readout = gr.HTML("", padding=False, elem_id="edge-readout")
+                self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
+                self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
                     gr.Markdown(HINT, elem_classes="hint")
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
@@ -101,14 +103,14 @@ class EditAtTheEdges:
     def _build_result(self, first: SelfConditionedModel) -> None:
         with gr.Tabs() as self.views:
             with gr.Tab("Edit", id=_EDIT_VIEW) as self.edit_view:
-                with gr.Row(elem_classes="edge-pair"):
-                    self.before = captioned_picture("Before", "edge-before")
-                    self.own = captioned_picture("Self-conditioned", "edge-own")
-                    self.plain = captioned_picture("Plain direction", "edge-plain")
+                with gr.Row(elem_classes="self-conditioned-pair"):
+                    self.before = captioned_picture("Before", "self-conditioned-before")
+                    self.own = captioned_picture("Self-conditioned", "self-conditioned-own")
+                    self.plain = captioned_picture("Plain direction", "self-conditioned-plain")
                 self.download_place = gr.Row()
-            with gr.Tab("Filmstrip", id=STRIP_VIEW, elem_classes="edge-tall") as self.strip_view:
+            with gr.Tab("Filmstrip", id=STRIP_VIEW, elem_classes="self-conditioned-tall") as self.strip_view:
                 self.strip.build(first)
-            with gr.Tab("Grid", id="grid", elem_classes="edge-tall") as self.grid_view:
+            with gr.Tab("Grid", id="grid", elem_classes="self-conditioned-tall") as self.grid_view:
                 self.grid.build(first)
 
     def _wire(self) -> None:
@@ -166,7 +168,7 @@ class EditAtTheEdges:
         self.strip.wire(inputs, self.view, [event.then for event in [*begin, refining]], pick)
         self.grid.wire(inputs, pick)
         with self.download_place:
-            download_button("Download PNG", self.make_download, inputs, elem_id="edge-download")
+            download_button("Download PNG", self.make_download, inputs, elem_id="self-conditioned-download")
 
     # Handlers
 

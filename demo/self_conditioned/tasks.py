@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step
+from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
-from gan_core.registry import ModelRegistry
 
 if TYPE_CHECKING:
     import torch
 
     from gan_core.self_conditioned.pipeline import Code, Progressed, SelfConditionedPipeline
 
-SEED, INVERT, REFINE = "edge.seed", "edge.invert", "edge.refine"
-EDIT, STRIP, GRID = "edge.edit", "edge.strip", "edge.grid"
 Measures = Mapping[str, float]  # by attribute, in the predictor's units
 
 
@@ -66,112 +63,113 @@ class Drawn:
     """Cosine of the identities before and after."""
 
 
-def register(registry: ModelRegistry) -> None:
-    """Make the tasks known to the GPU queue."""
+@gpu.task(seconds=5)
+def random_face(worker: Worker, model: str, seed: int, psi: float) -> Steps[Face]:
+    """A random `Face`."""
+    yield Step(0.3, "Drawing the face")
 
-    def seed(model: str, seed: int, psi: float, progress: Progress | None = None) -> Iterator[Step | Done]:
-        """A random `Face`."""
-        yield Step(0.3, "Drawing the face")
+    def work(pipeline: SelfConditionedPipeline) -> Face:
+        code = pipeline.random_face(seed, psi)
+        images = _both(pipeline.edit(code, {}), pipeline.edit_plain(code, {}))
+        return _face(pipeline, code, images[:1], *_look(pipeline, images))
 
-        def work(pipeline: SelfConditionedPipeline) -> Face:
-            code = pipeline.random_face(seed, psi)
-            images = _both(pipeline.edit(code, {}), pipeline.edit_plain(code, {}))
-            return _face(pipeline, code, images[:1], *_look(pipeline, images))
+    yield Done(worker.run(model, work))
 
-        yield Done(registry.run(model, work, progress))
 
-    def invert(model: str, crop: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
-        """Previews, and at last the `Face` of an aligned picture."""
-        yield Step(0.0, "Reading the face")
-        picture = to_tensor(crop)
-        with registry.use(model, progress) as pipeline, closing(pipeline.invert(picture)) as reports:
-            yield from _reading(pipeline, reports, picture, "Reading the face")
+@gpu.task(seconds=20)
+def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[Face]:
+    """Previews, and at last the `Face` of an aligned picture."""
+    yield Step(0.0, "Reading the face")
+    picture = to_tensor(crop)
+    with worker.use(model) as pipeline, closing(pipeline.invert(picture)) as reports:
+        yield from _reading(pipeline, reports, picture, "Reading the face")
 
-    def refine(
-        model: str, code: Code, crop: Image.Image, steps: int, progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        """Previews, and at last the `Face` whose generators were tuned to the picture."""
-        yield Step(0.0, "Refining")
-        picture = to_tensor(crop)
-        with registry.use(model, progress) as pipeline, closing(pipeline.refine(code, picture, steps=steps)) as reports:
-            yield from _reading(pipeline, reports, picture, "Refining")
 
-    def edit(
-        model: str,
-        code: Code,
-        values: Mapping[str, float],
-        who: torch.Tensor | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        """`Drawn` by this method, and by the plain direction."""
-        yield Step(0.6, "Drawing the edit")
+@gpu.task(seconds=lambda model, code, crop, steps: 15 + steps)
+def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int) -> Steps[Face]:
+    """Previews, and at last the `Face` whose generators were tuned to the picture."""
+    yield Step(0.0, "Refining")
+    picture = to_tensor(crop)
+    with worker.use(model) as pipeline, closing(pipeline.refine(code, picture, steps=steps)) as reports:
+        yield from _reading(pipeline, reports, picture, "Refining")
 
-        def work(pipeline: SelfConditionedPipeline) -> list[Drawn]:
-            images = _both(pipeline.edit(code, values), pipeline.edit_plain(code, values))
-            now, measures = _look(pipeline, images)
-            alike = [None, None] if who is None or now is None else (who * now).sum(1).tolist()
-            return [Drawn(to_pil(image), *rest) for image, *rest in zip(images, measures, alike, strict=True)]
 
-        yield Done(registry.run(model, work, progress))
+@gpu.task(seconds=5)
+def edit(
+    worker: Worker,
+    model: str,
+    code: Code,
+    values: Mapping[str, float],
+    who: torch.Tensor | None = None,
+) -> Steps[tuple[Drawn, Drawn]]:
+    """`Drawn` by this method, and by the plain direction."""
+    yield Step(0.6, "Drawing the edit")
 
-    def strip(
-        model: str,
-        code: Code,
-        attribute: str,
-        count: int,
-        values: Mapping[str, float],
-        plain: bool,
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        """Pictures over the range of an attribute."""
-        yield Step(0.1, "Drawing the strip")
+    def work(pipeline: SelfConditionedPipeline) -> tuple[Drawn, Drawn]:
+        images = _both(pipeline.edit(code, values), pipeline.edit_plain(code, values))
+        now, measures = _look(pipeline, images)
+        alike = [None, None] if who is None or now is None else (who * now).sum(1).tolist()
+        own, plain = (Drawn(to_pil(image), *rest) for image, *rest in zip(images, measures, alike, strict=True))
+        return own, plain
 
-        def work(pipeline: SelfConditionedPipeline) -> list[Image.Image]:
-            return [to_pil(one) for one in pipeline.filmstrip(code, attribute, count, values=values, plain=plain)]
+    yield Done(worker.run(model, work))
 
-        yield Done(registry.run(model, work, progress))
 
-    def grid(
-        model: str,
-        code: Code,
-        down: str,
-        across: str,
-        count: int,
-        values: Mapping[str, float],
-        plain: bool,
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        """Rows of pictures: `down` rises from row to row, `across` within them; between rows it can be stopped."""
-        rows = []
-        for i in range(count):
-            yield Step(i / count, f"Drawing row {i + 1} of {count}")
-            wanted = {**values, down: i / (count - 1)}
+@gpu.task(seconds=10)
+def strip(
+    worker: Worker,
+    model: str,
+    code: Code,
+    attribute: str,
+    count: int,
+    values: Mapping[str, float],
+    plain: bool,
+) -> Steps[list[Image.Image]]:
+    """Pictures over the range of an attribute."""
+    yield Step(0.1, "Drawing the strip")
 
-            def work(pipeline: SelfConditionedPipeline, wanted: Mapping[str, float] = wanted) -> list[Image.Image]:
-                return [to_pil(one) for one in pipeline.filmstrip(code, across, count, values=wanted, plain=plain)]
+    def work(pipeline: SelfConditionedPipeline) -> list[Image.Image]:
+        return [to_pil(one) for one in pipeline.filmstrip(code, attribute, count, values=values, plain=plain)]
 
-            rows.append(registry.run(model, work, progress))
-        yield Done(rows)
+    yield Done(worker.run(model, work))
 
-    gpu.task(SEED, seed, seconds=5)
-    gpu.task(INVERT, invert, seconds=20)
-    gpu.task(REFINE, refine, seconds=lambda **arguments: 15 + arguments["steps"])
-    gpu.task(EDIT, edit, seconds=5)
-    gpu.task(STRIP, strip, seconds=10)
-    gpu.task(GRID, grid, seconds=lambda **arguments: 5 + arguments["count"] ** 2 // 2)
+
+@gpu.task(seconds=lambda model, code, down, across, count, values, plain: 5 + count**2 // 2)
+def grid(
+    worker: Worker,
+    model: str,
+    code: Code,
+    down: str,
+    across: str,
+    count: int,
+    values: Mapping[str, float],
+    plain: bool,
+) -> Steps[list[list[Image.Image]]]:
+    """Rows of pictures: `down` rises from row to row, `across` within them; between rows it can be stopped."""
+    rows = []
+    for i in range(count):
+        yield Step(i / count, f"Drawing row {i + 1} of {count}")
+        wanted = {**values, down: i / (count - 1)}
+
+        def work(pipeline: SelfConditionedPipeline, wanted: Mapping[str, float] = wanted) -> list[Image.Image]:
+            return [to_pil(one) for one in pipeline.filmstrip(code, across, count, values=wanted, plain=plain)]
+
+        rows.append(worker.run(model, work))
+    yield Done(rows)
 
 
 def _reading(
     pipeline: SelfConditionedPipeline, reports: Iterator[Progressed], picture: torch.Tensor, what: str
-) -> Iterator[Step | Done]:
+) -> Steps[Face]:
     """Previews of a picture (1, 3, R, R) being read; both edits of it are compared with the picture itself."""
     who, measures = _look(pipeline, picture)
     who = None if who is None else who.expand(2, -1)
-    face = None
+    face: Face | None = None
     for report in reports:
         face = _face(pipeline, report.code, report.image, who, measures)
         text = f"{what}: step {report.step} of {report.steps}"
         yield Preview(report.step / max(1, report.steps), text, face, report.step, report.steps, report.error)
+    assert face is not None  # there is always a first report
     yield Done(face)
 
 

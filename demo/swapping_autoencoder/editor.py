@@ -7,15 +7,15 @@ moving a slider only draws.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step
+from demo.gpu import Call, Steps
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import Wish, checked_amount, mixture_of, note_of
@@ -78,7 +78,7 @@ class Editor:
             return
         choice = next(iter(self.models.values()))
         blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
-        encoded = gpu.call(tasks.ENCODE, model=choice.model, picture=blank)
+        encoded = gpu.run(tasks.encode(choice.model, blank))
         self._draw(choice, encoded, [encoded], [Wish(amount=0.5)], None)
 
     def open(
@@ -108,21 +108,21 @@ class Editor:
         except OSError as error:
             raise BadImage("The picture is not there any more. Please upload it again.") from error
         key = f"{hashlib.sha256(data).hexdigest()}/{side}/{cut_face}"
-        source = session.recall(("swap-source", key))
+        source = session.recall(("swapping-autoencoder-source", key))
         if source is None:
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             source = self._cut(key, photo, side) if cut_face else Source(key, fitted(photo, side))
-            session.keep(("swap-source", key), source, source.size)
+            session.keep(("swapping-autoencoder-source", key), source, source.size)
         return source
 
     def encode(
         self, session: Session, source: Source, choice: SwappingAutoencoderModel, progress: Progress | None = None
     ) -> EncodedPicture:
         """The codes of a picture, from the session where they have been read before."""
-        key = ("swap-codes", choice.model, source.key)
+        key = ("swapping-autoencoder-codes", choice.model, source.key)
         encoded = session.recall(key)
         if encoded is None:
-            encoded = gpu.call(tasks.ENCODE, progress, model=choice.model, picture=source.picture)
+            encoded = gpu.run(tasks.encode(choice.model, source.picture), progress)
             session.keep(key, encoded, encoded.size)
         return encoded
 
@@ -148,7 +148,7 @@ class Editor:
         wish: Wish,
         count: int = LOOP_FRAMES,
         progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
+    ) -> Steps[list[Image.Image]]:
         """Draw `count` pictures with the amount of texture rising from 0 to 1: reports, and at last a list of pictures.
 
         Closing the iterator stops the work. Raises BadImage where there is no texture to go to.
@@ -157,7 +157,7 @@ class Editor:
             raise BadImage("This goes from one texture to another. Please choose a texture picture first.")
         own, others = self._encoded(session, first, textures, choice, progress)
         wishes = [replace(wish, amount=i / (count - 1)) for i in range(count)]
-        yield from gpu.stream(tasks.DRAW, progress, **_task(choice, own, others, wishes))
+        yield from gpu.stream(_drawing(choice, own, others, wishes), progress)
 
     def vector(
         self,
@@ -176,7 +176,7 @@ class Editor:
                 raise BadValue(f"Please give from 1 to {MOST_IN_A_SET} pictures that {name}, not {len(paths)}.")
             sources = [self.open(session, path, choice, cut_face=cut_face) for path in paths]
             groups.append([self.encode(session, source, choice, progress).codes for source in sources])
-        return gpu.call(tasks.VECTOR, progress, model=choice.model, having=groups[0], lacking=groups[1])
+        return gpu.run(tasks.vector(choice.model, groups[0], groups[1]), progress)
 
     def swap_once(
         self,
@@ -231,19 +231,14 @@ class Editor:
         wishes: Sequence[Wish],
         progress: Progress | None,
     ) -> list[Image.Image]:
-        return gpu.call(tasks.DRAW, progress, **_task(choice, own, others, wishes))
+        return gpu.run(_drawing(choice, own, others, wishes), progress)
 
 
-def _task(
+def _drawing(
     choice: SwappingAutoencoderModel, own: EncodedPicture, others: Sequence[EncodedPicture], wishes: Sequence[Wish]
-) -> dict[str, Any]:
+) -> Call[list[Image.Image]]:
     mixtures = [mixture_of(wish, len(others), own.codes.size) for wish in wishes]
-    return {
-        "model": choice.model,
-        "first": own.codes,
-        "others": [other.codes for other in others],
-        "mixtures": mixtures,
-    }
+    return tasks.draw(choice.model, own.codes, [other.codes for other in others], mixtures)
 
 
 def fitted(photo: Image.Image, side: int) -> Image.Image:

@@ -32,11 +32,11 @@ class RegionPanel:
         with gr.Row():
             self.region = gr.Radio(KINDS, value="texture", label="Inside, take the second picture's")
             self.feather = gr.Slider(0, 0.15, value=0.04, step=0.01, label="Softness of the border")
-        self.editor = paint_input(label="Paint here", height=420, elem_id="swap-paint")
+        self.editor = paint_input(label="Paint here", height=420, elem_id="swapping-autoencoder-paint")
         with gr.Row(elem_classes="actions"):
-            self.apply = gr.Button("Apply", variant="primary", size="sm", elem_id="swap-region-apply")
-            self.whole = gr.Button("Whole picture", size="sm", elem_id="swap-region-whole")
-        self.state = gr.Markdown("", elem_id="swap-region-state")
+            self.apply = gr.Button("Apply", variant="primary", size="sm", elem_id="swapping-autoencoder-region-apply")
+            self.whole = gr.Button("Whole picture", size="sm", elem_id="swapping-autoencoder-region-whole")
+        self.state = gr.Markdown("", elem_id="swapping-autoencoder-region-state")
         self.used = gr.State("")  # key of the picture that a region was applied to, or ""
         self.shown = gr.State("")  # key of the picture in the editor
 
@@ -63,7 +63,7 @@ class RegionPanel:
             mask = painted(painting.layers, source.picture.size) if painting else None
             if mask is None or data[self.shown] != source.key:
                 return {self.used: "", self.state: _NOTHING}
-            session.keep(("swap-mask", source.key), mask, mask.nbytes)
+            session.keep(("swapping-autoencoder-mask", source.key), mask, mask.nbytes)
             state = f"{mask.mean():.0%} of the picture are painted."
             return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
 
@@ -77,4 +77,4 @@ class RegionPanel:
 
     def mask(self, data: dict[Any, Any], session: Session, source: Source) -> np.ndarray | None:
         """What was applied to this picture; None for the whole of it."""
-        return session.recall(("swap-mask", source.key)) if data[self.used] == source.key else None
+        return session.recall(("swapping-autoencoder-mask", source.key)) if data[self.used] == source.key else None

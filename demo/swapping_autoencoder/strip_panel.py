@@ -36,15 +36,18 @@ class StripPanel:
     def build(self) -> None:
         """Lay it out in the current context."""
         with gr.Row(elem_classes="actions"):
-            self.start = gr.Button("Make strip and video", variant="primary", elem_id="swap-strip-start")
-            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="swap-strip-stop")
-        self.state = gr.Markdown("", elem_id="swap-strip-state")
+            self.start = gr.Button(
+                "Make strip and video", variant="primary", elem_id="swapping-autoencoder-strip-start"
+            )
+            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="swapping-autoencoder-strip-stop")
+        self.state = gr.Markdown("", elem_id="swapping-autoencoder-strip-state")
         self.strip = gr.Image(
-            label="Amount of texture from 0 to 1", interactive=False, type="filepath", elem_id="swap-strip",
-            buttons=["download", "fullscreen"],
+            label="Amount of texture from 0 to 1", interactive=False, type="filepath",
+            elem_id="swapping-autoencoder-strip", buttons=["download", "fullscreen"],
         )  # fmt: skip
         self.video = gr.Video(
-            label="There and back", interactive=False, loop=True, autoplay=True, height=300, elem_id="swap-video",
+            label="There and back", interactive=False, loop=True, autoplay=True, height=300,
+            elem_id="swapping-autoencoder-video",
         )  # fmt: skip
 
     def wire(self, inputs: set[Any]) -> None:

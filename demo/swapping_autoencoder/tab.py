@@ -20,8 +20,7 @@ from demo.parts.pictures import shown
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
-from demo.swapping_autoencoder import api as swapping_api
-from demo.swapping_autoencoder import tasks
+from demo.swapping_autoencoder import api
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, Source
 from demo.swapping_autoencoder.files import pictures_input
 from demo.swapping_autoencoder.region_panel import RegionPanel
@@ -59,18 +58,19 @@ class SwapStructureAndTexture:
         self.studio = studio
         self.models = swapping_autoencoder_models(settings.weights)
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
-        self.banks = [DirectionBank(self.models.values(), kind, "swap") for kind in ("texture", "structure")]
+        self.banks = [
+            DirectionBank(self.models.values(), kind, "swapping-autoencoder") for kind in ("texture", "structure")
+        ]
         self.region = RegionPanel()
         self.vector = VectorPanel(studio, self.editor)
         self.strip = StripPanel(studio, self.editor, self.read)
-        tasks.register(studio.registry)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
 
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
-        swapping_api.build(self.studio, self.editor)
+        api.build(self.studio, self.editor)
         if not self.models:
             gr.Markdown(_MISSING, elem_classes="notice")
             return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
@@ -91,33 +91,43 @@ class SwapStructureAndTexture:
         return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row)
 
     def _build_inputs(self, first: SwappingAutoencoderModel) -> None:
-        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="swap-message")
+        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="swapping-autoencoder-message")
         with gr.Column(elem_classes="few-examples"):
-            self.structure = photo_input(label="Structure: the shapes", height=210, elem_id="swap-structure")
+            self.structure = photo_input(
+                label="Structure: the shapes", height=210, elem_id="swapping-autoencoder-structure"
+            )
             self.studio.sessions.shared |= examples_row(self.structure)
         with gr.Column(elem_classes="few-examples"):
-            self.texture = photo_input(label="Texture: colours and surfaces", height=210, elem_id="swap-texture")
+            self.texture = photo_input(
+                label="Texture: colours and surfaces", height=210, elem_id="swapping-autoencoder-texture"
+            )
             self.studio.sessions.shared |= examples_row(self.texture)
         self.cut = gr.Checkbox(
-            first.faces, label="Cut the largest face out", info="Off: whole pictures", elem_id="swap-cut"
+            first.faces,
+            label="Cut the largest face out",
+            info="Off: whole pictures",
+            elem_id="swapping-autoencoder-cut",
         )
         self.side = gr.Dropdown(
             [(f"{side} pixels", side) for side in SIZES], value=first.resolution, label="Shorter side",
-            elem_id="swap-side",
+            elem_id="swapping-autoencoder-side",
         )  # fmt: skip
 
     def _build_sliders(self, first: SwappingAutoencoderModel) -> None:
         choices = [(choice.label, name) for name, choice in self.models.items()]
         self.model = gr.Dropdown(
-            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="swap-model"
+            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="swapping-autoencoder-model"
         )
         with gr.Column(elem_classes="sliders"):
-            self.amount = gr.Slider(0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swap-amount")
+            self.amount = gr.Slider(
+                0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swapping-autoencoder-amount"
+            )
             self.detail = gr.Slider(
-                0, 1, value=first.detail, step=0.05, label="Detail of the first picture", elem_id="swap-detail",
+                0, 1, value=first.detail, step=0.05, label="Detail of the first picture",
+                elem_id="swapping-autoencoder-detail",
                 info="0: as the model draws it. 1: the photo's own detail in the model's colours.",
             )  # fmt: skip
-        self.reset = gr.Button("Reset sliders", size="sm", elem_id="swap-reset")
+        self.reset = gr.Button("Reset sliders", size="sm", elem_id="swapping-autoencoder-reset")
         domain = gr.Accordion("Domain vectors", open=True, visible=bool(self.banks[0].most))
         with domain, gr.Column(elem_classes="sliders"):
             self.banks[0].build(first)
@@ -127,13 +137,13 @@ class SwapStructureAndTexture:
                 self.banks[1].build(first)
         with gr.Accordion("Several textures", open=False):
             self.more = pictures_input(
-                label=f"Up to {MOST_TEXTURES - 1} more pictures", height=110, elem_id="swap-more"
+                label=f"Up to {MOST_TEXTURES - 1} more pictures", height=110, elem_id="swapping-autoencoder-more"
             )
             with gr.Column(elem_classes="sliders"):
                 self.weights = [
                     gr.Slider(
                         0, 1, value=1, step=0.05, label=f"Weight of texture {i + 1}", visible=i < 1,
-                        elem_id=f"swap-weight-{i}",
+                        elem_id=f"swapping-autoencoder-weight-{i}",
                     )
                     for i in range(MOST_TEXTURES)
                 ]  # fmt: skip
@@ -145,7 +155,7 @@ class SwapStructureAndTexture:
             with gr.Tab("Result", id="result"):
                 self.compare = gr.ImageSlider(
                     label="Structure picture and result", type="filepath", interactive=False, max_height=560,
-                    buttons=["fullscreen"], elem_id="swap-compare",
+                    buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",
                 )  # fmt: skip
                 self.download_place = gr.Row()
             with gr.Tab("Paint a region", id="region") as self.region_view:
@@ -155,8 +165,10 @@ class SwapStructureAndTexture:
             with gr.Tab("Codes", id="codes") as self.codes_view:
                 gr.Markdown(_CODES, elem_classes="hint")
                 with gr.Row():
-                    self.own_code = _picture("Structure code of the first picture", "swap-code")
-                    self.other_code = _picture("Structure code of the second picture", "swap-other-code")
+                    self.own_code = _picture("Structure code of the first picture", "swapping-autoencoder-code")
+                    self.other_code = _picture(
+                        "Structure code of the second picture", "swapping-autoencoder-other-code"
+                    )
 
     def _wire(self) -> None:
         bank_sliders = [slider for bank in self.banks for slider in bank.sliders]
@@ -193,7 +205,7 @@ class SwapStructureAndTexture:
         self.vector.wire(self.model, self.cut, redraw)
         self.strip.wire(inputs)
         with self.download_place:
-            download_button("Download PNG", self.make_download, inputs, elem_id="swap-download")
+            download_button("Download PNG", self.make_download, inputs, elem_id="swapping-autoencoder-download")
 
     # Handlers
 
@@ -293,10 +305,10 @@ class SwapStructureAndTexture:
         progress: gr.Progress,
     ) -> Data:
         picture = self.editor.draw(session, first, textures, choice, wish, _teller(progress))
-        before = session.recall(("swap-before", first.key))
+        before = session.recall(("swapping-autoencoder-before", first.key))
         if before is None or not Path(before).is_file():
             before = shown(session, "before", first.picture)
-            session.keep(("swap-before", first.key), before, len(before))
+            session.keep(("swapping-autoencoder-before", first.key), before, len(before))
         after = shown(session, "after", picture)
         return {self.compare: (before, after), self.result: after}
 
@@ -318,4 +330,4 @@ def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
     return SwapStructureAndTexture(studio).build(tab_id, label)
 
 
-TAB = Tab("swapping", "Swap structure and texture", build)
+TAB = Tab("swapping_autoencoder", "Swap structure and texture", build)

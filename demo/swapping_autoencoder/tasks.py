@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step
+from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
-from gan_core.registry import ModelRegistry
 
 if TYPE_CHECKING:
     import torch
 
     from gan_core.swapping_autoencoder.pipeline import Codes, Mixture, SwappingAutoencoderPipeline
-
-ENCODE, DRAW, VECTOR = "swap.encode", "swap.draw", "swap.vector"
 
 
 @dataclass(frozen=True)
@@ -37,48 +34,46 @@ class EncodedPicture:
         return held + 3 * self.colours.width * self.colours.height
 
 
-def register(registry: ModelRegistry) -> None:
-    """Make the tasks known to the GPU queue."""
+@gpu.task(seconds=10)
+def encode(worker: Worker, model: str, picture: Image.Image) -> Steps[EncodedPicture]:
+    """The codes of a picture."""
+    yield Step(0.3, "Reading the picture")
+    image = to_tensor(picture)
 
-    def encode(model: str, picture: Image.Image, progress: Progress | None = None) -> Iterator[Step | Done]:
-        yield Step(0.3, "Reading the picture")
-        image = to_tensor(picture)
+    def work(pipeline: SwappingAutoencoderPipeline) -> EncodedPicture:
+        codes = pipeline.encode(image)
+        return EncodedPicture(codes.to("cpu"), to_pil(pipeline.structure_picture(codes)))
 
-        def work(pipeline: SwappingAutoencoderPipeline) -> EncodedPicture:
-            codes = pipeline.encode(image)
-            return EncodedPicture(codes.to("cpu"), to_pil(pipeline.structure_picture(codes)))
+    yield Done(worker.run(model, work))
 
-        yield Done(registry.run(model, work, progress))
 
-    def draw(
-        model: str,
-        first: Codes,
-        others: Sequence[Codes],
-        mixtures: Sequence[Mixture],
-        progress: Progress | None = None,
-    ) -> Iterator[Step | Done]:
-        """One picture for each mixture."""
-        pictures = []
-        for i, mixture in enumerate(mixtures):
-            yield Step((i + 0.5) / len(mixtures), f"Drawing {i + 1} of {len(mixtures)}")
+@gpu.task(seconds=lambda model, first, others, mixtures: 5 + len(mixtures))
+def draw(
+    worker: Worker,
+    model: str,
+    first: Codes,
+    others: Sequence[Codes],
+    mixtures: Sequence[Mixture],
+) -> Steps[list[Image.Image]]:
+    """One picture for each mixture."""
+    pictures = []
+    for i, mixture in enumerate(mixtures):
+        yield Step((i + 0.5) / len(mixtures), f"Drawing {i + 1} of {len(mixtures)}")
 
-            def work(pipeline: SwappingAutoencoderPipeline, mixture: Mixture = mixture) -> Image.Image:
-                here = [codes.to(pipeline.device) for codes in others]
-                return to_pil(pipeline.draw(first.to(pipeline.device), here, mixture))
+        def work(pipeline: SwappingAutoencoderPipeline, mixture: Mixture = mixture) -> Image.Image:
+            here = [codes.to(pipeline.device) for codes in others]
+            return to_pil(pipeline.draw(first.to(pipeline.device), here, mixture))
 
-            pictures.append(registry.run(model, work, progress))
-        yield Done(pictures)
+        pictures.append(worker.run(model, work))
+    yield Done(pictures)
 
-    def vector(
-        model: str, having: Sequence[Codes], lacking: Sequence[Codes], progress: Progress | None = None
-    ) -> Iterator[Step | Done]:
-        yield Step(0.9, "Taking the difference")
 
-        def work(pipeline: SwappingAutoencoderPipeline) -> torch.Tensor:
-            return pipeline.difference(having, lacking).cpu()
+@gpu.task(seconds=5)
+def vector(worker: Worker, model: str, having: Sequence[Codes], lacking: Sequence[Codes]) -> Steps[torch.Tensor]:
+    """The mean difference of two sets, a texture vector (texture_dim,) on the CPU."""
+    yield Step(0.9, "Taking the difference")
 
-        yield Done(registry.run(model, work, progress))
+    def work(pipeline: SwappingAutoencoderPipeline) -> torch.Tensor:
+        return pipeline.difference(having, lacking).cpu()
 
-    gpu.task(ENCODE, encode, seconds=10)
-    gpu.task(DRAW, draw, seconds=lambda **arguments: 5 + len(arguments["mixtures"]))
-    gpu.task(VECTOR, vector, seconds=5)
+    yield Done(worker.run(model, work))

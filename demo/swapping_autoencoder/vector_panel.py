@@ -30,12 +30,16 @@ class VectorPanel:
     def build(self) -> None:
         """Lay it out in the current context."""
         gr.Markdown(_HINT, elem_classes="hint")
-        self.having = pictures_input(label=f"Have it (up to {MOST_IN_A_SET})", height=110, elem_id="swap-having")
-        self.lacking = pictures_input(label=f"Lack it (up to {MOST_IN_A_SET})", height=110, elem_id="swap-lacking")
-        self.make = gr.Button("Make the slider", size="sm", elem_id="swap-vector-make")
-        self.state = gr.Markdown("", elem_id="swap-vector-state")
+        self.having = pictures_input(
+            label=f"Have it (up to {MOST_IN_A_SET})", height=110, elem_id="swapping-autoencoder-having"
+        )
+        self.lacking = pictures_input(
+            label=f"Lack it (up to {MOST_IN_A_SET})", height=110, elem_id="swapping-autoencoder-lacking"
+        )
+        self.make = gr.Button("Make the slider", size="sm", elem_id="swapping-autoencoder-vector-make")
+        self.state = gr.Markdown("", elem_id="swapping-autoencoder-vector-state")
         self.strength = gr.Slider(
-            -2, 2, value=0, step=0.05, label="Your own vector", visible=False, elem_id="swap-vector"
+            -2, 2, value=0, step=0.05, label="Your own vector", visible=False, elem_id="swapping-autoencoder-vector"
         )
 
     def wire(self, model: gr.Dropdown, cut: gr.Checkbox, redraw: Callable[[Any], None]) -> None:
@@ -52,7 +56,7 @@ class VectorPanel:
                 session, having, lacking, choice, cut_face=data[cut],
                 progress=lambda fraction, text: progress(fraction, desc=text),
             )  # fmt: skip
-            session.keep(("swap-vector", choice.model), vector, 4 * vector.numel())
+            session.keep(("swapping-autoencoder-vector", choice.model), vector, 4 * vector.numel())
             return {
                 self.strength: gr.Slider(visible=True, value=1),
                 self.state: f"Made from {len(having)} and {len(lacking)} pictures.",
@@ -71,4 +75,4 @@ class VectorPanel:
 
     def vector(self, session: Session, model: str) -> Any:
         """The vector made for that model (registry name), or None."""
-        return session.recall(("swap-vector", model))
+        return session.recall(("swapping-autoencoder-vector", model))

@@ -154,6 +154,11 @@ class CoModGANPipeline:
         encoding = self._encode(drawing_condition(small, self.generator.config["in_channels"]))
         return [picture for raw in self._decode(encoding, seeds, psi) for picture in raw.clamp(-1, 1)]
 
+    @property
+    def together(self) -> int:
+        """How many seeds are decoded at once where the model is now."""
+        return _TOGETHER if self.device.type == "cuda" else 1
+
     # ------------------------------------------------------------ helpers
 
     def _must_be(self, kind: str) -> None:
@@ -193,9 +198,8 @@ class CoModGANPipeline:
         if not 0 <= psi <= 1:
             raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
         mapping = self.generator.mapping
-        together = _TOGETHER if self.device.type == "cuda" else 1
-        for first in range(0, len(seeds), together):
-            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + together]]
+        for first in range(0, len(seeds), self.together):
+            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + self.together]]
             z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
             w = mapping.truncate(mapping(z.to(self.device)), psi * factor)
             # An encoding made in half precision may outlive the networks of that precision, and the other way round.

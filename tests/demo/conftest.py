@@ -84,29 +84,31 @@ def fake_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def swapping_autoencoder_server(tmp_path_factory):
-    """The app over the fake editor and the fake swapper of swap_fakes.py."""
-    with started(["-m", "tests.demo.swapping_autoencoder.fake_app"], tmp_path_factory.mktemp("swap")) as server:
+    """The app over the fake editor and the fake swapper of swapping_autoencoder/fakes.py."""
+    with started(
+        ["-m", "tests.demo.swapping_autoencoder.fake_app"], tmp_path_factory.mktemp("swapping-autoencoder")
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def comodgan_server(tmp_path_factory):
-    """The app over the fake editor and the small networks of fill_fakes.py."""
-    with started(["-m", "tests.demo.comodgan.fake_app"], tmp_path_factory.mktemp("fill")) as server:
+    """The app over the fake editor and the small networks of comodgan/fakes.py."""
+    with started(["-m", "tests.demo.comodgan.fake_app"], tmp_path_factory.mktemp("comodgan")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def insetgan_server(tmp_path_factory):
-    """The app over the fake editor and the small random generators of inset_fakes.py."""
-    with started(["-m", "tests.demo.insetgan.fake_app"], tmp_path_factory.mktemp("inset")) as server:
+    """The app over the fake editor and the small random generators of insetgan/fakes.py."""
+    with started(["-m", "tests.demo.insetgan.fake_app"], tmp_path_factory.mktemp("insetgan")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def self_conditioned_server(tmp_path_factory):
-    """The app over the fake editor and the small random networks of edge_fakes.py."""
-    with started(["-m", "tests.demo.self_conditioned.fake_app"], tmp_path_factory.mktemp("edge")) as server:
+    """The app over the fake editor and the small random networks of self_conditioned/fakes.py."""
+    with started(["-m", "tests.demo.self_conditioned.fake_app"], tmp_path_factory.mktemp("self-conditioned")) as server:
         yield server
 
 

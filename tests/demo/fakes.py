@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from demo import gpu
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
 from gan_core.hfgi.models import HFGIModel, Slider
@@ -57,6 +58,11 @@ def make_registry():
     registry = ModelRegistry()
     registry.declare(ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor"))
     return registry
+
+
+def run_here(monkeypatch, registry):
+    """Have GPU tasks run in this process over this registry, until the test is over."""
+    monkeypatch.setattr(gpu, "_executor", gpu.LocalExecutor(registry))
 
 
 def draw_photo(size=(640, 480), faces=((320, 240, 90),)):

@@ -18,7 +18,7 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
-    from tests.demo.comodgan import fakes as fill_fakes
+    from tests.demo.comodgan import fakes as comodgan_fakes
 
-    fill_fakes.install(patch)
+    comodgan_fakes.install(patch)
     app.main(sys.argv[1:])

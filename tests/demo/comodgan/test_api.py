@@ -11,7 +11,7 @@ from PIL import Image
 from demo.parts.examples import example_files
 from gan_core.comodgan.models import comodgan_models
 from tests.demo import fakes
-from tests.demo.comodgan import fakes as fill_fakes
+from tests.demo.comodgan import fakes as comodgan_fakes
 from tests.demo.hfgi.test_api import hostile_pictures
 
 SIZE, BOX = (200, 120), (50, 20, 100, 90)
@@ -44,12 +44,12 @@ def client(comodgan_server, tmp_path):
 
 @pytest.fixture
 def image(tmp_path):
-    return fill_fakes.ramp(tmp_path / "image.png", SIZE)
+    return comodgan_fakes.ramp(tmp_path / "image.png", SIZE)
 
 
 @pytest.fixture
 def mask(tmp_path):
-    return fill_fakes.mask(tmp_path / "mask.png", SIZE, BOX)
+    return comodgan_fakes.mask(tmp_path / "mask.png", SIZE, BOX)
 
 
 def test_documented_signatures(client) -> None:
@@ -77,10 +77,10 @@ def test_several_completions_with_known_pixels_untouched(client, image, mask) ->
 
 def test_masks_of_every_kind(client, image, mask, tmp_path) -> None:
     original = pixels(image)
-    everything = fill_fakes.mask(tmp_path / "all.png", SIZE, (0, 0, *SIZE))
+    everything = comodgan_fakes.mask(tmp_path / "all.png", SIZE, (0, 0, *SIZE))
     (result,) = inpaint(client, image, everything, 0, 1)
     assert (pixels(result) != original).mean() > 0.5
-    larger = fill_fakes.mask(tmp_path / "large.png", (600, 360), tuple(3 * edge for edge in BOX))
+    larger = comodgan_fakes.mask(tmp_path / "large.png", (600, 360), tuple(3 * edge for edge in BOX))
     hole = pixels(mask)[..., 0] > 127
     (result,) = inpaint(client, image, larger, 0, 1)
     assert (pixels(result)[~hole] == original[~hole]).all()
@@ -108,8 +108,8 @@ def test_the_transparent_part_is_the_hole(client, tmp_path) -> None:
 
 @pytest.mark.parametrize("size", [(33, 32), (1600, 40), (40, 1600)])
 def test_small_and_long_pictures(client, tmp_path, size) -> None:
-    image = fill_fakes.ramp(tmp_path / "image.png", size)
-    mask = fill_fakes.mask(tmp_path / "mask.png", size, (5, 5, 25, 25))
+    image = comodgan_fakes.ramp(tmp_path / "image.png", size)
+    mask = comodgan_fakes.mask(tmp_path / "mask.png", size, (5, 5, 25, 25))
     (result,) = inpaint(client, image, mask, 0, 1, "scenes")
     assert pixels(result).shape == (*size[::-1], 3)
 
@@ -133,7 +133,7 @@ def test_wrong_values_are_explained(client, image, mask, arguments, words) -> No
 def test_hostile_pictures_are_explained_in_either_place(client, image, mask, tmp_path) -> None:
     for name, words in hostile_pictures(tmp_path).items():
         if name == "nobody.png":  # a picture without a face is fine here
-            assert inpaint(client, tmp_path / name, fill_fakes.mask(tmp_path / "m.png", (400, 300), BOX), 0, 1)
+            assert inpaint(client, tmp_path / name, comodgan_fakes.mask(tmp_path / "m.png", (400, 300), BOX), 0, 1)
             continue
         with pytest.raises(AppError, match=words):
             inpaint(client, tmp_path / name, mask, 0, 1)
@@ -147,7 +147,7 @@ def test_portraits_of_a_drawing(client, tmp_path) -> None:
     paper.paste(0, (100, 100, 106, 200))
     paper.save(tmp_path / "drawing.png")
     first, second = draw(client, tmp_path / "drawing.png", 1, 2, "drawing")
-    assert pixels(first).shape == (fill_fakes.SIDE, fill_fakes.SIDE, 3)
+    assert pixels(first).shape == (comodgan_fakes.SIDE, comodgan_fakes.SIDE, 3)
     assert (pixels(first) != pixels(second)).any()
     assert draw(client, fakes.save(fakes.draw_photo(), tmp_path / "photo.png"), 1, 1)
     Image.new("L", (300, 300), 255).save(tmp_path / "blank.png")
@@ -175,7 +175,7 @@ def test_shipped_weights(server, tmp_path) -> None:
     path = example_files()[0]
     with Image.open(path) as picture:
         width, height = picture.size
-    mask = fill_fakes.mask(tmp_path / "half.png", (width, height), (0, 0, width // 2, height))
+    mask = comodgan_fakes.mask(tmp_path / "half.png", (width, height), (0, 0, width // 2, height))
     original, results = pixels(path), [pixels(one) for one in inpaint(client, path, mask, 1, 4)]
     for result in results:
         assert (result[:, width // 2 :] == original[:, width // 2 :]).all()

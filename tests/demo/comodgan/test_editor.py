@@ -22,17 +22,16 @@ from gan_core.comodgan.masks import READY_MADE
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.registry import ModelRegistry
 from tests.demo import fakes
-from tests.demo.comodgan import fakes as fill_fakes
+from tests.demo.comodgan import fakes as comodgan_fakes
 
-FACES, SCENES, DRAW = (fill_fakes.MODELS[name] for name in ("portraits", "scenes", "drawing"))
+FACES, SCENES, DRAW = (comodgan_fakes.MODELS[name] for name in ("portraits", "scenes", "drawing"))
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    monkeypatch.setattr(gpu, "_TASKS", {})
-    registry = fill_fakes.make_registry()
-    tasks.register(registry)
+    registry = comodgan_fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
@@ -43,7 +42,7 @@ def session(tmp_path: Path) -> Session:
 
 @pytest.fixture
 def editor(registry: ModelRegistry) -> Editor:
-    return Editor(fill_fakes.MODELS)
+    return Editor(comodgan_fakes.MODELS)
 
 
 def box_mask(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
@@ -63,7 +62,7 @@ def pixels(picture: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("size", [(256, 256), (40, 33), (1500, 60), (60, 1500), (900, 700)])
 @pytest.mark.parametrize("choice", [FACES, SCENES], ids=["faces", "scenes"])
 def test_known_pixels_come_back_exactly(editor, session, tmp_path, size, choice) -> None:
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png", size))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png", size))
     width, height = size
     mask = box_mask(size, (width // 3, height // 4, width // 2, height // 2))
     first, second = fill(editor, session, photo, mask, choice)
@@ -77,7 +76,7 @@ def test_known_pixels_come_back_exactly(editor, session, tmp_path, size, choice)
 
 
 def test_nearly_everything_and_everything(editor, session, tmp_path) -> None:
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png", (300, 200)))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png", (300, 200)))
     one_known = np.ones((200, 300), bool)
     one_known[17, 23] = False
     for mask in (one_known, np.ones_like(one_known)):
@@ -86,11 +85,11 @@ def test_nearly_everything_and_everything(editor, session, tmp_path) -> None:
 
 
 def test_another_seed_only_decodes(editor, session, registry, tmp_path) -> None:
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png"))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     mask = box_mask((256, 256), (50, 50, 100, 100))
 
     def counts() -> tuple[int, int]:
-        with registry.use(fill_fakes.SCENES) as pipeline:
+        with registry.use(comodgan_fakes.SCENES) as pipeline:
             return pipeline.prepared, pipeline.completed
 
     fill(editor, session, photo, mask, seeds=[0, 1])
@@ -108,7 +107,7 @@ def test_another_seed_only_decodes(editor, session, registry, tmp_path) -> None:
 
 
 def test_reports_come_between_the_results(editor, session, tmp_path) -> None:
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png"))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     steps = list(editor.fill(session, photo, box_mask((256, 256), (0, 0, 9, 9)), SCENES, [5, 6]))
     kinds = ["result" if isinstance(step, Result) else step.text for step in steps]
     assert kinds == ["Reading the picture", "Filling, 1 of 2", "result", "Filling, 2 of 2", "result"]
@@ -118,14 +117,15 @@ def test_reports_come_between_the_results(editor, session, tmp_path) -> None:
 def test_a_face_in_a_large_photo_is_framed(editor, session, tmp_path, monkeypatch) -> None:
     path = fakes.save(fakes.draw_photo((1600, 900), ((1200, 400, 90),)), tmp_path / "photo.png")
     photo, regions = editor.open(session, path), []
-    real = gpu.call
+    real = gpu.run
 
-    def spy(name, *arguments, **named):
-        if name == tasks.PREPARE:
-            regions.append((named["region"], named["picture"].size))
-        return real(name, *arguments, **named)
+    def spy(call, progress=None):
+        if call.task is tasks.prepare:
+            _, picture, _, region = call.args
+            regions.append((region, picture.size))
+        return real(call, progress)
 
-    monkeypatch.setattr(gpu, "call", spy)
+    monkeypatch.setattr(gpu, "run", spy)
     eyes = box_mask((1600, 900), (1140, 350, 1260, 390))
     (result,) = fill(editor, session, photo, eyes, FACES, seeds=[0])
     assert not result.remark
@@ -218,7 +218,7 @@ def test_transparency(tmp_path, editor, session) -> None:
     picture.save(tmp_path / "clear.png")
     photo = editor.open(session, str(tmp_path / "clear.png"))
     assert (photo.clear == box_mask((64, 64), (0, 0, 20, 64))).all()
-    opaque = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png"))
+    opaque = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     assert opaque.clear is None
     assert transparent(b"\xff\xd8 a JPEG is not even opened", opaque.picture, 1000) is None
     (result,) = editor.fill_once(session, str(tmp_path / "clear.png"), None, 3, 1, "portraits")
@@ -226,8 +226,8 @@ def test_transparency(tmp_path, editor, session) -> None:
 
 
 def test_api_call(editor, session, tmp_path) -> None:
-    image = fill_fakes.ramp(tmp_path / "ramp.png", (200, 120))
-    mask = fill_fakes.mask(tmp_path / "mask.png", (200, 120), (50, 20, 100, 90))
+    image = comodgan_fakes.ramp(tmp_path / "ramp.png", (200, 120))
+    mask = comodgan_fakes.mask(tmp_path / "mask.png", (200, 120), (50, 20, 100, 90))
     results = editor.fill_once(session, image, mask, 7, 3, "portraits")
     assert [result.seed for result in results] == [7, 8, 9]
     saved = editor.save(session, results[1])
@@ -265,7 +265,7 @@ def test_too_small_and_damaged_pictures(editor, session, tmp_path) -> None:
 def test_results_are_kept_and_forgotten(editor, session, tmp_path) -> None:
     with pytest.raises(BadValue, match="fill the hole again"):
         editor.result(session, 0)
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png"))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     results = fill(editor, session, photo, box_mask((256, 256), (0, 0, 50, 50)))
     editor.keep(session, results)
     assert editor.result(session, 1).seed == 2
@@ -281,7 +281,7 @@ def test_lines_of_drawings_and_photos(session, tmp_path) -> None:
     lines, note = lines_of(session, str(tmp_path / "drawing.png"))
     assert lines.shape == (CANVAS, CANVAS) and lines.dtype == np.float32 and "drawing's lines" in note
     assert lines[256, 250:262].max() > 0.9 and lines[256, 100] == 0 and lines[20, 256] == 0
-    assert not is_drawing(Image.open(fill_fakes.ramp(tmp_path / "ramp.png")))
+    assert not is_drawing(Image.open(comodgan_fakes.ramp(tmp_path / "ramp.png")))
     clear = Image.new("RGBA", (300, 300))  # lines on transparent paper
     clear.paste((0, 0, 0, 255), (0, 140, 300, 160))
     clear.save(tmp_path / "clear.png")
@@ -310,7 +310,7 @@ def test_drawing_portraits(editor, session) -> None:
     lines = np.zeros((CANVAS, CANVAS), np.float32)
     lines[100:400, 200:210] = 1
     first, second = (step for step in editor.draw(lines, DRAW, [1, 2]) if isinstance(step, Result))
-    assert first.picture.size == (fill_fakes.SIDE, fill_fakes.SIDE) and "from a drawing" in first.note
+    assert first.picture.size == (comodgan_fakes.SIDE, comodgan_fakes.SIDE) and "from a drawing" in first.note
     assert (pixels(first.picture) != pixels(second.picture)).any()
     with pytest.raises(BadValue, match="Nothing is drawn"):
         list(editor.draw(np.zeros_like(lines), DRAW, [1]))
@@ -320,7 +320,7 @@ def test_without_weights(registry, session, tmp_path) -> None:
     empty = Editor({})
     empty.warm_up()
     with pytest.raises(WeightsMissing, match="fills holes are not on this machine"):
-        empty.fill_once(session, fill_fakes.ramp(tmp_path / "ramp.png"), None, 0, 1, "portraits")
+        empty.fill_once(session, comodgan_fakes.ramp(tmp_path / "ramp.png"), None, 0, 1, "portraits")
     with pytest.raises(WeightsMissing, match="drawings are not on this machine"):
         empty.model("drawing", DRAWING)
     only_drawing = Editor({"drawing": DRAW})
@@ -335,9 +335,9 @@ def test_bounds() -> None:
 
 
 def test_what_is_kept_is_on_the_cpu_and_counted(editor, session, registry, tmp_path) -> None:
-    photo = editor.open(session, fill_fakes.ramp(tmp_path / "ramp.png"))
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     fill(editor, session, photo, box_mask((256, 256), (0, 0, 50, 50)), seeds=[0])
-    kept = [entry for (_, key), entry in session._store._results.items() if key[0] == "fill-prepared"]
+    kept = [entry for (_, key), entry in session._store._results.items() if key[0] == "comodgan-prepared"]
     ((prepared, size),) = kept
     assert prepared.image.device == torch.device("cpu") and size > 4 * 3 * 128 * 128
 

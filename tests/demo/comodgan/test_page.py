@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.comodgan import fakes as fill_fakes
+from tests.demo.comodgan import fakes as comodgan_fakes
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,7 @@ def open_tab(page) -> None:
         page.locator(".overflow-dropdown button", has_text="Fill a hole").first.click()
     else:
         tab.first.click()
-    wait_for_text(page, "fill-message", "A mask is ready")
+    wait_for_text(page, "comodgan-message", "A mask is ready")
     page.wait_for_timeout(1500)  # the picture is loaded into the canvas
 
 
@@ -34,7 +34,7 @@ def wait_for_text(page, place: str, text: str) -> None:
     )
 
 
-def upload(page, path, place: str = "fill-photo") -> None:
+def upload(page, path, place: str = "comodgan-photo") -> None:
     clear = f"#{place} button[aria-label='Clear'], #{place} button[aria-label='Remove Image']"
     if page.locator(clear).count():
         page.locator(clear).first.click()
@@ -43,15 +43,15 @@ def upload(page, path, place: str = "fill-photo") -> None:
 
 def upload_and_wait(page, path) -> None:
     upload(page, path)
-    wait_for_text(page, "fill-message", "Paint over what should be filled")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
     page.wait_for_timeout(1500)  # the picture is loaded into the canvas
 
 
-def canvas(page, place: str = "fill-paint") -> dict[str, float]:
+def canvas(page, place: str = "comodgan-paint") -> dict[str, float]:
     return page.locator(f"#{place} canvas").first.bounding_box()
 
 
-def stroke(page, place: str = "fill-paint", length: int = 60) -> None:
+def stroke(page, place: str = "comodgan-paint", length: int = 60) -> None:
     """Draw with the mouse from the canvas's middle to the right."""
     box = canvas(page, place)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -63,10 +63,10 @@ def stroke(page, place: str = "fill-paint", length: int = 60) -> None:
     page.wait_for_timeout(500)
 
 
-def run(page, button: str = "fill-start", results: int = 4) -> None:
+def run(page, button: str = "comodgan-start", results: int = 4) -> None:
     """Press the button and wait until all its results are there."""
     page.wait_for_selector(f"#{button}:enabled")
-    images = "[...document.querySelectorAll('#fill-gallery .grid-container img')].map(i => i.getAttribute('src'))"
+    images = "[...document.querySelectorAll('#comodgan-gallery .grid-container img')].map(i => i.getAttribute('src'))"
     before = page.evaluate(images)
     page.click(f"#{button}")
     page.wait_for_function(
@@ -75,14 +75,14 @@ def run(page, button: str = "fill-start", results: int = 4) -> None:
         arg=[before, results],
         timeout=WAIT,
     )
-    wait_for_text(page, "fill-state", "1 result." if results == 1 else f"{results} results.")
+    wait_for_text(page, "comodgan-state", "1 result." if results == 1 else f"{results} results.")
     page.wait_for_selector(f"#{button}:enabled")
 
 
 def compared(page) -> list[np.ndarray]:
     """Before and after, as shown."""
-    page.wait_for_selector("#fill-compare img")
-    addresses = page.eval_on_selector_all("#fill-compare img", "all => all.map(i => i.getAttribute('src'))")
+    page.wait_for_selector("#comodgan-compare img")
+    addresses = page.eval_on_selector_all("#comodgan-compare img", "all => all.map(i => i.getAttribute('src'))")
     return [fetched(page, address) for address in addresses]
 
 
@@ -92,7 +92,7 @@ def fetched(page, address: str) -> np.ndarray:
 
 def downloaded(page) -> tuple[np.ndarray, dict[str, str]]:
     with page.expect_download() as download:
-        page.click("#fill-download")
+        page.click("#comodgan-download")
     with Image.open(download.value.path()) as saved:
         return np.asarray(saved.convert("RGB"), int), dict(saved.text)
 
@@ -114,7 +114,7 @@ def test_one_click_fills_the_example(page) -> None:
     run(page)
     before, after = compared(page)
     assert np.abs(after - before).mean() > 10
-    page.locator("#fill-gallery .grid-container button").nth(2).click()
+    page.locator("#comodgan-gallery .grid-container button").nth(2).click()
     page.wait_for_timeout(1500)
     assert np.abs(compared(page)[1] - after).mean() > 0.3
     _, text = downloaded(page)
@@ -122,10 +122,10 @@ def test_one_click_fills_the_example(page) -> None:
 
 
 def test_an_example_brings_its_own_mask(page) -> None:
-    page.locator("#fill-photo").locator("xpath=ancestor::*[contains(@class,'fill-source')]").locator(
+    page.locator("#comodgan-photo").locator("xpath=ancestor::*[contains(@class,'comodgan-source')]").locator(
         ".gallery-item"
     ).nth(1).click()
-    wait_for_text(page, "fill-message", "A mask is ready")
+    wait_for_text(page, "comodgan-message", "A mask is ready")
     page.wait_for_timeout(2500)
     run(page)
     _, text = downloaded(page)
@@ -134,8 +134,8 @@ def test_an_example_brings_its_own_mask(page) -> None:
 
 def test_a_mask_drawn_by_mouse(page, teal) -> None:
     upload_and_wait(page, teal)
-    page.click("#fill-start")
-    wait_for_text(page, "fill-state", "Nothing is marked yet")
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
     stroke(page)
     run(page)
     result, text = downloaded(page)
@@ -144,25 +144,25 @@ def test_a_mask_drawn_by_mouse(page, teal) -> None:
     rows, columns = changed.nonzero()
     assert 80 < rows.mean() < 125 and 150 < columns.mean() < 200  # right of the middle, as drawn
     assert (result[~changed] == (0, 128, 128)).all()
-    page.click("#fill-invert")
-    wait_for_text(page, "fill-message", "of the picture will be filled")
+    page.click("#comodgan-invert")
+    wait_for_text(page, "comodgan-message", "of the picture will be filled")
     page.wait_for_timeout(1500)
     run(page)
     inverse, _ = downloaded(page)
     assert (inverse[changed] == (0, 128, 128)).mean() > 0.9
-    page.click("#fill-clear")
-    wait_for_text(page, "fill-message", "Paint over what should be filled")
+    page.click("#comodgan-clear")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
     page.wait_for_timeout(1500)
-    page.click("#fill-start")
-    wait_for_text(page, "fill-state", "Nothing is marked yet")
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
 
 
 def test_eraser(page, teal) -> None:
     upload_and_wait(page, teal)
-    page.click("#fill-mask-centre")
-    wait_for_text(page, "fill-message", "25% of the picture")
+    page.click("#comodgan-mask-centre")
+    wait_for_text(page, "comodgan-message", "25% of the picture")
     page.wait_for_timeout(1500)
-    page.click("#fill-paint button[aria-label='Erase']")
+    page.click("#comodgan-paint button[aria-label='Erase']")
     stroke(page)
     run(page)
     result, _ = downloaded(page)
@@ -174,42 +174,42 @@ def test_eraser(page, teal) -> None:
 def test_ready_made_masks_and_their_shapes(page, teal) -> None:
     upload_and_wait(page, teal)
     for name, inside in (("left", (100, 20)), ("bottom", (190, 150)), ("random", None)):
-        page.click(f"#fill-mask-{name}")
-        wait_for_text(page, "fill-message", "of the picture will be filled")
+        page.click(f"#comodgan-mask-{name}")
+        wait_for_text(page, "comodgan-message", "of the picture will be filled")
         page.wait_for_timeout(1500)
         run(page)
         changed = (downloaded(page)[0] != (0, 128, 128)).any(-1)
         assert 0 < changed.mean() <= 1
         if inside:
             assert changed[inside] and not changed[5, 295] and 0.45 < changed.mean() < 0.55
-    page.click("#fill-mask-eyes")
-    wait_for_text(page, "fill-message", "No face was found")
+    page.click("#comodgan-mask-eyes")
+    wait_for_text(page, "comodgan-message", "No face was found")
 
 
 def test_number_of_results_seed_and_dice(page) -> None:
-    page.locator("#fill-count input[type=number]").fill("2")
-    page.locator("#fill-count input[type=number]").press("Enter")
+    page.locator("#comodgan-count input[type=number]").fill("2")
+    page.locator("#comodgan-count input[type=number]").press("Enter")
     run(page, results=2)
-    page.click("#fill-dice")
-    page.wait_for_function("document.querySelector('#fill-seed input').value !== '1'")
-    wait_for_text(page, "fill-state", "2 results.")
-    seed = page.input_value("#fill-seed input")
+    page.click("#comodgan-dice")
+    page.wait_for_function("document.querySelector('#comodgan-seed input').value !== '1'")
+    wait_for_text(page, "comodgan-state", "2 results.")
+    seed = page.input_value("#comodgan-seed input")
     page.wait_for_function(
-        "seed => document.querySelector('#fill-gallery').innerText.includes('seed ' + seed)", arg=seed, timeout=WAIT
+        "seed => document.querySelector('#comodgan-gallery').innerText.includes('seed ' + seed)", arg=seed, timeout=WAIT
     )
-    page.locator("#fill-seed input").fill("-4")
-    page.click("#fill-start")
+    page.locator("#comodgan-seed input").fill("-4")
+    page.click("#comodgan-start")
     page.get_by_text("A seed must be a whole number").first.wait_for()
 
 
 def test_keep_painting_on_a_result(page) -> None:
     run(page)
     _, after = compared(page)
-    page.click("#fill-again")
-    wait_for_text(page, "fill-message", "Paint over what should be filled")
+    page.click("#comodgan-again")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
     page.wait_for_timeout(1500)
-    page.click("#fill-mask-bottom")
-    wait_for_text(page, "fill-message", "50% of the picture")
+    page.click("#comodgan-mask-bottom")
+    wait_for_text(page, "comodgan-message", "50% of the picture")
     page.wait_for_timeout(1500)
     run(page)
     before, _ = compared(page)
@@ -221,7 +221,7 @@ def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
     picture.paste((0, 0, 0, 0), (0, 0, 80, 80))
     picture.save(tmp_path / "clear.png")
     upload(page, tmp_path / "clear.png")
-    wait_for_text(page, "fill-message", "transparent part is marked")
+    wait_for_text(page, "comodgan-message", "transparent part is marked")
     page.wait_for_timeout(1500)
     run(page)
     result, _ = downloaded(page)
@@ -231,20 +231,20 @@ def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
 
 def test_from_a_drawing(page) -> None:
     page.get_by_role("tab", name="From a drawing").click()
-    wait_for_text(page, "draw-message", "Then press Draw portraits")
+    wait_for_text(page, "comodgan-drawing-message", "Then press Draw portraits")
     page.wait_for_timeout(1500)
-    page.click("#draw-blank")
-    wait_for_text(page, "draw-message", "White paper")
+    page.click("#comodgan-drawing-blank")
+    wait_for_text(page, "comodgan-drawing-message", "White paper")
     page.wait_for_timeout(1500)
-    page.click("#draw-start")
-    wait_for_text(page, "fill-state", "Nothing is drawn yet")
-    stroke(page, "draw-paint")
-    run(page, "draw-start")
+    page.click("#comodgan-drawing-start")
+    wait_for_text(page, "comodgan-state", "Nothing is drawn yet")
+    stroke(page, "comodgan-drawing-paint")
+    run(page, "comodgan-drawing-start")
     before, after = compared(page)
-    assert before.shape == after.shape == (fill_fakes.SIDE, fill_fakes.SIDE, 3)
+    assert before.shape == after.shape == (comodgan_fakes.SIDE, comodgan_fakes.SIDE, 3)
     assert before.min() < 120 and np.median(before) > 240
-    page.click("#fill-again")
-    wait_for_text(page, "fill-message", "Paint over what should be filled")
+    page.click("#comodgan-again")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
 
 
 def test_bad_file_then_a_good_one(page, teal, tmp_path) -> None:
@@ -252,8 +252,8 @@ def test_bad_file_then_a_good_one(page, teal, tmp_path) -> None:
     bad.write_text("this is text")
     upload(page, bad)
     page.get_by_text("not a picture that can be read").first.wait_for()
-    page.click("#fill-start")
-    wait_for_text(page, "fill-state", "not a picture that can be read")
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "not a picture that can be read")
     upload_and_wait(page, teal)
     stroke(page)
     run(page)
@@ -286,7 +286,7 @@ def test_phone(comodgan_server, open_page) -> None:
     run(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
     page.wait_for_timeout(800)
-    box = page.locator("#fill-state").bounding_box()
+    box = page.locator("#comodgan-state").bounding_box()
     assert 0 <= box["y"] < 800, "the results are out of sight"
 
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import gpu
-from demo.hfgi import tasks
 from demo.hfgi.editor import PREVIEW_SIDE, Editor
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName
@@ -15,9 +13,8 @@ from tests.demo import fakes
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    monkeypatch.setattr(gpu, "_TASKS", {})
     registry = fakes.make_registry()
-    tasks.register(registry)
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 

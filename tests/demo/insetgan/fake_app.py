@@ -15,7 +15,7 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
-    from tests.demo.insetgan import fakes as inset_fakes
+    from tests.demo.insetgan import fakes as insetgan_fakes
 
-    inset_fakes.install(patch)
+    insetgan_fakes.install(patch)
     app.main(sys.argv[1:])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.hfgi.test_api import hostile_pictures
-from tests.demo.insetgan import fakes as inset_fakes
+from tests.demo.insetgan import fakes as insetgan_fakes
 
 
 def connect(server, tmp_path) -> Client:
@@ -86,7 +86,7 @@ def test_hostile_pictures_are_explained(client, tmp_path) -> None:
 def test_models_are_listed(client) -> None:
     ask(client, None, 1, 1, 20, "portraits")
     infos = {info["name"]: info for info in client.predict(api_name="/models")}
-    assert infos[inset_fakes.MODEL]["loaded"] is True and infos[inset_fakes.MODEL]["busy"] is False
+    assert infos[insetgan_fakes.MODEL]["loaded"] is True and infos[insetgan_fakes.MODEL]["busy"] is False
 
 
 def test_without_weights_it_says_so(fake_server, tmp_path) -> None:

@@ -8,7 +8,6 @@ import weakref
 import pytest
 import torch
 
-from demo.insetgan import tasks
 from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
 from demo.insetgan.result_panel import with_boxes
@@ -20,10 +19,10 @@ from gan_core.insetgan.models import CANVASES, insetgan_models
 from gan_core.insetgan.pipeline import MODES, InsetGANPipeline
 from gan_core.insetgan.regions import REGIONS
 from tests.demo import fakes
-from tests.demo.insetgan import fakes as inset_fakes
+from tests.demo.insetgan import fakes as insetgan_fakes
 from weights.published import published
 
-CHOICE = inset_fakes.MODELS["portraits"]
+CHOICE = insetgan_fakes.MODELS["portraits"]
 SHORT = Plan(Person(1), Person(2), steps=20)
 
 
@@ -39,14 +38,14 @@ def _one_thread():
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    registry = inset_fakes.make_registry()
-    tasks.register(registry)
+    registry = insetgan_fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
 @pytest.fixture
 def editor(registry):
-    return Editor(inset_fakes.MODELS)
+    return Editor(insetgan_fakes.MODELS)
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_previews_then_the_result(editor, session) -> None:
 
 def test_a_tall_body_and_a_second_inset(editor, session) -> None:
     plan = Plan(Person(1), Person(2), steps=20, second="mouth", second_seed=4, alternate=5)
-    *_, done = run(editor, session, plan, inset_fakes.MODELS["human"])
+    *_, done = run(editor, session, plan, insetgan_fakes.MODELS["human"])
     assert done.value.image.size == (32, 64) and len(done.value.faces) == 2
 
 

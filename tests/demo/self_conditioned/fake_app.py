@@ -1,4 +1,4 @@
-"""The app over the networks of edge_fakes.py: `python -m tests.demo.self_conditioned.fake_app --port 7900`."""
+"""The app over the networks of fakes.py: `python -m tests.demo.self_conditioned.fake_app --port 7900`."""
 
 import sys
 
@@ -15,7 +15,7 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
-    from tests.demo.self_conditioned import fakes as edge_fakes
+    from tests.demo.self_conditioned import fakes as self_conditioned_fakes
 
-    edge_fakes.install(patch)
+    self_conditioned_fakes.install(patch)
     app.main(sys.argv[1:])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.hfgi.test_api import hostile_pictures
-from tests.demo.self_conditioned import fakes as edge_fakes
+from tests.demo.self_conditioned import fakes as self_conditioned_fakes
 
 
 def connect(server, tmp_path) -> Client:
@@ -46,7 +46,7 @@ def test_documented_signature(client) -> None:
 def test_seeds(client) -> None:
     first, again, other = (ask(client, None, seed, "age", 1, "portraits") for seed in (5, 5, 6))
     edited, plain = (pixels(path) for path in first)
-    assert edited.shape == plain.shape == (edge_fakes.SIDE, edge_fakes.SIDE, 3)
+    assert edited.shape == plain.shape == (self_conditioned_fakes.SIDE, self_conditioned_fakes.SIDE, 3)
     assert np.array_equal(edited, pixels(again[0])) and not np.array_equal(edited, pixels(other[0]))
     assert not np.array_equal(edited, plain)
     for path, method in zip(first, ("self-conditioned", "plain direction"), strict=True):
@@ -127,7 +127,9 @@ def test_hostile_pictures_are_explained(client, tmp_path) -> None:
 def test_models_are_listed(client) -> None:
     ask(client, None, 1, "age", 1, "portraits")
     infos = {info["name"]: info for info in client.predict(api_name="/models")}
-    assert infos[edge_fakes.MODEL]["loaded"] is True and infos[edge_fakes.MODEL]["busy"] is False
+    assert (
+        infos[self_conditioned_fakes.MODEL]["loaded"] is True and infos[self_conditioned_fakes.MODEL]["busy"] is False
+    )
 
 
 def test_without_weights_it_says_so(fake_server, tmp_path) -> None:

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from demo.gpu import Done
-from demo.self_conditioned import tasks
 from demo.self_conditioned.editor import GRID_SIDES, REFINING, STRIP_FRAMES, Editor, Origin, checked_values
 from demo.self_conditioned.readout import readout
 from demo.self_conditioned.sheets import captioned, cell_at, sheet
@@ -17,9 +16,9 @@ from demo.self_conditioned.tasks import Preview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName, WeightsMissing
 from tests.demo import fakes
-from tests.demo.self_conditioned import fakes as edge_fakes
+from tests.demo.self_conditioned import fakes as self_conditioned_fakes
 
-CHOICE = edge_fakes.MODELS["portraits"]
+CHOICE = self_conditioned_fakes.MODELS["portraits"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +33,14 @@ def _one_thread():
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    registry = edge_fakes.make_registry()
-    tasks.register(registry)
+    registry = self_conditioned_fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
 @pytest.fixture
 def editor(registry):
-    return Editor(edge_fakes.MODELS)
+    return Editor(self_conditioned_fakes.MODELS)
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_a_picture_is_read_once(editor, session, photo, registry) -> None:
     assert [preview.step for preview in previews] == [0, 5, 10, 15]
     assert previews[-1].error < previews[0].error, "it comes nearer to the picture"
     subject = done.value
-    assert subject.before.size == (edge_fakes.SIDE,) * 2 and subject.name == "an uploaded picture"
+    assert subject.before.size == (self_conditioned_fakes.SIDE,) * 2 and subject.name == "an uploaded picture"
     again = list(editor.find(session, CHOICE, Origin(path=photo)))
     assert len(again) == 1 and again[0].value is subject
 
@@ -192,7 +191,7 @@ def test_results_say_how_they_were_made(editor, session) -> None:
 
 def test_sliders_left_alone_mean_the_exact_value(editor, session) -> None:
     present = {"age": 0.1234, "pose": 0.5, "smile": 0.9}
-    bank = ValueBank(edge_fakes.MODELS.values())
+    bank = ValueBank(self_conditioned_fakes.MODELS.values())
     with gr.Blocks():
         bank.build(CHOICE)
     updates = bank.starts(CHOICE, present)

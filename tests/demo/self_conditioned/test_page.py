@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.self_conditioned import fakes as edge_fakes
+from tests.demo.self_conditioned import fakes as self_conditioned_fakes
 from weights import catalogue
 
 pytestmark = pytest.mark.browser
 
 WAIT = 60_000
-FIRST = "#edge-value-0 input[type=range]"
+FIRST = "#self-conditioned-value-0 input[type=range]"
 
 
 def open_tab(page) -> None:
@@ -27,17 +27,17 @@ def open_tab(page) -> None:
         page.locator(".overflow-dropdown button", has_text="Edit at the edges").first.click()
     else:
         tab.click()
-    page.wait_for_selector("#edge-seed")
+    page.wait_for_selector("#self-conditioned-seed")
 
 
 def address(page, place: str = "own") -> str:
-    page.wait_for_selector(f"#edge-{place} img", timeout=WAIT)
-    return page.locator(f"#edge-{place} img").get_attribute("src")
+    page.wait_for_selector(f"#self-conditioned-{place} img", timeout=WAIT)
+    return page.locator(f"#self-conditioned-{place} img").get_attribute("src")
 
 
 def other_than(page, before: str, place: str = "own") -> str:
     page.wait_for_function(
-        "([place, before]) => { const image = document.querySelector(`#edge-${place} img`);"
+        "([place, before]) => { const image = document.querySelector(`#self-conditioned-${place} img`);"
         " return image && image.getAttribute('src') !== before; }",
         arg=[place, before],
         timeout=WAIT,
@@ -60,15 +60,16 @@ def fetched(page, address: str) -> np.ndarray:
 
 def wait_for_text(page, place: str, pattern: str) -> str:
     page.wait_for_function(
-        "([place, pattern]) => new RegExp(pattern).test(document.querySelector(`#edge-${place}`)?.innerText ?? '')",
+        "([place, pattern]) => "
+        "new RegExp(pattern).test(document.querySelector(`#self-conditioned-${place}`)?.innerText ?? '')",
         arg=[place, pattern],
         timeout=WAIT,
     )
-    return page.inner_text(f"#edge-{place}")
+    return page.inner_text(f"#self-conditioned-{place}")
 
 
 def value(page, index: int) -> float:
-    return float(page.locator(f"#edge-value-{index} input[type=range]").input_value())
+    return float(page.locator(f"#self-conditioned-value-{index} input[type=range]").input_value())
 
 
 def press(page, key: str, selector: str = FIRST) -> None:
@@ -95,7 +96,7 @@ def test_a_face_is_there_by_itself_and_sliders_draw_live(page) -> None:
     first = address(page)
     unedited = fetched(page, first)
     assert np.abs(unedited - fetched(page, address(page, "before"))).mean() < 3
-    assert re.search(rf"Before\s+{value(page, 0):.2f}", page.inner_text("#edge-readout"))
+    assert re.search(rf"Before\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
     ends = page.locator(".ends").first
     assert "young" in ends.inner_text() and "old" in ends.inner_text()
     box = page.locator(FIRST).bounding_box()
@@ -109,7 +110,7 @@ def test_a_face_is_there_by_itself_and_sliders_draw_live(page) -> None:
     assert value(page, 0) > 0.95
     assert np.abs(fetched(page, edited) - unedited).mean() > 1
     assert np.abs(fetched(page, edited) - fetched(page, settled(page, "plain"))).mean() > 1
-    assert re.search(rf"Wanted\s+{value(page, 0):.2f}", page.inner_text("#edge-readout"))
+    assert re.search(rf"Wanted\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
 
 
 def test_reset_and_download(page) -> None:
@@ -117,78 +118,80 @@ def test_reset_and_download(page) -> None:
     press(page, "End")
     second = settled(page)
     with page.expect_download() as download:
-        page.click("#edge-download")
+        page.click("#self-conditioned-download")
     with Image.open(download.value.path()) as saved:
-        assert saved.size == (edge_fakes.SIDE,) * 2
+        assert saved.size == (self_conditioned_fakes.SIDE,) * 2
         assert re.search("edited with .* self-conditioned, age .* to 1.00", saved.text["Description"])
-    page.click("#edge-reset")
+    page.click("#self-conditioned-reset")
     other_than(page, second)
     assert np.abs(fetched(page, settled(page)) - first).mean() < 1
     assert value(page, 0) == start
 
 
 def test_another_face(page) -> None:
-    first, seed = address(page), page.input_value("#edge-seed input")
-    page.click("#edge-dice")
+    first, seed = address(page), page.input_value("#self-conditioned-seed input")
+    page.click("#self-conditioned-dice")
     other_than(page, first, "own")
-    assert page.input_value("#edge-seed input") != seed
+    assert page.input_value("#self-conditioned-seed input") != seed
     second = settled(page)
-    page.fill("#edge-seed input", "7")
+    page.fill("#self-conditioned-seed input", "7")
     other_than(page, second)
     seventh = fetched(page, settled(page))
-    page.click("#edge-dice")
+    page.click("#self-conditioned-dice")
     page.wait_for_timeout(500)
     settled(page)
-    page.fill("#edge-seed input", "7")
+    page.fill("#self-conditioned-seed input", "7")
     page.wait_for_timeout(500)
     assert np.array_equal(fetched(page, settled(page)), seventh)
 
 
 def test_a_picture_is_read_refined_and_put_away(page, photo) -> None:
     random = address(page, "before")
-    assert page.locator("#edge-refine").count() == 0 or not page.is_visible("#edge-refine")
-    page.set_input_files("#edge-photo input[type=file]", photo)
+    assert page.locator("#self-conditioned-refine").count() == 0 or not page.is_visible("#self-conditioned-refine")
+    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
     other_than(page, random, "before")
     wait_for_text(page, "message", "Move a slider")
     read = fetched(page, settled(page))
-    page.wait_for_selector("#edge-refine")
-    page.click("#edge-refine")
+    page.wait_for_selector("#self-conditioned-refine")
+    page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "Refined by 60 steps")
     refined, cut = fetched(page, settled(page)), fetched(page, address(page, "before"))
     assert np.abs(refined - cut).mean() < np.abs(read - cut).mean(), "it comes nearer to the picture"
     with page.expect_download() as download:
-        page.click("#edge-download")
+        page.click("#self-conditioned-download")
     with Image.open(download.value.path()) as saved:
         assert "an uploaded picture refined by 60 steps" in saved.text["Description"]
     before = address(page, "before")
-    page.click("#edge-dice")
+    page.click("#self-conditioned-dice")
     other_than(page, before, "before")
-    page.wait_for_function("!document.querySelector('#edge-photo img')", timeout=WAIT)
+    page.wait_for_function("!document.querySelector('#self-conditioned-photo img')", timeout=WAIT)
 
 
 def test_refining_is_stopped(page, photo) -> None:
-    page.set_input_files("#edge-photo input[type=file]", photo)
-    page.wait_for_selector("#edge-refine")
+    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    page.wait_for_selector("#self-conditioned-refine")
     wait_for_text(page, "message", "Move a slider")
-    field = page.locator("#edge-steps input[type=number]")
+    field = page.locator("#self-conditioned-steps input[type=number]")
     field.fill("200")
     field.press("Enter")
-    page.click("#edge-refine")
+    page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", r"^\s*(5|10|15|20|25|30) of 200")
-    page.click("#edge-stop")
+    page.click("#self-conditioned-stop")
     bar = wait_for_text(page, "bar", "Refined by")
     assert 0 < int(re.search(r"by (\d+)", bar).group(1)) < 200
-    page.wait_for_function("!document.querySelector('#edge-refine').disabled", timeout=WAIT)
+    page.wait_for_function("!document.querySelector('#self-conditioned-refine').disabled", timeout=WAIT)
 
 
 def test_no_face_then_a_good_picture(page, photo, tmp_path) -> None:
     nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
-    page.set_input_files("#edge-photo input[type=file]", nobody)
+    page.set_input_files("#self-conditioned-photo input[type=file]", nobody)
     wait_for_text(page, "message", "No face was found")
-    page.locator("#edge-photo button[aria-label='Clear'], #edge-photo button[aria-label='Remove Image']").first.click()
+    page.locator(
+        "#self-conditioned-photo button[aria-label='Clear'], #self-conditioned-photo button[aria-label='Remove Image']"
+    ).first.click()
     wait_for_text(page, "message", "Move a slider")
-    page.set_input_files("#edge-photo input[type=file]", photo)
-    page.wait_for_selector("#edge-refine")
+    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    page.wait_for_selector("#self-conditioned-refine")
     wait_for_text(page, "message", "Move a slider")
 
 
@@ -202,37 +205,42 @@ def test_filmstrip_click_and_download(page) -> None:
     other_than(page, first, "strip-own")
     settled(page, "strip-plain")
     second = address(page, "strip-own")
-    page.click("#edge-dice")  # the strip is in sight: it follows
+    page.click("#self-conditioned-dice")  # the strip is in sight: it follows
     other_than(page, second, "strip-own")
     settled(page, "strip-plain")
     with page.expect_download() as download:
-        page.click("#edge-strip-download")
+        page.click("#self-conditioned-strip-download")
     with Image.open(download.value.path()) as saved:
-        assert saved.width == 9 * edge_fakes.SIDE + 8 * 2 and "smile from 0 to 1" in saved.text["Description"]
-    strip = page.locator("#edge-strip-own img")
+        assert (
+            saved.width == 9 * self_conditioned_fakes.SIDE + 8 * 2 and "smile from 0 to 1" in saved.text["Description"]
+        )
+    strip = page.locator("#self-conditioned-strip-own img")
     box = strip.bounding_box()
     strip.click(position={"x": box["width"] * 7.5 / 9, "y": box["height"] / 2})
     page.wait_for_function(
-        "Math.abs(document.querySelector('#edge-value-2 input[type=range]').value - 0.88) < 0.001", timeout=WAIT
+        "Math.abs(document.querySelector('#self-conditioned-value-2 input[type=range]').value - 0.88) < 0.001",
+        timeout=WAIT,
     )
-    page.wait_for_selector("#edge-own", state="visible")
+    page.wait_for_selector("#self-conditioned-own", state="visible")
     wait_for_text(page, "readout", r"Wanted[\s\d.]+0\.88")
 
 
 def test_grid_click_stop_and_download(page) -> None:
     page.get_by_role("tab", name="Grid").click()
-    page.click("#edge-grid-start")
+    page.click("#self-conditioned-grid-start")
     wait_for_text(page, "grid-state", "Click a picture")
     grids = [fetched(page, address(page, f"grid-{method}")) for method in ("own", "plain")]
     assert all(grid.shape == (5 * 128 + 8, 5 * 128 + 8, 3) for grid in grids)
     with page.expect_download() as download:
-        page.click("#edge-grid-download")
+        page.click("#self-conditioned-grid-download")
     with Image.open(download.value.path()) as saved:
         assert "grid of age across and pose down" in saved.text["Description"]
-    grid = page.locator("#edge-grid-plain img")
+    grid = page.locator("#self-conditioned-grid-plain img")
     box = grid.bounding_box()
     grid.click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.1})
-    page.wait_for_function("document.querySelector('#edge-value-0 input[type=range]').value === '1'", timeout=WAIT)
+    page.wait_for_function(
+        "document.querySelector('#self-conditioned-value-0 input[type=range]').value === '1'", timeout=WAIT
+    )
     assert value(page, 1) == 0
 
 
@@ -246,15 +254,15 @@ def test_a_picture_sent_from_another_tab_is_read(self_conditioned_server, open_p
     page.set_input_files("#hfgi-photo input[type=file]", photo)
     page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
     page.get_by_role("button", name="Send to Edit at the edges").first.click()
-    page.wait_for_selector("#edge-refine", timeout=WAIT)
+    page.wait_for_selector("#self-conditioned-refine", timeout=WAIT)
     wait_for_text(page, "message", "Move a slider")
-    assert page.locator("#edge-photo img").count() == 1
+    assert page.locator("#self-conditioned-photo img").count() == 1
 
 
 def test_closing_in_the_middle_leaves_nothing(self_conditioned_server, page, photo) -> None:
-    page.set_input_files("#edge-photo input[type=file]", photo)
-    page.wait_for_selector("#edge-refine")
-    page.click("#edge-refine")
+    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    page.wait_for_selector("#self-conditioned-refine")
+    page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "of 60")
     page.context.close()
     deadline = time.monotonic() + 40
@@ -267,7 +275,7 @@ def test_phone(self_conditioned_server, open_page) -> None:
     page = open_page(self_conditioned_server.url, width=390, height=800)
     open_tab(page)
     settled(page)
-    position = "getComputedStyle(document.querySelector('.work-result:has(#edge-own)')).position"
+    position = "getComputedStyle(document.querySelector('.work-result:has(#self-conditioned-own)')).position"
     assert page.evaluate(position) == "sticky", "both results stay in sight while sliders are moved"
     page.get_by_role("tab", name="Filmstrip").click()
     address(page, "strip-plain")
@@ -292,8 +300,8 @@ def test_as_shipped(server, open_page) -> None:
     press(page, "End")
     edited = settled(page)
     assert np.abs(fetched(page, edited) - first).mean() > 3
-    page.locator(".few-examples:has(#edge-photo) .gallery-item").nth(2).click()
-    page.wait_for_selector("#edge-refine", timeout=WAIT)
+    page.locator(".few-examples:has(#self-conditioned-photo) .gallery-item").nth(2).click()
+    page.wait_for_selector("#self-conditioned-refine", timeout=WAIT)
     wait_for_text(page, "message", "Move a slider")
     read, photo = fetched(page, settled(page)), fetched(page, address(page, "before"))
     assert np.abs(read - photo).mean() < 40

@@ -18,7 +18,7 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
-    from tests.demo.swapping_autoencoder import fakes as swap_fakes
+    from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
 
-    swap_fakes.install(patch)
+    swapping_autoencoder_fakes.install(patch)
     app.main(sys.argv[1:])

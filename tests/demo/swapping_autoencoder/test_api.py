@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo.parts.examples import example_files
 from tests.demo.hfgi.test_api import hostile_pictures
-from tests.demo.swapping_autoencoder import fakes as swap_fakes
+from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
 
 
 def connect(server, tmp_path) -> Client:
@@ -35,12 +35,12 @@ def client(swapping_autoencoder_server, tmp_path):
 
 @pytest.fixture
 def red(tmp_path):
-    return swap_fakes.plain("#a02020", tmp_path / "red.png")
+    return swapping_autoencoder_fakes.plain("#a02020", tmp_path / "red.png")
 
 
 @pytest.fixture
 def blue(tmp_path):
-    return swap_fakes.plain("#2020a0", tmp_path / "blue.jpg", (500, 300))
+    return swapping_autoencoder_fakes.plain("#2020a0", tmp_path / "blue.jpg", (500, 300))
 
 
 def test_documented_signature(client) -> None:
@@ -91,7 +91,7 @@ def test_one_picture_missing(client, red) -> None:
 def test_models_are_listed(client, red) -> None:
     ask(client, red, red, 1)
     infos = {info["name"]: info for info in client.predict(api_name="/models")}
-    assert infos[swap_fakes.MODEL]["loaded"] is True
+    assert infos[swapping_autoencoder_fakes.MODEL]["loaded"] is True
 
 
 def test_without_weights_it_says_so(fake_server, tmp_path, red) -> None:

@@ -10,27 +10,24 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import gpu
 from demo.gpu import Done, Step
 from demo.parts.painting import painted
 from demo.session import Session, Sessions
-from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.editor import LONGEST, Editor, fitted
 from demo.swapping_autoencoder.request import Wish
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.registry import ModelRegistry
 from tests.demo import fakes
-from tests.demo.swapping_autoencoder import fakes as swap_fakes
+from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
 
-FACES, SCENES = swap_fakes.MODELS["portraits"], swap_fakes.MODELS["scenes"]
+FACES, SCENES = swapping_autoencoder_fakes.MODELS["portraits"], swapping_autoencoder_fakes.MODELS["scenes"]
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
-    monkeypatch.setattr(gpu, "_TASKS", {})
-    registry = swap_fakes.make_registry()
-    tasks.register(registry)
+    registry = swapping_autoencoder_fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
     return registry
 
 
@@ -41,17 +38,17 @@ def session(tmp_path: Path) -> Session:
 
 @pytest.fixture
 def editor(registry: ModelRegistry) -> Editor:
-    return Editor(swap_fakes.MODELS)
+    return Editor(swapping_autoencoder_fakes.MODELS)
 
 
 @pytest.fixture
 def red(tmp_path: Path) -> str:
-    return swap_fakes.plain("#a02020", tmp_path / "red.png")
+    return swapping_autoencoder_fakes.plain("#a02020", tmp_path / "red.png")
 
 
 @pytest.fixture
 def blue(tmp_path: Path) -> str:
-    return swap_fakes.plain("#2020a0", tmp_path / "blue.png")
+    return swapping_autoencoder_fakes.plain("#2020a0", tmp_path / "blue.png")
 
 
 def mean(picture: Image.Image) -> np.ndarray:
@@ -59,7 +56,7 @@ def mean(picture: Image.Image) -> np.ndarray:
 
 
 def counts(registry: ModelRegistry) -> tuple[int, int]:
-    with registry.use(swap_fakes.MODEL) as model:
+    with registry.use(swapping_autoencoder_fakes.MODEL) as model:
         return model.encoded, model.drawn
 
 
@@ -74,7 +71,7 @@ def test_moving_a_slider_only_draws(editor, session, registry, red, blue) -> Non
 
 
 def test_amount_weights_and_several_textures(editor, session, red, blue, tmp_path) -> None:
-    green = swap_fakes.plain("#20a020", tmp_path / "green.png")
+    green = swapping_autoencoder_fakes.plain("#20a020", tmp_path / "green.png")
     first, *textures = (editor.open(session, path, SCENES) for path in (red, blue, green))
     none = editor.draw(session, first, textures, SCENES, Wish(amount=0))
     assert np.abs(mean(none) - mean(first.picture)).max() < 1
@@ -151,8 +148,8 @@ def test_fitted_keeps_the_aspect(size, side, expected) -> None:
 
 
 def test_pictures_of_different_sizes_and_aspects(editor, session, tmp_path) -> None:
-    tall = swap_fakes.plain("teal", tmp_path / "tall.png", (200, 700))
-    wide = swap_fakes.plain("pink", tmp_path / "wide.jpg", (1500, 400))
+    tall = swapping_autoencoder_fakes.plain("teal", tmp_path / "tall.png", (200, 700))
+    wide = swapping_autoencoder_fakes.plain("pink", tmp_path / "wide.jpg", (1500, 400))
     first, other = (editor.open(session, path, SCENES) for path in (tall, wide))
     drawn = editor.draw(session, first, [other], SCENES, Wish())
     assert drawn.size == first.picture.size == (256, 896)

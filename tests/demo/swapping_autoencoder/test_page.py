@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.demo.swapping_autoencoder import fakes as swap_fakes
+from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
 
 pytestmark = pytest.mark.browser
 
@@ -24,11 +24,11 @@ def open_tab(page) -> None:
         page.locator(".overflow-dropdown button", has_text="Swap structure").first.click()
     else:
         tab.click()
-    page.wait_for_selector("#swap-structure input[type=file]", state="attached")
+    page.wait_for_selector("#swapping-autoencoder-structure input[type=file]", state="attached")
 
 
 def upload(page, place: str, *paths: str) -> None:
-    page.set_input_files(f"#swap-{place} input[type=file]", [str(path) for path in paths])
+    page.set_input_files(f"#swapping-autoencoder-{place} input[type=file]", [str(path) for path in paths])
 
 
 def unfold(page, label: str) -> None:
@@ -37,20 +37,20 @@ def unfold(page, label: str) -> None:
 
 def wait_for_text(page, place: str, text: str) -> None:
     page.wait_for_function(
-        "([id, text]) => document.querySelector('#swap-' + id)?.innerText.includes(text)",
+        "([id, text]) => document.querySelector('#swapping-autoencoder-' + id)?.innerText.includes(text)",
         arg=[place, text],
         timeout=WAIT,
     )
 
 
 def result_address(page) -> str:
-    page.wait_for_selector("#swap-compare img")
-    return page.locator("#swap-compare img").last.get_attribute("src")
+    page.wait_for_selector("#swapping-autoencoder-compare img")
+    return page.locator("#swapping-autoencoder-compare img").last.get_attribute("src")
 
 
 def other_result(page, before: str) -> str:
     page.wait_for_function(
-        "before => { const all = document.querySelectorAll('#swap-compare img');"
+        "before => { const all = document.querySelectorAll('#swapping-autoencoder-compare img');"
         " return all.length && all[all.length - 1].getAttribute('src') !== before; }",
         arg=before,
         timeout=WAIT,
@@ -73,18 +73,18 @@ def fetched(page, address: str) -> np.ndarray:
 
 
 def set_slider(page, place: str, key: str) -> None:
-    page.focus(f"#swap-{place} input[type=range]")
+    page.focus(f"#swapping-autoencoder-{place} input[type=range]")
     page.keyboard.press(key)
 
 
 @pytest.fixture
 def red(tmp_path):
-    return swap_fakes.plain("#a02020", tmp_path / "red.png")
+    return swapping_autoencoder_fakes.plain("#a02020", tmp_path / "red.png")
 
 
 @pytest.fixture
 def blue(tmp_path):
-    return swap_fakes.plain("#2020a0", tmp_path / "blue.png", (400, 256))
+    return swapping_autoencoder_fakes.plain("#2020a0", tmp_path / "blue.png", (400, 256))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_swap_then_the_amount_live(page, red) -> None:
     whole = settled(page, result_address(page))
     pictures = [fetched(page, whole)]  # at once: only the last few files are kept
     assert pictures[0][..., 2].mean() > 100 > pictures[0][..., 0].mean()
-    slider = page.locator("#swap-amount input[type=range]")
+    slider = page.locator("#swapping-autoencoder-amount input[type=range]")
     box = slider.bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] - 9, middle)
@@ -129,10 +129,10 @@ def test_directions_reset_and_download(page) -> None:
     set_slider(page, "structure-0", "Home")
     third = settled(page, other_result(page, second))
     with page.expect_download() as download:
-        page.click("#swap-download")
+        page.click("#swapping-autoencoder-download")
     with Image.open(download.value.path()) as saved:
         assert saved.size == (256, 256) and "bright +2, flip -3" in saved.text["Description"]
-    page.click("#swap-reset")
+    page.click("#swapping-autoencoder-reset")
     fourth = settled(page, other_result(page, third))
     assert np.abs(fetched(page, fourth) - fetched(page, first)).mean() < 1
 
@@ -140,11 +140,11 @@ def test_directions_reset_and_download(page) -> None:
 def test_a_painted_region(page) -> None:
     first = settled(page, result_address(page))
     page.get_by_role("tab", name="Paint a region").click()
-    page.wait_for_selector("#swap-paint canvas")
+    page.wait_for_selector("#swapping-autoencoder-paint canvas")
     page.wait_for_timeout(2500)  # the picture is loaded into the canvas
-    page.click("#swap-region-apply")
+    page.click("#swapping-autoencoder-region-apply")
     wait_for_text(page, "region-state", "Nothing is painted")
-    box = page.locator("#swap-paint canvas").first.bounding_box()
+    box = page.locator("#swapping-autoencoder-paint canvas").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 5, y)
     page.mouse.down()
@@ -152,29 +152,29 @@ def test_a_painted_region(page) -> None:
     page.mouse.move(x + 40, y + 20, steps=6)
     page.mouse.up()
     page.wait_for_timeout(500)
-    page.click("#swap-region-apply")
-    page.wait_for_selector("#swap-compare", state="visible")
+    page.click("#swapping-autoencoder-region-apply")
+    page.wait_for_selector("#swapping-autoencoder-compare", state="visible")
     second = settled(page, other_result(page, first))
     image = fetched(page, second)
     assert image[110:150, 110:150, 2].max() > image[110:150, 110:150, 0].min()  # blue where it was painted
     assert image[:40, :, 0].mean() > image[:40, :, 2].mean() + 50  # red elsewhere
     page.get_by_role("tab", name="Paint a region").click()
     wait_for_text(page, "region-state", "are painted")
-    page.click("#swap-region-whole")
+    page.click("#swapping-autoencoder-region-whole")
     page.get_by_role("tab", name="Result").click()
     third = settled(page, other_result(page, second))
     assert np.abs(fetched(page, third) - fetched(page, first)).mean() < 1
 
 
 def test_several_textures_with_weights(page, tmp_path) -> None:
-    green = swap_fakes.plain("#20a020", tmp_path / "green.png")
+    green = swapping_autoencoder_fakes.plain("#20a020", tmp_path / "green.png")
     first = settled(page, result_address(page))
     unfold(page, "Several textures")
     upload(page, "more", green)
     second = settled(page, other_result(page, first))
     assert fetched(page, second)[..., 1].mean() > fetched(page, first)[..., 1].mean() + 30
-    page.wait_for_selector("#swap-weight-1 input[type=range]")
-    assert page.locator("#swap-weight-2 input[type=range]").count() == 0
+    page.wait_for_selector("#swapping-autoencoder-weight-1 input[type=range]")
+    assert page.locator("#swapping-autoencoder-weight-2 input[type=range]").count() == 0
     set_slider(page, "weight-0", "Home")
     third = settled(page, other_result(page, second))
     assert fetched(page, third)[..., 1].mean() > fetched(page, second)[..., 1].mean() + 15
@@ -185,12 +185,12 @@ def test_several_textures_with_weights(page, tmp_path) -> None:
 def test_a_vector_of_ones_own(page, red, blue) -> None:
     first = settled(page, result_address(page))
     unfold(page, "A vector of your own")
-    page.click("#swap-vector-make")
+    page.click("#swapping-autoencoder-vector-make")
     page.get_by_text("at least one picture for each").first.wait_for()
     upload(page, "having", red)
     upload(page, "lacking", blue)
     page.wait_for_timeout(1000)
-    page.click("#swap-vector-make")
+    page.click("#swapping-autoencoder-vector-make")
     wait_for_text(page, "vector-state", "Made from 1 and 1")
     second = settled(page, other_result(page, first))
     assert fetched(page, second)[..., 0].mean() > fetched(page, first)[..., 0].mean() + 50
@@ -201,17 +201,17 @@ def test_a_vector_of_ones_own(page, red, blue) -> None:
 
 def test_strip_video_and_codes(page) -> None:
     page.get_by_role("tab", name="Strip and video").click()
-    page.click("#swap-strip-start")
+    page.click("#swapping-autoencoder-strip-start")
     wait_for_text(page, "strip-state", "Done.")
-    page.wait_for_selector("#swap-strip img")
-    page.wait_for_selector("#swap-video video")
-    strip = fetched(page, page.locator("#swap-strip img").first.get_attribute("src"))
+    page.wait_for_selector("#swapping-autoencoder-strip img")
+    page.wait_for_selector("#swapping-autoencoder-video video")
+    strip = fetched(page, page.locator("#swapping-autoencoder-strip img").first.get_attribute("src"))
     assert strip.shape[0] == 256 and strip.shape[1] == 7 * 256
     blues = [strip[:, i * 256 : (i + 1) * 256, 2].mean() for i in range(7)]
     assert blues == sorted(blues)
     page.get_by_role("tab", name="Codes").click()
     for name in ("code", "other-code"):
-        page.wait_for_selector(f"#swap-{name} img")
+        page.wait_for_selector(f"#swapping-autoencoder-{name} img")
 
 
 def test_bad_file_then_a_good_one(swapping_autoencoder_server, open_page, red, tmp_path) -> None:
@@ -221,8 +221,8 @@ def test_bad_file_then_a_good_one(swapping_autoencoder_server, open_page, red, t
     bad.write_text("this is text")
     upload(page, "structure", bad)
     wait_for_text(page, "message", "not a picture that can be read")
-    page.locator(
-        "#swap-structure button[aria-label='Clear'], #swap-structure button[aria-label='Remove Image']"
+    page.locator("#swapping-autoencoder-structure").locator(
+        "button[aria-label='Clear'], button[aria-label='Remove Image']"
     ).first.click()
     wait_for_text(page, "message", "Give it two pictures")
     upload(page, "texture", red)
@@ -232,10 +232,10 @@ def test_bad_file_then_a_good_one(swapping_autoencoder_server, open_page, red, t
 
 
 def test_other_weights_have_other_sliders(page) -> None:
-    assert page.locator("#swap-texture-0 input[type=range]").count() == 1
-    page.locator("#swap-model input").click()
+    assert page.locator("#swapping-autoencoder-texture-0 input[type=range]").count() == 1
+    page.locator("#swapping-autoencoder-model input").click()
     page.get_by_role("option", name="scenes (published)").click()
-    page.wait_for_function("!document.querySelector('#swap-texture-0')", timeout=WAIT)
+    page.wait_for_function("!document.querySelector('#swapping-autoencoder-texture-0')", timeout=WAIT)
     page.get_by_text("Licence: none").wait_for()
 
 
