@@ -80,9 +80,9 @@ def run_hfgi(pipeline):
 
 
 def comodgan(dtype=None):
-    from gan_core.comodgan.pipeline import CompletionPipeline
+    from gan_core.comodgan.pipeline import CoModGANPipeline
 
-    return CompletionPipeline(completion_generator(32, skip_gain=True), dtype=dtype)
+    return CoModGANPipeline(completion_generator(32, skip_gain=True), dtype=dtype)
 
 
 def run_comodgan(pipeline):
