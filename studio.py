@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+APP = ("requirements.txt",)
+DEVELOPMENT = ("requirements.txt", "requirements-dev.txt")
 NO_SYSTEM = "--no-system"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -37,39 +39,35 @@ def main(arguments: list[str]) -> int:
     system = NO_SYSTEM not in flags
     flags = [flag for flag in flags if flag != NO_SYSTEM]
     if command == "run":
-        install("requirements.txt", system)
+        install(APP, system)
         return replace_by(PYTHON, "-m", "gan_studio", "run", *flags)
     if command == "test":
-        install("requirements-dev.txt", system)
+        install(DEVELOPMENT, system)
         return test(flags, system)
     print(__doc__)
     return 0 if command in ("-h", "--help") else 2
 
 
-def install(requirements: str, system: bool) -> None:
-    """Make .venv and install what the file lists into it, unless that was done for these very lines.
+def install(requirements: tuple[str, ...], system: bool) -> None:
+    """Make .venv and install what the files list into it, unless that was done for these very lines.
 
     system: what Python itself lacks for that may be installed with apt-get.
     """
-    wanted = stamp_of(requirements)
     done = STAMP.read_text().split() if PYTHON.is_file() and STAMP.is_file() else []
-    if wanted in done:
+    if stamp_of(requirements) in done:
         return
     print("Installing into .venv: a few minutes the first time, mostly PyTorch.", flush=True)
     if not PYTHON.is_file():
         make_venv(system)
     pip = (PYTHON, "-m", "pip", "--disable-pip-version-check")
     check(*pip, "install", "--quiet", "--upgrade", "pip")
-    check(*pip, "install", "--prefer-binary", "-r", requirements)
-    # What tests need includes what the app needs.
-    files = ("requirements.txt", "requirements-dev.txt") if "dev" in requirements else (requirements,)
-    STAMP.write_text("\n".join(stamp_of(name) for name in files))
+    check(*pip, "install", "--prefer-binary", *(word for name in requirements for word in ("-r", name)))
+    STAMP.write_text("\n".join({stamp_of(APP), stamp_of(requirements)}))  # more than the app needs will do for it
 
 
-def stamp_of(requirements: str) -> str:
+def stamp_of(requirements: tuple[str, ...]) -> str:
     """Changes with the lines to be installed and with Python's version."""
-    names = ("requirements.txt", "requirements-dev.txt") if "dev" in requirements else (requirements,)
-    lines = b"".join((ROOT / name).read_bytes() for name in names)
+    lines = b"".join((ROOT / name).read_bytes() for name in requirements)
     return hashlib.sha256(lines + sys.version.encode()).hexdigest()
 
 

@@ -55,8 +55,6 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=store.root))
         self.used = time.monotonic()
         self.closed = False
-        self.stop = threading.Event()
-        """Set when the visitor wants the long job that is running to end."""
         self.uploads: set[Path] = set()
         self._jobs: dict[str, Job] = {}
         self._files: dict[str, list[Path]] = {}
@@ -136,7 +134,6 @@ class Sessions:
             if session is None:
                 return
             session.closed = True
-            session.stop.set()
             for key in [key for key in self._results if key[0] == session.name]:
                 del self._results[key]
             for path in session.uploads:

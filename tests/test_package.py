@@ -68,7 +68,7 @@ def run(installed, *command):
 def test_every_file_of_the_packages_is_installed(installed):
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*"):
-            wanted = path.suffix in (".py", ".safetensors", ".js", ".css", ".svg") or "examples" in path.parts
+            wanted = path.suffix in (".py", ".safetensors", ".json") or "assets" in path.parts
             if path.is_file() and wanted and "__pycache__" not in path.parts:
                 assert (installed / path.relative_to(ROOT)).is_file(), path.relative_to(ROOT)
 

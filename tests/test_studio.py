@@ -52,7 +52,7 @@ def test_test_adds_what_tests_need_and_run_is_then_ready(studio):
     studio.main(["run"])
     studio.calls.clear()
     assert studio.main(["test", "-x"]) == 0
-    assert called(studio, "-r requirements-dev.txt") and studio.calls[-1].endswith("-m pytest -x")
+    assert called(studio, "-r requirements.txt -r requirements-dev.txt") and studio.calls[-1].endswith("-m pytest -x")
     studio.calls.clear()
     studio.main(["run"])
     studio.main(["test"])

@@ -50,7 +50,7 @@ def build(studio: Studio, editor: Editor) -> None:
         if drawing:
             session.own_upload(drawing)
         choice, seeds = editor.model(model, DRAWING), seeds_from(seed, samples)
-        lines, _ = lines_of(session, drawing)
+        lines, _ = lines_of(session, drawing, editor.find_faces)
         return saved(session, [step for step in editor.draw(lines, choice, seeds) if isinstance(step, Result)])
 
     with gr.Column(visible=False):

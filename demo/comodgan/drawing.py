@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,22 +15,29 @@ from demo.session import Session
 from gan_core.errors import FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, to_tensor
 
+if TYPE_CHECKING:
+    from gan_core.faces import Face
+
 CANVAS = 512  # pixels a side of what is drawn on
 _PAPER, _WHITE = 0.6, 215  # share of pixels that light, of 255, from which on a picture counts as a drawing
 
 
-def lines_of(session: Session, path: str | None) -> tuple[np.ndarray, str]:
+FindFaces = Callable[[Image.Image], list["Face"]]  # raises NoFaceFound or FaceTooSmall
+
+
+def lines_of(session: Session, path: str | None, find: FindFaces) -> tuple[np.ndarray, str]:
     """The lines of a picture, (CANVAS, CANVAS) float32 from 0 to 1 (line), and what was done, for a person.
 
     Of a drawing on white (or transparent) paper these are its own. Of a photo the largest face is cut out, the way that
-    the model knows faces, and its edges are taken; without a face, those of the middle. Raises BadImage.
+    the model knows faces, and its edges are taken; without a face, those of the middle. find: the app's way of
+    finding faces, with its settings (`Editor.find_faces`). Raises BadImage.
     """
     data = read_upload(session, path, "a picture")
     key = ("comodgan-lines", hashlib.sha256(data).hexdigest())
     found = session.recall(key)
     if found is None:
         picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-        found = _own_lines(picture) if is_drawing(picture) else _edges(picture)
+        found = _own_lines(picture) if is_drawing(picture) else _edges(picture, find)
         session.keep(key, found, found[0].nbytes)
     return found
 
@@ -60,12 +68,12 @@ def _as_trained(drawing: Image.Image) -> np.ndarray:
     return drawing_of(drawing)[0].numpy()
 
 
-def _edges(picture: Image.Image) -> tuple[np.ndarray, str]:
+def _edges(picture: Image.Image, find: FindFaces) -> tuple[np.ndarray, str]:
     from gan_core.comodgan.edges import edges_of
-    from gan_core.faces import align, find_faces
+    from gan_core.faces import align
 
     try:
-        cut = align(picture, find_faces(picture)[0], CANVAS).crop
+        cut = align(picture, find(picture)[0], CANVAS).crop
         note = "The edges of the face. Draw on, or erase."
     except (NoFaceFound, FaceTooSmall):
         side = min(picture.size)

@@ -89,7 +89,7 @@ class DrawingPanel:
         session = self.studio.sessions.get(request.session_hash)
         if not path:
             return [_paper(session, None), _WELCOME]
-        lines, note = lines_of(session, path)
+        lines, note = lines_of(session, path, self.editor.find_faces)
         return [_paper(session, lines), f"{note} Then press **Draw portraits**."]
 
     def on_blank(self, request: gr.Request) -> list[Any]:

@@ -156,14 +156,18 @@ class Editor:
         """The largest face of the picture, from the session where it has been looked for before."""
         found = session.recall(("comodgan-face", photo.key))
         if found is None:
-            from gan_core.faces import find_faces
-
             try:
-                found = find_faces(photo.picture, allow_fetch=self._allow_fetch, weights=self._weights)[:1]
+                found = self.find_faces(photo.picture)[:1]
             except (NoFaceFound, FaceTooSmall):
                 found = []
             session.keep(("comodgan-face", photo.key), found, 1000)
         return found[0] if found else None
+
+    def find_faces(self, picture: Image.Image) -> list[Face]:
+        """All faces, largest first, by the finder that the app's settings allow. Raises NoFaceFound or FaceTooSmall."""
+        from gan_core.faces import find_faces
+
+        return find_faces(picture, allow_fetch=self._allow_fetch, weights=self._weights)
 
     def fill(
         self,

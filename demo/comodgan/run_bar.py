@@ -23,6 +23,7 @@ class RunBar:
 
     def __init__(self, models: Mapping[str, CoModGANModel], prefix: str) -> None:
         self.models, self._prefix = models, prefix
+        self.job = f"comodgan.{prefix}"  # the visitor's
 
     def build(self, label: str) -> None:
         """Lay it out in the current context. label: of the start button."""
@@ -67,24 +68,23 @@ class RunBar:
         run: Callable[..., Any],
         outputs: list[Any],
         shown_on: Any,
-        on_stop: Callable[..., Any],
     ) -> list[Any]:
         """Connect it; gives the events after which more may follow.
 
         read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
-        event that it is an input of, so the long event must not have one. run: the guarded handler, whose outputs must
-        hold start, dice and stop. shown_on: where its progress is shown. on_stop: has it end at its next report.
+        event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
+        the guarded handler, whose outputs must hold these, too. shown_on: where its progress is shown.
         """
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
         for first in (self.start.click, rolled.then):
-            event = first(read, painting, None, trigger_mode="once", **quiet).then(run, self.inputs, outputs, **running)
+            event = first(read, painting, buttons, trigger_mode="once", **quiet)
+            event = event.then(run, self.inputs, outputs, **running)
             ended.append(event.then(self.idle, None, buttons, **quiet))
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
-        self.stop.click(on_stop, None, self.stop, **quiet)
         self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
         return ended
 

@@ -19,6 +19,7 @@ from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.gpu import Step
 from demo.parts.errors import guarded
+from demo.parts.long_job import can_be_stopped
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
@@ -92,23 +93,26 @@ class FillAHole:
                 run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
                 reader = self._reader(panel)
-                for event in run.wire(reader, panel.painting, guarded(handler), outputs, shown_on, self.on_stop):
+                for event in run.wire(reader, panel.painting, guarded(handler), outputs, shown_on):
                     event.then(self.results.on_end, None, self.results.gallery, **quiet)
+                can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()
         self.results.wire(self.modes, self.hole.photo if self.hole else None)
 
     # Handlers
 
-    def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], None]:
+    def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], Data]:
         """A handler that keeps what is painted, or why it cannot be used, for the run that follows."""
 
-        def on_read(data: Data, request: gr.Request) -> None:
+        def on_read(data: Data, request: gr.Request) -> Data:
             session = self.studio.sessions.get(request.session_hash)
+            session.job(panel.run.job).ask()
             try:
                 found: Any = panel.read(data, session)
             except StudioError as error:
                 found = error
             session.keep(_PAINTED, found, MAX_PIXELS)
+            return panel.run.busy()
 
         return guarded(on_read)
 
@@ -140,8 +144,10 @@ class FillAHole:
     ) -> Iterator[Data]:
         """begin: takes what was painted; what the results are compared with, and the work."""
         session = self.studio.sessions.get(request.session_hash)
-        session.stop.clear()
-        message = self.results.message
+        job, message = session.job(run.job), self.results.message
+        if job.stopped:
+            yield {**run.idle(), message: _said([], stopped=True)}
+            return
         yield {**run.busy(), message: "Starting ..."}
         results: list[Result] = []
         try:
@@ -157,17 +163,12 @@ class FillAHole:
                         yield {**updates, **self.results.add(session, results)}
                     else:
                         yield {message: f"{step.text} ..."}
-                    if session.stop.is_set():
+                    if job.stopped:
                         break
         except StudioError as error:
             yield {**run.idle(), message: str(error)}
             raise
-        yield {message: _said(results, stopped=session.stop.is_set())}
-
-    def on_stop(self, request: gr.Request) -> gr.Button:
-        """Have the work end at its next report."""
-        self.studio.sessions.get(request.session_hash).stop.set()
-        return gr.Button(interactive=False)
+        yield {message: _said(results, stopped=job.stopped)}
 
 
 def _said(results: list[Result], *, stopped: bool) -> str:

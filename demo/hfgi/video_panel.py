@@ -15,9 +15,11 @@ from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
 from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
+_JOB = "hfgi.video"
 MAX_WORK_SECONDS = 1800  # of work on one
 
 
@@ -58,7 +60,7 @@ class VideoPanel:
         def on_start(
             data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
         ) -> Iterator[dict[Any, Any]]:
-            yield {self.start: gr.Button(interactive=False), self.state: "Reading the video ..."}
+            yield {self.state: "Reading the video ..."}
             # Here and not in an event that follows: after an error none does, and the button would stay dead.
             idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
             try:
@@ -73,12 +75,14 @@ class VideoPanel:
             if not data[self.source]:
                 raise BadVideo("Please choose a video first.")
             session.own_upload(data[self.source])
-            session.stop.clear()
+            job = session.job(_JOB)
             choice = editor.model(data[model])
             values = {name: value for name, value in strengths(data).items() if value}
             if not values:
                 raise BadValue("All sliders are at 0. Please set what to change first.")
-            yield {self.stop: gr.Button(interactive=True)}
+            if job.stopped:
+                yield {self.state: "Stopped."}
+                return
             target = session.new_file("video", ".mp4")
             call = tasks.video(
                 choice.model,
@@ -92,7 +96,7 @@ class VideoPanel:
             deadline = time.monotonic() + MAX_WORK_SECONDS
             with contextlib.closing(steps):
                 for step in steps:
-                    if session.stop.is_set():
+                    if job.stopped:
                         yield {self.state: "Stopped."}
                         return
                     if time.monotonic() > deadline:
@@ -102,12 +106,7 @@ class VideoPanel:
                     else:
                         yield {self.state: f"{step.text} ({step.fraction:.0%})"}
 
-        def on_stop(request: gr.Request) -> gr.Button:
-            studio.sessions.get(request.session_hash).stop.set()
-            return gr.Button(interactive=False)
-
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        self.start.click(
+        long_job(studio.sessions, _JOB, self.start, self.stop).then(
             on_start,
             inputs | {self.source},
             [self.output, self.state, self.start, self.stop],
@@ -115,8 +114,6 @@ class VideoPanel:
             api_visibility="private",
             **gpu.QUEUE,
         )
-        # The job itself says "Stopped.": two writers of one line would race.
-        self.stop.click(on_stop, None, self.stop, **quiet)
 
 
 def build_input() -> VideoPanel:

@@ -19,6 +19,7 @@ from demo.insetgan.result_panel import ResultPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
 from demo.parts.send_to import TabHandle
@@ -46,7 +47,7 @@ _BODIES = {
     "portrait": "A generator of busts is not trained yet: the face generator draws the body too, so that the face of "
     "one portrait is joined with the hair, head and shoulders of another. Whole bodies need the published weights.",
 }
-_RESULTS = "insetgan-results"
+_RESULTS, _JOB = "insetgan-results", "insetgan.compose"
 
 
 class ComposeABody:
@@ -155,7 +156,7 @@ class ComposeABody:
             **gpu.QUEUE,
         )
         self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **quiet)
-        self.start.click(
+        long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
             inputs,
             [*drawing, self.start, self.stop],
@@ -166,8 +167,6 @@ class ComposeABody:
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
         ).then(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
         self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
-        # The job itself says that it has stopped: two writers of one line would race.
-        self.stop.click(self.on_stop, None, self.stop, **quiet)
         self.panel.results.select(
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **quiet
         )
@@ -210,13 +209,11 @@ class ComposeABody:
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Compose, showing how it goes; stopped, what there is is kept."""
         session = self.studio.sessions.get(request.session_hash)
-        session.stop.clear()
-        yield {
-            self.start: gr.Button(interactive=False),
-            self.stop: gr.Button(interactive=True),
-            self.message: "Starting ...",
-            self.panel.results: gr.Gallery(visible=False),
-        }
+        job = session.job(_JOB)
+        if job.stopped:
+            yield {self.message: "Stopped before it began."}
+            return
+        yield {self.message: "Starting ...", self.panel.results: gr.Gallery(visible=False)}
         results: list[tuple[Plan, Composed]] = []
         try:
             plan, choice = self.plan(data), self.editor.model(data[self.model])
@@ -235,7 +232,7 @@ class ComposeABody:
                         _RESULTS, results, 10 * len(results) * 3 * composed.image.width * composed.image.height
                     )
                     yield self._kept(session, results)
-                if session.stop.is_set():
+                if job.stopped:
                     break
         except StudioError as error:
             idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
@@ -257,7 +254,7 @@ class ComposeABody:
                     yield composed, f"{step.text}."
                 else:
                     yield None, f"{step.text} ..."
-                if session.stop.is_set():
+                if session.job(_JOB).stopped:
                     break
         if composed is None:
             yield None, "Stopped before there was anything to keep."
@@ -275,11 +272,6 @@ class ComposeABody:
             self.result: shown(session, "result", latest.image),
             self.chosen: len(results) - 1,
         }
-
-    def on_stop(self, request: gr.Request) -> gr.Button:
-        """Have the work end at its next report."""
-        self.studio.sessions.get(request.session_hash).stop.set()
-        return gr.Button(interactive=False)
 
     def on_behind(self, request: gr.Request) -> Data:
         """The generators' own pictures."""

@@ -30,6 +30,7 @@ PSI = 0.7
 STRIP_FRAMES = 9
 GRID_SIDES = (3, 5, 7)
 MOST_REFINING = 200  # steps
+REFINING = "self_conditioned.refine"  # the visitor's job
 OWN, PLAIN = "self-conditioned", "plain direction"  # the methods in a result's metadata
 
 Progress = Callable[[float, str], None]
@@ -133,7 +134,7 @@ class Editor:
     ) -> Steps[Subject]:
         """Tune the generators to the picture (again from the start): Previews, and at last a `Subject`.
 
-        When the session's `stop` is set it ends at the next report, and what there is is kept.
+        When the session's job `REFINING` is stopped it ends at the next report, and what there is is kept.
         Raises what `find` raises, and BadImage for a random face, which needs none.
         """
         if not origin.path:
@@ -145,7 +146,7 @@ class Editor:
         for step in work:
             if isinstance(step, InversionPreview):
                 face, done = step.face, step.step
-            if isinstance(step, Done) or session.stop.is_set():
+            if isinstance(step, Done) or session.job(REFINING).stopped:
                 break
             yield step
         work.close()

@@ -15,6 +15,7 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
@@ -25,7 +26,7 @@ from gan_core.self_conditioned.models import SelfConditionedModel
 Data = dict[Any, Any]
 Pictures = list[list[Image.Image]]
 _SIDE = 128  # pixels of a picture on the page
-_KEPT = "self-conditioned-grid"
+_KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class GridPanel:
             self.plain = captioned_picture(PLAIN, "self-conditioned-grid-plain", min_width=260)
         self.download_place = gr.Row()
 
-    def wire(self, inputs: set[Any], pick: Callable[..., None], on_stop: Callable[..., Any]) -> None:
+    def wire(self, inputs: set[Any], pick: Callable[..., None]) -> None:
         """Connect it. pick(event, handler): connects a click on a picture, the handler gives values by attribute."""
         inputs = inputs | {self.down, self.across, self.side}
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        self.start.click(
+        long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
             inputs,
             [self.own, self.plain, self.state, self.start, self.stop],
@@ -87,8 +88,6 @@ class GridPanel:
         ).then(
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
         )
-        # The job itself says "Stopped.": two writers of one line would race.
-        self.stop.click(on_stop, None, self.stop, **quiet)
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:
@@ -97,15 +96,17 @@ class GridPanel:
     def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Draw this method's grid, then the plain direction's, telling how far it is."""
         session, choice, subject, values = self.read(data, request)
-        session.stop.clear()
+        job = session.job(_JOB)
         down, across, places = data[self.down], data[self.across], (self.own, self.plain)
-        yield {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.state: "Drawing"}
+        yield {self.state: "Stopped." if job.stopped else "Drawing"}
+        if job.stopped:
+            return
         parts: list[tuple[str, Pictures]] = []
         for name, place, plain in zip((OWN, PLAIN), places, (False, True), strict=True):
             steps = self.editor.grid(choice, subject, down, across, data[self.side], values, plain=plain)
             with closing(steps):
                 for step in steps:
-                    if session.stop.is_set():
+                    if job.stopped:
                         yield {self.state: "Stopped."}
                         return
                     if not isinstance(step, Done):

@@ -14,11 +14,12 @@ from demo.context import Studio
 from demo.gpu import Done, Step
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.self_conditioned import api
-from demo.self_conditioned.editor import Editor, Subject
+from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
@@ -141,7 +142,7 @@ class EditAtTheEdges:
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
         self.reset.click(guarded(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
-        refining = face.refine.click(
+        refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
             guarded(self.on_refine),
             inputs | {face.steps},
             [*begun, face.refine, face.stop],
@@ -149,8 +150,6 @@ class EditAtTheEdges:
         )
         refining.then(lambda: [gr.Button(interactive=True), gr.Button(interactive=False)], None,
                       [face.refine, face.stop], **quiet)  # fmt: skip
-        # The job itself says that it has stopped: two writers of one line would race.
-        face.stop.click(self.on_stop, None, face.stop, **quiet)
         for view, name in ((self.edit_view, _EDIT_VIEW), (self.strip_view, STRIP_VIEW), (self.grid_view, "grid")):
             seen = view.select(lambda name=name: name, None, self.view, **quiet)
             if view is self.strip_view:
@@ -167,7 +166,7 @@ class EditAtTheEdges:
             ).then(change, inputs, edited, **latest)  # fmt: skip
 
         self.strip.wire(inputs, self.view, [event.then for event in [*begin, refining]], pick)
-        self.grid.wire(inputs, pick, self.on_stop)
+        self.grid.wire(inputs, pick)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="self-conditioned-download")
 
@@ -211,9 +210,11 @@ class EditAtTheEdges:
     def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Tune the generators to the picture, showing how it goes; stopped, what there is is kept."""
         session = self.studio.sessions.get(request.session_hash)
-        session.stop.clear()
         choice = self.editor.model(data[self.model])
-        yield {**self.face.running(busy=True), self.face.bar: progress_bar(0, data[self.face.steps])}
+        if session.job(REFINING).stopped:
+            yield {self.message: "Stopped before it began."}
+            return
+        yield {self.face.bar: progress_bar(0, data[self.face.steps])}
         try:
             work = self.editor.refine(session, choice, self.face.origin(data), data[self.face.steps])
             with closing(work) as steps:
@@ -221,11 +222,6 @@ class EditAtTheEdges:
         except StudioError as error:
             yield {**self.face.running(busy=False), self.message: str(error)}
             raise
-
-    def on_stop(self, request: gr.Request) -> gr.Button:
-        """Have the work end at its next report."""
-        self.studio.sessions.get(request.session_hash).stop.set()
-        return gr.Button(interactive=False)
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: their sliders and their licence."""

@@ -13,6 +13,7 @@ from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
 from demo.parts.pictures import shown
 from demo.session import Session
 from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, OpenedPicture
@@ -22,6 +23,7 @@ from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
 SHOWN = 7  # pictures of the strip
 RATE = 16.0  # frames a second
 HEIGHT = 256  # pixels of the strip
+_JOB = "swapping_autoencoder.strip"
 Inputs = tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]
 
 
@@ -51,7 +53,7 @@ class StripPanel:
     def wire(self, inputs: set[Any]) -> None:
         """Connect the buttons."""
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-        self.start.click(
+        long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
             inputs,
             [self.strip, self.video, self.state, self.start, self.stop],
@@ -64,19 +66,19 @@ class StripPanel:
             [self.start, self.stop],
             **quiet,
         )
-        # The job itself says "Stopped.": two writers of one line would race.
-        self.stop.click(self.on_stop, None, self.stop, **quiet)
 
     def on_start(self, data: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw all frames, telling how far it is, then show strip and video."""
         session, first, textures, choice, wanted = self.read(data, request)
-        session.stop.clear()
-        yield {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.state: "Drawing"}
+        job = session.job(_JOB)
+        yield {self.state: "Stopped." if job.stopped else "Drawing"}
+        if job.stopped:
+            return
         frames: list[Image.Image] = []
         steps = self.editor.steps(session, first, textures, choice, wanted)
         with contextlib.closing(steps):
             for step in steps:
-                if session.stop.is_set():
+                if job.stopped:
                     yield {self.state: "Stopped."}
                     return
                 if isinstance(step, Done):
@@ -89,11 +91,6 @@ class StripPanel:
         write_loop(there_and_back(frames), target, rate=RATE, note=note_of(choice, wanted))
         strip = side_by_side(frames[:: (LOOP_FRAMES - 1) // (SHOWN - 1)], HEIGHT)
         yield {self.strip: shown(session, "strip", strip), self.video: str(target), self.state: "Done."}
-
-    def on_stop(self, request: gr.Request) -> gr.Button:
-        """Have the work end at its next step."""
-        self.studio.sessions.get(request.session_hash).stop.set()
-        return gr.Button(interactive=False)
 
 
 def side_by_side(pictures: list[Image.Image], height: int) -> Image.Image:

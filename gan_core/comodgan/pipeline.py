@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ class CoModGANPipeline:
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
         self.kind = "hole" if generator.config["in_channels"] == 4 else "drawing"
+        self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None  # the last picture, and it on the device
 
     @torch.inference_mode()
     def prepare(self, image: Tensor, hole: Tensor, *, region: SquareCrop | None = None) -> Prepared:
@@ -123,7 +125,7 @@ class CoModGANPipeline:
         In a hole smaller than `full_psi_area` psi is reduced, down to `_LEAST_PSI` of it: what is around a small hole
         leaves little open, and a latent far from the mean would tint it. Raises BadValue if psi is out of range.
         """
-        prepared, at = prepared.to(self.device), prepared.region
+        prepared, at = self._here(prepared), prepared.region
         share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
         for raw in self._decode(prepared.encoding, seeds, psi, _LEAST_PSI + (1 - _LEAST_PSI) * share):
             for square in blend(raw, prepared.square, prepared.known):
@@ -165,6 +167,19 @@ class CoModGANPipeline:
         if self.kind != kind:
             raise ValueError(f"this model is of the kind {self.kind!r}, not {kind!r}")
 
+    def _here(self, prepared: Prepared) -> Prepared:
+        """The prepared picture on the device; it crosses once, however often it is completed. What is brought goes when
+        the picture itself goes."""
+        if prepared.image.device == self.device:
+            return prepared
+        if self._brought is None or self._brought[0]() is not prepared:
+            self._brought = weakref.ref(prepared, self._forget_picture), prepared.to(self.device)
+        return self._brought[1]
+
+    def _forget_picture(self, gone: weakref.ref[Prepared]) -> None:
+        if self._brought is not None and self._brought[0] is gone:
+            self._brought = None
+
     def _encode(self, condition: Tensor) -> Encoding:
         if self._fast is not None:
             encoding = self._fast.encode(condition)
@@ -192,6 +207,7 @@ class CoModGANPipeline:
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
+        self._brought = None
 
     def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float, factor: float = 1.0) -> Iterator[Tensor]:
         """Raw pictures (n, 3, R, R), some at a time; psi, once checked, counts times `factor`."""

@@ -5,10 +5,10 @@
 For random pairs of a body and a face, at two truncations: the canvas alone, the plain paste, the face on a body that
 stays, the body for a face that stays, and both optimised jointly. For each, the seam energy at the region's border and
 the detail on both sides of it (hard pastes without any feathering), and a Frechet distance to the real pictures by
-embedded features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the composite are
-from the face generator's picture, beside what drawing the same face with other noise does. Writes results.json,
-table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg (the body
-alone, its face refined).
+embedded features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the
+composite are from the face generator's picture, beside what drawing the same face with other noise does. Writes
+results.json, table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg
+(the body alone, its face refined).
 """
 
 from __future__ import annotations

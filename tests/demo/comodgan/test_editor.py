@@ -19,7 +19,8 @@ from demo.gpu import Step
 from demo.parts.painting import PEN, layer_of, painted, painted_strength
 from demo.session import Session, Sessions
 from gan_core.comodgan.masks import READY_MADE
-from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.comodgan.pipeline import CoModGANPipeline
+from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName, WeightsMissing
 from gan_core.registry import ModelRegistry
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
@@ -274,18 +275,22 @@ def test_results_are_kept_and_forgotten(editor, session, tmp_path) -> None:
             editor.result(session, index)
 
 
+def nobody(picture: Image.Image) -> list:
+    raise AssertionError("no face is looked for in a drawing")
+
+
 def test_lines_of_drawings_and_photos(session, tmp_path) -> None:
     drawing = np.full((200, 100), 255, np.uint8)
     drawing[50:150, 48:52] = 0
     Image.fromarray(drawing).save(tmp_path / "drawing.png")
-    lines, note = lines_of(session, str(tmp_path / "drawing.png"))
+    lines, note = lines_of(session, str(tmp_path / "drawing.png"), nobody)
     assert lines.shape == (CANVAS, CANVAS) and lines.dtype == np.float32 and "drawing's lines" in note
     assert lines[256, 250:262].max() > 0.9 and lines[256, 100] == 0 and lines[20, 256] == 0
     assert not is_drawing(Image.open(comodgan_fakes.ramp(tmp_path / "ramp.png")))
     clear = Image.new("RGBA", (300, 300))  # lines on transparent paper
     clear.paste((0, 0, 0, 255), (0, 140, 300, 160))
     clear.save(tmp_path / "clear.png")
-    assert lines_of(session, str(tmp_path / "clear.png"))[0][246:266, 256].max() > 0.9
+    assert lines_of(session, str(tmp_path / "clear.png"), nobody)[0][246:266, 256].max() > 0.9
 
 
 def test_what_is_drawn_on_the_canvas(tmp_path) -> None:
@@ -298,12 +303,27 @@ def test_what_is_drawn_on_the_canvas(tmp_path) -> None:
     assert 0 < lines.sum() < 0.3 * 300 * 60
 
 
-def test_lines_of_a_photo_are_those_of_its_face(registry, session, tmp_path) -> None:
+def test_lines_of_a_photo_are_those_of_its_face(editor, session, tmp_path) -> None:
     path = fakes.save(fakes.draw_photo((640, 480), ((200, 240, 70),)), tmp_path / "photo.png")
-    lines, note = lines_of(session, path)
+    lines, note = lines_of(session, path, editor.find_faces)
     assert "edges of the face" in note and 0 < lines.mean() < 0.5 and lines.min() >= 0 and lines.max() <= 1
-    nobody = fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png")
-    assert "No face was found" in lines_of(session, nobody)[1]
+    teal = fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png")
+    assert "No face was found" in lines_of(session, teal, editor.find_faces)[1]
+
+
+def test_the_finders_settings_reach_every_search(editor, session, tmp_path, monkeypatch) -> None:
+    asked = []
+
+    def find_faces(picture: Image.Image, **settings: object) -> list:
+        asked.append(settings)
+        raise NoFaceFound("Nobody.")
+
+    monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
+    strict = Editor(editor.models, weights=tmp_path / "finder", allow_fetch=True)
+    path = fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png")
+    strict.face(session, strict.open(session, path))
+    lines_of(session, path, strict.find_faces)
+    assert asked == [{"allow_fetch": True, "weights": tmp_path / "finder"}] * 2
 
 
 def test_drawing_portraits(editor, session) -> None:
@@ -347,3 +367,28 @@ def test_a_model_named_otherwise(editor, session, tmp_path) -> None:
     assert renamed.model("mine", HOLE).name == "mine"
     with pytest.raises(UnknownName, match="mine"):
         renamed.model("portraits", HOLE)
+
+
+def test_results_come_group_by_group_where_several_are_decoded_together(editor, session, tmp_path, monkeypatch) -> None:
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png", (64, 64)))
+    mask = box_mask((64, 64), (20, 20, 44, 44))
+    alone = fill(editor, session, photo, mask, seeds=(1, 2, 3, 4, 5))
+    monkeypatch.setattr(CoModGANPipeline, "together", 4)
+    groups, complete = [], CoModGANPipeline.complete
+    monkeypatch.setattr(
+        CoModGANPipeline,
+        "complete",
+        lambda self, prepared, seeds, **named: groups.append(list(seeds)) or complete(self, prepared, seeds, **named),
+    )
+    steps = editor.fill(session, photo, mask, SCENES, (1, 2, 3, 4, 5))
+    together = [step for step in steps if isinstance(step, Result)]
+    assert groups == [[1, 2, 3, 4], [5]]
+    assert [result.seed for result in together] == [1, 2, 3, 4, 5]
+    for one, other in zip(alone, together, strict=True):
+        assert abs(pixels(one.picture) - pixels(other.picture)).max() <= 1
+
+    groups.clear()
+    steps = editor.fill(session, photo, mask, SCENES, (1, 2, 3, 4, 5))
+    next(step for step in steps if isinstance(step, Result))
+    steps.close()
+    assert groups == [[1, 2, 3, 4]], "stopped after the first group"

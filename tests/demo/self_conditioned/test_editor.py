@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from demo.gpu import Done
-from demo.self_conditioned.editor import GRID_SIDES, STRIP_FRAMES, Editor, Origin, checked_values
+from demo.self_conditioned.editor import GRID_SIDES, REFINING, STRIP_FRAMES, Editor, Origin, checked_values
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.self_conditioned.readout import readout
 from demo.self_conditioned.sliders import ValueBank
@@ -114,7 +114,7 @@ def test_stopping_the_refinement_keeps_what_there_is(editor, session, photo) -> 
     origin, last = Origin(path=photo), None
     for step in editor.refine(session, CHOICE, origin, 200):
         if isinstance(step, InversionPreview) and step.text.startswith("Refining") and step.step == 10:
-            session.stop.set()
+            session.job(REFINING).stop()
         last = step
     assert isinstance(last, Done) and last.value.refined == 15
     assert editor.subject(session, CHOICE, origin) is last.value

@@ -1,5 +1,9 @@
 """Pictures of any size with holes of any shape: the hole is filled, and nothing else changes, to the last bit."""
 
+import dataclasses
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -8,7 +12,7 @@ from gan_core.comodgan import blending, models
 from gan_core.comodgan.fast import FastNetworks
 from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
 from gan_core.comodgan.networks import hole_condition
-from gan_core.comodgan.pipeline import CoModGANPipeline, load_embedded
+from gan_core.comodgan.pipeline import CoModGANPipeline, Prepared, load_embedded
 from gan_core.errors import BadImage, BadValue
 from gan_core.faces.geometry import Face
 from gan_core.registry import ModelRegistry
@@ -218,3 +222,39 @@ def test_models_that_are_here_are_offered(tmp_path) -> None:
     store.save(weights / "portraits_fill_bust" / "generator.safetensors", face.state_dict(), config=face.config)
     assert models.comodgan_models(theirs, weights)["portraits"].alignment == "bust"
     assert load_embedded(weights / "portraits_draw" / "generator.safetensors", framing="face").kind == "drawing"
+
+
+def test_seeds_together_give_what_each_gives_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = CoModGANPipeline(calm(), framing="face")
+    image, mask = torch.rand(3, 40, 40) * 2 - 1, hole("half", 40, 40)
+    prepared = pipeline.prepare(image, mask)
+    alone = [next(iter(pipeline.complete(prepared, [seed]))) for seed in (1, 2, 3, 4, 5)]
+    rows, decode = [], pipeline.generator.decode
+    monkeypatch.setattr(CoModGANPipeline, "together", 4)
+    monkeypatch.setattr(
+        pipeline.generator, "decode", lambda encoding, w, **named: rows.append(len(w)) or decode(encoding, w, **named)
+    )
+    together = list(pipeline.complete(prepared, [1, 2, 3, 4, 5]))
+    assert rows == [4, 1]
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(together[0], together[1], atol=1e-3)
+
+
+def test_a_prepared_picture_crosses_to_the_device_once_and_goes_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = CoModGANPipeline(calm(), framing="face")
+    prepared = pipeline.prepare(torch.rand(3, 40, 40) * 2 - 1, hole("half", 40, 40))
+    crossed = []
+
+    def to(self: Prepared, device: object) -> Prepared:
+        crossed.append(device)
+        return dataclasses.replace(self)
+
+    monkeypatch.setattr(Prepared, "to", to)
+    pipeline.device = torch.device("meta")  # a name only: another device than the picture's
+    first = pipeline._here(prepared)
+    assert pipeline._here(prepared) is first and len(crossed) == 1
+    gone = weakref.ref(first)
+    del first, prepared
+    gc.collect()
+    assert gone() is None, "nothing of a picture stays behind"

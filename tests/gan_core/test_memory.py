@@ -6,14 +6,14 @@ import types
 
 import pytest
 import torch
-from tests.comodgan.test_networks import generator as completion_generator
-from tests.hfgi.test_fast import small_networks as hfgi_networks
-from tests.swapping_autoencoder.test_pipeline import networks as swapping_networks
 from torch import nn
 
 from gan_core import memory
 from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.registry import ModelRegistry, ModelSpec
+from tests.gan_core.comodgan.test_networks import generator as completion_generator
+from tests.gan_core.hfgi.test_fast import small_networks as hfgi_networks
+from tests.gan_core.swapping_autoencoder.test_pipeline import networks as swapping_networks
 
 KB = 1024
 
@@ -80,9 +80,9 @@ def run_hfgi(pipeline):
 
 
 def comodgan(dtype=None):
-    from gan_core.comodgan.pipeline import CompletionPipeline
+    from gan_core.comodgan.pipeline import CoModGANPipeline
 
-    return CompletionPipeline(completion_generator(32, skip_gain=True), dtype=dtype)
+    return CoModGANPipeline(completion_generator(32, skip_gain=True), dtype=dtype)
 
 
 def run_comodgan(pipeline):
