@@ -10,7 +10,7 @@ A task is a module-level generator function under `task`. Its first argument is 
     for step in gpu.stream(double("some model", 4)): ...
 
 Calling a task only makes a `Call`: the task and its arguments, which can be pickled. The executor runs it, here or, on
-a ZeroGPU Space, in a forked worker that is lent a GPU; so tasks take and give pictures and CPU tensors, and find their
+a ZeroGPU Space, in a forked worker that has a GPU for one call; so tasks take and give pictures and CPU tensors, and find their
 models in the worker's own registry.
 """
 
@@ -141,7 +141,7 @@ class LocalExecutor:
 
 
 class ZeroGPUExecutor:
-    """Runs calls in the workers of a ZeroGPU Space, each forked from this process and lent a GPU.
+    """Runs calls in the workers of a ZeroGPU Space, each forked from this process, with a GPU for one call.
 
     To be made before torch is imported, once; the registry is set before the first call.
     """

@@ -33,7 +33,7 @@ class EncodedFace:
     """How this method draws it at these values."""
     measures: Measures = field(default_factory=dict)
     identity: torch.Tensor | None = field(default=None, repr=False)
-    """Who it is before any edit by this method and by the plain direction, as the identity network says: (2, D), of
+    """The identity embeddings before any edit, by this method and by the plain direction: (2, D), of
     unit length."""
 
     @property

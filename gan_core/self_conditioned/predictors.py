@@ -43,14 +43,14 @@ class Block(nn.Module):
 
 
 class FacePredictor(nn.Module):
-    """Aligned faces to attributes and to a direction that says who it is."""
+    """Attributes, and an identity embedding of unit length, of aligned faces."""
 
     def __init__(
         self,
         *,
         widths: Sequence[int] = (32, 64, 96, 128, 192),  # of the stem and of the stages; each halves the side
         neck: int = 64,  # channels of the last map as the heads see it
-        identity: int = 128,  # numbers that say who it is
+        identity: int = 128,  # length of the identity embedding
         measures: Sequence[str] = MEASURES,
     ) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ def test_other_types_stay_and_nonsense_is_refused() -> None:
 def test_command_keeps_names_and_config(tmp_path, monkeypatch) -> None:
     source, target = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     store.save(source, {"w": torch.tensor([1.0009765625]), "n": torch.tensor([3])}, config={"resolution": 8})
-    monkeypatch.setattr(sys, "argv", ["slim", str(source), str(target)])
+    monkeypatch.setattr(sys, "argv", ["round_weights", str(source), str(target)])
     round_weights.main()
     tensors, config = store.read(target)
     assert config == {"resolution": 8} and tensors["w"].item() == 1.0 and tensors["n"].item() == 3

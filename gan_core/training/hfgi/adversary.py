@@ -1,8 +1,8 @@
-"""The face discriminator as an opponent of the consultation: edited pictures must look like portraits.
+"""An adversarial loss for the consultation: reconstructions and edits must look like portraits to a discriminator.
 
-HFGI's authors train on distances alone. Squared error makes the mean of what a detail may be, a blurred one, its
-best answer; and no distance says how an edited face should look, of which there is no original. A discriminator
-does both. It starts as the one the generator was trained against and learns on, by the same relativistic loss.
+HFGI's authors train on distances alone. Squared error is least at the mean of all plausible details, which is blurred;
+and there is no distance for an edited face, since there is no original of it. A discriminator covers both. It starts as
+the one that the generator was trained with and is trained on, by the same relativistic loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FlatGradient:
 
 
 class Adversary:
-    """A discriminator, what it judges next, and its own optimizer.
+    """A discriminator, the pictures that it is trained on next, and its own optimizer.
 
     A step of the networks that draw calls `mark` inside its loss, which remembers the pictures; then `learn` and
     `update` teach the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
@@ -97,11 +97,11 @@ class Adversary:
 
 
 def balanced(pictures: Tensor, distance: Tensor, adversarial: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """The weight (a scalar without gradient) that makes `adversarial` pull at `pictures` `share` times as hard as
-    `distance` does, and a scalar of value 0 with the gradient of distance + weight x rivalry.
+    """The weight (a scalar without gradient) that makes the gradient of `adversarial` at `pictures` `share` times as
+    long as that of `distance`, and a scalar of value 0 with the gradient of distance + weight x adversarial.
 
     As in "Taming transformers" (Esser et al. 2021, section 3.1), but measured at the pictures: a fixed weight would be
-    too little while distances are large and would take over once they are small. Both losses are differentiated here,
+    too small while distances are large and too large once they are small. Both losses are differentiated here,
     once; only the second result is to be differentiated further.
     """
     pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, adversarial)]

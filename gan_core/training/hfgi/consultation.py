@@ -50,8 +50,8 @@ class ConsultationStage(TrainingStage):
 
         Args:
             discriminator: one to train against; used where `settings.adversarial_weight` is not 0.
-            directions: file of the sliders' directions, for edited pictures; without, only reconstructions are
-                judged.
+            directions: file of the sliders' directions, for edited pictures; without them only
+                reconstructions are scored.
 
         Raises:
             BadCheckpoint: the encoder's file, or the directions', does not fit.

@@ -46,7 +46,7 @@ def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, 
     """Each picture of a random `share` seen in a random perspective: HFGI's perturbation (section 3.3).
 
     Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0. With `head_turn`
-    (1: as far as the sliders reach), three pictures in four are also bent as in `head_displacement`, which the paper
+    (1: as far as the sliders reach), three pictures in four are also warped as in `head_displacement`, which the paper
     leaves out: a perspective alone never moves a head before its backdrop.
     """
     n, _, h, w = images.shape

@@ -21,7 +21,8 @@ def attribute_divergence(logits: Tensor, values: Tensor, knots: Tensor | None = 
 def identity_change(identity_network: FacePredictor, images: Tensor) -> Tensor:
     """Mean of 1 - cosine between the identities of neighbours: rows 0 and 1, 2 and 3 ... of images (N, 3, R, R).
 
-    Each is seen by a view of its own, so that the generator cannot please the network by a pattern of pixels.
+    Each picture is seen in a random view of its own, so that the generator cannot lower the loss by a pattern of pixels
+    that only this network sees.
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
         identities = identity_network.read(random_views(images)[0])[0]

@@ -2,11 +2,11 @@
 
     python -m gan_core.training.self_conditioned.refine IN OUT --identity-network FILE ...
 
-Beyond the paper. Adversarial training finds constants that make a face older or make it smile as the data's old or
-smiling people look, which says little of who it is. Here everything but the constants is held, and they learn that a
-value changes its own attribute by its share of the range, no other, and the person as little as can be. Attributes and
-person are read by a network that is not the one that evaluates. The constants are few (two of 4x4 pixels an
-attribute), so that this takes minutes, also on a CPU.
+Beyond the paper. Adversarial training finds constants that make a face look like the data's old or smiling people, also
+where that changes the identity. Here only the constants are trained: a value is to change its own attribute by its
+share of the range, no other attribute, and the identity as little as possible. Attributes and identity are predicted by
+a network that is not the one that evaluates. The constants are few (two of 4x4 pixels an attribute), so this takes
+minutes, also on a CPU.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class RefineSettings:
-    """What is weighed, and for how long."""
+    """Weights of the losses, and how long to train."""
 
     reach: tuple[float, ...]  # how far each attribute's measure is to go from value 0 to 1, in its own unit
     steps: int = 300

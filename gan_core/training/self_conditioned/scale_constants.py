@@ -1,9 +1,9 @@
-"""Strengthen a trained generator's constants.
+"""Scale a trained generator's constants, attribute by attribute.
 
     python -m gan_core.training.self_conditioned.scale_constants IN OUT --by 1.4,1.2,1
 
-A generator that is to keep the person learns to change its attributes by less than the data's range. What it learned
-goes further in the same direction: each attribute's constants are multiplied by a factor, and nothing else changes.
+A generator trained with the identity loss changes its attributes by less than the data's range. Here each attribute's
+constants are multiplied by a factor, so that an edit goes further in the same direction; nothing else changes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     if "constants" not in state:
         raise BadCheckpoint(f"{args.source.name} is no self-conditioned generator: it has no constants.")
     state["constants"] = scaled(state["constants"], args.by)
-    store.save(args.out, state, config={**config, "strengthened": args.by})
+    store.save(args.out, state, config={**config, "constants_scaled_by": args.by})
 
 
 def _factors(text: str) -> list[float]:

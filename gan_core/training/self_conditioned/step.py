@@ -9,12 +9,12 @@ What differs from `gan_core.training.loop.GanTrainer`:
   their meaning; part of the latents are those of the training pictures, which are what is inverted later.
 
 Beyond the paper, for data as small as ours:
-- A share of the real pictures is drawn as they come, and as many generated ones have the values that their latents have
-  anyway, so that the whole data's look is learned beside the tails'.
-- Generated pictures come in pairs of one latent with different values, and a network that knows people (not the one
-  that evaluates) says how far the person changed, which the generator keeps small. A share of the pairs differ in one
-  attribute, so that none hides behind the others.
-- Asked for the values that a latent has anyway, the generator is held near to what the pretrained one draws of it.
+- A share of the real pictures is drawn without reweighting, and as many generated ones have the attribute values of
+  their own latents, so that the middle of the distribution is learned beside its tails.
+- Generated pictures come in pairs of one latent with different values. The cosine distance of the two identities, by an
+  identity network (not the one that evaluates), is part of the generator's loss. A share of the pairs differ in one
+  attribute only, so that each attribute's change of identity counts by itself.
+- At the attribute values that a latent has by itself, the generator's picture is kept near the pretrained one's.
 """
 
 from __future__ import annotations
@@ -65,10 +65,15 @@ def start_discriminator(discriminator: SelfConditionedDiscriminator, plain: Stat
 class SelfConditionedTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
-    pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order; space: where latents get
-    their own values from (with `unweighted` or `single` only); judge: says who it is, None to let people change; plain:
-    the pretrained generator (with `anchor_weight` only).
-    Raises BadValue where these do not go together.
+    Args:
+        pictures: uint8 (N, 3, R, R).
+        labels: of the pictures and of their mirror images, in their order.
+        space: measures the attribute values of latents (needed with `unweighted` or `single` only).
+        identity_network: for the identity loss; None leaves that out.
+        plain: the pretrained generator (needed with `anchor_weight` only).
+
+    Raises:
+        BadValue: these do not go together.
     """
 
     def __init__(
@@ -94,7 +99,7 @@ class SelfConditionedTrainer(GanTrainer):
         if settings.anchor_weight and (plain is None or not settings.unweighted):
             raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
         if not 0 <= settings.single <= 1 or (settings.single and identity_network is None):
-            raise BadValue("Pairs that differ in one attribute need a network that knows people.")
+            raise BadValue("Pairs that differ in one attribute need an identity network.")
         self.settings, self.team, device = settings, team, team.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}

@@ -115,7 +115,7 @@ def _refitted(
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
-    """Networks with their additions, which draw and judge as the pretrained ones do."""
+    """Networks with their additions, which at first give the pretrained ones' pictures and scores."""
     for name, kind, begin in (
         ("generator", SelfConditionedGenerator, start_generator),
         ("discriminator", SelfConditionedDiscriminator, start_discriminator),

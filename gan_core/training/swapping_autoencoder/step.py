@@ -79,7 +79,7 @@ class ResolutionStage:
         self.coder = Flat(nn.ModuleList([nets["encoder"], nets["generator"]]))
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.optimizers = {
-            "judges": torch.optim.Adam(self.discriminators.parameters, **adam),
+            "discriminators": torch.optim.Adam(self.discriminators.parameters, **adam),
             "coder": torch.optim.Adam(self.coder.parameters, **adam),
         }
         self.strength = torch.full((), settings.augment_start, device=device)
@@ -196,7 +196,7 @@ class ResolutionStage:
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
         return {
-            "judges": lambda: self._discriminators_piece(False),
+            "discriminators": lambda: self._discriminators_piece(False),
             "penalty": lambda: self._discriminators_piece(True),
             "coder": self._coder_piece,
         }
@@ -237,8 +237,8 @@ class ResolutionStage:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = s.lr * warm * (0.05 + 0.95 * fall)
-        self._run["penalty" if self.steps % s.penalty_every == 0 else "judges"]()
-        self._update("judges", self.discriminators)
+        self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminators"]()
+        self._update("discriminators", self.discriminators)
         self._run["coder"]()
         self._update("coder", self.coder)
         self.steps += 1
