@@ -1,12 +1,12 @@
 """Train HFGI on a folder of portraits: `python -m gan_core.training.hfgi.train --stage encoder|consultation ...`.
 
-Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer,
-codes kept near the generator's own latents) on portraits and on generated pictures whose w is known. Stage
-"consultation" freezes it and the generator and trains alignment and consultation (HFGI, section 3.4): the
-distortion map is put in a random perspective and warped like a turning head, which the alignment has to undo; and the face
-discriminator, trained along, must find reconstructions and edits real. One process, or several GPUs under torchrun.
-A run continues from its own files; `--minutes` is the whole run's. `--initial` begins with weights that were trained
-before, on another generator say, and runs the whole schedule.
+Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer, codes kept
+near the generator's own latents) on portraits and on generated pictures whose w is known. Stage "consultation" freezes
+it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is put in a random
+perspective and warped like a turning head, which the alignment has to undo; and the face discriminator, trained along,
+must find reconstructions and edits real. One process, or several GPUs under torchrun. A run continues from its own
+files; `--minutes` is the whole run's. `--initial` begins with weights that were trained before, on another generator
+say, and runs the whole schedule.
 """
 
 from __future__ import annotations
