@@ -18,19 +18,19 @@ NVIDIA_ON_H200 = 298.0
 
 
 def measure(
-    settings: GanSettings, team: distributed.Team, *, steps: int, warm_up: int = 16, graphs: bool = True
+    settings: GanSettings, processes: distributed.ProcessGroup, *, steps: int, warm_up: int = 16, graphs: bool = True
 ) -> float:
     """Pictures a second over all processes, penalties and optimizers included."""
     pictures = torch.randint(0, 256, (512, 3, settings.resolution, settings.resolution), dtype=torch.uint8)
-    trainer = GanTrainer(settings, pictures, team, graphs=graphs)
+    trainer = GanTrainer(settings, pictures, processes, graphs=graphs)
     for _ in range(warm_up):
         trainer.step()
-    begin = clock(team.device)
+    begin = clock(processes.device)
     for _ in range(steps):
         trainer.step()
-    spent = clock(team.device) - begin
+    spent = clock(processes.device) - begin
     trainer.close()
-    return steps * settings.batch * team.size / spent
+    return steps * settings.batch * processes.size / spent
 
 
 def main() -> None:
@@ -49,15 +49,15 @@ def main() -> None:
         resolution=args.resolution, channel_base=args.channel_base, channel_max=args.channel_max,
         z_dim=args.w_dim, w_dim=args.w_dim, batch=args.batch,
     )  # fmt: skip
-    team = distributed.join(args.device)
-    rate = measure(settings, team, steps=args.steps, graphs=not args.no_graphs)
-    if team.leads:
+    processes = distributed.init(args.device)
+    rate = measure(settings, processes, steps=args.steps, graphs=not args.no_graphs)
+    if processes.is_main:
         print(  # noqa: T201
-            f"{args.resolution} px, channel_base {args.channel_base}, batch {args.batch} x {team.size}, "
-            f"{place(team.device)}: "
+            f"{args.resolution} px, channel_base {args.channel_base}, batch {args.batch} x {processes.size}, "
+            f"{place(processes.device)}: "
             f"{rate:.0f} images/s ({rate / NVIDIA_ON_H200:.2f} of NVIDIA's 298 on one H200)"
         )
-    team.leave()
+    processes.destroy()
 
 
 if __name__ == "__main__":

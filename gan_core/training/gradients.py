@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gan_core.training.distributed import Team
+from gan_core.training.distributed import ProcessGroup
 
 BUCKET = 4 << 20  # numbers exchanged at once: long enough for the link, short enough to start early
 
@@ -23,7 +23,7 @@ class Flat:
         self._members: list[int] = []  # parameters in each
         self._missing: list[int] | None = None  # gradients still to come, while a backward pass is being exchanged
         self._begun: list = []
-        self._team: Team | None = None
+        self._processes: ProcessGroup | None = None
         offset = start = members = 0
         for p in self.parameters:
             p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
@@ -50,18 +50,18 @@ class Flat:
 
     def _begin(self, bucket: int) -> None:
         start, end = self._buckets[bucket]
-        self._begun.append(self._team.begin_mean(self.buffer[start:end]))
+        self._begun.append(self._processes.begin_all_reduce_mean(self.buffer[start:end]))
 
     @contextmanager
-    def exchanged(self, team: Team) -> Iterator[None]:
+    def exchanged(self, processes: ProcessGroup) -> Iterator[None]:
         """Around one backward pass: afterwards the gradients are their mean over all processes.
 
         Each part of the buffer is sent as soon as it is complete; all processes must do the same backward pass.
         """
-        if team.size == 1:
+        if processes.size == 1:
             yield
             return
-        self._team, self._missing, self._begun = team, list(self._members), []
+        self._processes, self._missing, self._begun = processes, list(self._members), []
         try:
             yield
             for bucket, missing in enumerate(self._missing):

@@ -70,13 +70,13 @@ class GanTrainer:
         self,
         settings: GanSettings,
         pictures: Tensor,  # uint8 (N, 3, R, R)
-        team: distributed.Team,
+        processes: distributed.ProcessGroup,
         generator_start: dict[str, Tensor] | None = None,
         discriminator_start: dict[str, Tensor] | None = None,
         ema_start: dict[str, Tensor] | None = None,
         graphs: bool = True,
     ) -> None:
-        self.settings, self.team = settings, team
+        self.settings, self.processes = settings, processes
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = Generator(
@@ -104,13 +104,13 @@ class GanTrainer:
         graphs: bool,
     ) -> None:
         """Put everything on the device, make the optimizers and record the pieces of a step."""
-        settings, team, device = self.settings, self.team, self.team.device
+        settings, processes, device = self.settings, self.processes, self.processes.device
         layout = {"memory_format": torch.channels_last}
         self.generator = generator.to(device, **layout)
         self.average = average.to(device, **layout).eval().requires_grad_(False)
         self.discriminator = discriminator.to(device, **layout)
         for net in (self.generator, self.average, self.discriminator):
-            team.same_(list(net.state_dict().values()))
+            processes.broadcast_(list(net.state_dict().values()))
         self.pictures = pictures.to(device)
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
@@ -123,7 +123,7 @@ class GanTrainer:
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
-        torch.manual_seed(settings.seed + 1 + team.rank)
+        torch.manual_seed(settings.seed + 1 + processes.rank)
         self._run = self._pieces()
         if graphs and device.type == "cuda":
             try:
@@ -155,7 +155,7 @@ class GanTrainer:
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
         s, net = self.settings, self.generator
-        device = self.team.device
+        device = self.processes.device
         z = torch.randn(2 * s.batch, s.z_dim, device=device)
         w = net.mapping(z)
         net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
@@ -182,14 +182,14 @@ class GanTrainer:
         self.stats[2] += sign
         self.stats[5] += 1
         if s.augment_target > 0:
-            step = s.batch * self.team.size / (s.augment_kimg * 1000)
+            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
         if penalise:
             penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
             self.stats[3] += penalty.detach()
             self.stats[4] += 1
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
-        with self.discriminator_flat.exchanged(self.team):
+        with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
 
     def _generator_piece(self) -> None:
@@ -197,7 +197,7 @@ class GanTrainer:
             p.requires_grad_(False)
         loss = self._generator_losses(augment(self.fakes, self.strength))
         self.stats[1] += loss.detach()
-        with self.generator_flat.exchanged(self.team):
+        with self.generator_flat.exchanged(self.processes):
             loss.backward()
         for p in self.discriminator_flat.parameters:
             p.requires_grad_(True)
@@ -241,7 +241,7 @@ class GanTrainer:
         self._run["generator"]()
         self.generator_adam.step()
         self.steps += 1
-        self.images_seen += s.batch * self.team.size
+        self.images_seen += s.batch * self.processes.size
         self._update_average()
         if self.discriminator.old_from_rgb is not None:
             self.discriminator.fade.fill_(min(self.images_seen / (s.fade_kimg * 1000), 1.0))
@@ -250,7 +250,7 @@ class GanTrainer:
     def _update_average(self) -> None:
         s = self.settings
         half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
-        weight = 1 - 0.5 ** (s.batch * self.team.size / half_life)
+        weight = 1 - 0.5 ** (s.batch * self.processes.size / half_life)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
         self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
@@ -280,7 +280,7 @@ class GanTrainer:
         """Pictures of the averaged generator, (count, 3, R, R), on the CPU."""
         z = torch.randn(count, self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
         return torch.cat(
-            [self.average(part.to(self.team.device), psi=psi, noise="const").cpu() for part in z.split(32)]
+            [self.average(part.to(self.processes.device), psi=psi, noise="const").cpu() for part in z.split(32)]
         )
 
     def close(self) -> None:
@@ -318,7 +318,7 @@ class GanTrainer:
 
     def load_state(self, path: Path) -> None:
         """Continue from `save_state`."""
-        state = torch.load(path, map_location=self.team.device, weights_only=True)
+        state = torch.load(path, map_location=self.processes.device, weights_only=True)
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
         self.discriminator.discriminator.load_state_dict(state["discriminator"])
@@ -343,14 +343,14 @@ def train(
 
     A run that is cut off goes on from its last checkpoint, at most `save_seconds` (and a few steps) back.
     """
-    team = trainer.team
+    processes = trainer.processes
     out.mkdir(parents=True, exist_ok=True)
     state = out / "state.pt"
     if keep_state and state.exists():
         trainer.load_state(state)
     begin = last = saved = time.monotonic()
     seen = trainer.images_seen
-    bar = tqdm(total=round(minutes * 60), unit="s", disable=not team.leads, mininterval=5)
+    bar = tqdm(total=round(minutes * 60), unit="s", disable=not processes.is_main, mininterval=5)
     start = trainer.images_seen
     while True:
         for _ in range(20):
@@ -359,12 +359,12 @@ def train(
         done = (now - begin) / (minutes * 60)
         if images is not None:
             done = max(done, (trainer.images_seen - start) / max(images - start, 1))
-        done = team.agree(done)
+        done = processes.broadcast_value(done)
         over = done >= 1
         trainer.set_progress(done)
         if over or now - last > log_seconds:
             stats = trainer.read_stats()
-            if team.leads:
+            if processes.is_main:
                 now = time.monotonic()
                 stats["images_per_second"] = (trainer.images_seen - seen) / (now - last)
                 stats |= {"seconds": now - begin, "kimg": trainer.images_seen / 1000}
@@ -374,7 +374,7 @@ def train(
                 bar.update(round(now - begin) - bar.n)
                 save_grid(trainer.sample(40), out / f"samples_{round(trainer.images_seen / 1000):06d}.jpg", 10)
             last, seen = time.monotonic(), trainer.images_seen
-        if team.leads and (over or time.monotonic() - saved > save_seconds):
+        if processes.is_main and (over or time.monotonic() - saved > save_seconds):
             trainer.save(out)
             if keep_state:
                 trainer.save_state(state)

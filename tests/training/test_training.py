@@ -23,7 +23,7 @@ from gan_core.training.objective import discriminator_loss, generator_loss, grad
 from gan_core.training.split import is_held_out
 
 TINY = GanSettings(resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16, batch=4)
-ALONE = distributed.Team(0, 1, torch.device("cpu"))
+ALONE = distributed.ProcessGroup(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture

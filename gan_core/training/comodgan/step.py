@@ -48,7 +48,7 @@ class CoModGANTrainer(GanTrainer):
         self,
         settings: CoModGANSettings,
         pictures: Tensor,
-        team: distributed.Team,
+        processes: distributed.ProcessGroup,
         holes: Tensor,
         drawings: Tensor | None = None,
         held_out: HeldOut | None = None,
@@ -59,7 +59,7 @@ class CoModGANTrainer(GanTrainer):
             raise BadValue(f"The task must be one of {', '.join(TASKS)}, not {settings.task}.")
         if settings.batch % (4 * settings.pairs):
             raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
-        self.settings, self.team = settings, team
+        self.settings, self.processes = settings, processes
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = CoModGenerator(
@@ -73,7 +73,7 @@ class CoModGANTrainer(GanTrainer):
             **shape,
         )
         discriminator = Discriminator(settings.resolution, img_channels=4, **shape)
-        device = team.device
+        device = processes.device
         self.holes, self.held_out = holes.to(device), held_out
         self.drawings = None if drawings is None else drawings.to(device)
         average_start = self._start(generator, discriminator, starts or Starts(), pictures)
@@ -117,7 +117,7 @@ class CoModGANTrainer(GanTrainer):
     # ------------------------------------------------------------ pieces of a step
 
     def _draw_piece(self) -> None:
-        s, net, device = self.settings, self.generator, self.team.device
+        s, net, device = self.settings, self.generator, self.processes.device
         self.generator_flat.buffer.zero_()
         n = s.batch // s.pairs
         index = torch.randint(self.pictures.shape[0], (n,), device=device)
@@ -157,7 +157,7 @@ class CoModGANTrainer(GanTrainer):
 
     def _latents(self) -> Tensor:
         """w+ (batch, num_ws, w_dim), some of two latents (style mixing, Karras et al. 2019, section 3.1)."""
-        s, net, device = self.settings, self.generator, self.team.device
+        s, net, device = self.settings, self.generator, self.processes.device
         if s.plain:
             return net.mapping.w_avg.expand(s.batch, net.num_ws, -1)
         w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
@@ -197,14 +197,14 @@ class CoModGANTrainer(GanTrainer):
         self.stats[2] += sign
         self.stats[5] += 1
         if s.augment_target > 0:
-            step = s.batch * self.team.size / (s.augment_kimg * 1000)
+            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
         if penalise:
             penalty = gradient_norm(real, pictures[0]) + gradient_norm(fake, pictures[1])
             self.stats[3] += penalty.detach()
             self.stats[4] += 1
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
-        with self.discriminator_flat.exchanged(self.team):
+        with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
 
     def _generator_piece(self) -> None:
@@ -212,7 +212,7 @@ class CoModGANTrainer(GanTrainer):
             p.requires_grad_(False)
         loss = generator_loss(self.real_scores, self._score(self._fakes_seen()))
         self.stats[1] += loss.detach()
-        with self.generator_flat.exchanged(self.team):
+        with self.generator_flat.exchanged(self.processes):
             (loss + self._other_losses()).backward()
         if self.settings.plain:  # its layers are not modulated by the condition
             for name, p in self.generator.named_parameters():
@@ -273,7 +273,7 @@ class CoModGANTrainer(GanTrainer):
         return {"diversity": diversity.item(), "known": off.item()}
 
     def _held_out(self, rows: slice, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        device = self.team.device
+        device = self.processes.device
         image = self.held_out.pictures[rows].to(device).float() / 127.5 - 1
         scale = 1 if self.settings.task == "hole" else 255
         return image, conditions[rows].to(device).float() / scale

@@ -102,25 +102,25 @@ def main() -> None:
     if settings.plain:
         settings.pairs = 1
     starts = read_starts(args.initial, args.generator, args.discriminator)
-    team = distributed.join(args.device)
+    processes = distributed.init(args.device)
     paths, held_out = split_pictures(args.data)
     pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))
     holes = torch.from_numpy(masks.bank(args.holes, settings.resolution, seed=settings.seed))
     trainer = CoModGANTrainer(
         settings,
         pictures,
-        team,
+        processes,
         holes,
-        draw_all(pictures, team.device) if settings.task == "drawing" else None,
-        held_out_set(unseen, settings.task, team.device),
+        draw_all(pictures, processes.device) if settings.task == "drawing" else None,
+        held_out_set(unseen, settings.task, processes.device),
         starts,
         graphs=not args.no_graphs,
     )
-    if team.leads:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
-    team.leave()
+    processes.destroy()
 
 
 if __name__ == "__main__":

@@ -31,15 +31,15 @@ class Runner:
     """A stage, its optimizers and the captured pieces of a step."""
 
     def __init__(
-        self, stage: TrainingStage, settings: HFGISettings, team: distributed.Team, *, graphs: bool = True
+        self, stage: TrainingStage, settings: HFGISettings, processes: distributed.ProcessGroup, *, graphs: bool = True
     ) -> None:
-        self.stage, self.settings, self.team = stage, settings, team
+        self.stage, self.settings, self.processes = stage, settings, processes
         self.gradient = FlatGradient(*stage.trained.values())
-        cuda = team.device.type == "cuda"
+        cuda = processes.device.type == "cuda"
         self.adam = torch.optim.Adam(self.gradient.parameters, lr=settings.lr, betas=(0.9, 0.99), fused=cuda)
         self.sums: dict[str, Tensor] = {}
         self.steps = self.counted = 0
-        torch.manual_seed(settings.seed + 1 + team.rank)
+        torch.manual_seed(settings.seed + 1 + processes.rank)
         self._pieces: dict[str, Piece] = {"draw": self._draw_piece}
         if stage.adversary is not None:
             self._pieces |= {
@@ -52,7 +52,7 @@ class Runner:
     def _add(self, losses: dict[str, Tensor]) -> None:
         for name, value in losses.items():
             if name not in self.sums:
-                self.sums[name] = torch.zeros((), device=self.team.device)
+                self.sums[name] = torch.zeros((), device=self.processes.device)
             self.sums[name].add_(value.detach())
 
     def _draw_piece(self) -> None:
@@ -97,13 +97,13 @@ class Runner:
             group["lr"] = s.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         self._pieces["draw"]()
         buffer = self.gradient.buffer
-        self.team.mean_(buffer)
+        self.processes.all_reduce_mean_(buffer)
         buffer.nan_to_num_(0.0, 0.0, 0.0)
         buffer.mul_((s.clip / (buffer.norm() + 1e-6)).clamp(max=1.0))
         self.adam.step()
         if adversary is not None:
             self._pieces["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
-            self.team.mean_(adversary.gradient.buffer)
+            self.processes.all_reduce_mean_(adversary.gradient.buffer)
             adversary.update(warm)
         self.steps += 1
         self.counted += 1
@@ -132,25 +132,25 @@ def train(
 
     held_out: pictures (N, 3, R, R) in [-1, 1]. minutes: of the whole run, of which `already` seconds are over.
     """
-    stage, team, settings = runner.stage, runner.team, runner.settings
+    stage, processes, settings = runner.stage, runner.processes, runner.settings
     out.mkdir(parents=True, exist_ok=True)
     total = minutes * 60
     begin = time.monotonic() - already
     logged = saved = time.monotonic()
-    pictures, cuda = 0, team.device.type == "cuda"
-    bar = tqdm(total=round(total), initial=round(already), unit="s", disable=not team.leads, mininterval=5)
+    pictures, cuda = 0, processes.device.type == "cuda"
+    bar = tqdm(total=round(total), initial=round(already), unit="s", disable=not processes.is_main, mininterval=5)
     over = already >= total
     while not over:
         for _ in range(5 if cuda else 1):
             runner.step(min((time.monotonic() - begin) / total, 1.0))
-            pictures += settings.batch * team.size
+            pictures += settings.batch * processes.size
         if cuda and runner.steps % 20 == 0:
             torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
-        over = team.agree(time.monotonic() - begin >= total)
+        over = processes.broadcast_value(time.monotonic() - begin >= total)
         now = time.monotonic()
         if over or now - logged > log_seconds:
             losses = runner.read_losses()
-            if team.leads:
+            if processes.is_main:
                 now = time.monotonic()
                 facts = {"stage": stage.name, "seconds": now - begin, "steps": runner.steps}
                 facts |= {"images_per_second": pictures / (now - logged)} | losses

@@ -59,7 +59,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = HFGISettings(**{name: getattr(args, name) for name in asdict(HFGISettings())})
     settings.l2 = settings.l2 or STAGES[args.stage].default_l2
-    team = distributed.join(args.device)
+    processes = distributed.init(args.device)
     torch.manual_seed(settings.seed)
 
     generator, _ = build_from_file(Generator, args.generator, "generator")
@@ -71,27 +71,27 @@ def main() -> None:
     if not paths or not held_out:
         raise BadImage(f"{folder} has too few people to train on some and hold out others.")
     size = generator.resolution
-    pictures = load_pictures(paths, size).to(team.device)
+    pictures = load_pictures(paths, size).to(processes.device)
     stage: TrainingStage
     if args.stage == "encoder":
-        stage = EncoderStage(generator, discriminator, pictures, settings, team.device)
+        stage = EncoderStage(generator, discriminator, pictures, settings, processes.device)
     else:
         encoder_file = args.encoder or args.out / "encoder.safetensors"
         opponent = copy.deepcopy(discriminator)  # the distance's own stays as it is
-        shared = (generator, discriminator, pictures, settings, team.device, encoder_file)
+        shared = (generator, discriminator, pictures, settings, processes.device, encoder_file)
         stage = ConsultationStage(*shared, discriminator=opponent, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)
     if args.initial is not None and not already:
         stage.start_from(args.initial)
     for module in stage.trained.values():
-        team.same_([t for t in module.state_dict().values() if t.is_floating_point()])
-    runner = Runner(stage, settings, team, graphs=not args.no_graphs)
-    if team.leads:
-        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, team.size)
-    held = load_pictures(held_out, size).to(team.device).float().mul_(2 / 255).sub_(1)
+        processes.broadcast_([t for t in module.state_dict().values() if t.is_floating_point()])
+    runner = Runner(stage, settings, processes, graphs=not args.no_graphs)
+    if processes.is_main:
+        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, processes.size)
+    held = load_pictures(held_out, size).to(processes.device).float().mul_(2 / 255).sub_(1)
     seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
     train(runner, args.out, held, minutes=args.minutes, already=already, **seconds)
-    team.leave()
+    processes.destroy()
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class SelfConditionedTrainer(GanTrainer):
         settings: SelfConditionedSettings,
         pictures: Tensor,
         labels: Labels,
-        team: distributed.Team,
+        processes: distributed.ProcessGroup,
         generator_start: State | None = None,
         discriminator_start: State | None = None,
         average_start: State | None = None,
@@ -100,7 +100,7 @@ class SelfConditionedTrainer(GanTrainer):
             raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
         if not 0 <= settings.single <= 1 or (settings.single and identity_network is None):
             raise BadValue("Pairs that differ in one attribute need an identity network.")
-        self.settings, self.team, device = settings, team, team.device
+        self.settings, self.processes, device = settings, processes, processes.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         attributes = labels.values.shape[1]
@@ -123,7 +123,7 @@ class SelfConditionedTrainer(GanTrainer):
         generator.train().requires_grad_(True).mapping.requires_grad_(False)
         discriminator.train().requires_grad_(True)
         self.values, self.codes = labels.values.to(device), labels.codes.to(device)
-        self.table = draw_uniformly(labels.values, seed=settings.seed + team.rank).to(device)
+        self.table = draw_uniformly(labels.values, seed=settings.seed + processes.rank).to(device)
         self.knots = torch.linspace(0, 1, 3, device=device)  # made once: a captured graph may not copy from the host
         self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
@@ -147,7 +147,7 @@ class SelfConditionedTrainer(GanTrainer):
         self.set_progress(0.0)
 
     def _reals(self) -> Tensor:
-        n, device = self.settings.batch, self.team.device
+        n, device = self.settings.batch, self.processes.device
         evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
         index = torch.where(self.as_is, torch.randint(len(self.values), (n,), device=device), evenly)
         self.real_values = self.values[index]
@@ -156,7 +156,7 @@ class SelfConditionedTrainer(GanTrainer):
         return torch.where((index >= count)[:, None, None, None], images.flip(3), images)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
-        s, device = self.settings, self.team.device
+        s, device = self.settings, self.processes.device
         index = torch.randint(len(self.codes), (s.batch,), device=device)
         inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
         w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
@@ -230,7 +230,7 @@ class SelfConditionedTrainer(GanTrainer):
     def sample(self, count: int, psi: float = 0.7, seed: int = 0) -> Tensor:
         """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
         face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
-        attributes, net, device = self.values.shape[1], self.average, self.team.device
+        attributes, net, device = self.values.shape[1], self.average, self.processes.device
         rows = torch.full((10, attributes), 0.5)
         for i in range(min(attributes, 3)):
             rows[1 + 3 * i : 4 + 3 * i, i] = torch.tensor([0.0, 0.8, 1.0])

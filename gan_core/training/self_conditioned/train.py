@@ -131,7 +131,7 @@ def _shape_of(kind: type) -> set[str]:
     return set(kind(8, channel_base=8, channel_max=8).config) - {"attributes"}
 
 
-def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
+def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> None:
     """Training; see `trainer.py`."""
     initial = args.initial or args.out / "initial"
     starts: list[dict[str, Tensor] | None] = []
@@ -151,15 +151,15 @@ def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
         settings,
         pictures,
         labels,
-        team,
+        processes,
         *starts,
         graphs=not args.no_graphs,
         space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
         identity_network=load_predictor(args.identity_network) if args.identity_network is not None else None,
         plain=_pretrained(args) if settings.anchor_weight else None,
     )
-    if team.leads:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
 
@@ -201,22 +201,22 @@ def main() -> None:
         raise BadValue(f"--steps takes some of {','.join(STEPS)}, not {args.steps!r}.")
     if args.data is None and {"b", "d"} & set(steps):
         raise BadValue("Steps b and d need the folder of pictures: --data.")
-    team = distributed.join(args.device)
+    processes = distributed.init(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     results = {"a": "directions.safetensors", "b": "labels.safetensors", "c": "initial/discriminator.safetensors"}
     for step in steps:
-        if step != "d" and (not team.leads or ((args.out / results[step]).exists() and not args.again)):
+        if step != "d" and (not processes.is_main or ((args.out / results[step]).exists() and not args.again)):
             log.info("step %s: %s is there already", step, results[step])
         elif step == "a":
-            step_a(args, team.device)
+            step_a(args, processes.device)
         elif step == "b":
-            step_b(args, team.device)
+            step_b(args, processes.device)
         elif step == "c":
             step_c(args, len(load_space(args.out / "directions.safetensors").names))
         else:
-            team.agree(0.0)  # the others wait for the leader's files
-            step_d(args, team)
-    team.leave()
+            processes.broadcast_value(0.0)  # the others wait for the main process's files
+            step_d(args, processes)
+    processes.destroy()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
-    team = distributed.join(args.device)
+    processes = distributed.init(args.device)
     paths, _ = split_pictures(args.data)
     starts: list[dict[str, Tensor] | None] = [None, None, None]
     if args.initial is not None:
@@ -45,12 +45,14 @@ def main() -> None:
         files = [args.initial / f"{name}.safetensors" for name in names]
         starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
         starts.append(store.read(files[2])[0] if files[2].exists() else None)
-    trainer = GanTrainer(settings, load_pictures(paths, settings.resolution), team, *starts, graphs=not args.no_graphs)
-    if team.leads:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
+    trainer = GanTrainer(
+        settings, load_pictures(paths, settings.resolution), processes, *starts, graphs=not args.no_graphs
+    )
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
-    team.leave()
+    processes.destroy()
 
 
 if __name__ == "__main__":

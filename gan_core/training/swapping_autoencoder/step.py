@@ -45,15 +45,15 @@ class ResolutionStage:
         self,
         settings: SwappingAutoencoderSettings,
         pictures: Tensor,  # uint8 (N, 3, R, R), R the resolution of this stage
-        team: distributed.Team,
+        processes: distributed.ProcessGroup,
         *,
         dropped: int = 0,  # how often the full resolution is halved
         start: States | None = None,  # states of this or a smaller stage, by NAMES and NAMES_average
         features: FeatureDistance | None = None,
         graphs: bool = True,
     ) -> None:
-        self.settings, self.team, self.dropped = settings, team, dropped
-        device = team.device
+        self.settings, self.processes, self.dropped = settings, processes, dropped
+        device = processes.device
         self.batch = settings.batch << min(dropped, 2)
         torch.manual_seed(settings.seed)
         self.networks = build_networks(settings, dropped)
@@ -64,7 +64,7 @@ class ResolutionStage:
             net.to(device)
             if start is not None:
                 self.fading |= grow(net, start[name], self.fade) > 0
-            team.same_(list(net.state_dict().values()))
+            processes.broadcast_(list(net.state_dict().values()))
         for net in self.averages.values():
             net.eval().requires_grad_(False)
         if self.fading:
@@ -86,7 +86,7 @@ class ResolutionStage:
         self.sums: dict[str, Tensor] = {}
         self.counted = self.steps = self.images_here = 0
         self.images_seen = 0  # over all stages
-        torch.manual_seed(settings.seed + 1 + team.rank + 1000 * dropped)
+        torch.manual_seed(settings.seed + 1 + processes.rank + 1000 * dropped)
         self._run = self._pieces()
         self.captured = graphs and device.type == "cuda" and self._capture()
 
@@ -148,7 +148,7 @@ class ResolutionStage:
         loss.backward()
         sign = real.detach().sign().mean()
         if s.augment_target > 0:
-            step = self.batch * self.team.size / (s.augment_kimg * 1000)
+            step = self.batch * self.processes.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
         for name, value in (terms | {"sign": sign}).items():
             self._count(name, value)
@@ -191,7 +191,7 @@ class ResolutionStage:
 
     def _count(self, name: str, value: Tensor, times: int = 1) -> None:
         if name not in self.sums:
-            self.sums[name] = torch.zeros((), device=self.team.device)
+            self.sums[name] = torch.zeros((), device=self.processes.device)
         self.sums[name].add_(value.detach(), alpha=times)
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
@@ -243,14 +243,14 @@ class ResolutionStage:
         self._update("coder", self.coder)
         self.steps += 1
         self.counted += 1
-        self.images_here += self.batch * self.team.size
-        self.images_seen += self.batch * self.team.size
+        self.images_here += self.batch * self.processes.size
+        self.images_seen += self.batch * self.processes.size
         if self.fading:
             self.fade.fill_(min(self.images_here / (s.fade_kimg * 1000), 1.0))
         self._update_averages()
 
     def _update(self, name: str, flat: Flat) -> None:
-        self.team.mean_(flat.buffer)
+        self.processes.all_reduce_mean_(flat.buffer)
         flat.buffer.nan_to_num_(0.0, 0.0, 0.0)
         self.optimizers[name].step()
 
@@ -258,7 +258,7 @@ class ResolutionStage:
     def _update_averages(self) -> None:
         s = self.settings
         half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
-        weight = 1 - 0.5 ** (self.batch * self.team.size / half_life)
+        weight = 1 - 0.5 ** (self.batch * self.processes.size / half_life)
         for name, average in self.averages.items():
             torch._foreach_lerp_(list(average.parameters()), list(self.networks[name].parameters()), weight)
 

@@ -62,8 +62,8 @@ def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
 class Run:
     """A folder that a run writes into and goes on from."""
 
-    def __init__(self, out: Path, team: distributed.Team, *, keep_state: bool = True) -> None:
-        self.out, self.team, self.keep_state = out, team, keep_state
+    def __init__(self, out: Path, processes: distributed.ProcessGroup, *, keep_state: bool = True) -> None:
+        self.out, self.processes, self.keep_state = out, processes, keep_state
         self.seconds = 0.0
         self.images = 0
         self.dropped: int | None = None  # of the stage that was saved
@@ -131,21 +131,21 @@ def train(
     save_seconds: float = 60.0,
 ) -> None:
     """Train through the stages until the whole run's time is up."""
-    team, total = run.team, minutes * 60
+    processes, total = run.processes, minutes * 60
     begin = time.monotonic() - run.seconds
-    bar = tqdm(total=round(total), initial=round(run.seconds), unit="s", disable=not team.leads, mininterval=5)
+    bar = tqdm(total=round(total), initial=round(run.seconds), unit="s", disable=not processes.is_main, mininterval=5)
     for dropped, end in schedule:
         over = run.seconds >= end * total and end < 1  # this stage's time was up before the break
         if over or run.seconds >= total or (run.dropped is not None and dropped > run.dropped):
             continue
         side = settings.resolution >> dropped
         pictures, held = load_pictures(paths, side), load_pictures(held_out, side)
-        held = held.to(team.device).float().mul_(2 / 255).sub_(1)
+        held = held.to(processes.device).float().mul_(2 / 255).sub_(1)
         stage = ResolutionStage(
-            settings, pictures, team, dropped=dropped, start=run.start, features=features, graphs=graphs
+            settings, pictures, processes, dropped=dropped, start=run.start, features=features, graphs=graphs
         )
         run.enter(stage)
-        if team.leads:
+        if processes.is_main:
             how = "captured" if stage.captured else "not captured"
             log.info("%d px, batch %d, %s, from second %.0f", side, stage.batch, how, time.monotonic() - begin)
         _train_stage(run, stage, held, bar, begin, total, end, log_seconds, save_seconds)
@@ -167,7 +167,7 @@ def _train_stage(
     save_seconds: float,
 ) -> None:
     """Train one stage until `end` of the run's `total` seconds, which began at `begin`."""
-    team, cuda = run.team, run.team.device.type == "cuda"
+    processes, cuda = run.processes, run.processes.device.type == "cuda"
     shown = held[:: max(len(held) // 6, 1)][:6]
     logged = saved = time.monotonic()
     counted = stage.images_seen
@@ -177,12 +177,12 @@ def _train_stage(
             stage.step(min((time.monotonic() - begin) / total, 1.0))
         if cuda and stage.steps % 20 == 0:
             torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
-        over = team.agree(time.monotonic() - begin >= end * total)
+        over = processes.broadcast_value(time.monotonic() - begin >= end * total)
         now = time.monotonic()
         if not over and now - logged <= log_seconds:
             continue
         losses = stage.read_losses()
-        if team.leads:
+        if processes.is_main:
             now = time.monotonic()
             facts: dict[str, Any] = {"seconds": now - begin, "side": held.shape[-1], "steps": stage.steps}
             facts |= {"kimg": stage.images_seen / 1000}
@@ -228,7 +228,7 @@ def main() -> None:
     if settings.batch < 2 or settings.batch % 2:
         raise BadValue("The batch has to be even, since neighbours are swapped.")
     schedule = parse_schedule(args.schedule, settings.resolution)
-    team = distributed.join(args.device)
+    processes = distributed.init(args.device)
     if args.no_search:  # timing every algorithm for every size took 40 s a stage on an H100
         torch.backends.cudnn.benchmark = False
     features = None
@@ -241,15 +241,15 @@ def main() -> None:
         log.warning("No picture's name falls among the held-out ones: the log's numbers are of training pictures.")
         held_out = paths[:6]
     args.out.mkdir(parents=True, exist_ok=True)
-    run = Run(args.out, team, keep_state=not args.no_state)
+    run = Run(args.out, processes, keep_state=not args.no_state)
     if not args.fresh:
         run.resume()
-    if team.leads:
-        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, team.size)
+    if processes.is_main:
+        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, processes.size)
     seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
     graphs = not args.no_graphs
     train(run, settings, schedule, paths, held_out, minutes=args.minutes, features=features, graphs=graphs, **seconds)
-    team.leave()
+    processes.destroy()
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from gan_core.training.comodgan.settings import CoModGANSettings, Starts
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.comodgan.step import CoModGANTrainer, known_nearby
 from gan_core.training.comodgan.train import draw_all, held_out_set, read_starts
-from gan_core.training.distributed import Team
+from gan_core.training.distributed import ProcessGroup
 from gan_core.training.loop import train
 
 SHAPE = {"channel_base": 128, "channel_max": 16}
 SIZES = {"resolution": 16, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "global_dim": 6, "batch": 8} | SHAPE
-ALONE = Team(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 
 
 def unconditional() -> tuple[Generator, Discriminator]:

@@ -12,7 +12,7 @@ import torch
 from gan_core.checkpoints import store
 from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned.space import AttributeSpace
-from gan_core.training.distributed import Team
+from gan_core.training.distributed import ProcessGroup
 from gan_core.training.self_conditioned import train as command
 from gan_core.training.self_conditioned.directions import (
     ScoredSamples,
@@ -38,7 +38,7 @@ from tests.gan_core.self_conditioned.small import (
     write_faces,
 )
 
-ALONE = Team(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 TINY = SelfConditionedSettings(resolution=SIZE, z_dim=8, w_dim=W_DIM, mapping_layers=2, batch=4, mixing=0.5, **SHAPE)
 
 

@@ -58,8 +58,8 @@ def smooth(count: int, side: int, seed: int = 0) -> torch.Tensor:
     return torch.nn.functional.interpolate(low, (side, side), mode="bilinear", align_corners=False)
 
 
-def alone() -> distributed.Team:
-    return distributed.Team(0, 1, torch.device("cpu"))
+def alone() -> distributed.ProcessGroup:
+    return distributed.ProcessGroup(0, 1, torch.device("cpu"))
 
 
 def make_stage(dropped: int = 0, **arguments) -> stage.ResolutionStage:
