@@ -29,7 +29,7 @@ class ProcessGroup:
         self.begin_all_reduce_mean(tensor)()
 
     def begin_all_reduce_mean(self, tensor: Tensor) -> Callable[[], None]:
-        """Start that, and go on with other work; `tensor` must not be touched until the returned function was called."""
+        """Start that and return; `tensor` must not be touched until the returned function was called."""
         if self.size == 1:
             return lambda: None
         if tensor.is_cuda:
