@@ -64,16 +64,16 @@ class Studio:
 
 def assemble(settings: Settings) -> Studio:
     """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
-    lent = gpu.LentExecutor() if settings.zero_gpu else None  # before anything imports torch
+    zero_gpu = gpu.ZeroGPUExecutor() if settings.zero_gpu else None  # before anything imports torch
     registry = ModelRegistry(lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu)
     declare_models(registry, settings.weights)
-    if lent is None:
+    if zero_gpu is None:
         gpu.use(gpu.LocalExecutor(registry))
     else:
         from gan_core import graphs
 
         graphs.disable()  # a worker lives for one request
         registry.load_all()
-        lent.registry = registry
-        gpu.use(lent)
+        zero_gpu.registry = registry
+        gpu.use(zero_gpu)
     return Studio(settings, registry, Sessions(settings.temporary))

@@ -10,8 +10,8 @@ A task is a module-level generator function under `task`. Its first argument is 
     for step in gpu.stream(double("some model", 4)): ...
 
 Calling a task only makes a `Call`: the task and its arguments, which can be pickled. The executor runs it, here or, on
-a ZeroGPU Space, in a forked worker that is lent a GPU; so tasks take and give pictures and CPU tensors, and find their
-models in the worker's own registry.
+a ZeroGPU Space, in a forked worker that has a GPU for one call; so tasks take and give pictures and CPU tensors, and
+find their models in the worker's own registry.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class LocalExecutor:
         yield from call.steps(Worker(self.registry, progress))
 
 
-class LentExecutor:
-    """Runs calls in the workers of a ZeroGPU Space, each forked from this process and lent a GPU.
+class ZeroGPUExecutor:
+    """Runs calls in the workers of a ZeroGPU Space, each forked from this process, with a GPU for one call.
 
     To be made before torch is imported, once; the registry is set before the first call.
     """

@@ -36,7 +36,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
     declare_hfgi_models(registry, published_folder, FACE_GENERATOR)
     declare_swapping_autoencoder_models(registry, published_folder)
     declare_insetgan_models(registry, published_folder, FACE_GENERATOR)
-    declare_self_conditioned_models(registry, published_folder, FACE_GENERATOR, HFGI_EMBEDDED)
+    declare_self_conditioned_models(registry, FACE_GENERATOR, HFGI_EMBEDDED)
     declare_comodgan_models(registry, published_folder)
 
 

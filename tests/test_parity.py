@@ -24,9 +24,10 @@ from gan_core.comodgan.networks import hole_condition, keep_known
 from gan_core.e4e.networks import resize
 from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance
 from gan_core.hfgi.pipeline import HFGIPipeline
-from gan_core.insetgan.losses import Authors, Paper, paste, reduce
+from gan_core.insetgan.losses import Paper, paste
 from gan_core.self_conditioned import labels
 from tests import parity_recipe as recipe
+from tests.parity_insetgan import Authors, reduce
 
 FOLDER = Path(os.environ.get("PARITY_DIR") or Path(__file__).parent / "parity")
 FIXTURES = sorted(path.parent for path in FOLDER.glob("*/spec.json")) if FOLDER.is_dir() else []
@@ -115,10 +116,10 @@ def run_hfgi(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dic
 
 def run_sc_gan(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
     built = build(nested(weights, ("g_ema", "d")))
-    net, judge = built.modules["generator"], built.modules["discriminator"]
+    net, discriminator = built.modules["generator"], built.modules["discriminator"]
     soft = labels.label_vector(labels.soft_labels(torch.tensor(config["attribute_values"])))
     knots = labels.knots_between(config["distance_min"], config["distance_max"])
-    score, logits = judge.judge_both(x["image"])
+    score, logits = discriminator.score_and_attributes(x["image"])
     return {
         "soft_labels": soft,
         "class_weights": (class_weights := labels.without_middle(soft)),

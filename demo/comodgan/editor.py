@@ -18,7 +18,7 @@ from PIL import Image
 from demo import gpu
 from demo.comodgan import tasks
 from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
-from demo.comodgan.tasks import Drawn
+from demo.comodgan.tasks import Completion
 from demo.gpu import Step
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
 from demo.session import Session
@@ -28,7 +28,7 @@ from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, Unkno
 from gan_core.images import open_image, save_png
 
 if TYPE_CHECKING:
-    from gan_core.comodgan.framing import Box, Region
+    from gan_core.comodgan.framing import Box, SquareCrop
     from gan_core.faces import Face
 
 MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
@@ -114,12 +114,12 @@ class Editor:
 
     def warm_up(self) -> None:
         """Load the first model of each kind and run it once."""
-        from gan_core.comodgan.framing import Region
+        from gan_core.comodgan.framing import SquareCrop
 
         hole = np.zeros((64, 64), bool)
         hole[16:48, 16:48] = True
         for choice in list(self.of_kind(HOLE).values())[:1]:
-            region, blank = Region(0, 0, 64), Image.new("RGB", (64, 64), "grey")
+            region, blank = SquareCrop(0, 0, 64), Image.new("RGB", (64, 64), "grey")
             prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
             gpu.run(tasks.complete(choice.model, prepared, bounds(hole), [0], 1.0))
         for choice in list(self.of_kind(DRAWING).values())[:1]:
@@ -183,7 +183,7 @@ class Editor:
 
         Closing the iterator stops the work. Raises BadValue where nothing is marked or a value is out of range.
         """
-        from gan_core.comodgan.framing import Region
+        from gan_core.comodgan.framing import SquareCrop
 
         if mask is None:
             raise BadValue(NOTHING)
@@ -200,12 +200,12 @@ class Editor:
         if prepared is None:
             yield Step(0.0, "Reading the picture")
             part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
-            square = Region(region.left - left, region.top - top, region.side)
+            square = SquareCrop(region.left - left, region.top - top, region.side)
             prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
             session.keep(key, prepared, tasks.size_of(prepared))
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
         for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
-            if isinstance(step, Drawn):
+            if isinstance(step, Completion):
                 said = f"{note}, seed {step.seed}, variety {psi:g}"
                 yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
             elif isinstance(step, Step):
@@ -222,7 +222,7 @@ class Editor:
         """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
         psi = variety(psi)
         for step in gpu.stream(tasks.draw(choice.model, lines, list(seeds), psi), progress):
-            if isinstance(step, Drawn):
+            if isinstance(step, Completion):
                 note = f"made from a drawing with GAN Studio, CoModGAN ({choice.label}), seed {step.seed}"
                 yield Result(step.seed, step.picture, None, note=f"{note}, variety {psi:g}")
             elif isinstance(step, Step):
@@ -261,10 +261,10 @@ class Editor:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         return save_png(result.picture, session.new_file(purpose, ".png"), result.note)
 
-    def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[Region, str]:
+    def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[SquareCrop, str]:
         """The square to show to the model, around the face where it knows portraits and most of the hole lies there;
         and a remark if it knows portraits only and does not get one."""
-        from gan_core.comodgan.framing import Region, face_region, grown, region_around
+        from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
 
         width, height = photo.picture.size
         remark = ""
@@ -273,7 +273,7 @@ class Editor:
             if face is not None:
                 region = face_region(face, framing=choice.alignment)
                 if width == height and region.side > _ALMOST_WHOLE * width:
-                    return grown(Region(0, 0, width), box), ""
+                    return grown(SquareCrop(0, 0, width), box), ""
                 x0, y0, x1, y1 = box
                 wide = min(x1, region.left + region.side) - max(x0, region.left)
                 high = min(y1, region.top + region.side) - max(y0, region.top)

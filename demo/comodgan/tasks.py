@@ -14,12 +14,12 @@ from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
 
 if TYPE_CHECKING:
-    from gan_core.comodgan.framing import Box, Region
+    from gan_core.comodgan.framing import Box, SquareCrop
     from gan_core.comodgan.pipeline import CoModGANPipeline, Prepared
 
 
 @dataclass(frozen=True)
-class Drawn(Step):
+class Completion(Step):
     """One more result."""
 
     seed: int
@@ -27,7 +27,7 @@ class Drawn(Step):
 
 
 @gpu.task(seconds=5)
-def prepare(worker: Worker, model: str, picture: Image.Image, hole: np.ndarray, region: Region) -> Steps[Prepared]:
+def prepare(worker: Worker, model: str, picture: Image.Image, hole: np.ndarray, region: SquareCrop) -> Steps[Prepared]:
     """A `Prepared`, on the CPU. hole: (H, W) bool, True where the picture is to be filled."""
     import torch
 
@@ -42,7 +42,7 @@ def prepare(worker: Worker, model: str, picture: Image.Image, hole: np.ndarray, 
 
 @gpu.task(seconds=lambda model, prepared, box, seeds, psi: 5 + len(seeds))
 def complete(worker: Worker, model: str, prepared: Prepared, box: Box, seeds: Sequence[int], psi: float) -> Steps[None]:
-    """A `Drawn` for each seed, of the picture's part inside `box`."""
+    """A `Completion` for each seed, of the picture's part inside `box`."""
     left, top, right, bottom = box
 
     def work(pipeline: CoModGANPipeline, some: Sequence[int]) -> list[Image.Image]:
@@ -54,7 +54,7 @@ def complete(worker: Worker, model: str, prepared: Prepared, box: Box, seeds: Se
 
 @gpu.task(seconds=lambda model, lines, seeds, psi: 5 + len(seeds))
 def draw(worker: Worker, model: str, lines: np.ndarray, seeds: Sequence[int], psi: float) -> Steps[None]:
-    """A `Drawn` for each seed. lines: (H, W) float32, 1 = line."""
+    """A `Completion` for each seed. lines: (H, W) float32, 1 = line."""
     import torch
 
     drawing = torch.from_numpy(lines)[None]
@@ -72,7 +72,7 @@ def _in_batches(
     verb: str,
     work: Callable[[CoModGANPipeline, Sequence[int]], list[Image.Image]],
 ) -> Steps[None]:
-    """A `Drawn` for each seed; as many seeds at once as the model's device decodes together."""
+    """A `Completion` for each seed; as many seeds at once as the model's device decodes together."""
     first = 0
     while first < len(seeds):
         yield Step(first / len(seeds), f"{verb}, {first + 1} of {len(seeds)}")
@@ -81,7 +81,7 @@ def _in_batches(
             return work(pipeline, seeds[first : first + pipeline.together])
 
         for picture in worker.run(model, batch):
-            yield Drawn((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
+            yield Completion((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
             first += 1
     yield Done(None)
 

@@ -18,7 +18,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Step, Steps
 from demo.insetgan import tasks
-from demo.insetgan.tasks import Composed, Found
+from demo.insetgan.tasks import Composed, FoundLatent
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
@@ -27,7 +27,7 @@ from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
 
 if TYPE_CHECKING:
-    from gan_core.insetgan.pipeline import Source, Wish
+    from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 
 MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
@@ -64,8 +64,8 @@ class Plan:
     second_seed: int = 0
     alternate: int = 0
     """Steps before the other side moves; 0: both at once."""
-    hold: float = 1.0
-    """How strongly face and body keep what they were, relative to the usual."""
+    keep_weight: float = 1.0
+    """Weight of the losses that keep face and body as they were, relative to the usual."""
 
 
 class Editor:
@@ -103,14 +103,14 @@ class Editor:
     ) -> list[tuple[int, Image.Image]]:
         """Seeds from `first` on and their pictures. kind: "body" or "face". Raises BadValue."""
         seeds = [_seed(first) + i for i in range(count)]
-        sources = [_source(seed, psi) for seed in seeds]
+        sources = [_latent_source(seed, psi) for seed in seeds]
         found = gpu.run(tasks.draw(choice.model, kind, sources), progress)
         return [(seed, one.image) for seed, one in zip(seeds, found, strict=True)]
 
     def find(
         self, session: Session, choice: InsetGANModel, kind: str, path: str, progress: Progress | None = None
-    ) -> Steps[Found]:
-        """A real body or face in its generator: reports, and at last a `Found`; from the session if found before.
+    ) -> Steps[FoundLatent]:
+        """A real body or face in its generator: reports, and at last a `FoundLatent`; from the session if found before.
 
         Faces go through an encoder where the model has one. Raises BadImage, NoFaceFound or FaceTooSmall.
         """
@@ -136,19 +136,19 @@ class Editor:
     def compose(
         self, session: Session, choice: InsetGANModel, plan: Plan, progress: Progress | None = None
     ) -> Steps[Composed]:
-        """Reports, `Preview`s among them, and at last a `Composed`. Closing the iterator stops the work.
+        """Reports, `CompositionPreview`s among them, and at last a `Composed`. Closing the iterator stops the work.
 
         Raises BadValue, UnknownName, BadImage, and NoFaceFound where the body has no place for the face.
         """
         check(choice, plan)
-        people: dict[str, Source] = {}
+        people: dict[str, LatentSource] = {}
         for kind, person in (("body", plan.body), ("face", plan.face)):
-            people[kind] = _source(person.seed, person.psi)
+            people[kind] = _latent_source(person.seed, person.psi)
             if person.path:
                 found = yield from gpu.passed_on(self.find(session, choice, kind, person.path, progress))
                 people[kind] = replace(people[kind], codes=found.codes)
-        wish = _wish(choice, plan, people["body"], people["face"])
-        yield from gpu.stream(tasks.compose(choice.model, wish), progress)
+        request = _request(choice, plan, people["body"], people["face"])
+        yield from gpu.stream(tasks.compose(choice.model, request), progress)
 
     def compose_once(self, session: Session, model: str, plan: Plan, progress: Progress | None = None) -> Composed:
         """The API's single call. Raises any StudioError."""
@@ -194,35 +194,35 @@ def check(choice: InsetGANModel, plan: Plan) -> None:
     for person in (plan.body, plan.face):
         if not 0 <= person.psi <= 1:
             raise BadValue(f"Truncation must be from 0 to 1, not {person.psi}.")
-    if not (math.isfinite(plan.hold) and 0 <= plan.hold <= 4):
-        raise BadValue(f"How much is kept must be from 0 to 4, not {plan.hold}.")
+    if not (math.isfinite(plan.keep_weight) and 0 <= plan.keep_weight <= 4):
+        raise BadValue(f"The weight of what is kept must be from 0 to 4, not {plan.keep_weight}.")
 
 
 def _seed(value: Any) -> int:
     return whole_number(value, "A seed", 0, LARGEST_SEED)
 
 
-def _source(seed: int, psi: float) -> Source:
-    from gan_core.insetgan.pipeline import Source
+def _latent_source(seed: int, psi: float) -> LatentSource:
+    from gan_core.insetgan.pipeline import LatentSource
 
-    return Source(_seed(seed), float(psi))
+    return LatentSource(_seed(seed), float(psi))
 
 
-def _wish(choice: InsetGANModel, plan: Plan, body: Source, face: Source) -> Wish:
+def _request(choice: InsetGANModel, plan: Plan, body: LatentSource, face: LatentSource) -> CompositionRequest:
+    from gan_core.insetgan.latents import Schedule
     from gan_core.insetgan.objective import Weights
-    from gan_core.insetgan.pipeline import Part, Wish
-    from gan_core.insetgan.players import Schedule
+    from gan_core.insetgan.pipeline import CompositionRequest, Part
 
     usual = Weights()
     parts: Sequence[Part] = ()
     if plan.second:
-        parts = (Part(plan.second, _source(plan.second_seed, plan.face.psi)),)
-    return Wish(
+        parts = (Part(plan.second, _latent_source(plan.second_seed, plan.face.psi)),)
+    return CompositionRequest(
         body,
         face,
         mode=plan.mode,
         region=plan.region or choice.region,
         parts=tuple(parts),
         schedule=Schedule(steps=plan.steps, alternate=plan.alternate),
-        weights=replace(usual, face=usual.face * plan.hold, body=usual.body * plan.hold),
+        weights=replace(usual, face=usual.face * plan.keep_weight, body=usual.body * plan.keep_weight),
     )

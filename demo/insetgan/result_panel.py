@@ -30,7 +30,7 @@ class ResultPanel:
         with gr.Tabs():
             with gr.Tab("Result"):
                 self.compare = gr.ImageSlider(
-                    label="Plain paste and agreed", type="filepath", interactive=False, max_height=520,
+                    label="Plain paste and result", type="filepath", interactive=False, max_height=520,
                     buttons=["fullscreen"], elem_id="insetgan-compare",
                 )  # fmt: skip
                 self.plot = gr.HTML("", elem_id="insetgan-plot")

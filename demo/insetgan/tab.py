@@ -16,7 +16,7 @@ from demo.insetgan import api
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.result_panel import ResultPanel
-from demo.insetgan.tasks import Composed, Preview
+from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
@@ -102,7 +102,7 @@ class ComposeABody:
                 "Stop, keep it", variant="stop", interactive=False, min_width=120, size="md", elem_id="insetgan-stop"
             )
         self.mode = gr.Radio(
-            [(label, name) for name, label in MODE_LABELS.items()], value="joint", label="Who gives way",
+            [(label, name) for name, label in MODE_LABELS.items()], value="joint", label="Which generator moves",
             elem_id="insetgan-mode",
         )  # fmt: skip
         self.region = gr.Dropdown(
@@ -128,9 +128,9 @@ class ComposeABody:
             )  # fmt: skip
             self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
         with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
-            self.hold = gr.Slider(
+            self.keep_weight = gr.Slider(
                 0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
-                elem_id="insetgan-hold",
+                elem_id="insetgan-keep",
             )  # fmt: skip
             self.alternate = gr.Slider(
                 0, 40, value=0, step=5, label="Take turns", info="steps before the other side moves; 0: both at once",
@@ -139,7 +139,7 @@ class ComposeABody:
 
     def _wire(self) -> None:
         people = self.people[0].inputs | self.people[1].inputs
-        settings = {self.mode, self.region, self.steps, self.count, self.second, self.second_seed, self.hold}
+        settings = {self.mode, self.region, self.steps, self.count, self.second, self.second_seed, self.keep_weight}
         inputs = people | settings | {self.model, self.alternate}
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         drawing = [self.message, *self.panel.outputs, self.panel.results, self.result, self.chosen]
@@ -203,7 +203,7 @@ class ComposeABody:
             second=data[self.second] or None,
             second_seed=whole_number(data[self.second_seed], "A seed", 0, LARGEST_SEED) if data[self.second] else 0,
             alternate=int(data[self.alternate]),
-            hold=float(data[self.hold]),
+            keep_weight=float(data[self.keep_weight]),
         )
 
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
@@ -249,7 +249,7 @@ class ComposeABody:
             for step in steps:
                 if isinstance(step, Done):
                     composed = step.value
-                elif isinstance(step, Preview):
+                elif isinstance(step, CompositionPreview):
                     composed = step.composed
                     yield composed, f"{step.text}."
                 else:

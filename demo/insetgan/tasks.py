@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import torch
 
     from gan_core.e4e.encoding import HasEncoder
-    from gan_core.insetgan.pipeline import InsetGANPipeline, Source, Wish
-    from gan_core.insetgan.players import Composite, Report
+    from gan_core.insetgan.latents import Composite, Report
+    from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource
     from gan_core.insetgan.project import Projection
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLatent:
     """A picture as a generator draws it."""
 
     image: Image.Image
@@ -65,41 +65,41 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Preview(Step):
+class CompositionPreview(Step):
     """A step with something to show."""
 
     composed: Composed
 
 
 @gpu.task(seconds=lambda model, kind, sources: 5 + len(sources) // 2)
-def draw(worker: Worker, model: str, kind: str, sources: Sequence[Source]) -> Steps[list[Found]]:
-    """A `Found` for each source."""
+def draw(worker: Worker, model: str, kind: str, sources: Sequence[LatentSource]) -> Steps[list[FoundLatent]]:
+    """A `FoundLatent` for each source."""
     pictures = []
     for i, source in enumerate(sources):
         yield Step((i + 0.5) / len(sources), f"Drawing {i + 1} of {len(sources)}")
 
-        def work(pipeline: InsetGANPipeline, source: Source = source) -> Found:
+        def work(pipeline: InsetGANPipeline, source: LatentSource = source) -> FoundLatent:
             drawn = pipeline.draw(kind, source)
-            return Found(to_pil(drawn.image), drawn.codes)
+            return FoundLatent(to_pil(drawn.image), drawn.codes)
 
         pictures.append(worker.run(model, work))
     yield Done(pictures)
 
 
 @gpu.task(seconds=20)
-def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[Found]:
-    """A real face as the encoder of another model reads it, as a `Found`. encoder: that model's registry name."""
+def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
+    """A real face as the encoder of another model reads it, as a `FoundLatent`. encoder: that model's registry name."""
     yield Step(0.3, "Reading the face")
     face = to_tensor(crop)
 
-    def work(editor: HasEncoder) -> Found:
+    def work(editor: HasEncoder) -> FoundLatent:
         import torch
 
         from gan_core.e4e.encoding import encode_with
 
         with torch.inference_mode():
             codes = encode_with(editor)(face)
-            return Found(to_pil(editor.decode(codes)), codes.cpu())
+            return FoundLatent(to_pil(editor.decode(codes)), codes.cpu())
 
     yield Done(worker.run(encoder, work))
 
@@ -107,8 +107,8 @@ def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[Found]:
 @gpu.task(seconds=40)
 def find(
     worker: Worker, model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None
-) -> Steps[Found]:
-    """A real picture's codes, as a `Found`."""
+) -> Steps[FoundLatent]:
+    """A real picture's codes, as a `FoundLatent`."""
     yield Step(0.0, f"Finding the {kind} in the generator")
     last: Projection | None = None
     with worker.use(model) as pipeline:
@@ -118,16 +118,16 @@ def find(
             for last in steps:
                 yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
         assert last is not None  # there is always a first report
-        yield Done(Found(to_pil(last.image), last.codes))
+        yield Done(FoundLatent(to_pil(last.image), last.codes))
 
 
-@gpu.task(seconds=lambda model, wish: 15 + wish.schedule.steps // 5)
-def compose(worker: Worker, model: str, wish: Wish) -> Steps[Composed]:
+@gpu.task(seconds=lambda model, request: 15 + request.schedule.steps // 5)
+def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
     """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
     yield Step(0.0, "Pasting")
     for last_try in (False, True):
         try:
-            yield from _composing(worker, model, wish)
+            yield from _composing(worker, model, request)
             return
         except OutOfMemory:
             if last_try:
@@ -135,12 +135,12 @@ def compose(worker: Worker, model: str, wish: Wish) -> Steps[Composed]:
         yield Step(0.0, "Memory ran out; other models are put away and it begins again")
 
 
-def _composing(worker: Worker, model: str, wish: Wish) -> Steps[Composed]:
-    with worker.use(model) as pipeline, closing(pipeline.compose(wish)) as reports:
+def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
+    with worker.use(model) as pipeline, closing(pipeline.compose(request)) as reports:
         for report in reports:
             composed = _composed(report, pipeline.distance)
-            text = "Pasted; now they come to agree" if not report.step else f"Step {report.step} of {report.steps}"
-            yield Preview(report.step / report.steps, text, composed)
+            text = "Pasted; now both are optimised" if not report.step else f"Step {report.step} of {report.steps}"
+            yield CompositionPreview(report.step / report.steps, text, composed)
         yield Done(composed)
 
 

@@ -18,7 +18,7 @@ from demo import gpu
 from demo.gpu import Done, Step, Steps
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
 from demo.self_conditioned import tasks
-from demo.self_conditioned.tasks import Drawn, Face, Preview
+from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
@@ -52,7 +52,7 @@ class Subject:
 
     key: Hashable
     """In the session."""
-    face: Face = field(repr=False)
+    face: EncodedFace = field(repr=False)
     before: Image.Image = field(repr=False)
     """The cut-out face of the picture, or the random face as it is drawn."""
     name: str
@@ -90,15 +90,17 @@ class Editor:
         if self.models:
             choice = next(iter(self.models.values()))
             face = gpu.run(tasks.random_face(choice.model, 0, PSI))
-            gpu.run(tasks.edit(choice.model, face.code, {}, face.who))
+            gpu.run(tasks.edit(choice.model, face.code, {}, face.identity))
 
     # Faces
 
     def find(
         self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
     ) -> Steps[Subject]:
-        """Reports, `Preview`s among them, and at last a `Subject`; from the session where it was made before, refined
-        where it was refined. Closing the iterator stops the work.
+        """Reports, `InversionPreview`s among them, and at last a `Subject`.
+
+        It comes from the session where it was made before, refined where it was refined. Closing the iterator stops
+        the work.
 
         Raises BadValue, BadImage, NoFaceFound or FaceTooSmall.
         """
@@ -142,7 +144,7 @@ class Editor:
         face, done = found.face, 0
         work = gpu.stream(tasks.refine(choice.model, found.face.code, found.before, steps), progress)
         for step in work:
-            if isinstance(step, Preview):
+            if isinstance(step, InversionPreview):
                 face, done = step.face, step.step
             if isinstance(step, Done) or session.job(REFINING).stopped:
                 break
@@ -161,14 +163,14 @@ class Editor:
         subject: Subject,
         values: Mapping[str, Any],
         progress: Progress | None = None,
-    ) -> tuple[Drawn, Drawn]:
+    ) -> tuple[EditResult, EditResult]:
         """The face with attribute values as wanted, others as they are: by this method, and by the plain direction.
 
         Raises UnknownName or BadValue.
         """
         face = subject.face
         wanted = checked_values(choice, values)
-        return gpu.run(tasks.edit(choice.model, face.code, wanted, face.who), progress)
+        return gpu.run(tasks.edit(choice.model, face.code, wanted, face.identity), progress)
 
     def strip(
         self,

@@ -18,7 +18,7 @@ from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
-from demo.self_conditioned.sheets import captioned, cell_at, sheet
+from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.self_conditioned.strip_panel import OWN, PLAIN, Request, names_of
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
@@ -116,7 +116,7 @@ class GridPanel:
                     grid = Grid(choice, subject, down, across, values, tuple(parts))
                     session.keep(_KEPT, grid, 3 * len(parts) * len(step.value) ** 2 * choice.resolution**2)
                     rest = {} if plain else {self.plain: None}
-                    yield {**rest, place: shown(session, "grid", sheet(step.value, _SIDE))}
+                    yield {**rest, place: shown(session, "grid", image_grid(step.value, _SIDE))}
         yield {self.state: f"{_told(grid)} Click a picture to continue with it."}
 
     def on_pick(self, data: Data, request: gr.Request, event: gr.SelectData) -> dict[str, float]:
@@ -129,7 +129,7 @@ class GridPanel:
     def make_download(self, data: Data, request: gr.Request) -> str:
         """What was drawn as one marked PNG."""
         session, grid = self.studio.sessions.get(request.session_hash), self._kept(request)
-        parts = [(f"{name}. {_told(grid)}", sheet(rows, grid.choice.resolution)) for name, rows in grid.parts]
+        parts = [(f"{name}. {_told(grid)}", image_grid(rows, grid.choice.resolution)) for name, rows in grid.parts]
         what = f"grid of {grid.across} across and {grid.down} down from 0 to 1"
         picture = captioned(parts)
         return str(self.editor.save(session, picture, grid.choice, grid.subject, grid.values, method=what))

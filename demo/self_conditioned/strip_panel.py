@@ -16,7 +16,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import STRIP_FRAMES, Editor, Subject
-from demo.self_conditioned.sheets import captioned, cell_at, sheet
+from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.session import Session
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
@@ -96,13 +96,13 @@ class StripPanel:
         own = self.editor.strip(choice, subject, attribute, values)
         yield {
             self.axis: _axis(choice, attribute, subject.face.values[attribute]),
-            self.own: shown(session, "strip", sheet([own], _SIDE)),
+            self.own: shown(session, "strip", image_grid([own], _SIDE)),
             self.plain: None,
         }
         plain = self.editor.strip(choice, subject, attribute, values, plain=True)
         strip = Strip(choice, subject, attribute, values, own, plain)
         session.keep(_KEPT, strip, 6 * STRIP_FRAMES * own[0].width * own[0].height)
-        yield {self.plain: shown(session, "strip", sheet([plain], _SIDE))}
+        yield {self.plain: shown(session, "strip", image_grid([plain], _SIDE))}
 
     def on_refresh(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Draw them if they are in sight and what is there is of something else."""
@@ -127,7 +127,7 @@ class StripPanel:
         side = strip.own[0].width
         slider = next(slider for slider in strip.choice.sliders if slider.name == strip.attribute)
         ends = f"{slider.label}: {slider.low} to {slider.high}"
-        parts = [(f"{name}. {ends}", sheet([row], side)) for name, row in ((OWN, strip.own), (PLAIN, strip.plain))]
+        parts = [(f"{name}. {ends}", image_grid([row], side)) for name, row in ((OWN, strip.own), (PLAIN, strip.plain))]
         what = f"both methods, {strip.attribute} from 0 to 1"
         return str(self.editor.save(session, captioned(parts), strip.choice, strip.subject, strip.values, method=what))
 

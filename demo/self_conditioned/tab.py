@@ -26,7 +26,7 @@ from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
 from demo.self_conditioned.strip_panel import VIEW as STRIP_VIEW
 from demo.self_conditioned.strip_panel import StripPanel
-from demo.self_conditioned.tasks import Preview
+from demo.self_conditioned.tasks import InversionPreview
 from demo.session import Session
 from gan_core.errors import StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
@@ -52,7 +52,7 @@ class EditAtTheEdges:
     def __init__(self, studio: Studio) -> None:
         settings = studio.settings
         self.studio = studio
-        self.models = self_conditioned_models(settings.weights)
+        self.models = self_conditioned_models()
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
@@ -250,7 +250,7 @@ class EditAtTheEdges:
                     self.face.bar: bar,
                     self.message: " ".join(filter(None, (subject.note, _READY))),
                 }
-            elif isinstance(step, Preview):
+            elif isinstance(step, InversionPreview):
                 bar = progress_bar(step.step, step.steps, step.error)
                 picture = shown(session, "preview", step.face.picture)
                 yield {self.own: picture, self.face.bar: bar, self.message: f"{step.text} ..."}

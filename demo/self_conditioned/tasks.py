@@ -16,13 +16,13 @@ from gan_core.images import to_pil, to_tensor
 if TYPE_CHECKING:
     import torch
 
-    from gan_core.self_conditioned.pipeline import Code, Progressed, SelfConditionedPipeline
+    from gan_core.self_conditioned.pipeline import Code, InversionReport, SelfConditionedPipeline
 
 Measures = Mapping[str, float]  # by attribute, in the predictor's units
 
 
 @dataclass(frozen=True)
-class Face:
+class EncodedFace:
     """A face as the model knows it."""
 
     code: Code = field(repr=False)
@@ -32,8 +32,8 @@ class Face:
     picture: Image.Image = field(repr=False)
     """How this method draws it at these values."""
     measures: Measures = field(default_factory=dict)
-    who: torch.Tensor | None = field(default=None, repr=False)
-    """Who it is before any edit by this method and by the plain direction, as the identity network says: (2, D), of
+    identity: torch.Tensor | None = field(default=None, repr=False)
+    """The identity embeddings before any edit, by this method and by the plain direction: (2, D), of
     unit length."""
 
     @property
@@ -43,10 +43,10 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Preview(Step):
+class InversionPreview(Step):
     """A step of reading a picture, with the face as far as it is."""
 
-    face: Face
+    face: EncodedFace
     step: int
     steps: int
     error: float
@@ -54,31 +54,31 @@ class Preview(Step):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class EditResult:
     """A picture, and what the predictor reads off it."""
 
     picture: Image.Image = field(repr=False)
     measures: Measures = field(default_factory=dict)
-    likeness: float | None = None
+    similarity: float | None = None
     """Cosine of the identities before and after."""
 
 
 @gpu.task(seconds=5)
-def random_face(worker: Worker, model: str, seed: int, psi: float) -> Steps[Face]:
-    """A random `Face`."""
+def random_face(worker: Worker, model: str, seed: int, psi: float) -> Steps[EncodedFace]:
+    """A random `EncodedFace`."""
     yield Step(0.3, "Drawing the face")
 
-    def work(pipeline: SelfConditionedPipeline) -> Face:
+    def work(pipeline: SelfConditionedPipeline) -> EncodedFace:
         code = pipeline.random_face(seed, psi)
         images = _both(pipeline.edit(code, {}), pipeline.edit_plain(code, {}))
-        return _face(pipeline, code, images[:1], *_look(pipeline, images))
+        return _encoded_face(pipeline, code, images[:1], *_look(pipeline, images))
 
     yield Done(worker.run(model, work))
 
 
 @gpu.task(seconds=20)
-def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[Face]:
-    """Previews, and at last the `Face` of an aligned picture."""
+def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[EncodedFace]:
+    """Previews, and at last the `EncodedFace` of an aligned picture."""
     yield Step(0.0, "Reading the face")
     picture = to_tensor(crop)
     with worker.use(model) as pipeline, closing(pipeline.invert(picture)) as reports:
@@ -86,8 +86,8 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[Face]:
 
 
 @gpu.task(seconds=lambda model, code, crop, steps: 15 + steps)
-def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int) -> Steps[Face]:
-    """Previews, and at last the `Face` whose generators were tuned to the picture."""
+def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int) -> Steps[EncodedFace]:
+    """Previews, and at last the `EncodedFace` whose generators were tuned to the picture."""
     yield Step(0.0, "Refining")
     picture = to_tensor(crop)
     with worker.use(model) as pipeline, closing(pipeline.refine(code, picture, steps=steps)) as reports:
@@ -100,16 +100,18 @@ def edit(
     model: str,
     code: Code,
     values: Mapping[str, float],
-    who: torch.Tensor | None = None,
-) -> Steps[tuple[Drawn, Drawn]]:
-    """`Drawn` by this method, and by the plain direction."""
+    identity: torch.Tensor | None = None,
+) -> Steps[tuple[EditResult, EditResult]]:
+    """`EditResult` by this method, and by the plain direction."""
     yield Step(0.6, "Drawing the edit")
 
-    def work(pipeline: SelfConditionedPipeline) -> tuple[Drawn, Drawn]:
+    def work(pipeline: SelfConditionedPipeline) -> tuple[EditResult, EditResult]:
         images = _both(pipeline.edit(code, values), pipeline.edit_plain(code, values))
         now, measures = _look(pipeline, images)
-        alike = [None, None] if who is None or now is None else (who * now).sum(1).tolist()
-        own, plain = (Drawn(to_pil(image), *rest) for image, *rest in zip(images, measures, alike, strict=True))
+        similarities = [None, None] if identity is None or now is None else (identity * now).sum(1).tolist()
+        own, plain = (
+            EditResult(to_pil(image), *rest) for image, *rest in zip(images, measures, similarities, strict=True)
+        )
         return own, plain
 
     yield Done(worker.run(model, work))
@@ -159,37 +161,37 @@ def grid(
 
 
 def _reading(
-    pipeline: SelfConditionedPipeline, reports: Iterator[Progressed], picture: torch.Tensor, what: str
-) -> Steps[Face]:
+    pipeline: SelfConditionedPipeline, reports: Iterator[InversionReport], picture: torch.Tensor, what: str
+) -> Steps[EncodedFace]:
     """Previews of a picture (1, 3, R, R) being read; both edits of it are compared with the picture itself."""
-    who, measures = _look(pipeline, picture)
-    who = None if who is None else who.expand(2, -1)
-    face: Face | None = None
+    identity, measures = _look(pipeline, picture)
+    identity = None if identity is None else identity.expand(2, -1)
+    face: EncodedFace | None = None
     for report in reports:
-        face = _face(pipeline, report.code, report.image, who, measures)
+        face = _encoded_face(pipeline, report.code, report.image, identity, measures)
         text = f"{what}: step {report.step} of {report.steps}"
-        yield Preview(report.step / max(1, report.steps), text, face, report.step, report.steps, report.error)
+        yield InversionPreview(report.step / max(1, report.steps), text, face, report.step, report.steps, report.error)
     assert face is not None  # there is always a first report
     yield Done(face)
 
 
-def _face(
+def _encoded_face(
     pipeline: SelfConditionedPipeline,
     code: Code,
     image: torch.Tensor,
-    who: torch.Tensor | None,
+    identity: torch.Tensor | None,
     measures: Sequence[Measures],
-) -> Face:
-    return Face(code, pipeline.current_values(code), to_pil(image), measures[0], who)
+) -> EncodedFace:
+    return EncodedFace(code, pipeline.current_values(code), to_pil(image), measures[0], identity)
 
 
 def _look(pipeline: SelfConditionedPipeline, images: torch.Tensor) -> tuple[torch.Tensor | None, list[Measures]]:
     """Identities (N, D), and measures by attribute, of pictures (N, 3, R, R) in [-1, 1]."""
     if pipeline.predictor is None:
         return None, [{}] * len(images)
-    who, measured = pipeline.predictor.predict(images)
+    identity, measured = pipeline.predictor.predict(images)
     found = [dict(zip(pipeline.predictor.measures, row, strict=True)) for row in measured.tolist()]
-    return who, [{a.name: row[a.measure] for a in pipeline.attributes if a.measure in row} for row in found]
+    return identity, [{a.name: row[a.measure] for a in pipeline.attributes if a.measure in row} for row in found]
 
 
 def _both(own: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:

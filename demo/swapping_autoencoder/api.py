@@ -9,7 +9,7 @@ from demo.context import Studio
 from demo.parts.errors import guarded
 from demo.parts.photo import photo_input
 from demo.swapping_autoencoder.editor import Editor
-from demo.swapping_autoencoder.request import Wish, checked_amount
+from demo.swapping_autoencoder.request import MixtureRequest, checked_amount
 from gan_core.swapping_autoencoder.models import EMBEDDED
 
 API_NAME = "autoencoder_swap"
@@ -32,7 +32,9 @@ def build(studio: Studio, editor: Editor) -> None:
         session = studio.sessions.get(request.session_hash)
         picture = editor.swap_once(session, structure_image, texture_image, amount, model)
         choice = editor.model(model)
-        return str(editor.save(session, picture, choice, Wish(amount=checked_amount(amount), detail=choice.detail)))
+        return str(
+            editor.save(session, picture, choice, MixtureRequest(amount=checked_amount(amount), detail=choice.detail))
+        )
 
     with gr.Column(visible=False):
         structure = photo_input(label="structure image")

@@ -18,7 +18,7 @@ from demo import gpu
 from demo.gpu import Call, Steps
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
-from demo.swapping_autoencoder.request import Wish, checked_amount, mixture_of, note_of
+from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
@@ -40,7 +40,7 @@ Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class OpenedPicture:
     """A picture at its working size."""
 
     key: str
@@ -79,7 +79,7 @@ class Editor:
         choice = next(iter(self.models.values()))
         blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
         encoded = gpu.run(tasks.encode(choice.model, blank))
-        self._draw(choice, encoded, [encoded], [Wish(amount=0.5)], None)
+        self._draw(choice, encoded, [encoded], [MixtureRequest(amount=0.5)], None)
 
     def open(
         self,
@@ -90,7 +90,7 @@ class Editor:
         side: int | None = None,
         cut_face: bool = False,
         what: str = "a picture",
-    ) -> Source:
+    ) -> OpenedPicture:
         """The picture at `path` at its working size, from the session where it has been opened before.
 
         side: of the shorter side, in pixels; the model's own by default. cut_face: cut the largest face out where
@@ -111,12 +111,16 @@ class Editor:
         source = session.recall(("swapping-autoencoder-source", key))
         if source is None:
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            source = self._cut(key, photo, side) if cut_face else Source(key, fitted(photo, side))
+            source = self._cut(key, photo, side) if cut_face else OpenedPicture(key, fitted(photo, side))
             session.keep(("swapping-autoencoder-source", key), source, source.size)
         return source
 
     def encode(
-        self, session: Session, source: Source, choice: SwappingAutoencoderModel, progress: Progress | None = None
+        self,
+        session: Session,
+        source: OpenedPicture,
+        choice: SwappingAutoencoderModel,
+        progress: Progress | None = None,
     ) -> EncodedPicture:
         """The codes of a picture, from the session where they have been read before."""
         key = ("swapping-autoencoder-codes", choice.model, source.key)
@@ -129,23 +133,23 @@ class Editor:
     def draw(
         self,
         session: Session,
-        first: Source,
-        textures: Sequence[Source],
+        first: OpenedPicture,
+        textures: Sequence[OpenedPicture],
         choice: SwappingAutoencoderModel,
-        wish: Wish,
+        wanted: MixtureRequest,
         progress: Progress | None = None,
     ) -> Image.Image:
         """The mixture. Without textures the first picture keeps its own. Raises BadValue or UnknownName."""
         own, others = self._encoded(session, first, textures, choice, progress)
-        return self._draw(choice, own, others, [wish], progress)[0]
+        return self._draw(choice, own, others, [wanted], progress)[0]
 
     def steps(
         self,
         session: Session,
-        first: Source,
-        textures: Sequence[Source],
+        first: OpenedPicture,
+        textures: Sequence[OpenedPicture],
         choice: SwappingAutoencoderModel,
-        wish: Wish,
+        wanted: MixtureRequest,
         count: int = LOOP_FRAMES,
         progress: Progress | None = None,
     ) -> Steps[list[Image.Image]]:
@@ -156,8 +160,8 @@ class Editor:
         if not textures:
             raise BadImage("This goes from one texture to another. Please choose a texture picture first.")
         own, others = self._encoded(session, first, textures, choice, progress)
-        wishes = [replace(wish, amount=i / (count - 1)) for i in range(count)]
-        yield from gpu.stream(_drawing(choice, own, others, wishes), progress)
+        wanted_mixtures = [replace(wanted, amount=i / (count - 1)) for i in range(count)]
+        yield from gpu.stream(_drawing(choice, own, others, wanted_mixtures), progress)
 
     def vector(
         self,
@@ -189,32 +193,34 @@ class Editor:
     ) -> Image.Image:
         """The API's single call, whole pictures as they are. Raises any StudioError."""
         choice = self.model(model)
-        wish = Wish(amount=checked_amount(amount), detail=choice.detail)
+        wanted = MixtureRequest(amount=checked_amount(amount), detail=choice.detail)
         first = self.open(session, structure, choice, what="a structure picture")
         other = self.open(session, texture, choice, what="a texture picture")
-        return self.draw(session, first, [other], choice, wish, progress)
+        return self.draw(session, first, [other], choice, wanted, progress)
 
-    def save(self, session: Session, picture: Image.Image, choice: SwappingAutoencoderModel, wish: Wish) -> Path:
+    def save(
+        self, session: Session, picture: Image.Image, choice: SwappingAutoencoderModel, wanted: MixtureRequest
+    ) -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
-        return save_png(picture, session.new_file("swapped", ".png"), note_of(choice, wish))
+        return save_png(picture, session.new_file("swapped", ".png"), note_of(choice, wanted))
 
     # Helpers
 
-    def _cut(self, key: str, photo: Image.Image, side: int) -> Source:
+    def _cut(self, key: str, photo: Image.Image, side: int) -> OpenedPicture:
         from gan_core.faces import align, find_faces
 
         try:
             faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
         except (NoFaceFound, FaceTooSmall):
-            return Source(key, fitted(photo, side), "No face was found, so the whole picture is taken.")
+            return OpenedPicture(key, fitted(photo, side), "No face was found, so the whole picture is taken.")
         note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
-        return Source(key, align(photo, faces[0], side).crop, note)
+        return OpenedPicture(key, align(photo, faces[0], side).crop, note)
 
     def _encoded(
         self,
         session: Session,
-        first: Source,
-        textures: Sequence[Source],
+        first: OpenedPicture,
+        textures: Sequence[OpenedPicture],
         choice: SwappingAutoencoderModel,
         progress: Progress | None,
     ) -> tuple[EncodedPicture, list[EncodedPicture]]:
@@ -228,16 +234,19 @@ class Editor:
         choice: SwappingAutoencoderModel,
         own: EncodedPicture,
         others: Sequence[EncodedPicture],
-        wishes: Sequence[Wish],
+        wanted_mixtures: Sequence[MixtureRequest],
         progress: Progress | None,
     ) -> list[Image.Image]:
-        return gpu.run(_drawing(choice, own, others, wishes), progress)
+        return gpu.run(_drawing(choice, own, others, wanted_mixtures), progress)
 
 
 def _drawing(
-    choice: SwappingAutoencoderModel, own: EncodedPicture, others: Sequence[EncodedPicture], wishes: Sequence[Wish]
+    choice: SwappingAutoencoderModel,
+    own: EncodedPicture,
+    others: Sequence[EncodedPicture],
+    wanted_mixtures: Sequence[MixtureRequest],
 ) -> Call[list[Image.Image]]:
-    mixtures = [mixture_of(wish, len(others), own.codes.size) for wish in wishes]
+    mixtures = [mixture_of(wanted, len(others), own.codes.size) for wanted in wanted_mixtures]
     return tasks.draw(choice.model, own.codes, [other.codes for other in others], mixtures)
 
 

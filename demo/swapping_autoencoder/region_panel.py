@@ -12,7 +12,7 @@ from demo.parts.errors import guarded
 from demo.parts.painting import paint_input, painted
 from demo.parts.pictures import shown
 from demo.session import Session
-from demo.swapping_autoencoder.editor import Source
+from demo.swapping_autoencoder.editor import OpenedPicture
 
 KINDS = [("texture", "texture"), ("structure", "structure"), ("both", "both")]
 _HINT = (
@@ -20,7 +20,7 @@ _HINT = (
     "both) is taken; outside the first picture stays. The border is soft."
 )
 _NOTHING = "Nothing is painted, so the whole picture changes."
-Open = Callable[[dict[Any, Any], gr.Request], tuple[Session, Source]]
+Open = Callable[[dict[Any, Any], gr.Request], tuple[Session, OpenedPicture]]
 
 
 class RegionPanel:
@@ -75,6 +75,6 @@ class RegionPanel:
         )
         redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **quiet))
 
-    def mask(self, data: dict[Any, Any], session: Session, source: Source) -> np.ndarray | None:
+    def mask(self, data: dict[Any, Any], session: Session, source: OpenedPicture) -> np.ndarray | None:
         """What was applied to this picture; None for the whole of it."""
         return session.recall(("swapping-autoencoder-mask", source.key)) if data[self.used] == source.key else None

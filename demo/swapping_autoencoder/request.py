@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wish:
+class MixtureRequest:
     """How a person wants pictures mixed, in plain values."""
 
     amount: float = 1.0
@@ -48,8 +48,8 @@ def checked_amount(amount: Any) -> float:
     return value
 
 
-def mixture_of(wish: Wish, others: int, size: tuple[int, int]) -> Mixture:
-    """The pipeline's words for a wish, with `others` textures and a first picture of `size` (height, width).
+def mixture_of(wanted: MixtureRequest, others: int, size: tuple[int, int]) -> Mixture:
+    """What the pipeline calls a request, with `others` textures and a first picture of `size` (height, width).
 
     Raises BadValue where the region was painted on another picture.
     """
@@ -57,33 +57,33 @@ def mixture_of(wish: Wish, others: int, size: tuple[int, int]) -> Mixture:
 
     from gan_core.swapping_autoencoder.pipeline import Mixture
 
-    weights = tuple(wish.weights[:others]) + (1.0,) * max(0, others - len(wish.weights))
+    weights = tuple(wanted.weights[:others]) + (1.0,) * max(0, others - len(wanted.weights))
     mask = None
-    if wish.mask is not None:
-        if wish.mask.shape != tuple(size):
+    if wanted.mask is not None:
+        if wanted.mask.shape != tuple(size):
             raise BadValue("The painted region belongs to another picture or size. Please paint it again.")
-        mask = torch.from_numpy(wish.mask.astype(np.float32))
-    vectors = () if wish.vector is None or not wish.vector_strength else ((wish.vector, wish.vector_strength),)
+        mask = torch.from_numpy(wanted.mask.astype(np.float32))
+    vectors = () if wanted.vector is None or not wanted.vector_strength else ((wanted.vector, wanted.vector_strength),)
     return Mixture(
-        amount=wish.amount,
+        amount=wanted.amount,
         weights=weights,
-        strengths=dict(wish.strengths),
+        strengths=dict(wanted.strengths),
         vectors=vectors,
         mask=mask,
-        region=wish.region,
-        feather=wish.feather,
-        detail=wish.detail,
+        region=wanted.region,
+        feather=wanted.feather,
+        detail=wanted.detail,
     )
 
 
-def note_of(choice: SwappingAutoencoderModel, wish: Wish) -> str:
+def note_of(choice: SwappingAutoencoderModel, wanted: MixtureRequest) -> str:
     """What was done, for a result's metadata."""
-    parts = [f"texture {wish.amount:g}"]
-    parts += [f"{name} {value:+g}" for name, value in wish.strengths.items() if value]
-    if wish.vector is not None and wish.vector_strength:
-        parts.append(f"own vector {wish.vector_strength:+g}")
-    if wish.detail:
-        parts.append(f"detail of the first picture {wish.detail:g}")
-    if wish.mask is not None:
-        parts.append(f"in a painted region ({wish.region})")
+    parts = [f"texture {wanted.amount:g}"]
+    parts += [f"{name} {value:+g}" for name, value in wanted.strengths.items() if value]
+    if wanted.vector is not None and wanted.vector_strength:
+        parts.append(f"own vector {wanted.vector_strength:+g}")
+    if wanted.detail:
+        parts.append(f"detail of the first picture {wanted.detail:g}")
+    if wanted.mask is not None:
+        parts.append(f"in a painted region ({wanted.region})")
     return f"edited with GAN Studio, Swapping Autoencoder ({choice.label}): {', '.join(parts)}"

@@ -16,21 +16,21 @@ from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import shown
 from demo.session import Session
-from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, Source
-from demo.swapping_autoencoder.request import Wish, note_of
+from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, OpenedPicture
+from demo.swapping_autoencoder.request import MixtureRequest, note_of
 from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
 
 SHOWN = 7  # pictures of the strip
 RATE = 16.0  # frames a second
 HEIGHT = 256  # pixels of the strip
 _JOB = "swapping_autoencoder.strip"
-Request = tuple[Session, Source, list[Source], SwappingAutoencoderModel, Wish]
+Inputs = tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]
 
 
 class StripPanel:
     """A button, a strip, a video. read: what the page asks for, out of a handler's data."""
 
-    def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Request]) -> None:
+    def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Inputs]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
 
     def build(self) -> None:
@@ -69,13 +69,13 @@ class StripPanel:
 
     def on_start(self, data: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Draw all frames, telling how far it is, then show strip and video."""
-        session, first, textures, choice, wish = self.read(data, request)
+        session, first, textures, choice, wanted = self.read(data, request)
         job = session.job(_JOB)
         yield {self.state: "Stopped." if job.stopped else "Drawing"}
         if job.stopped:
             return
         frames: list[Image.Image] = []
-        steps = self.editor.steps(session, first, textures, choice, wish)
+        steps = self.editor.steps(session, first, textures, choice, wanted)
         with contextlib.closing(steps):
             for step in steps:
                 if job.stopped:
@@ -88,7 +88,7 @@ class StripPanel:
         from gan_core.video.loops import there_and_back, write_loop
 
         target = session.new_file("loop", ".mp4")
-        write_loop(there_and_back(frames), target, rate=RATE, note=note_of(choice, wish))
+        write_loop(there_and_back(frames), target, rate=RATE, note=note_of(choice, wanted))
         strip = side_by_side(frames[:: (LOOP_FRAMES - 1) // (SHOWN - 1)], HEIGHT)
         yield {self.strip: shown(session, "strip", strip), self.video: str(target), self.state: "Done."}
 

@@ -21,10 +21,10 @@ from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
 from demo.swapping_autoencoder import api
-from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, Source
+from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
 from demo.swapping_autoencoder.files import pictures_input
 from demo.swapping_autoencoder.region_panel import RegionPanel
-from demo.swapping_autoencoder.request import Wish
+from demo.swapping_autoencoder.request import MixtureRequest
 from demo.swapping_autoencoder.sliders import DirectionBank
 from demo.swapping_autoencoder.strip_panel import StripPanel
 from demo.swapping_autoencoder.vector_panel import VectorPanel
@@ -209,14 +209,14 @@ class SwapStructureAndTexture:
 
     # Handlers
 
-    def first(self, data: Data, request: gr.Request) -> tuple[Session, Source]:
+    def first(self, data: Data, request: gr.Request) -> tuple[Session, OpenedPicture]:
         """The visitor's session and the first picture."""
         session = self.studio.sessions.get(request.session_hash)
         return session, self._open(session, data, data[self.structure], "a structure picture")
 
     def read(
         self, data: Data, request: gr.Request
-    ) -> tuple[Session, Source, list[Source], SwappingAutoencoderModel, Wish]:
+    ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
         """Everything that the page asks for."""
         session, first = self.first(data, request)
         choice = self.editor.model(data[self.model])
@@ -225,7 +225,7 @@ class SwapStructureAndTexture:
         strengths: dict[str, float] = {}
         for bank in self.banks:
             strengths |= bank.read(choice, [data[slider] for slider in bank.sliders])
-        wish = Wish(
+        wanted = MixtureRequest(
             amount=data[self.amount],
             weights=tuple(data[slider] for slider in self.weights),
             strengths=strengths,
@@ -236,7 +236,7 @@ class SwapStructureAndTexture:
             feather=data[self.region.feather],
             detail=data[self.detail],
         )
-        return session, first, textures, choice, wish
+        return session, first, textures, choice, wanted
 
     def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Other pictures, or the same cut another way: read their codes and draw."""
@@ -248,8 +248,8 @@ class SwapStructureAndTexture:
             return
         yield {**weights, self.message: "Reading the pictures ..."}
         try:
-            session, first, textures, choice, wish = self.read(data, request)
-            drawn = self._draw(session, first, textures, choice, wish, progress)
+            session, first, textures, choice, wanted = self.read(data, request)
+            drawn = self._draw(session, first, textures, choice, wanted, progress)
             dropped = count - MOST_TEXTURES
             notes = [f"Only {MOST_TEXTURES} textures are mixed; {dropped} are left out."] if dropped > 0 else []
             notes += [source.note for source in (first, *textures) if source.note]
@@ -263,8 +263,8 @@ class SwapStructureAndTexture:
         """Another setting for the same pictures: only drawn again."""
         if not data[self.structure]:
             return {self.message: _OTHER if data[self.texture] else _WELCOME}
-        session, first, textures, choice, wish = self.read(data, request)
-        return self._draw(session, first, textures, choice, wish, progress)
+        session, first, textures, choice, wanted = self.read(data, request)
+        return self._draw(session, first, textures, choice, wanted, progress)
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: their sliders, all at 0, their licence, and how they want pictures."""
@@ -285,26 +285,26 @@ class SwapStructureAndTexture:
 
     def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
         """The result as a marked PNG."""
-        session, first, textures, choice, wish = self.read(data, request)
-        picture = self.editor.draw(session, first, textures, choice, wish, _teller(progress))
-        return str(self.editor.save(session, picture, choice, wish))
+        session, first, textures, choice, wanted = self.read(data, request)
+        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
+        return str(self.editor.save(session, picture, choice, wanted))
 
     # Helpers
 
-    def _open(self, session: Session, data: Data, path: str | None, what: str) -> Source:
+    def _open(self, session: Session, data: Data, path: str | None, what: str) -> OpenedPicture:
         choice = self.editor.model(data[self.model])
         return self.editor.open(session, path, choice, side=data[self.side], cut_face=data[self.cut], what=what)
 
     def _draw(
         self,
         session: Session,
-        first: Source,
-        textures: list[Source],
+        first: OpenedPicture,
+        textures: list[OpenedPicture],
         choice: SwappingAutoencoderModel,
-        wish: Wish,
+        wanted: MixtureRequest,
         progress: gr.Progress,
     ) -> Data:
-        picture = self.editor.draw(session, first, textures, choice, wish, _teller(progress))
+        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
         before = session.recall(("swapping-autoencoder-before", first.key))
         if before is None or not Path(before).is_file():
             before = shown(session, "before", first.picture)

@@ -1,4 +1,4 @@
-"""How long the agreement takes (random weights of the published sizes on a GPU).
+"""How long the joint optimisation takes (random weights of the published sizes on a GPU).
 
     python -m gan_core.benchmarks.insetgan
 
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from gan_core.benchmarks.timer import clock, place
+from gan_core.insetgan.latents import GeneratorLatent, Inset, Schedule
 from gan_core.insetgan.optimise import optimise
 from gan_core.insetgan.perceptual import DiscriminatorDistance
-from gan_core.insetgan.players import Inset, Player, Schedule
 from gan_core.insetgan.regions import REGIONS, at_box
 from gan_core.stylegan2 import Discriminator, Generator
 
@@ -43,7 +43,7 @@ def measure(
         torch.cuda.reset_peak_memory_stats()
     begin, first = clock(device), None
     losses: Tensor | None = None
-    for report in optimise(Player(canvas, codes[0]), [inset], features, schedule=schedule):
+    for report in optimise(GeneratorLatent(canvas, codes[0]), [inset], features, schedule=schedule):
         losses = report.losses
         if first is None and report.step:
             first = clock(device) - begin

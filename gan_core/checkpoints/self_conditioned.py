@@ -54,9 +54,9 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
             for i in (0, 1)
             for name in ("weight", "bias")
         }
-        judge = rosinality.build_discriminator(keys, generator.config["start_shape"])
-        network = SelfConditionedDiscriminator(attributes=attributes, **judge.config)
-        modules["discriminator"] = load_strict(network, judge.state_dict() | head, "discriminator")
+        discriminator = rosinality.build_discriminator(keys, generator.config["start_shape"])
+        network = SelfConditionedDiscriminator(attributes=attributes, **discriminator.config)
+        modules["discriminator"] = load_strict(network, discriminator.state_dict() | head, "discriminator")
         dropped += keys.finish()
     if not bare:
         used = ("g_ema", "d", "latent_avg")

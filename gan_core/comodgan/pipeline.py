@@ -21,7 +21,7 @@ from gan_core import memory
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
 from gan_core.comodgan.fast import FastNetworks
-from gan_core.comodgan.framing import FRAMINGS, Box, Region, grown, region_around
+from gan_core.comodgan.framing import FRAMINGS, Box, SquareCrop, grown, region_around
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadImage, BadValue
 from gan_core.precision import half_precision_pays
@@ -29,8 +29,8 @@ from gan_core.precision import half_precision_pays
 log = logging.getLogger(__name__)
 
 _TOGETHER = 4  # completions decoded at once on a GPU
-_LEAST = 0.4  # share of psi that is left in the smallest holes
-_SETTLED = 0.5  # of the embedded networks
+_LEAST_PSI = 0.4  # factor of psi in the smallest holes
+_FULL_PSI_AREA = 0.5  # `full_psi_area` of the embedded networks
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Prepared:
 
     image: Tensor  # (3, H, W) in [-1, 1], as it came
     hole: Tensor  # (1, H, W), True where it is to be filled
-    region: Region
+    region: SquareCrop
     square: Tensor  # (1, 3, S, S), the region of the picture, 0 beyond its border
     known: Tensor  # (1, 1, S, S), 1 known, 0 hole or beyond the border
     encoding: Encoding
@@ -66,12 +66,12 @@ class CoModGANPipeline:
         framing: str = "face",  # what its pictures are: see framing.py
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
-        settled: float = 0.0,  # hole's share of the square below which the surroundings settle more and more
+        full_psi_area: float = 0.0,  # the hole's share of the square from which on psi counts in full
     ) -> None:
         if framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}")
         self.device, self.dtype, self.framing = torch.device(device), dtype, framing
-        self.settled = settled
+        self.full_psi_area = full_psi_area
         generator = generator.eval().requires_grad_(False)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
@@ -79,7 +79,7 @@ class CoModGANPipeline:
         self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None  # the last picture, and it on the device
 
     @torch.inference_mode()
-    def prepare(self, image: Tensor, hole: Tensor, *, region: Region | None = None) -> Prepared:
+    def prepare(self, image: Tensor, hole: Tensor, *, region: SquareCrop | None = None) -> Prepared:
         """Encode a picture with a hole.
 
         Args:
@@ -122,12 +122,12 @@ class CoModGANPipeline:
         """Completions (3, H, W) in [-1, 1] of the picture, one for each seed; known pixels are as they came.
 
         psi: how far a completion may be from the average one, 0 to 1 (truncation of w; the condition is kept whole).
-        In a hole smaller than `settled` it may be less far, down to `_LEAST` of that: what is around a small hole
-        leaves little open, and a latent of its own would tint it. Raises BadValue if psi is out of range.
+        In a hole smaller than `full_psi_area` psi is reduced, down to `_LEAST_PSI` of it: what is around a small hole
+        leaves little open, and a latent far from the mean would tint it. Raises BadValue if psi is out of range.
         """
         prepared, at = self._here(prepared), prepared.region
-        share = min((1 - prepared.known.mean().item()) / self.settled, 1.0) if self.settled else 1.0
-        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST + (1 - _LEAST) * share):
+        share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
+        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST_PSI + (1 - _LEAST_PSI) * share):
             for square in blend(raw, prepared.square, prepared.known):
                 done = prepared.image.clone()
                 top, left = max(at.top, 0), max(at.left, 0)
@@ -150,7 +150,7 @@ class CoModGANPipeline:
             raise BadValue("Nothing is drawn yet. Draw some lines first.")
         _, height, width = drawing.shape
         side = max(height, width)
-        region = Region((width - side) // 2, (height - side) // 2, side)
+        region = SquareCrop((width - side) // 2, (height - side) // 2, side)
         square = _cut(drawing.to(self.device, torch.float32), region)
         small = F.interpolate(square, (self.resolution,) * 2, mode="bilinear", antialias=True, align_corners=False)
         encoding = self._encode(drawing_condition(small, self.generator.config["in_channels"]))
@@ -231,7 +231,7 @@ def _bounds(marked: Tensor) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _cut(picture: Tensor, region: Region) -> Tensor:
+def _cut(picture: Tensor, region: SquareCrop) -> Tensor:
     """The region of a picture (C, H, W) as (1, C, S, S), 0 beyond the border."""
     _, height, width = picture.shape
     x0, y0, x1, y1 = region.left, region.top, region.left + region.side, region.top + region.side
@@ -242,4 +242,4 @@ def _cut(picture: Tensor, region: Region) -> Tensor:
 def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CoModGANPipeline:
     """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
     generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
-    return CoModGANPipeline(generator, framing=framing, device=device, settled=_SETTLED)
+    return CoModGANPipeline(generator, framing=framing, device=device, full_psi_area=_FULL_PSI_AREA)

@@ -83,14 +83,14 @@ def comodgan(registry: ModelRegistry) -> Pictures:
 
 def insetgan(registry: ModelRegistry) -> Pictures:
     """A body, a face, and a few steps of joining them."""
-    from gan_core.insetgan.pipeline import Source, Wish
-    from gan_core.insetgan.players import Schedule
+    from gan_core.insetgan.latents import Schedule
+    from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 
     with registry.use("portraits/inset") as pipeline:
-        body, face = Source(seed=3), Source(seed=5)
+        body, face = LatentSource(seed=3), LatentSource(seed=5)
         yield "body", pipeline.draw("body", body).image
         yield "face", pipeline.draw("face", face).image
-        *_, report = pipeline.compose(Wish(body, face, schedule=Schedule(steps=6)))
+        *_, report = pipeline.compose(CompositionRequest(body, face, schedule=Schedule(steps=6)))
         yield "pasted", report.pasted.image
         yield "composed", report.best.image
 

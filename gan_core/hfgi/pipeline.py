@@ -7,7 +7,7 @@ Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept betw
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,6 @@ from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
-ALIGN_ORDERS = ("edit", "inversion")
-Progress = Callable[[float, str], None]
 Conditions = tuple[Tensor, Tensor]
 
 
@@ -104,48 +102,32 @@ class HFGIPipeline:
         return cls(*modules, built.tensors["latent_avg"], attributes or {}, device=device, dtype=dtype)
 
     @torch.inference_mode()
-    def invert(self, face: Tensor, *, progress: Progress | None = None) -> Inversion:
+    def invert(self, face: Tensor) -> Inversion:
         """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError on another
         shape."""
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
-        _report(progress, 0.1, "Reading the face")
         working = resize(face, WORKING_SIZE)
         codes = self.encode(working) + self.latent_avg
-        _report(progress, 0.5, "Drawing the face")
         image = self.decode(codes)
         distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
-        _report(progress, 0.7, "Bringing the details back")
         restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
-        _report(progress, 1.0, "Done")
         return Inversion(codes, image, distortion, face, restored, self._heads(restored))
 
     @torch.inference_mode()
-    def edit(
-        self,
-        inversion: Inversion,
-        strengths: Mapping[str, float],
-        *,
-        consult: bool = True,
-        align_to: str = "edit",
-    ) -> Tensor:
+    def edit(self, inversion: Inversion, strengths: Mapping[str, float], *, consult: bool = True) -> Tensor:
         """The edited face (1, 3, R, R), clamped to [-1, 1]; no strengths reconstruct the face.
 
         Args:
             inversion: of `invert`.
             strengths: by attribute name; 0 leaves it as it is.
             consult: False for the plain generator's edit, without the details that consultation brings back.
-            align_to: which picture the distortion map is aligned to. "edit": the plainly edited one (the
-            paper, and
-                the authors' scripts/inference.py). "inversion": the unedited inversion (their predict.py).
 
         Raises:
-            UnknownName: an attribute, or align_to, of no such name.
+            UnknownName: there is no attribute of that name.
             BadValue: a strength outside its attribute's range.
         """
-        if align_to not in ALIGN_ORDERS:
-            raise UnknownName(f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}.")
         codes, used = inversion.codes, []
         for name, strength in strengths.items():
             attribute = self.attributes.get(name)
@@ -162,9 +144,8 @@ class HFGIPipeline:
             return inversion.restored if consult else inversion.image.clamp(-1, 1)
         plain = self.decode(codes).clamp(-1, 1)
         if consult:
-            conditions = self.consult(
-                self.align(inversion.distortion, plain if align_to == "edit" else inversion.image)
-            )
+            # Aligned to the plain edit, as in the paper and the authors' scripts/inference.py.
+            conditions = self.consult(self.align(inversion.distortion, plain))
             edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
@@ -221,11 +202,6 @@ class HFGIPipeline:
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
-
-
-def _report(progress: Progress | None, share: float, what: str) -> None:
-    if progress is not None:
-        progress(share, what)
 
 
 def load_attributes(path: Path) -> dict[str, Attribute]:

@@ -49,13 +49,11 @@ class SelfConditionedModel:
     sliders: tuple[AttributeSlider, ...]
 
 
-def self_conditioned_models(
-    published_folder: Path, weights: Path = catalogue.FOLDER
-) -> dict[str, SelfConditionedModel]:
+def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfConditionedModel]:
     """The choices by API name, the embedded one first; only those whose files are here.
 
-    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read (`gan_core.checkpoints`)
-    but not offered here, so nothing is looked for in `published_folder` yet.
+    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read
+    (`gan_core.checkpoints.self_conditioned`) but not offered here.
     """
     if not embedded_is_here(weights):
         return {}
@@ -69,14 +67,14 @@ def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
 
 
 def declare_self_conditioned_models(
-    registry: ModelRegistry, published_folder: Path, face: str, editor: str, weights: Path = catalogue.FOLDER
+    registry: ModelRegistry, face: str, editor: str, weights: Path = catalogue.FOLDER
 ) -> None:
     """Declare every one of `self_conditioned_models`.
 
     face, editor: registry names of the face generator and of the face editor, whose encoder reads pictures; both are
     shared.
     """
-    for model in self_conditioned_models(published_folder, weights).values():
+    for model in self_conditioned_models(weights).values():
         registry.declare(
             ModelSpec(
                 name=model.model,

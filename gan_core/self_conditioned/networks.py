@@ -83,7 +83,7 @@ class SelfConditionedDiscriminator(Discriminator):
             ]
         )
 
-    def judge_both(self, image: Tensor, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+    def score_and_attributes(self, image: Tensor, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """Scores (N, 1) and attribute logits (N, 1 + 3A) of images (N, 3, H, W) in about [-1, 1].
 
         The two heads share everything up to the last convolution. The score takes no labels. Entry 0 of the logits is

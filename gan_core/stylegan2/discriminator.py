@@ -105,9 +105,9 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: the network is conditional and no label was given.
         """
-        return self.judge(self.features(image, dtype)[-1], c)
+        return self.score_of(self.features(image, dtype)[-1], c)
 
-    def judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def score_of(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Scores (N, 1) of the last block's features x (N, C, h, w); see `forward`."""
         x = self.epilogue.conv(minibatch_stddev(x, self.mbstd_group))
         x = x.contiguous().flatten(1)

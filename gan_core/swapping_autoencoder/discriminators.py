@@ -29,7 +29,7 @@ class ImageDiscriminator(stylegan2.Discriminator):
         self.epilogue = Epilogue(channels, last_side**2, 1)
         self.epilogue.conv = EqualConv2d(channels, channels, 3, act="lrelu")
 
-    def judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def score_of(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Scores (N, 1) of the last block's features x (N, C, last_side, last_side)."""
         x = self.epilogue.conv(x).contiguous().flatten(1)
         return self.epilogue.out(self.epilogue.fc(x.float() if x.dtype.itemsize < 4 else x))

@@ -19,7 +19,7 @@ from gan_core.errors import BadValue, StudioError
 _FRACTION = 10  # bits of half precision
 
 
-def shortened(value: Tensor, bits: int) -> Tensor:
+def rounded(value: Tensor, bits: int) -> Tensor:
     """Floating-point numbers rounded to `bits` fraction bits (1 to 10), of any shape; others unchanged.
 
     Raises BadValue for a number of bits that half precision does not have.
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=6, help="fraction bits to keep (default: %(default)s)")
     args = parser.parse_args()
     tensors, config = store.read(args.source)
-    store.save(args.target, {name: shortened(value, args.bits) for name, value in tensors.items()}, config=config)
+    store.save(args.target, {name: rounded(value, args.bits) for name, value in tensors.items()}, config=config)
 
 
 if __name__ == "__main__":

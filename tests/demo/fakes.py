@@ -38,12 +38,12 @@ class FakePipeline(torch.nn.Module):
         self.attributes = {s.name: Attribute(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
         self.inversions = self.edits = 0
 
-    def invert(self, face, *, progress=None):
+    def invert(self, face):
         self.inversions += 1
         nothing = torch.zeros(1, 3, 256, 256)
         return Inversion(torch.zeros(1, 14, 256), face * 0.9, nothing, face, face, nothing[:, :2])
 
-    def edit(self, inversion, strengths, *, consult=True, align_to="edit"):
+    def edit(self, inversion, strengths, *, consult=True):
         self.edits += 1
         for name, strength in strengths.items():
             if name not in self.attributes:

@@ -115,17 +115,17 @@ def test_a_lent_gpu_gets_no_functions(monkeypatch):
     class Spaces:
         @staticmethod
         def GPU(duration):  # noqa: N802
-            def lend(work):
+            def decorate(work):
                 def run(call):
                     asked.append(duration(call))
                     yield from work(pickle.loads(pickle.dumps(call)))
 
                 return run
 
-            return lend
+            return decorate
 
     monkeypatch.setitem(__import__("sys").modules, "spaces", Spaces)
-    executor = gpu.LentExecutor()
+    executor = gpu.ZeroGPUExecutor()
     executor.registry = ModelRegistry(lambda: ("cpu",))
     monkeypatch.setattr(gpu, "_executor", executor)
     assert gpu.run(double(4), print) == 8 and asked == [7]

@@ -155,7 +155,7 @@ def main() -> None:
         "--probe-faces", type=int, default=600, help="training faces that age and gender are learned from"
     )
     parser.add_argument("--photos", type=int, default=20, help="held-out whole photos, from bust/, to edit")
-    parser.add_argument("--sheet", type=Path, help="picture of what was scored (real people: do not publish)")
+    parser.add_argument("--contact-sheet", type=Path, help="picture of what was scored (real people: do not publish)")
     args = parser.parse_args()
     files, people, columns = read_labels(args.data / "portraits.csv", args.data / "face")
     held = np.array([is_held_out(person) for person in people])
@@ -190,9 +190,9 @@ def main() -> None:
         scored |= {name: float(np.mean([one[name] for one in whole])) for name in whole[0]}
         scored["photos"] = len(whole)
     print(json.dumps({k: round(v, 4) for k, v in (numbers | scored).items()}, indent=1))  # noqa: T201
-    if args.sheet is not None:
+    if args.contact_sheet is not None:
         columns_shown = 3 + 2 * len(pipeline.attributes)
-        save_grid(F.interpolate(rows[: 12 * columns_shown], size=160, mode="area"), args.sheet, columns_shown)
+        save_grid(F.interpolate(rows[: 12 * columns_shown], size=160, mode="area"), args.contact_sheet, columns_shown)
 
 
 if __name__ == "__main__":

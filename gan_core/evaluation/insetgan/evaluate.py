@@ -3,12 +3,12 @@
     python -m gan_core.evaluation.insetgan.evaluate --data BUSTS --out DIR
 
 For random pairs of a body and a face, at two truncations: the canvas alone, the plain paste, the face on a body that
-stays, the body for a face that stays, and both in agreement. For each, the seam energy at the region's border and the
-detail on both sides of it (hard pastes without any feathering), and a Frechet distance to the real pictures by embedded
-features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the composite are
-from the face generator's picture, beside what drawing the same face with other noise does. Writes results.json,
-table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both in agreement) and refined.jpg (the body
-alone, its face refined).
+stays, the body for a face that stays, and both optimised jointly. For each, the seam energy at the region's border and
+the detail on both sides of it (hard pastes without any feathering), and a Frechet distance to the real pictures by
+embedded features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the
+composite are from the face generator's picture, beside what drawing the same face with other noise does. Writes
+results.json, table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg
+(the body alone, its face refined).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from gan_core.errors import NoFaceFound
 from gan_core.evaluation.insetgan.seams import detail, seam_energy
 from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures
 from gan_core.evaluation.metrics.ids import Moments, frechet_distance
+from gan_core.insetgan.latents import Report, Schedule
 from gan_core.insetgan.objective import patch_of
-from gan_core.insetgan.pipeline import InsetGANPipeline, Part, Source, Wish, load_embedded
+from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource, Part, load_embedded
 from gan_core.insetgan.placement import Placement, take
-from gan_core.insetgan.players import Report, Schedule
 from gan_core.insetgan.regions import REGIONS, face_points
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.data import find_pictures, load_pictures
@@ -47,14 +47,14 @@ CASES = {
     "pasted": "face pasted, not optimised",
     "face": "the face, on a given body",
     "body": "the body, for a given face",
-    "joint": "both in agreement",
+    "joint": "both optimised",
 }
 
 
-def compose(pipeline: InsetGANPipeline, wish: Wish) -> Report | None:
+def compose(pipeline: InsetGANPipeline, request: CompositionRequest) -> Report | None:
     """The last report, or None where the body has no face to replace."""
     try:
-        *_, last = pipeline.compose(wish)
+        *_, last = pipeline.compose(request)
     except NoFaceFound:
         return None
     return last
@@ -71,8 +71,10 @@ def run_pairs(
     for i in tqdm(range(count), desc=f"psi {psi:g}", leave=False):
         if time.perf_counter() > deadline:
             break
-        wish = Wish(Source(BODY_SEED + i, psi), Source(FACE_SEED + i, psi), region=region, schedule=schedule)
-        reports = {mode: compose(pipeline, replace(wish, mode=mode)) for mode in found}
+        request = CompositionRequest(
+            LatentSource(BODY_SEED + i, psi), LatentSource(FACE_SEED + i, psi), region=region, schedule=schedule
+        )
+        reports = {mode: compose(pipeline, replace(request, mode=mode)) for mode in found}
         if None not in reports.values():
             for mode, report in reports.items():
                 found[mode].append(report)
@@ -157,14 +159,16 @@ def fixed_face(pipeline: InsetGANPipeline, reports: list[Report], region: str) -
 
 
 def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, rows: int = 4) -> None:
-    """Rows of: body, face, paste, both agree, a body for the face, the face on the body, outline, two insets."""
+    """Rows of: body, face, paste, both optimised, a body for the face, the face on the body, outline, two insets."""
     pictures: list[Tensor] = []
     for i in range(rows):
-        wish = Wish(Source(BODY_SEED + 100 + i), Source(FACE_SEED + 100 + i), schedule=schedule)
-        variants = [wish, replace(wish, mode="body"), replace(wish, mode="face")]
+        request = CompositionRequest(
+            LatentSource(BODY_SEED + 100 + i), LatentSource(FACE_SEED + 100 + i), schedule=schedule
+        )
+        variants = [request, replace(request, mode="body"), replace(request, mode="face")]
         if "outline" in pipeline.regions:
-            variants.append(replace(wish, region="outline"))
-        variants.append(replace(wish, parts=(Part("mouth", Source(FACE_SEED + 200 + i)),)))
+            variants.append(replace(request, region="outline"))
+        variants.append(replace(request, parts=(Part("mouth", LatentSource(FACE_SEED + 200 + i)),)))
         reports = [compose(pipeline, variant) for variant in variants]
         if None in reports:
             continue

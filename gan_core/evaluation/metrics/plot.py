@@ -28,8 +28,8 @@ def plot_scores(curves: Mapping[str, Sequence[BinScore]], path: Path | str, feat
     """
     if not any(one.scores for bins in curves.values() for one in bins):
         raise BadValue("There are no scores to draw: no hole size has enough pairs.")
-    sheet = Image.new("RGB", (len(NAMES) * _WIDTH * _SCALE, (_HEIGHT + _FOOT) * _SCALE), "white")
-    pen = ImageDraw.Draw(sheet)
+    canvas = Image.new("RGB", (len(NAMES) * _WIDTH * _SCALE, (_HEIGHT + _FOOT) * _SCALE), "white")
+    pen = ImageDraw.Draw(canvas)
     for i, name in enumerate(NAMES):
         lines = {title: _points(bins, i) for title, bins in curves.items()}
         _panel(pen, i * _WIDTH, f"{features.prefix}{name} ({_BETTER[i]})", lines, percent=i > 0)
@@ -42,7 +42,7 @@ def plot_scores(curves: Mapping[str, Sequence[BinScore]], path: Path | str, feat
     _text(pen, (_LEFT, _HEIGHT + 31), f"Numbers: {features.title}.", anchor="lm", colour="#64748b")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.reduce(_SCALE).save(path, quality=92)
+    canvas.reduce(_SCALE).save(path, quality=92)
     return path
 
 

@@ -23,7 +23,7 @@ from gan_core.self_conditioned.pipeline import SelfConditionedPipeline, load_emb
 from gan_core.training.grids import save_grid
 
 
-def draw_sheet(pipe: SelfConditionedPipeline, seeds: list[int], count: int, side: int, psi: float) -> Tensor:
+def draw_contact_sheet(pipe: SelfConditionedPipeline, seeds: list[int], count: int, side: int, psi: float) -> Tensor:
     """Filmstrips (rows * count, 3, side, side), two rows for each attribute and seed."""
     rows = []
     for attribute in pipe.attributes:
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="repetitions of what is timed; 0: no timing")
     args = parser.parse_args()
     pipe = load_embedded(args.weights, own=args.own, encode=lambda images: images)
-    sheet = draw_sheet(pipe, [int(seed) for seed in args.seeds.split(",")], args.count, args.side, args.psi)
+    sheet = draw_contact_sheet(pipe, [int(seed) for seed in args.seeds.split(",")], args.count, args.side, args.psi)
     save_grid(sheet, args.out, args.count, quality=88)
     if args.times:
         code, name = pipe.random_face(0), pipe.space.names[0]

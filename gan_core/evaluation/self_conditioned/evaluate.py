@@ -127,10 +127,10 @@ def measure_edits(
             wanted[1:, attribute] = (sizes_of[i] * (1 + 2 * beyond) - beyond).to(wanted)
             latents = w_plus[i : i + 1].expand(sizes + 1, -1, -1)
             pictures = edit(latents, current[i].expand_as(wanted), wanted).clamp(-1, 1)
-            who, values = pipe.predictor.predict(pictures)
+            identities, values = pipe.predictor.predict(pictures)
             change = (values[1:, column] - values[0, column]).numpy()
             asked = (wanted[1:, attribute] - current[i, attribute]).cpu().numpy()
-            found[name].append((change, (who[1:] @ who[0]).numpy(), asked))
+            found[name].append((change, (identities[1:] @ identities[0]).numpy(), asked))
     return {name: Curve(*(np.stack([row[k] for row in rows]) for k in range(3))) for name, rows in found.items()}
 
 
@@ -204,10 +204,10 @@ def measure_across(
             wanted = current[i].repeat(2 * sizes, 1)
             wanted[:, attribute] = (ends[i].flatten() * (1 + 2 * beyond) - beyond).to(wanted)
             pictures = edit(w_plus[i : i + 1].expand(len(wanted), -1, -1), current[i].expand_as(wanted), wanted)
-            who, values = pipe.predictor.predict(pictures.clamp(-1, 1))
+            identities, values = pipe.predictor.predict(pictures.clamp(-1, 1))
             asked, measured = wanted[:, attribute].cpu(), values[:, column]
             change, steps = (v[None, sizes:] - v[:sizes, None] for v in (measured, asked))
-            similarity = who[:sizes] @ who[sizes:].T
+            similarity = identities[:sizes] @ identities[sizes:].T
             found[name].append([x.flatten().numpy() for x in (change, similarity, steps)])
     return {name: Curve(*(np.stack([row[k] for row in rows]) for k in range(3))) for name, rows in found.items()}
 
@@ -230,8 +230,8 @@ def measure_two_at_once(
                 wanted[1 + 4 * k : 5 + 4 * k, list(pair)] = corners.to(wanted)
             latents = w_plus[face : face + 1].expand(len(wanted), -1, -1)
             pictures = edit(latents, current[face].expand_as(wanted), wanted).clamp(-1, 1)
-            who, values = pipe.predictor.predict(pictures)
-            alike, measured = (who[1:] @ who[0]).split(4), values[1:, columns].split(4)
+            identities, values = pipe.predictor.predict(pictures)
+            alike, measured = (identities[1:] @ identities[0]).split(4), values[1:, columns].split(4)
             for pair, one, change in zip(pairs, alike, measured, strict=True):
                 apart = ((corners * 2 - 1) * change[:, list(pair)]).mean(0) * 2
                 key = " and ".join(names[i] for i in pair)

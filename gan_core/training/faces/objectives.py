@@ -97,14 +97,14 @@ def locator_scores(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, thres
     state = scenes.state[at[:, 0], which]
     truth = hit & (state > 0)
     found = torch.unique(at[truth][:, 0] * scenes.state.shape[1] + which[truth]).numel()
-    judged = int((~(hit & (state < 0))).sum())
+    counted = int((~(hit & (state < 0))).sum())
     error = 1.0
     if bool(truth.any()):
         rows = at[truth]
         s = side[rows[:, 0], which[truth]]
         got = points.float()[rows[:, 0], :, :, rows[:, 1], rows[:, 2]] * s[:, None, None] + cells[truth][:, None]
         error = float(((got - scenes.five[rows[:, 0], which[truth]]).norm(dim=-1) / s[:, None]).mean())
-    return {"recall": found / max(wanted, 1), "precision": int(truth.sum()) / max(judged, 1), "points": error}
+    return {"recall": found / max(wanted, 1), "precision": int(truth.sum()) / max(counted, 1), "points": error}
 
 
 @torch.no_grad()

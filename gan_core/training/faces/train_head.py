@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None, report: Callable[[str], None] = log
     parser.add_argument("--steps", type=int, nargs=2, default=(200, 400), help="without and with portraits")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--limit", type=int, help="use only this many portraits (trials)")
-    parser.add_argument("--sheet", type=Path, help="heads of held-out portraits (real people: do not publish)")
+    parser.add_argument("--contact-sheet", type=Path, help="heads of held-out portraits (real people: do not publish)")
     args = parser.parse_args(arguments)
     torch.manual_seed(0)
     generator, _ = build_from_file(Generator, args.generator, "generator")
@@ -160,11 +160,11 @@ def main(arguments: list[str] | None = None, report: Callable[[str], None] = log
     report(f"held-out portraits: intersection over union with their own outlines {found:.3f}")
     note = {"generated": len(generated[0]), "portraits": len(real[0]), "held_out_iou": round(found, 4)}
     store.save(args.out, net.state_dict(), config={**net.config, "_training": note})
-    if args.sheet is not None:
+    if args.contact_sheet is not None:
         images = held_out[:48].float() / 127.5 - 1
         green = torch.tensor([-1.0, 1, -1])[:, None, None]
         shown = images + (1 - net.masks(images)[:, :1]) * (green - images)
-        save_grid(torch.stack([images, shown], 1).flatten(0, 1), args.sheet, 12)
+        save_grid(torch.stack([images, shown], 1).flatten(0, 1), args.contact_sheet, 12)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The face discriminator as an opponent of the consultation: edited pictures must look like portraits.
+"""An adversarial loss for the consultation: reconstructions and edits must look like portraits to a discriminator.
 
-HFGI's authors train on distances alone. Squared error makes the mean of what a detail may be, a blurred one, its
-best answer; and no distance says how an edited face should look, of which there is no original. A discriminator
-does both. It starts as the one the generator was trained against and learns on, by the same relativistic loss.
+HFGI's authors train on distances alone. Squared error is least at the mean of all plausible details, which is blurred;
+and there is no distance for an edited face, since there is no original of it. A discriminator covers both. It starts as
+the one that the generator was trained with and is trained on, by the same relativistic loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FlatGradient:
 
 
 class Adversary:
-    """A discriminator, what it judges next, and its own optimizer.
+    """A discriminator, the pictures that it is trained on next, and its own optimizer.
 
     A step of the networks that draw calls `mark` inside its loss, which remembers the pictures; then `learn` and
     `update` teach the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
@@ -45,7 +45,7 @@ class Adversary:
         self.net = discriminator.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
         self.settings, self.dtype = settings, dtype
         self.gradient = FlatGradient(self.net)
-        adam = {"lr": settings.rival_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        adam = {"lr": settings.discriminator_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.adam = torch.optim.Adam(self.gradient.parameters, **adam)
         self._pairs: list[tuple[Tensor, Tensor]] = []  # real and drawn pictures; kept from the first step on
 
@@ -75,36 +75,36 @@ class Adversary:
     def learn(self, penalise: bool) -> dict[str, Tensor]:
         """Fill the discriminator's gradients from what `mark` last saw; the terms of its loss.
 
-        penalise: with R1 and R2, to be asked for every `settings.rival_every` steps, by which they are weighted.
+        penalise: with R1 and R2, to be asked for every `settings.penalty_every` steps, by which they are weighted.
         """
         s = self.settings
         self.gradient.buffer.zero_()
         losses = [discriminator_loss(self.score(real), self.score(drawn)) for real, drawn in self._pairs]
-        terms = {"rival": torch.stack(losses).mean()}
+        terms = {"discriminator": torch.stack(losses).mean()}
         if penalise:
             real, drawn = (torch.cat(side) for side in zip(*self._pairs, strict=True))
             penalty = gradient_penalty(self.score, real) + gradient_penalty(self.score, drawn)
-            terms["rival_penalty"] = penalty * (s.rival_gamma / 2 * s.rival_every)
+            terms["discriminator_penalty"] = penalty * (s.gamma / 2 * s.penalty_every)
         sum(terms.values()).backward()
         return terms
 
     def update(self, warm: float) -> None:
         """One step of the discriminator's optimizer; `warm` (0 to 1) scales its rate at the run's start."""
         for group in self.adam.param_groups:
-            group["lr"] = self.settings.rival_lr * warm
+            group["lr"] = self.settings.discriminator_lr * warm
         self.gradient.buffer.nan_to_num_(0.0, 0.0, 0.0)
         self.adam.step()
 
 
-def balanced(pictures: Tensor, distance: Tensor, rivalry: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """The weight (a scalar without gradient) that makes `rivalry` pull at `pictures` `share` times as hard as
-    `distance` does, and a scalar of value 0 with the gradient of distance + weight x rivalry.
+def balanced(pictures: Tensor, distance: Tensor, adversarial: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """The weight (a scalar without gradient) that makes the gradient of `adversarial` at `pictures` `share` times as
+    long as that of `distance`, and a scalar of value 0 with the gradient of distance + weight x adversarial.
 
     As in "Taming transformers" (Esser et al. 2021, section 3.1), but measured at the pictures: a fixed weight would be
-    too little while distances are large and would take over once they are small. Both losses are differentiated here,
+    too small while distances are large and too large once they are small. Both losses are differentiated here,
     once; only the second result is to be differentiated further.
     """
-    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, rivalry)]
+    pulls = [torch.autograd.grad(loss, pictures)[0].float() for loss in (distance, adversarial)]
     sizes = [pull.square().sum().sqrt() for pull in pulls]
     weight = (share * sizes[0] / (sizes[1] + 1e-8)).clamp(max=10.0)
     return weight, ((pictures - pictures.detach()).float() * (pulls[0] + weight * pulls[1])).sum()

@@ -17,7 +17,7 @@ from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.hfgi.adversary import Adversary, balanced
 from gan_core.training.hfgi.data import random_perspective
-from gan_core.training.hfgi.step import Stage, psnr
+from gan_core.training.hfgi.step import TrainingStage, psnr
 
 # the embedded networks' sizes: about 0.09 s a consultation on 2 CPU cores
 SMALL_ALIGNMENT = {"widths": (16, 32, 48, 64), "blocks": 3}
@@ -34,20 +34,24 @@ def detail(images: Tensor) -> Tensor:
     return (around - 4 * middle).abs().mean((1, 2))
 
 
-class ConsultationStage(Stage):
-    """Alignment and consultation, trained on their own perturbations and, where `settings.rival` is not 0, against
-    the face discriminator, which also sees edited pictures."""
+class ConsultationStage(TrainingStage):
+    """Alignment and consultation, trained on perturbed distortion maps.
+
+    Where `settings.adversarial_weight` is not 0 the face discriminator is trained along; it also sees edited pictures.
+    """
 
     name = "consultation"
     default_l2 = 4.0
 
-    def __init__(self, *args: object, rival: Discriminator | None = None, directions: Path | None = None) -> None:
-        """As `Stage`, and the basic encoder's file.
+    def __init__(
+        self, *args: object, discriminator: Discriminator | None = None, directions: Path | None = None
+    ) -> None:
+        """As `TrainingStage`, and the basic encoder's file.
 
         Args:
-            rival: a discriminator to train against; used where `settings.rival` is not 0.
-            directions: file of the sliders' directions, for edited pictures; without, only reconstructions are
-                judged.
+            discriminator: one to train against; used where `settings.adversarial_weight` is not 0.
+            directions: file of the sliders' directions, for edited pictures; without them only
+                reconstructions are scored.
 
         Raises:
             BadCheckpoint: the encoder's file, or the directions', does not fit.
@@ -68,8 +72,8 @@ class ConsultationStage(Stage):
                 head[1].weight.zero_()  # at first the generator draws as it does without
         self._train(alignment=DistortionAlignment(**SMALL_ALIGNMENT), consultation=consultation)
         self.fusion_layer = 2 * block - 1
-        if rival is not None and self.settings.rival:
-            self.adversary = Adversary(rival, self.settings, self.device, self.dtype)
+        if discriminator is not None and self.settings.adversarial_weight:
+            self.adversary = Adversary(discriminator, self.settings, self.device, self.dtype)
         self.directions: dict[str, Tensor] = {}
         if directions is not None:
             self.directions = {name: d.to(self.device) for name, d in store.read(directions)[0].items()}
@@ -109,7 +113,7 @@ class ConsultationStage(Stage):
         s = self.settings
         target = self._real(s.batch)
         codes, plain, distortion = self._inversion(target)
-        perturbed = random_perspective(distortion, s.perturb, bend=s.bend)
+        perturbed = random_perspective(distortion, s.perturb, head_turn=s.head_turn)
         edits = s.batch // 2 if self.adversary is not None and self.directions else 0
         if edits:  # of the second half; one pass for all, so that the norms' statistics are of both kinds
             new_codes, new_plain = self._edit(codes[-edits:])
@@ -130,14 +134,14 @@ class ConsultationStage(Stage):
             if edits:
                 pairs.append((target[-edits:], edited))
             looks = self.adversary.mark(pairs)
-            weight, pull = balanced(image, result["l2"] + result["feature"], looks[0], s.rival)
+            weight, pull = balanced(image, result["l2"] + result["feature"], looks[0], s.adversarial_weight)
             result["looks"] = weight * looks[0]
             result = {name: value.detach() for name, value in result.items()} | {"pull": pull}
             if edits:
                 result["edits_look"] = weight * looks[1]
-                still = torch.exp(-_spread((new_plain - plain[-edits:]).abs().mean(1, keepdim=True)) / 0.1)
+                unchanged = torch.exp(-_spread((new_plain - plain[-edits:]).abs().mean(1, keepdim=True)) / 0.1)
                 error = (resize(edited.float(), WORKING_SIZE) - resize(target[-edits:], WORKING_SIZE)).square()
-                result["still"] = s.still * (still * error).mean()
+                result["unchanged"] = s.unchanged * (unchanged * error).mean()
         result["align"] = s.align * F.l1_loss(aligned[: s.batch].float(), distortion)
         return result
 

@@ -42,11 +42,11 @@ def jitter(images: Tensor, share: float = 0.5) -> Tensor:
     return ((grey + saturation * (images - grey)) * contrast + brightness).clamp(-1, 1)
 
 
-def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, bend: float = 0.0) -> Tensor:
+def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, head_turn: float = 0.0) -> Tensor:
     """Each picture of a random `share` seen in a random perspective: HFGI's perturbation (section 3.3).
 
-    Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0. With `bend`
-    (1: as far as the sliders reach), three pictures in four are also bent as in `head_displacement`, which the paper
+    Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0. With `head_turn`
+    (1: as far as the sliders reach), three pictures in four are also warped as in `head_displacement`, which the paper
     leaves out: a perspective alone never moves a head before its backdrop.
     """
     n, _, h, w = images.shape
@@ -57,9 +57,9 @@ def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, 
         [torch.stack([torch.full((), x, device=device), torch.full((), y, device=device)]) for x, y in _UNIT]
     )
     points = _pixel_centres(h, w, device)[None]
-    if bend:
-        bent = (torch.rand(n, 1, 1, 1, device=device) < 0.75).float()
-        points = points + head_displacement(points, n) * (bend * bent)
+    if head_turn:
+        turned_heads = (torch.rand(n, 1, 1, 1, device=device) < 0.75).float()
+        points = points + head_displacement(points, n) * (head_turn * turned_heads)
     grid = _project(corners, points)
     return F.grid_sample(images, grid * 2 - 1, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -32,9 +32,9 @@ from gan_core.faces.head import HeadNet, load_head
 from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.hfgi.fitting import (
+    AttributeMetrics,
     Columns,
-    Gauge,
-    Studio,
+    GeneratorWithEncoder,
     calibrate,
     fit_direction,
     layer_window,
@@ -74,17 +74,19 @@ def mesh_column(path: Path, files: list[Path]) -> Columns:
     return {"nod": to_columns(mesh_measures({i: points[:, i] for i in range(mesh.shape[1])}))["nod"]}
 
 
-def draw_sheet(studio: Studio, codes: Tensor, directions: dict[str, Tensor], path: Path) -> None:
+def draw_contact_sheet(
+    networks: GeneratorWithEncoder, codes: Tensor, directions: dict[str, Tensor], path: Path
+) -> None:
     """One row a direction: each code of `codes` (N, num_ws, w_dim) at strengths -3, -1.5, 0, 1.5 and 3."""
     rows = []
     for direction in directions.values():
         for code in codes:
-            rows.append(studio.draw(torch.stack([code + s * direction for s in (-3, -1.5, 0, 1.5, 3)])))
+            rows.append(networks.draw(torch.stack([code + s * direction for s in (-3, -1.5, 0, 1.5, 3)])))
     save_grid(resize(torch.cat(rows), 128), path, 5 * len(codes))
 
 
 def find_directions(
-    studio: Studio,
+    networks: GeneratorWithEncoder,
     codes: Tensor,
     mirrored: Tensor,
     columns: Columns,
@@ -102,8 +104,8 @@ def find_directions(
         name: np.concatenate([v[~held_out], -v[~held_out] if name == "yaw_deg" else v[~held_out]])
         for name, v in columns.items()
     }
-    gauge = Gauge(studio, both, train, finder, head)
-    seen = gauge.from_codes(codes[held_out].numpy())
+    metrics = AttributeMetrics(networks, both, train, finder, head)
+    seen = metrics.from_codes(codes[held_out].numpy())
     for name, values in columns.items():
         known = np.isfinite(values[held_out])
         if known.sum() > 2 and values[held_out][known].std() > 0 and seen[name].std() > 0:
@@ -112,7 +114,7 @@ def find_directions(
     some = np.random.RandomState(0).permutation(np.flatnonzero(~held_out))[:16]
     gradients = {}
     if finder is not None:
-        gradients = sensitivities(studio.generator, codes[some], lambda images: measure_pictures(finder, images))
+        gradients = sensitivities(networks.generator, codes[some], lambda images: measure_pictures(finder, images))
     directions, described = {}, []
     for target in TARGETS:
         if target.column not in columns:
@@ -122,10 +124,10 @@ def find_directions(
         if target.causal and target.column in gradients:
             pattern = unit * solve_direction(gradients, target.column, target.causal, both, window)
         direction = torch.from_numpy(pattern * window).float()
-        gain, _ = calibrate(studio, gauge, codes[some], direction, target, unit)
+        gain, _ = calibrate(networks, metrics, codes[some], direction, target, unit)
         direction *= gain * target.step
         direction *= min(1.0, target.length / direction.norm().item())
-        after, right = calibrate(studio, gauge, codes[held_out][:16], direction, target, unit)
+        after, right = calibrate(networks, metrics, codes[held_out][:16], direction, target, unit)
         report(target.name, {"gain": gain, "per_unit": 1 / after, "moved_right": right, "unit": unit})
         directions[target.name] = direction
         described.append(_description(target.name, target.label, "hyperplane", target.note, target.region, target.low))
@@ -147,7 +149,7 @@ def parse_principal(text: str) -> tuple[int, str, str]:
 
 
 def fit_to_labels(
-    args: argparse.Namespace, studio: Studio
+    args: argparse.Namespace, networks: GeneratorWithEncoder
 ) -> tuple[dict[str, Tensor], list[dict], dict[str, dict[str, float]]]:
     """Directions, their descriptions, and what was measured on the way; `args` are the command line's."""
     finder = FinderMeasures(args.finder, args.device) if args.finder else None
@@ -171,9 +173,9 @@ def fit_to_labels(
         facts.setdefault(name, {}).update({key: round(float(value), 4) for key, value in numbers.items()})
         log.info("%s %s", name, json.dumps(facts[name]))
 
-    codes, mirrored = studio.encode(pictures, "portraits"), studio.encode(pictures.flip(3), "mirrored")
+    codes, mirrored = networks.encode(pictures, "portraits"), networks.encode(pictures.flip(3), "mirrored")
     held_out = np.array([is_held_out(person) for person in people])
-    directions, described = find_directions(studio, codes, mirrored, columns, held_out, finder, head, report)
+    directions, described = find_directions(networks, codes, mirrored, columns, held_out, finder, head, report)
     return directions, described, facts
 
 
@@ -190,7 +192,7 @@ def main() -> None:
     help_principal = "INDEX=name:Label, a principal direction of w to add under a name; look at the sheet first"
     parser.add_argument("--principal", action="append", default=[], metavar="TEXT", help=help_principal)
     parser.add_argument("--keep", action="store_true", help="keep what --out holds; only add principal directions")
-    parser.add_argument("--sheet", type=Path, help="picture of all directions and the first 8 principal ones")
+    parser.add_argument("--contact-sheet", type=Path, help="picture of all directions and the first 8 principal ones")
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -200,12 +202,12 @@ def main() -> None:
     generator = load_face_generator(args.pipeline)
     encoder_file = args.encoder or args.pipeline / "portraits_hfgi" / "encoder.safetensors"
     encoder, extra = build_from_file(Encoder4Editing, encoder_file, "encoder")
-    studio = Studio(generator, encoder, extra["latent_avg"], args.device)
+    networks = GeneratorWithEncoder(generator, encoder, extra["latent_avg"], args.device)
     if args.keep:
         directions, config = store.read(args.out)
         described, facts = config["attributes"], config["_report"]
     else:
-        directions, described, facts = fit_to_labels(args, studio)
+        directions, described, facts = fit_to_labels(args, networks)
     vectors, shares = principal(generator, max([8, *(index + 1 for index, _, _ in wanted)]))
     described = [entry for entry in described if entry["name"] not in {name for _, name, _ in wanted}]
     for index, name, label in wanted:
@@ -214,15 +216,15 @@ def main() -> None:
         note = f"principal direction {index} of w, {shares[index]:.1%} of its variance"
         described.append(_description(name, label, "principal", note))
     store.save(args.out, directions, config={"attributes": described, "_report": facts})
-    if args.sheet is not None:
+    if args.contact_sheet is not None:
         z = torch.randn(3, generator.config["z_dim"], generator=torch.Generator().manual_seed(5))
         with torch.inference_mode():
-            w = generator.mapping.truncate(generator.mapping(z.to(studio.device)), 0.7).cpu()
+            w = generator.mapping.truncate(generator.mapping(z.to(networks.device)), 0.7).cpu()
         shown = directions | {
             f"principal {i}": torch.from_numpy(v).float().expand(generator.num_ws, -1)
             for i, v in enumerate(vectors[:8])
         }
-        draw_sheet(studio, generator.broadcast(w), shown, args.sheet)
+        draw_contact_sheet(networks, generator.broadcast(w), shown, args.contact_sheet)
 
 
 if __name__ == "__main__":

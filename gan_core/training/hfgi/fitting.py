@@ -17,7 +17,7 @@ from gan_core.training.hfgi.targets import Target
 Columns = dict[str, np.ndarray]
 
 
-class Studio:
+class GeneratorWithEncoder:
     """Generator and encoder at work: pictures to codes, codes to pictures, in batches."""
 
     def __init__(self, generator: Generator, encoder: Encoder4Editing, average: Tensor, device: str) -> None:
@@ -77,19 +77,19 @@ def measure_pictures(finder: FinderMeasures | None, images: Tensor) -> dict[str,
     return pixel_measures(working) | (finder(working) if finder is not None else {})
 
 
-class Gauge:
+class AttributeMetrics:
     """Measures pictures: by landmarks and pixels where a label is measured so, else by ridge hyperplanes on
     codes."""
 
     def __init__(
         self,
-        studio: Studio,
+        networks: GeneratorWithEncoder,
         codes: np.ndarray,
         columns: Columns,
         finder: FinderMeasures | None,
         head: HeadNet | None = None,
     ) -> None:
-        self.studio, self.finder, self.head = studio, finder, head
+        self.networks, self.finder, self.head = networks, finder, head
         self.ridges: dict[str, RidgeCV] = {}
         flat = self._features(codes)
         for name, values in columns.items():
@@ -108,7 +108,7 @@ class Gauge:
 
     def from_pictures(self, images: Tensor) -> Columns:
         """Measures (N,) of pictures (N, 3, R, R) in [-1, 1]."""
-        result = self.from_codes(self.studio.encode(images).numpy())
+        result = self.from_codes(self.networks.encode(images).numpy())
         working = resize(images, WORKING_SIZE)
         with torch.inference_mode():
             result |= to_columns(measure_pictures(self.finder, working))
@@ -118,8 +118,8 @@ class Gauge:
 
 
 def calibrate(
-    studio: Studio,
-    gauge: Gauge,
+    networks: GeneratorWithEncoder,
+    metrics: AttributeMetrics,
     codes: Tensor,
     direction: Tensor,
     target: Target,
@@ -132,8 +132,8 @@ def calibrate(
 
     Both ends are drawn for every code of `codes`; the factor is kept between 0.4 and 4.
     """
-    high = gauge.from_pictures(studio.draw(codes + reach * direction))[target.column]
-    low = gauge.from_pictures(studio.draw(codes - reach * direction))[target.column]
+    high = metrics.from_pictures(networks.draw(codes + reach * direction))[target.column]
+    low = metrics.from_pictures(networks.draw(codes - reach * direction))[target.column]
     moved = (high - low) / (2 * reach * unit)
     return float(np.clip(1 / max(np.median(moved), 1e-3), 0.4, 4.0)), float((moved > 0).mean())
 

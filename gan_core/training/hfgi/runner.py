@@ -18,7 +18,7 @@ from tqdm import tqdm
 from gan_core.training import distributed
 from gan_core.training.grids import save_grid
 from gan_core.training.hfgi.adversary import FlatGradient
-from gan_core.training.hfgi.step import Stage
+from gan_core.training.hfgi.step import TrainingStage
 
 if TYPE_CHECKING:
     from gan_core.training.hfgi.settings import HFGISettings
@@ -30,7 +30,9 @@ Piece = Callable[[], None]
 class Runner:
     """A stage, its optimizers and the captured pieces of a step."""
 
-    def __init__(self, stage: Stage, settings: HFGISettings, team: distributed.Team, *, graphs: bool = True) -> None:
+    def __init__(
+        self, stage: TrainingStage, settings: HFGISettings, team: distributed.Team, *, graphs: bool = True
+    ) -> None:
         self.stage, self.settings, self.team = stage, settings, team
         self.gradient = FlatGradient(*stage.trained.values())
         cuda = team.device.type == "cuda"
@@ -40,7 +42,10 @@ class Runner:
         torch.manual_seed(settings.seed + 1 + team.rank)
         self._pieces: dict[str, Piece] = {"draw": self._draw_piece}
         if stage.adversary is not None:
-            self._pieces |= {"rival": lambda: self._rival_piece(False), "penalty": lambda: self._rival_piece(True)}
+            self._pieces |= {
+                "discriminator": lambda: self._discriminator_piece(False),
+                "penalty": lambda: self._discriminator_piece(True),
+            }
         if graphs and cuda:
             self._capture()
 
@@ -56,7 +61,7 @@ class Runner:
         sum(losses.values()).backward()
         self._add(losses)
 
-    def _rival_piece(self, penalise: bool) -> None:
+    def _discriminator_piece(self, penalise: bool) -> None:
         assert self.stage.adversary is not None
         self._add(self.stage.adversary.learn(penalise))
 
@@ -97,7 +102,7 @@ class Runner:
         buffer.mul_((s.clip / (buffer.norm() + 1e-6)).clamp(max=1.0))
         self.adam.step()
         if adversary is not None:
-            self._pieces["penalty" if self.steps % s.rival_every == 0 else "rival"]()
+            self._pieces["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
             self.team.mean_(adversary.gradient.buffer)
             adversary.update(warm)
         self.steps += 1

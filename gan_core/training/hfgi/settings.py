@@ -19,11 +19,11 @@ class HFGISettings:
     generated: float = 0.4  # share of generated pictures (encoder)
     align: float = 0.1  # weight of the aligned map's error (consultation)
     perturb: float = 0.15  # scale of the random perspective
-    bend: float = 1.0  # and of the head's random turning before its backdrop; 0 for the paper's perspective alone
-    rival: float = 0.3  # pull of the discriminator on reconstructions, relative to the distances'; 0 for none
-    still: float = 2.0  # weight of the squared error of edits where the plain edit changes nothing
-    rival_lr: float = 0.001  # of the discriminator
-    rival_gamma: float = 3.0  # weight of R1 + R2 (halved, as in the papers)
-    rival_every: int = 16  # steps between gradient penalties, which are weighted by as much
+    head_turn: float = 1.0  # scale of the random turn of the head; 0 for the paper's perspective alone
+    adversarial_weight: float = 0.3  # gradient of the adversarial loss relative to the distances'; 0 for none
+    unchanged: float = 2.0  # weight of the squared error of edits where the plain edit changes nothing
+    discriminator_lr: float = 0.001
+    gamma: float = 3.0  # weight of R1 + R2 (halved, as in the papers)
+    penalty_every: int = 16  # steps between gradient penalties, which are weighted by as much
     clip: float = 5.0
     seed: int = 0

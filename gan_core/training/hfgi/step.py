@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SMALL_ENCODER = {"stem": 24, "stages": ((40, 2), (80, 3), (144, 5), (256, 3)), "head": 64}
 
 
-class Stage:
+class TrainingStage:
     """What the two stages share."""
 
     name = ""
@@ -147,7 +147,7 @@ def psnr(mse: float) -> float:
     return -10 * math.log10(max(mse, 1e-12))
 
 
-class EncoderStage(Stage):
+class EncoderStage(TrainingStage):
     """Basic encoder, on portraits and on generated pictures (Tov et al. 2021, sections 4.1 and 4.2)."""
 
     name = "encoder"

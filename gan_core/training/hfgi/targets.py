@@ -20,7 +20,9 @@ class Target:
     region: str = "head"  # what a slider may change in the picture; see `regions.py`
     step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
     causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
-    length: float = math.inf  # most that strength 1 may move w by: what still draws whole faces at 3, seen on sheets
+    length: float = (
+        math.inf
+    )  # most that strength 1 may move w by: what still draws whole faces at 3, seen on contact sheets
     low: float = -3.0  # the slider's lower end
 
 

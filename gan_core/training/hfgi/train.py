@@ -1,12 +1,12 @@
 """Train HFGI on a folder of portraits: `python -m gan_core.training.hfgi.train --stage encoder|consultation ...`.
 
-Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer,
-codes kept near the generator's own latents) on portraits and on generated pictures whose w is known. Stage
-"consultation" freezes it and the generator and trains alignment and consultation (HFGI, section 3.4): the
-distortion map is put in a random perspective, bent like a turning head, and must find back; and the face
-discriminator, trained along, must find reconstructions and edits real. One process, or several GPUs under torchrun.
-A run continues from its own files; `--minutes` is the whole run's. `--initial` begins with weights that were trained
-before, on another generator say, and runs the whole schedule.
+Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer, codes kept
+near the generator's own latents) on portraits and on generated pictures whose w is known. Stage "consultation" freezes
+it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is put in a random
+perspective and warped like a turning head, which the alignment has to undo; and the face discriminator, trained along,
+must find reconstructions and edits real. One process, or several GPUs under torchrun. A run continues from its own
+files; `--minutes` is the whole run's. `--initial` begins with weights that were trained before, on another generator
+say, and runs the whole schedule.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.hfgi.consultation import ConsultationStage
 from gan_core.training.hfgi.runner import Runner, train
 from gan_core.training.hfgi.settings import HFGISettings
-from gan_core.training.hfgi.step import EncoderStage, Stage
+from gan_core.training.hfgi.step import EncoderStage, TrainingStage
 
 log = logging.getLogger(__name__)
 STAGES = {"encoder": EncoderStage, "consultation": ConsultationStage}
@@ -72,14 +72,14 @@ def main() -> None:
         raise BadImage(f"{folder} has too few people to train on some and hold out others.")
     size = generator.resolution
     pictures = load_pictures(paths, size).to(team.device)
-    stage: Stage
+    stage: TrainingStage
     if args.stage == "encoder":
         stage = EncoderStage(generator, discriminator, pictures, settings, team.device)
     else:
         encoder_file = args.encoder or args.out / "encoder.safetensors"
-        rival = copy.deepcopy(discriminator)  # the distance's own stays as it is
+        opponent = copy.deepcopy(discriminator)  # the distance's own stays as it is
         shared = (generator, discriminator, pictures, settings, team.device, encoder_file)
-        stage = ConsultationStage(*shared, rival=rival, directions=args.directions)
+        stage = ConsultationStage(*shared, discriminator=opponent, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)
     if args.initial is not None and not already:
         stage.start_from(args.initial)

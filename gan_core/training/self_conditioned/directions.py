@@ -36,7 +36,7 @@ LAYERS = {"age": (0, 10), "pose": (0, 6), "smile": (2, 8)}
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ScoredSamples:
     """Faces of the generator: latents, and the attributes as the predictor sees them."""
 
     w: Tensor  # (N, w_dim)
@@ -46,7 +46,7 @@ class Drawn:
 @torch.no_grad()
 def draw_and_score(
     generator: Generator, predictor: FacePredictor, measures: Sequence[str], count: int, *, seed: int = 0
-) -> Drawn:
+) -> ScoredSamples:
     """Draw `count` faces without truncation and measure them."""
     device = generator.mapping.w_avg.device
     z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
@@ -57,7 +57,7 @@ def draw_and_score(
         images = generator.synthesis(generator.broadcast(w), noise="const")
         latents.append(w.cpu())
         scores.append(predictor.predict(images)[1][:, columns])
-    return Drawn(torch.cat(latents), torch.cat(scores).numpy())
+    return ScoredSamples(torch.cat(latents), torch.cat(scores).numpy())
 
 
 def fit_hyperplane(w: Tensor, scores: np.ndarray) -> tuple[Tensor, float, dict[str, float]]:
@@ -176,7 +176,7 @@ def find_style_channel(
     predictor: FacePredictor,
     attributes: Sequence[Attribute],
     wanted: int,
-    drawn: Drawn,
+    drawn: ScoredSamples,
 ) -> StyleChannel:
     """The channel whose change moves attribute `wanted` most, and the others least, of those that go along with it."""
     columns = [predictor.measures.index(a.measure) for a in attributes]

@@ -22,7 +22,7 @@ from gan_core.e4e.encoding import Encode
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.self_conditioned.labels import range_of, values_of
 from gan_core.self_conditioned.space import AttributeSpace
-from gan_core.training.self_conditioned.directions import Drawn
+from gan_core.training.self_conditioned.directions import ScoredSamples
 
 MIRRORED = ("pose",)  # attributes of which a mirrored picture has the opposite value, 1 - value
 NEIGHBOURS, DRAWS = 10, 250_000
@@ -75,7 +75,9 @@ def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
     return torch.cat(rows)
 
 
-def refit(space: AttributeSpace, codes: Tensor, scores: np.ndarray, drawn: Drawn | None = None) -> AttributeSpace:
+def refit(
+    space: AttributeSpace, codes: Tensor, scores: np.ndarray, drawn: ScoredSamples | None = None
+) -> AttributeSpace:
     """The space with hyperplanes fitted to the codes of pictures, where labels are taken from.
 
     An encoder's latents are not spread as the generator's own are, and a plane between drawn faces says little of them.

@@ -18,14 +18,15 @@ def attribute_divergence(logits: Tensor, values: Tensor, knots: Tensor | None = 
     return F.kl_div(blocks(logits).log_softmax(-1), wanted, reduction="none").sum(-1).mean()
 
 
-def change_of_person(judge: FacePredictor, images: Tensor) -> Tensor:
+def identity_change(identity_network: FacePredictor, images: Tensor) -> Tensor:
     """Mean of 1 - cosine between the identities of neighbours: rows 0 and 1, 2 and 3 ... of images (N, 3, R, R).
 
-    Each is seen by a view of its own, so that the generator cannot please the network by a pattern of pixels.
+    Each picture is seen in a random view of its own, so that the generator cannot lower the loss by a pattern of pixels
+    that only this network sees.
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
-        who = judge.read(random_views(images)[0])[0]
-    return 1 - (who[0::2] * who[1::2]).sum(1).mean()
+        identities = identity_network.read(random_views(images)[0])[0]
+    return 1 - (identities[0::2] * identities[1::2]).sum(1).mean()
 
 
 def thumbnails(images: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """Refine a trained generator's constants.
 
-    python -m gan_core.training.self_conditioned.refine IN OUT --judge FILE ...
+    python -m gan_core.training.self_conditioned.refine IN OUT --identity-network FILE ...
 
-Beyond the paper. Adversarial training finds constants that make a face older or make it smile as the data's old or
-smiling people look, which says little of who it is. Here everything but the constants is held, and they learn that a
-value changes its own attribute by its share of the range, no other, and the person as little as can be. Attributes and
-person are read by a network that is not the one that evaluates. The constants are few (two of 4x4 pixels an
-attribute), so that this takes minutes, also on a CPU.
+Beyond the paper. Adversarial training finds constants that make a face look like the data's old or smiling people, also
+where that changes the identity. Here only the constants are trained: a value is to change its own attribute by its
+share of the range, no other attribute, and the identity as little as possible. Attributes and identity are predicted by
+a network that is not the one that evaluates. The constants are few (two of 4x4 pixels an attribute), so this takes
+minutes, also on a CPU.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from gan_core.self_conditioned.predictors import FacePredictor, load_predictor
 from gan_core.self_conditioned.space import AttributeSpace, load_space
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
-from gan_core.training.self_conditioned.losses import change_of_person, thumbnails
+from gan_core.training.self_conditioned.losses import identity_change, thumbnails
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class RefineSettings:
-    """What is weighed, and for how long."""
+    """Weights of the losses, and how long to train."""
 
     reach: tuple[float, ...]  # how far each attribute's measure is to go from value 0 to 1, in its own unit
     steps: int = 300
@@ -54,7 +54,7 @@ def refine(
     generator: SelfConditionedGenerator,
     plain: Generator,
     space: AttributeSpace,
-    judge: FacePredictor,
+    identity_network: FacePredictor,
     settings: RefineSettings,
 ) -> list[dict[str, float]]:
     """Change `generator.constants` in place; the means of each twentieth of the steps.
@@ -64,11 +64,11 @@ def refine(
     s, device = settings, generator.constants.device
     if len(s.reach) != len(space.names):
         raise BadValue(f"Give {len(space.names)} ranges, one an attribute: {', '.join(space.names)}.")
-    for network in (generator, plain, judge, space):
+    for network in (generator, plain, identity_network, space):
         network.eval().requires_grad_(False)
     generator.constants.requires_grad_(True)
-    columns = [judge.measures.index(attribute.measure) for attribute in space.attributes]
-    reach = torch.tensor(s.reach, device=device) / judge.spread[columns]
+    columns = [identity_network.measures.index(attribute.measure) for attribute in space.attributes]
+    reach = torch.tensor(s.reach, device=device) / identity_network.spread[columns]
     random = torch.Generator().manual_seed(s.seed)
     torch.manual_seed(s.seed)  # of the views
     adam = torch.optim.Adam([generator.constants], lr=s.lr, betas=(0.5, 0.99))
@@ -85,13 +85,13 @@ def refine(
         # Neighbouring rows are one person: as it is, and edited.
         weights = weights_for_values(torch.stack([own, asked], 1).flatten(0, 1))
         images = generator.draw(w_plus.repeat_interleave(2, 0), weights)
-        measured = judge.read(judge.prepare(images))[1][:, columns]
+        measured = identity_network.read(identity_network.prepare(images))[1][:, columns]
         error = measured[1::2] - measured[0::2] - (asked - own) * reach
         miss = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.2, reduction="none")
         parts = {
             "attribute": (miss * edited).sum(1).mean(),
             "others": (miss * (1 - edited)).sum(1).mean() / max(len(reach) - 1, 1),
-            "identity": change_of_person(judge, images),
+            "identity": identity_change(identity_network, images),
             "anchor": (thumbnails(images[0::2]) - anchors).abs().mean(),
         }
         loss = sum(getattr(s, f"{name}_weight") * part for name, part in parts.items())
@@ -112,7 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="file of a trained generator")
     parser.add_argument("out", type=Path, help="file to write")
-    parser.add_argument("--judge", type=Path, required=True, help="file of a predictor, not the one that evaluates")
+    parser.add_argument(
+        "--identity-network", type=Path, required=True, help="file of a predictor, not the one that evaluates"
+    )
     parser.add_argument("--directions", type=Path, required=True, help="file of the attributes' directions")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face")
     parser.add_argument(
@@ -130,8 +132,8 @@ def main() -> None:
     settings = RefineSettings(**{name: getattr(args, name) for name in names})
     generator, _ = build_from_file(SelfConditionedGenerator, args.source, "generator")
     plain, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
-    space, judge = load_space(args.directions), load_predictor(args.judge)
-    refine(generator.to(device), plain.to(device), space.to(device), judge.to(device), settings)
+    space, identity_network = load_space(args.directions), load_predictor(args.identity_network)
+    refine(generator.to(device), plain.to(device), space.to(device), identity_network.to(device), settings)
     config = store.read(args.source)[1]
     refined = {name: getattr(args, name) for name in names}
     store.save(args.out, generator.state_dict(), config={**config, "refined": refined})

@@ -1,9 +1,9 @@
-"""Strengthen a trained generator's constants.
+"""Scale a trained generator's constants, attribute by attribute.
 
     python -m gan_core.training.self_conditioned.scale_constants IN OUT --by 1.4,1.2,1
 
-A generator that is to keep the person learns to change its attributes by less than the data's range. What it learned
-goes further in the same direction: each attribute's constants are multiplied by a factor, and nothing else changes.
+A generator trained with the identity loss changes its attributes by less than the data's range. Here each attribute's
+constants are multiplied by a factor, so that an edit goes further in the same direction; nothing else changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gan_core.errors import BadCheckpoint, BadValue, StudioError
 from gan_core.self_conditioned.labels import KNOTS
 
 
-def strengthened(constants: Tensor, factors: Sequence[float]) -> Tensor:
+def scaled(constants: Tensor, factors: Sequence[float]) -> Tensor:
     """Constants (3 A, C, h, w) times their attribute's factor (A of them).
 
     Raises BadValue for another number of factors, or one that is not above 0.
@@ -39,8 +39,8 @@ def main() -> None:
     state, config = store.read(args.source)
     if "constants" not in state:
         raise BadCheckpoint(f"{args.source.name} is no self-conditioned generator: it has no constants.")
-    state["constants"] = strengthened(state["constants"], args.by)
-    store.save(args.out, state, config={**config, "strengthened": args.by})
+    state["constants"] = scaled(state["constants"], args.by)
+    store.save(args.out, state, config={**config, "constants_scaled_by": args.by})
 
 
 def _factors(text: str) -> list[float]:

@@ -9,12 +9,12 @@ What differs from `gan_core.training.loop.GanTrainer`:
   their meaning; part of the latents are those of the training pictures, which are what is inverted later.
 
 Beyond the paper, for data as small as ours:
-- A share of the real pictures is drawn as they come, and as many generated ones have the values that their latents have
-  anyway, so that the whole data's look is learned beside the tails'.
-- Generated pictures come in pairs of one latent with different values, and a network that knows people (not the one
-  that evaluates) says how far the person changed, which the generator keeps small. A share of the pairs differ in one
-  attribute, so that none hides behind the others.
-- Asked for the values that a latent has anyway, the generator is held near to what the pretrained one draws of it.
+- A share of the real pictures is drawn without reweighting, and as many generated ones have the attribute values of
+  their own latents, so that the middle of the distribution is learned beside its tails.
+- Generated pictures come in pairs of one latent with different values. The cosine distance of the two identities, by an
+  identity network (not the one that evaluates), is part of the generator's loss. A share of the pairs differ in one
+  attribute only, so that each attribute's change of identity counts by itself.
+- At the attribute values that a latent has by itself, the generator's picture is kept near the pretrained one's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gan_core.training import distributed
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.loop import GanTrainer
 from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
-from gan_core.training.self_conditioned.losses import attribute_divergence, change_of_person, thumbnails
+from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
 
 State = dict[str, Tensor]
@@ -65,10 +65,15 @@ def start_discriminator(discriminator: SelfConditionedDiscriminator, plain: Stat
 class SelfConditionedTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
-    pictures: uint8 (N, 3, R, R); labels: of them and of their mirror images, in their order; space: where latents get
-    their own values from (with `unweighted` or `single` only); judge: says who it is, None to let people change; plain:
-    the pretrained generator (with `anchor_weight` only).
-    Raises BadValue where these do not go together.
+    Args:
+        pictures: uint8 (N, 3, R, R).
+        labels: of the pictures and of their mirror images, in their order.
+        space: measures the attribute values of latents (needed with `unweighted` or `single` only).
+        identity_network: for the identity loss; None leaves that out.
+        plain: the pretrained generator (needed with `anchor_weight` only).
+
+    Raises:
+        BadValue: these do not go together.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class SelfConditionedTrainer(GanTrainer):
         average_start: State | None = None,
         graphs: bool = True,
         space: AttributeSpace | None = None,
-        judge: FacePredictor | None = None,
+        identity_network: FacePredictor | None = None,
         plain: Generator | None = None,
     ) -> None:
         if len(labels.values) != 2 * len(pictures):
@@ -93,8 +98,8 @@ class SelfConditionedTrainer(GanTrainer):
             raise BadValue("A latent's own values need the directions, which say what they are.")
         if settings.anchor_weight and (plain is None or not settings.unweighted):
             raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
-        if not 0 <= settings.single <= 1 or (settings.single and judge is None):
-            raise BadValue("Pairs that differ in one attribute need a network that knows people.")
+        if not 0 <= settings.single <= 1 or (settings.single and identity_network is None):
+            raise BadValue("Pairs that differ in one attribute need an identity network.")
         self.settings, self.team, device = settings, team, team.device
         torch.manual_seed(settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
@@ -129,7 +134,11 @@ class SelfConditionedTrainer(GanTrainer):
         self.as_is = (row % 2 == 0) & (row < self.own_rows.stop)
         self.single = (row % 2 == 1) & (row // 2 < round(settings.single * settings.batch / 2))
         self.space = None if space is None else copy.deepcopy(space).to(device)
-        self.judge = None if judge is None else copy.deepcopy(judge).eval().requires_grad_(False).to(device)
+        self.identity_network = (
+            None
+            if identity_network is None
+            else copy.deepcopy(identity_network).eval().requires_grad_(False).to(device)
+        )
         self.plain, self.anchors = None, torch.empty(0)  # what the pretrained generator draws of this step's own rows
         if plain is not None and settings.anchor_weight:
             plain = copy.deepcopy(plain).eval().requires_grad_(False)
@@ -151,12 +160,12 @@ class SelfConditionedTrainer(GanTrainer):
         index = torch.randint(len(self.codes), (s.batch,), device=device)
         inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
         w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
-        if self.judge is not None:  # one latent for each two rows
+        if self.identity_network is not None:  # one latent for each two rows
             w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
         if s.unweighted or s.single:
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
-            if self.judge is not None:
+            if self.identity_network is not None:
                 own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
             attribute = torch.arange(own.shape[1], device=device)
             edited = attribute == torch.randint(own.shape[1], (s.batch, 1), device=device)
@@ -169,24 +178,24 @@ class SelfConditionedTrainer(GanTrainer):
         start = self.generator.start(without_middle(label_vector(soft_labels(self.fake_values, self.knots))))
         return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype, start=start)
 
-    def _judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.discriminator.discriminator.judge_both(images, dtype=self.dtype)
+    def _score_and_attributes(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.discriminator.discriminator.score_and_attributes(images, dtype=self.dtype)
 
     def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        real, logits = self._judge(reals)
-        fake, _ = self._judge(fakes)
+        real, logits = self._score_and_attributes(reals)
+        fake, _ = self._score_and_attributes(fakes)
         divergence = attribute_divergence(logits, self.real_values, self.knots)
         self.stats[6] += divergence.detach()
         loss = F.softplus(fake - real).mean() + self.settings.attribute_weight * divergence
         return real, fake, loss
 
     def _generator_losses(self, fakes: Tensor) -> Tensor:
-        fake, logits = self._judge(fakes)
+        fake, logits = self._score_and_attributes(fakes)
         divergence = attribute_divergence(logits, self.fake_values, self.knots)
         self.stats[7] += divergence.detach()
         loss = F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
-        if self.judge is not None:
-            change = change_of_person(self.judge, self.fakes)
+        if self.identity_network is not None:
+            change = identity_change(self.identity_network, self.fakes)
             self.stats[8] += change.detach()
             loss = loss + self.settings.identity_weight * change
         if self.plain is not None:

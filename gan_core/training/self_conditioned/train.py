@@ -115,7 +115,7 @@ def _refitted(
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
-    """Networks with their additions, which draw and judge as the pretrained ones do."""
+    """Networks with their additions, which at first give the pretrained ones' pictures and scores."""
     for name, kind, begin in (
         ("generator", SelfConditionedGenerator, start_generator),
         ("discriminator", SelfConditionedDiscriminator, start_discriminator),
@@ -155,7 +155,7 @@ def step_d(args: argparse.Namespace, team: distributed.Team) -> None:
         *starts,
         graphs=not args.no_graphs,
         space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
-        judge=load_predictor(args.identity) if args.identity is not None else None,
+        identity_network=load_predictor(args.identity_network) if args.identity_network is not None else None,
         plain=_pretrained(args) if settings.anchor_weight else None,
     )
     if team.leads:
@@ -181,8 +181,11 @@ def main() -> None:
     parser.add_argument("--refit", action="store_true", help="step b: fit the planes to the pictures' codes first")
     parser.add_argument("--again", action="store_true", help="do steps a to c even where their files are there")
     parser.add_argument("--initial", type=Path, help="folder of networks to start step d from (default: OUT/initial)")
-    parser.add_argument("--identity", type=Path, help="step d: file of a predictor, not the one that will evaluate, by "
-                        "which the person is kept")  # fmt: skip
+    parser.add_argument(
+        "--identity-network",
+        type=Path,
+        help="step d: file of a predictor, not the one that evaluates, for the identity",
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="of step d (default: 10)")
     parser.add_argument("--images", type=int, help="stop step d after this many pictures")
     parser.add_argument("--device", default="auto")

@@ -130,14 +130,14 @@ def fit(
             for stage in network.stages:
                 x = stage(x)
             flat = network.neck(x).flatten(1)
-            who, measured, guessed = network.to_identity(flat), network.to_measures(flat), to_code(flat)
+            identity, measured, guessed = network.to_identity(flat), network.to_measures(flat), to_code(flat)
         # Both halves hold the portraits first, then the generated faces.
         mirrored, measured, guessed = (x.view(2, n + batch, -1) for x in (mirrored, measured.float(), guessed.float()))
         wanted = torch.where(mirrored[:, :n], labels[index] * sign, labels[index])
         error = F.smooth_l1_loss(measured[:, :n], wanted, reduction="none", beta=0.5) * known[index]
         straight = ~mirrored[0, n:]  # a mirrored face has another code
         guess = ((guessed[0, n:] - codes).square() * straight).mean()
-        loss = contrast(F.normalize(who.float(), dim=1)) + 3 * error.mean() + 0.3 * guess
+        loss = contrast(F.normalize(identity.float(), dim=1)) + 3 * error.mean() + 0.3 * guess
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
@@ -240,8 +240,8 @@ def main() -> None:
     facts: dict[str, dict[str, float]] = {}
     if test.paths:
         pictures = load_pictures(test.paths, generated.generator.resolution).float() / 127.5 - 1
-        who, values = network.predict(pictures)
-        facts = {"identity": identity_facts(who, test.people), "held_out": measure_facts(values, test.columns)}
+        identities, values = network.predict(pictures)
+        facts = {"identity": identity_facts(identities, test.people), "held_out": measure_facts(values, test.columns)}
     _save(args.out, network, facts)
     if args.folds:
         minutes, batch = args.fold_minutes, args.batch

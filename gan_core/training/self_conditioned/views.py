@@ -1,4 +1,4 @@
-"""Different views of the same face, made on the device: what must not change who it is."""
+"""Random views of aligned faces, made on the device: changes that leave the identity as it is."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gan_core.self_conditioned.predictors import MARGIN, SIZE
 def random_views(images: Tensor) -> tuple[Tensor, Tensor]:
     """A random view (N, 3, SIZE, SIZE) of each aligned crop (N, 3, R, R) in [-1, 1], and whether it is mirrored (N,).
 
-    Turned, scaled, shifted and bent a little; other light and colour, often less sharp, partly covered. What the
-    attributes are read from stays.
+    Turned, scaled, shifted and warped a little; with other light and colour, often blurred, partly covered. The
+    attributes stay readable.
     """
     n, device = images.shape[0], images.device
     mirrored = torch.rand(n, device=device) < 0.5
@@ -36,8 +36,8 @@ def _grid(n: int, mirrored: Tensor, device: torch.device) -> Tensor:
     dx, dy = _uniform(n, 0.06, device), _uniform(n, 0.06, device)
     maps = torch.stack([torch.stack([cos * sign, -sin, dx], 1), torch.stack([sin * sign, cos, dy], 1)], 1)
     grid = F.affine_grid(maps, [n, 3, SIZE, SIZE], align_corners=False)
-    bend = F.interpolate(torch.randn(n, 2, 5, 5, device=device), (SIZE, SIZE), mode="bicubic", align_corners=False)
-    return grid + bend.permute(0, 2, 3, 1) * (0.012 * torch.rand(n, 1, 1, 1, device=device))
+    warp = F.interpolate(torch.randn(n, 2, 5, 5, device=device), (SIZE, SIZE), mode="bicubic", align_corners=False)
+    return grid + warp.permute(0, 2, 3, 1) * (0.012 * torch.rand(n, 1, 1, 1, device=device))
 
 
 def _recoloured(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 States = Mapping[str, Mapping[str, Tensor]]
 
 
-class Stage:
+class ResolutionStage:
     """Networks of one resolution, and how to train them."""
 
     def __init__(
@@ -75,11 +75,11 @@ class Stage:
             self.features = features.to(device)
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         nets = self.networks
-        self.judges = Flat(nn.ModuleList([nets["discriminator"], nets["patch_discriminator"]]))
+        self.discriminators = Flat(nn.ModuleList([nets["discriminator"], nets["patch_discriminator"]]))
         self.coder = Flat(nn.ModuleList([nets["encoder"], nets["generator"]]))
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.optimizers = {
-            "judges": torch.optim.Adam(self.judges.parameters, **adam),
+            "discriminators": torch.optim.Adam(self.discriminators.parameters, **adam),
             "coder": torch.optim.Adam(self.coder.parameters, **adam),
         }
         self.strength = torch.full((), settings.augment_start, device=device)
@@ -115,10 +115,10 @@ class Stage:
         drawn = self.networks["generator"](structures, textures, noise=s.noise)
         return drawn[:half], drawn[half:]
 
-    def _judges_piece(self, penalise: bool) -> None:
+    def _discriminators_piece(self, penalise: bool) -> None:
         """Both discriminators' gradients; with `penalise`, of their gradient penalties too."""
         s, half = self.settings, self.batch // 2
-        self.judges.buffer.zero_()
+        self.discriminators.buffer.zero_()
         images = random_batch(self.pictures, self.batch)
         with torch.no_grad():
             recon, swaps = self._draw(images)
@@ -162,7 +162,7 @@ class Stage:
         """Encoder's and generator's gradients."""
         s, half = self.settings, self.batch // 2
         self.coder.buffer.zero_()
-        for p in self.judges.parameters:
+        for p in self.discriminators.parameters:
             p.requires_grad_(False)
         images = random_batch(self.pictures, self.batch)
         recon, swaps = self._draw(images)
@@ -184,7 +184,7 @@ class Stage:
         if self.features is not None:
             terms["feature"] = s.feature * self.features(recon, images[:half], self.dtype)
         sum(terms.values()).backward()
-        for p in self.judges.parameters:
+        for p in self.discriminators.parameters:
             p.requires_grad_(True)
         for name, value in terms.items():
             self._count(name, value)
@@ -196,8 +196,8 @@ class Stage:
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
         return {
-            "judges": lambda: self._judges_piece(False),
-            "penalty": lambda: self._judges_piece(True),
+            "discriminators": lambda: self._discriminators_piece(False),
+            "penalty": lambda: self._discriminators_piece(True),
             "coder": self._coder_piece,
         }
 
@@ -237,8 +237,8 @@ class Stage:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = s.lr * warm * (0.05 + 0.95 * fall)
-        self._run["penalty" if self.steps % s.penalty_every == 0 else "judges"]()
-        self._update("judges", self.judges)
+        self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminators"]()
+        self._update("discriminators", self.discriminators)
         self._run["coder"]()
         self._update("coder", self.coder)
         self.steps += 1

@@ -30,7 +30,7 @@ from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.swapping_autoencoder.losses import FeatureDistance
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
-from gan_core.training.swapping_autoencoder.step import Stage
+from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
 log = logging.getLogger(__name__)
 Schedule = Sequence[tuple[int, float]]  # how often the resolution is halved, and until which share of the run
@@ -87,7 +87,7 @@ class Run:
         self.seconds, self.images = float(note.get("seconds", 0.0)), int(note.get("images", 0))
         self.dropped = int(note.get("dropped", 0))
 
-    def enter(self, stage: Stage) -> None:
+    def enter(self, stage: ResolutionStage) -> None:
         """Give a stage what belongs to it: the count of pictures, and after a break the optimizers."""
         stage.images_seen = self.images
         if self.exact is not None and self.dropped == stage.dropped:
@@ -97,7 +97,7 @@ class Run:
             stage.strength.copy_(self.exact["strength"])
         self.exact = None
 
-    def save(self, stage: Stage, facts: dict[str, Any]) -> None:
+    def save(self, stage: ResolutionStage, facts: dict[str, Any]) -> None:
         """Weights in half precision (the averages of encoder and generator), and the exact state."""
         note = {"dropped": stage.dropped, "images": stage.images_seen, "settings": asdict(stage.settings), **facts}
         for name, net in (stage.networks | stage.averages).items():
@@ -141,7 +141,9 @@ def train(
         side = settings.resolution >> dropped
         pictures, held = load_pictures(paths, side), load_pictures(held_out, side)
         held = held.to(team.device).float().mul_(2 / 255).sub_(1)
-        stage = Stage(settings, pictures, team, dropped=dropped, start=run.start, features=features, graphs=graphs)
+        stage = ResolutionStage(
+            settings, pictures, team, dropped=dropped, start=run.start, features=features, graphs=graphs
+        )
         run.enter(stage)
         if team.leads:
             how = "captured" if stage.captured else "not captured"
@@ -155,7 +157,7 @@ def train(
 
 def _train_stage(
     run: Run,
-    stage: Stage,
+    stage: ResolutionStage,
     held: Tensor,
     bar: tqdm,
     begin: float,

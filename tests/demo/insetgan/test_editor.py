@@ -11,7 +11,7 @@ import torch
 from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
 from demo.insetgan.result_panel import with_boxes
-from demo.insetgan.tasks import Composed, Preview
+from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, OutOfMemory, UnknownName, WeightsMissing
 from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
@@ -70,7 +70,7 @@ def test_the_same_seed_is_the_same_person(editor) -> None:
 
 def test_previews_then_the_result(editor, session) -> None:
     *steps, done = run(editor, session, SHORT)
-    previews = [step.composed for step in steps if isinstance(step, Preview)]
+    previews = [step.composed for step in steps if isinstance(step, CompositionPreview)]
     assert [composed.step for composed in previews] == [0, 10, 20]
     assert previews[0].image.tobytes() != previews[-1].image.tobytes()
     assert all(composed.pasted.tobytes() == previews[0].pasted.tobytes() for composed in previews)
@@ -117,7 +117,7 @@ def test_hostile_pictures(editor, session, tmp_path) -> None:
         (Plan(Person(-1)), BadValue, "seed"),
         (Plan(Person(1, psi=1.2)), BadValue, "Truncation"),
         (Plan(Person(1, psi=float("nan"))), BadValue, "Truncation"),
-        (Plan(hold=float("inf")), BadValue, "kept"),
+        (Plan(keep_weight=float("inf")), BadValue, "kept"),
     ],
 )
 def test_wrong_plans(plan, error, words) -> None:
@@ -142,7 +142,7 @@ def test_unknown_and_missing_models(editor) -> None:
 def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry) -> None:
     steps = editor.compose(session, CHOICE, SHORT)
     for step in steps:
-        if isinstance(step, Preview) and step.composed.step == 10:
+        if isinstance(step, CompositionPreview) and step.composed.step == 10:
             break
     assert next(info for info in registry.models() if info.name == CHOICE.model).busy
     frames = weakref.ref(steps)
@@ -157,8 +157,8 @@ def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry)
 def test_out_of_memory_begins_again_once(editor, session, registry, monkeypatch) -> None:
     original, failures = InsetGANPipeline.compose, [1]
 
-    def compose(self, wish):
-        for report in original(self, wish):
+    def compose(self, request):
+        for report in original(self, request):
             yield report
             if failures and report.step:
                 failures.pop()

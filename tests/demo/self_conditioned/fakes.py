@@ -45,4 +45,4 @@ def install(monkeypatch) -> None:
         registry.declare(spec())
 
     monkeypatch.setattr(studio, "declare_models", declare)
-    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda _folder: MODELS)
+    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: MODELS)

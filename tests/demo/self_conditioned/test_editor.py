@@ -9,10 +9,10 @@ from PIL import Image
 
 from demo.gpu import Done
 from demo.self_conditioned.editor import GRID_SIDES, REFINING, STRIP_FRAMES, Editor, Origin, checked_values
+from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.self_conditioned.readout import readout
-from demo.self_conditioned.sheets import captioned, cell_at, sheet
 from demo.self_conditioned.sliders import ValueBank
-from demo.self_conditioned.tasks import Preview
+from demo.self_conditioned.tasks import InversionPreview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName, WeightsMissing
 from tests.demo import fakes
@@ -64,7 +64,9 @@ def test_a_seed_is_a_face_and_its_own_values_change_nothing(editor, session) -> 
     assert all(0 <= value <= 1 for value in subject.face.values.values())
     own, plain = editor.edit(CHOICE, subject, {})
     assert pixels(own.picture) == pixels(subject.before)
-    assert own.likeness == pytest.approx(1, abs=1e-4) == plain.likeness, "each is compared with its own unedited face"
+    assert own.similarity == pytest.approx(1, abs=1e-4) == plain.similarity, (
+        "each is compared with its own unedited face"
+    )
     assert own.measures.keys() == subject.face.values.keys()
     assert pixels(editor.subject(session, CHOICE, Origin(4)).before) != pixels(subject.before)
 
@@ -80,7 +82,7 @@ def test_an_edit_goes_both_ways(editor, session) -> None:
 
 def test_a_picture_is_read_once(editor, session, photo, registry) -> None:
     *steps, done = list(editor.find(session, CHOICE, Origin(path=photo)))
-    previews = [step for step in steps if isinstance(step, Preview)]
+    previews = [step for step in steps if isinstance(step, InversionPreview)]
     assert [preview.step for preview in previews] == [0, 5, 10, 15]
     assert previews[-1].error < previews[0].error, "it comes nearer to the picture"
     subject = done.value
@@ -99,7 +101,7 @@ def test_refining_comes_nearer_and_stays(editor, session, photo) -> None:
     origin = Origin(path=photo)
     before = editor.subject(session, CHOICE, origin)
     steps = list(editor.refine(session, CHOICE, origin, 20))
-    errors = [step.error for step in steps if isinstance(step, Preview) and step.text.startswith("Refining")]
+    errors = [step.error for step in steps if isinstance(step, InversionPreview) and step.text.startswith("Refining")]
     assert errors[-1] < errors[0]
     refined = steps[-1].value
     assert refined.refined == 20 and refined.size > before.size
@@ -111,7 +113,7 @@ def test_refining_comes_nearer_and_stays(editor, session, photo) -> None:
 def test_stopping_the_refinement_keeps_what_there_is(editor, session, photo) -> None:
     origin, last = Origin(path=photo), None
     for step in editor.refine(session, CHOICE, origin, 200):
-        if isinstance(step, Preview) and step.text.startswith("Refining") and step.step == 10:
+        if isinstance(step, InversionPreview) and step.text.startswith("Refining") and step.step == 10:
             session.job(REFINING).stop()
         last = step
     assert isinstance(last, Done) and last.value.refined == 15
@@ -172,7 +174,7 @@ def test_hostile_pictures(editor, session, tmp_path) -> None:
 def test_closing_in_the_middle_frees_the_model(editor, session, photo, registry) -> None:
     steps = editor.find(session, CHOICE, Origin(path=photo))
     for step in steps:
-        if isinstance(step, Preview):
+        if isinstance(step, InversionPreview):
             break
     steps.close()
     assert not any(info.busy for info in registry.models())
@@ -207,13 +209,13 @@ def test_readout(editor, session) -> None:
     subject = editor.subject(session, CHOICE, Origin(3))
     own, plain = editor.edit(CHOICE, subject, {"age": 1.0})
     table = readout(CHOICE, subject, {**subject.face.values, "age": 1.0}, own, plain)
-    assert "<b>1.00</b>" in table and f"{own.likeness:.2f}" in table and f"{subject.face.values['pose']:.2f}" in table
+    assert "<b>1.00</b>" in table and f"{own.similarity:.2f}" in table and f"{subject.face.values['pose']:.2f}" in table
 
 
 def test_sheets() -> None:
     colours = [["red", "green", "blue"], ["black", "white", "grey"]]
     rows = [[Image.new("RGB", (8, 8), colour) for colour in row] for row in colours]
-    whole = sheet(rows, 16)
+    whole = image_grid(rows, 16)
     assert whole.size == (3 * 16 + 4, 2 * 16 + 2)
     for row, line in enumerate(rows):
         for column, picture in enumerate(line):

@@ -14,7 +14,7 @@ from demo.gpu import Done, Step
 from demo.parts.painting import painted
 from demo.session import Session, Sessions
 from demo.swapping_autoencoder.editor import LONGEST, Editor, fitted
-from demo.swapping_autoencoder.request import Wish
+from demo.swapping_autoencoder.request import MixtureRequest
 from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.registry import ModelRegistry
 from tests.demo import fakes
@@ -63,53 +63,53 @@ def counts(registry: ModelRegistry) -> tuple[int, int]:
 def test_moving_a_slider_only_draws(editor, session, registry, red, blue) -> None:
     for amount in (0.0, 0.5, 1.0):
         first, other = (editor.open(session, path, SCENES) for path in (red, blue))
-        editor.draw(session, first, [other], SCENES, Wish(amount=amount))
+        editor.draw(session, first, [other], SCENES, MixtureRequest(amount=amount))
     assert counts(registry) == (2, 3)
     session._store._results.clear()  # what had to go is made again
-    editor.draw(session, editor.open(session, red, SCENES), [], SCENES, Wish())
+    editor.draw(session, editor.open(session, red, SCENES), [], SCENES, MixtureRequest())
     assert counts(registry) == (3, 4)
 
 
 def test_amount_weights_and_several_textures(editor, session, red, blue, tmp_path) -> None:
     green = swapping_autoencoder_fakes.plain("#20a020", tmp_path / "green.png")
     first, *textures = (editor.open(session, path, SCENES) for path in (red, blue, green))
-    none = editor.draw(session, first, textures, SCENES, Wish(amount=0))
+    none = editor.draw(session, first, textures, SCENES, MixtureRequest(amount=0))
     assert np.abs(mean(none) - mean(first.picture)).max() < 1
-    whole = editor.draw(session, first, textures, SCENES, Wish(weights=(1.0, 0.0)))
+    whole = editor.draw(session, first, textures, SCENES, MixtureRequest(weights=(1.0, 0.0)))
     assert np.abs(mean(whole) - mean(textures[0].picture)).max() < 2
-    both = editor.draw(session, first, textures, SCENES, Wish())  # weights left out are 1
+    both = editor.draw(session, first, textures, SCENES, MixtureRequest())  # weights left out are 1
     assert np.abs(mean(both) - (mean(textures[0].picture) + mean(textures[1].picture)) / 2).max() < 2
     with pytest.raises(BadValue, match="weight 0"):
-        editor.draw(session, first, textures, SCENES, Wish(weights=(0.0, 0.0)))
+        editor.draw(session, first, textures, SCENES, MixtureRequest(weights=(0.0, 0.0)))
     with pytest.raises(BadValue, match="At most 4"):
-        editor.draw(session, first, [textures[0]] * 5, SCENES, Wish())
+        editor.draw(session, first, [textures[0]] * 5, SCENES, MixtureRequest())
 
 
 def test_directions_and_a_vector_of_ones_own(editor, session, red, blue) -> None:
     first = editor.open(session, red, SCENES)
-    lighter = editor.draw(session, first, [], FACES, Wish(strengths={"bright": 2.0}))
+    lighter = editor.draw(session, first, [], FACES, MixtureRequest(strengths={"bright": 2.0}))
     assert (mean(lighter) - mean(first.picture)).min() > 15
     vector = editor.vector(session, [blue], [red], SCENES)
-    moved = editor.draw(session, first, [], SCENES, Wish(vector=vector, vector_strength=1.0))
+    moved = editor.draw(session, first, [], SCENES, MixtureRequest(vector=vector, vector_strength=1.0))
     assert np.abs(mean(moved) - mean(editor.open(session, blue, SCENES).picture)).max() < 2
-    unmoved = editor.draw(session, first, [], SCENES, Wish(vector=vector))
+    unmoved = editor.draw(session, first, [], SCENES, MixtureRequest(vector=vector))
     assert np.abs(mean(unmoved) - mean(first.picture)).max() < 1
     for having, lacking in (([], [red]), ([red], []), ([red] * 13, [blue])):
         with pytest.raises(BadValue, match="from 1 to 12"):
             editor.vector(session, having, lacking, SCENES)
     with pytest.raises(UnknownName):
-        editor.draw(session, first, [], SCENES, Wish(strengths={"smile": 1.0}))
+        editor.draw(session, first, [], SCENES, MixtureRequest(strengths={"smile": 1.0}))
 
 
 def test_a_painted_region(editor, session, red, blue) -> None:
     first, other = (editor.open(session, path, SCENES) for path in (red, blue))
     mask = np.zeros((256, 256), bool)
     mask[:, :64] = True
-    drawn = np.asarray(editor.draw(session, first, [other], SCENES, Wish(mask=mask)), float)
+    drawn = np.asarray(editor.draw(session, first, [other], SCENES, MixtureRequest(mask=mask)), float)
     change = np.abs(drawn - np.asarray(first.picture, float)).mean(-1)
     assert change[:, :64].min() > 20 and change[:, 64:].max() < 2
     with pytest.raises(BadValue, match="paint it again"):
-        editor.draw(session, first, [other], SCENES, Wish(mask=mask[:100]))
+        editor.draw(session, first, [other], SCENES, MixtureRequest(mask=mask[:100]))
 
 
 def test_what_was_painted(tmp_path) -> None:
@@ -151,7 +151,7 @@ def test_pictures_of_different_sizes_and_aspects(editor, session, tmp_path) -> N
     tall = swapping_autoencoder_fakes.plain("teal", tmp_path / "tall.png", (200, 700))
     wide = swapping_autoencoder_fakes.plain("pink", tmp_path / "wide.jpg", (1500, 400))
     first, other = (editor.open(session, path, SCENES) for path in (tall, wide))
-    drawn = editor.draw(session, first, [other], SCENES, Wish())
+    drawn = editor.draw(session, first, [other], SCENES, MixtureRequest())
     assert drawn.size == first.picture.size == (256, 896)
     larger = editor.open(session, tall, SCENES, side=384)
     assert larger.picture.size == (384, 1344)
@@ -161,17 +161,17 @@ def test_pictures_of_different_sizes_and_aspects(editor, session, tmp_path) -> N
 
 def test_frames_of_strip_and_video(editor, session, registry, red, blue) -> None:
     first, other = (editor.open(session, path, SCENES) for path in (red, blue))
-    reports = list(editor.steps(session, first, [other], SCENES, Wish(), 5))
+    reports = list(editor.steps(session, first, [other], SCENES, MixtureRequest(), 5))
     assert isinstance(reports[-1], Done) and all(isinstance(step, Step) for step in reports[:-1])
     reds = [mean(frame)[0] for frame in reports[-1].value]
     assert len(reds) == 5 and all(a > b for a, b in zip(reds, reds[1:], strict=False))
     drawn = counts(registry)[1]
-    stopped = editor.steps(session, first, [other], SCENES, Wish(), 5)
+    stopped = editor.steps(session, first, [other], SCENES, MixtureRequest(), 5)
     next(stopped)
     stopped.close()
     assert counts(registry)[1] == drawn  # nothing went on after the stop
     with pytest.raises(BadImage, match="texture picture"):
-        next(editor.steps(session, first, [], SCENES, Wish()))
+        next(editor.steps(session, first, [], SCENES, MixtureRequest()))
 
 
 def test_api_call(editor, session, red, blue) -> None:
@@ -200,9 +200,9 @@ def test_without_weights(registry, session, red) -> None:
 
 
 def test_saved_and_marked(editor, session, red) -> None:
-    wish = Wish(amount=0.5, strengths={"warm": 1.0, "bright": 0.0}, mask=np.ones((2, 2), bool))
-    wish = replace(wish, vector=torch.zeros(3), vector_strength=-1.0)
-    path = editor.save(session, Image.open(red), FACES, wish)
+    wanted = MixtureRequest(amount=0.5, strengths={"warm": 1.0, "bright": 0.0}, mask=np.ones((2, 2), bool))
+    wanted = replace(wanted, vector=torch.zeros(3), vector_strength=-1.0)
+    path = editor.save(session, Image.open(red), FACES, wanted)
     with Image.open(path) as saved:
         note = saved.text["Description"]
     for words in (

@@ -10,8 +10,8 @@ from gan_core.evaluation.insetgan import evaluate as module
 from gan_core.evaluation.insetgan.seams import detail, seam_energy
 from gan_core.evaluation.metrics.features import EmbeddedFeatures, embedded_distance
 from gan_core.insetgan.bust import cut_bust, fit
+from gan_core.insetgan.latents import Schedule
 from gan_core.insetgan.placement import Placement, put
-from gan_core.insetgan.players import Schedule
 from tests.demo import fakes
 from tests.gan_core.insetgan import small
 
@@ -88,7 +88,7 @@ def test_the_whole_evaluation(tmp_path, monkeypatch) -> None:
     assert facts["fixed_face"]["colour"] < 3  # the inset's own pixels, but for sampling
     assert facts["seam_over_pasted"].keys() == set(module.MODES)
     text = (tmp_path / "table.md").read_text()
-    assert text.count("\n") == 2 + len(module.CASES) and "both in agreement" in text
+    assert text.count("\n") == 2 + len(module.CASES) and "both optimised" in text
     for name in ("before_after_0.7", "before_after_0.4", "refined_0.7", "refined_0.4", "modes"):
         assert (tmp_path / f"{name}.jpg").is_file()
 

@@ -10,7 +10,7 @@ import torch
 from gan_core.checkpoints import store
 from gan_core.comodgan import blending, models
 from gan_core.comodgan.fast import FastNetworks
-from gan_core.comodgan.framing import Region, face_region, grown, region_around
+from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
 from gan_core.comodgan.networks import hole_condition
 from gan_core.comodgan.pipeline import CoModGANPipeline, Prepared, load_embedded
 from gan_core.errors import BadImage, BadValue
@@ -129,14 +129,14 @@ def test_bad_input_is_said() -> None:
 
 def test_the_square() -> None:
     eye = (400, 300, 440, 330)
-    assert region_around(eye, (800, 600), framing="any", resolution=256) == Region(292, 187, 256)
-    assert region_around(eye, (800, 600), framing="face", resolution=256) == Region(0, 15, 600)
+    assert region_around(eye, (800, 600), framing="any", resolution=256) == SquareCrop(292, 187, 256)
+    assert region_around(eye, (800, 600), framing="face", resolution=256) == SquareCrop(0, 15, 600)
     whole = region_around((0, 0, 600, 800), (800, 600), framing="face", resolution=256)
-    assert whole == Region(-100, 0, 800)
-    assert grown(Region(10, 10, 50), (20, 20, 40, 40)) == Region(10, 10, 50)
-    outside = grown(Region(10, 10, 50), (0, 55, 30, 70))
-    assert outside == Region(0, 20, 50)
-    larger = grown(Region(10, 10, 50), (5, 0, 95, 90))
+    assert whole == SquareCrop(-100, 0, 800)
+    assert grown(SquareCrop(10, 10, 50), (20, 20, 40, 40)) == SquareCrop(10, 10, 50)
+    outside = grown(SquareCrop(10, 10, 50), (0, 55, 30, 70))
+    assert outside == SquareCrop(0, 20, 50)
+    larger = grown(SquareCrop(10, 10, 50), (5, 0, 95, 90))
     assert larger.side == 90 and larger.left <= 5 and larger.left + 90 >= 95
     face = Face((0, 0, 1, 1), 1.0, torch.tensor([[96, 120], [160, 120], [128, 150], [104, 190], [152, 190.0]]).numpy())
     inner, outer = (face_region(face, framing=framing) for framing in ("face", "bust"))
@@ -144,8 +144,8 @@ def test_the_square() -> None:
 
 
 def test_small_holes_leave_less_open() -> None:
-    def spread(width: int, settled: float) -> float:
-        pipeline = CoModGANPipeline(calm(), settled=settled)
+    def spread(width: int, full_psi_area: float) -> float:
+        pipeline = CoModGANPipeline(calm(), full_psi_area=full_psi_area)
         image, mask = torch.zeros(3, 32, 32), torch.zeros(1, 32, 32)
         mask[:, :, :width] = 1
         one, two = pipeline.complete(pipeline.prepare(image, mask), [1, 2])
@@ -154,17 +154,17 @@ def test_small_holes_leave_less_open() -> None:
     torch.manual_seed(0)
     state = torch.get_rng_state()
     found = []
-    for width, settled in ((4, 0.0), (4, 0.5), (16, 0.0), (16, 0.5)):
+    for width, full_psi_area in ((4, 0.0), (4, 0.5), (16, 0.0), (16, 0.5)):
         torch.set_rng_state(state)  # the same network
-        found.append(spread(width, settled))
+        found.append(spread(width, full_psi_area))
     assert found[1] < 0.8 * found[0] and found[3] == found[2] > 0
 
 
 def test_a_given_square_is_shown() -> None:
     pipeline = CoModGANPipeline(calm())
     image, mask = torch.rand(3, 100, 120) * 2 - 1, hole("one pixel", 100, 120)
-    prepared = pipeline.prepare(image, mask, region=Region(30, 5, 64))
-    assert prepared.region == Region(30, 5, 64)
+    prepared = pipeline.prepare(image, mask, region=SquareCrop(30, 5, 64))
+    assert prepared.region == SquareCrop(30, 5, 64)
     assert torch.equal(prepared.square[0], image[:, 5:69, 30:94])
 
 

@@ -97,7 +97,7 @@ def test_training_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     words = (
         f"--generator {tmp_path}/generator.safetensors --faces {faces} --out {out} --steps 60 20 --lr 0.008 --limit 16"
     )
-    train_head.main([*words.split(), "--sheet", str(tmp_path / "sheet.jpg")], lines.append)
+    train_head.main([*words.split(), "--contact-sheet", str(tmp_path / "sheet.jpg")], lines.append)
     net = load_head(out)
     found = net.masks(labelled[0].float() / 127.5 - 1) > 0.5
     assert ((found & masks).sum() / (found | masks).sum()).item() > 0.8

@@ -6,9 +6,9 @@ import torch
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.insetgan import perceptual as perceptual_module
 from gan_core.insetgan import regions
+from gan_core.insetgan.latents import Schedule
 from gan_core.insetgan.perceptual import AlexNetDistance, DiscriminatorDistance, perceptual
-from gan_core.insetgan.pipeline import MODES, Part, Source, Wish, load_embedded
-from gan_core.insetgan.players import Schedule
+from gan_core.insetgan.pipeline import MODES, CompositionRequest, LatentSource, Part, load_embedded
 from gan_core.stylegan2 import Discriminator
 from tests.gan_core.insetgan import small
 
@@ -21,67 +21,85 @@ def studio():
 
 
 def test_same_seed_same_picture_and_truncation(studio) -> None:
-    a, b, other = (studio.draw("body", Source(seed)).image for seed in (3, 3, 4))
+    a, b, other = (studio.draw("body", LatentSource(seed)).image for seed in (3, 3, 4))
     assert torch.equal(a, b) and not torch.equal(a, other)
     mean = studio.canvas.mapping.w_avg
-    spreads = [(studio.draw("face", Source(3, psi)).codes - studio.inset.mapping.w_avg).norm() for psi in (0.0, 0.5, 1)]
+    spreads = [
+        (studio.draw("face", LatentSource(3, psi)).codes - studio.inset.mapping.w_avg).norm() for psi in (0.0, 0.5, 1)
+    ]
     assert spreads[0] == 0 and spreads[1] == pytest.approx(float(spreads[2]) / 2, rel=1e-4)
-    layered = studio.draw("body", Source(3, (1.0, 0.0))).codes - mean
+    layered = studio.draw("body", LatentSource(3, (1.0, 0.0))).codes - mean
     assert layered[0, -1].abs().max() < 1e-6 < layered[0, 0].abs().max()
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_modes_move_what_they_say(studio, mode) -> None:
-    first, *_, last = studio.compose(Wish(Source(1), Source(2), mode=mode, schedule=SHORT))
+    first, *_, last = studio.compose(CompositionRequest(LatentSource(1), LatentSource(2), mode=mode, schedule=SHORT))
     changed = [not torch.equal(a, b) for a, b in zip(first.best.codes, last.best.codes, strict=True)]
     assert changed == [MODES[mode].canvas, MODES[mode].inset]
 
 
 def test_a_refined_face_starts_from_the_mean_unless_given(studio) -> None:
-    first = next(studio.compose(Wish(Source(1), Source(2), mode="face", schedule=SHORT)))
+    first = next(studio.compose(CompositionRequest(LatentSource(1), LatentSource(2), mode="face", schedule=SHORT)))
     assert torch.allclose(first.best.codes[1], studio.inset.broadcast(studio.inset.mapping.w_avg[None]))
-    codes = studio.draw("face", Source(2)).codes
-    first = next(studio.compose(Wish(Source(1), Source(codes=codes), mode="face", schedule=SHORT)))
+    codes = studio.draw("face", LatentSource(2)).codes
+    first = next(
+        studio.compose(CompositionRequest(LatentSource(1), LatentSource(codes=codes), mode="face", schedule=SHORT))
+    )
     assert torch.equal(first.best.codes[1], codes)
 
 
 def test_a_second_inset(studio) -> None:
-    last = list(studio.compose(Wish(Source(1), Source(2), parts=(Part("mouth", Source(3)),), schedule=SHORT)))[-1]
+    last = list(
+        studio.compose(
+            CompositionRequest(
+                LatentSource(1), LatentSource(2), parts=(Part("mouth", LatentSource(3)),), schedule=SHORT
+            )
+        )
+    )[-1]
     assert len(last.best.insets) == 2 and len(last.best.placements) == 2
 
 
 @pytest.mark.parametrize(
-    ("wish", "error", "words"),
+    ("asked", "error", "words"),
     [
-        (Wish(Source(1), Source(2), mode="both"), UnknownName, "no mode"),
-        (Wish(Source(1), Source(2), region="ears"), UnknownName, "no region"),
-        (Wish(Source(1), Source(2), parts=(Part("ears", Source(1)),)), UnknownName, "no region"),
-        (Wish(Source(-1), Source(2)), BadValue, "seed"),
-        (Wish(Source(1), Source(2, 1.5)), BadValue, "Truncation"),
-        (Wish(Source(1), Source(2, float("nan"))), BadValue, "Truncation"),
-        (Wish(Source(1), Source(codes=torch.zeros(1, 3, 16))), BadValue, "shape"),
-        (Wish(Source(1), Source(2), schedule=Schedule(steps=0)), BadValue, "steps"),
-        (Wish(Source(1), Source(2), schedule=Schedule(steps=100_000)), BadValue, "steps"),
-        (Wish(Source(1), Source(2), region="outline"), UnknownName, "no region"),  # without a head finder
+        (CompositionRequest(LatentSource(1), LatentSource(2), mode="both"), UnknownName, "no mode"),
+        (CompositionRequest(LatentSource(1), LatentSource(2), region="ears"), UnknownName, "no region"),
+        (
+            CompositionRequest(LatentSource(1), LatentSource(2), parts=(Part("ears", LatentSource(1)),)),
+            UnknownName,
+            "no region",
+        ),
+        (CompositionRequest(LatentSource(-1), LatentSource(2)), BadValue, "seed"),
+        (CompositionRequest(LatentSource(1), LatentSource(2, 1.5)), BadValue, "Truncation"),
+        (CompositionRequest(LatentSource(1), LatentSource(2, float("nan"))), BadValue, "Truncation"),
+        (CompositionRequest(LatentSource(1), LatentSource(codes=torch.zeros(1, 3, 16))), BadValue, "shape"),
+        (CompositionRequest(LatentSource(1), LatentSource(2), schedule=Schedule(steps=0)), BadValue, "steps"),
+        (CompositionRequest(LatentSource(1), LatentSource(2), schedule=Schedule(steps=100_000)), BadValue, "steps"),
+        (
+            CompositionRequest(LatentSource(1), LatentSource(2), region="outline"),
+            UnknownName,
+            "no region",
+        ),  # without a head finder
     ],
 )
-def test_wrong_wishes_are_explained(studio, wish, error, words) -> None:
+def test_wrong_requests_are_explained(studio, asked, error, words) -> None:
     with pytest.raises(error, match=words):
-        next(studio.compose(wish))
+        next(studio.compose(asked))
 
 
 def test_projection_finds_a_picture_of_the_generator(studio) -> None:
-    target = studio.draw("body", Source(7, 0.8)).image
+    target = studio.draw("body", LatentSource(7, 0.8)).image
     reports = list(studio.project_body(target, steps=24))
     errors = [float((report.image - target).abs().mean()) for report in reports]
     assert (
         len(errors) == 2
-        and errors[-1] < 0.8 * float((studio.draw("body", Source(0, 0.0)).image - target).abs().mean())
+        and errors[-1] < 0.8 * float((studio.draw("body", LatentSource(0, 0.0)).image - target).abs().mean())
         and reports[-1].done
         and reports[-1].codes.shape == (1, 10, 16)
     )
-    start = studio.draw("body", Source(7, 0.8)).codes
-    near = next(studio.project_face(studio.draw("face", Source(1)).image, start=start, steps=1))
+    start = studio.draw("body", LatentSource(7, 0.8)).codes
+    near = next(studio.project_face(studio.draw("face", LatentSource(1)).image, start=start, steps=1))
     assert (near.codes - start).abs().max() < 0.3
     with pytest.raises(BadValue, match="pixels"):
         next(studio.project_body(torch.zeros(1, 3, 32, 64)))

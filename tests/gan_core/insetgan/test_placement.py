@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_core.insetgan.losses import Paper, crop, paste
-from gan_core.insetgan.objective import Geometry, Weights, agreement, outside_of
+from gan_core.insetgan.objective import Geometry, Weights, composition_terms, outside_of
 from gan_core.insetgan.placement import Placement, placed, put, resized, take
 from gan_core.insetgan.regions import Region, outline_of
 from tests.gan_core.insetgan import small
@@ -61,8 +61,8 @@ def test_making_smaller_averages() -> None:
     assert (resized(fine, (16, 16))[..., 1:-1] - 0.5).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("moving", [(True, True), (False, True), (True, False)])
-def test_the_terms_are_the_papers_for_an_upright_box(moving) -> None:
+@pytest.mark.parametrize("optimised", [(True, True), (False, True), (True, False)])
+def test_the_terms_are_the_papers_for_an_upright_box(optimised) -> None:
     canvas, reference = torch.rand(1, 3, 96, 64), torch.rand(1, 3, 96, 64)
     inset, first = torch.rand(1, 3, 48, 32), torch.rand(1, 3, 48, 32)
     place = Placement.of_box(BOX)
@@ -71,8 +71,15 @@ def test_the_terms_are_the_papers_for_an_upright_box(moving) -> None:
     geometry = Geometry(place.to_canvas((96, 64)), place.from_canvas((96, 64)), outline.inside, outline.frame)
     outside = outside_of((96, 64), [geometry.from_canvas], torch.device("cpu"), 0.0)
     weights = Weights(1.0, 1.0, 0.0, 0.0, 1.0, 1.0)
-    coarse, border, perceptual, body, face = agreement(
-        [canvas, inset], [reference, first], [geometry], outside, [region], small.features(), weights, moving=moving
+    coarse, border, perceptual, body, face = composition_terms(
+        [canvas, inset],
+        [reference, first],
+        [geometry],
+        outside,
+        [region],
+        small.features(),
+        weights,
+        optimised=optimised,
     )
     torch.testing.assert_close(coarse, Paper.coarse(canvas, inset, BOX), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(border, Paper.border(canvas, inset, BOX), rtol=1e-4, atol=1e-4)
@@ -80,9 +87,9 @@ def test_the_terms_are_the_papers_for_an_upright_box(moving) -> None:
     outer = 1 - torch.zeros(96, 64).index_fill(0, torch.arange(20, 68), 1) * torch.zeros(96, 64).index_fill(
         1, torch.arange(12, 44), 1
     )
-    expected = Paper.BODY * ((canvas - reference).abs() * outer).mean() if moving[0] else torch.tensor(0.0)
+    expected = Paper.BODY * ((canvas - reference).abs() * outer).mean() if optimised[0] else torch.tensor(0.0)
     torch.testing.assert_close(body, expected, rtol=1e-4, atol=1e-3)
-    whole = Paper.face(inset, first, (0, 0, 32, 48)) if moving[1] else torch.tensor(0.0)
+    whole = Paper.face(inset, first, (0, 0, 32, 48)) if optimised[1] else torch.tensor(0.0)
     torch.testing.assert_close(face, whole)
 
 
@@ -94,7 +101,8 @@ def test_a_later_inset_is_compared_with_the_earlier_one() -> None:
     regions = [small.WHOLE] * 2
     weights = Weights(coarse_perceptual=0, border_perceptual=0)
     arguments = ([geometry] * 2, ones, regions, small.features(), weights)
-    alone = agreement([canvas, first], [canvas, first], [geometry], ones, regions[:1], small.features(), weights,
-                      moving=(False, False))  # fmt: skip
-    both = agreement([canvas, first, first], [canvas, first, first], *arguments, moving=(False,) * 3)
+    alone = composition_terms(
+        [canvas, first], [canvas, first], [geometry], ones, regions[:1], *arguments[3:], optimised=(False, False)
+    )
+    both = composition_terms([canvas, first, first], [canvas, first, first], *arguments, optimised=(False,) * 3)
     assert both[0] == pytest.approx(float(alone[0]), rel=1e-3)  # the second one agrees with the first, not the canvas

@@ -6,9 +6,9 @@ import torch
 from gan_core.errors import BadCheckpoint
 from gan_core.insetgan import published as module
 from gan_core.insetgan.labels import FACE_ENTRY
+from gan_core.insetgan.latents import Schedule
 from gan_core.insetgan.models import CANVASES, declare_insetgan_models, insetgan_models
-from gan_core.insetgan.pipeline import Source, Wish
-from gan_core.insetgan.players import Schedule
+from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 from gan_core.registry import ModelRegistry
 from tests.gan_core.checkpoints.test_adapters import nvidia_names
 from tests.gan_core.insetgan import small
@@ -37,7 +37,9 @@ def test_a_body_that_is_not_square_takes_a_face(folder, canvas) -> None:
     pipeline = module.load_published(canvas.entry, folder, folder)
     pipeline.finder = small.find_centre
     schedule = Schedule(steps=2, alternate=1, preview=2, frame=2)
-    *_, last = pipeline.compose(Wish(Source(1), Source(2, (0.8, 0.3)), region="whole", schedule=schedule))
+    *_, last = pipeline.compose(
+        CompositionRequest(LatentSource(1), LatentSource(2, (0.8, 0.3)), region="whole", schedule=schedule)
+    )
     height, width = STARTS[canvas.name]
     assert last.best.image.shape == (1, 3, 64, 64 * width // height)
     assert last.best.insets[0].shape == (1, 3, 64, 64) and torch.isfinite(last.losses).all()

@@ -7,7 +7,7 @@ from gan_core.checkpoints.formats import build
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
 from gan_core.stylegan2 import Generator
-from gan_core.training.self_conditioned.scale_constants import strengthened
+from gan_core.training.self_conditioned.scale_constants import scaled
 from tests.gan_core.checkpoints.test_adapters import FILTER, rosinality_names
 
 SMALL = {"channel_base": 256, "channel_max": 16}
@@ -23,7 +23,7 @@ def generator(attributes: int, resolution: int = 32, **changes: object) -> SelfC
     return net.eval()
 
 
-def published(net: SelfConditionedGenerator, judge: SelfConditionedDiscriminator) -> dict:
+def published(net: SelfConditionedGenerator, discriminator: SelfConditionedDiscriminator) -> dict:
     """The pair as a file of sc-gan's."""
     plain = Generator(**{name: value for name, value in net.config.items() if name != "attributes"})
     plain.load_state_dict({name: value for name, value in net.state_dict().items() if name != "constants"})
@@ -31,7 +31,7 @@ def published(net: SelfConditionedGenerator, judge: SelfConditionedDiscriminator
     every = torch.cat([g_ema.pop("input.input"), net.constants.detach()])
     g_ema["input.multiinput"] = every.movedim(0, -1)[None].clone()
     d = {}
-    for name, value in judge.state_dict().items():
+    for name, value in discriminator.state_dict().items():
         parts = name.split(".")
         if parts[0] == "from_rgb":
             name = {"weight": "convs.0.0.weight", "bias": "convs.0.1.bias"}[parts[1]]
@@ -54,14 +54,16 @@ def published(net: SelfConditionedGenerator, judge: SelfConditionedDiscriminator
 @pytest.mark.parametrize(("attributes", "resolution"), [(1, 8), (2, 32), (4, 64)])
 def test_round_trip(attributes: int, resolution: int) -> None:
     net = generator(attributes, resolution)
-    judge = SelfConditionedDiscriminator(resolution, attributes=attributes, **SMALL).eval()
-    built = build(published(net, judge))
+    discriminator = SelfConditionedDiscriminator(resolution, attributes=attributes, **SMALL).eval()
+    built = build(published(net, discriminator))
     assert built.format == "sc_gan" and "args" in built.dropped
     assert built.config["generator"]["attributes"] == built.config["discriminator"]["attributes"] == attributes
     z, values = torch.randn(3, 8), torch.rand(3, attributes)
     ours, theirs = (one(z, values=values, psi=0.7, noise="const") for one in (net, built.modules["generator"]))
     assert torch.equal(ours, theirs)
-    for a, b in zip(judge.judge_both(ours), built.modules["discriminator"].judge_both(ours), strict=True):
+    for a, b in zip(
+        discriminator.score_and_attributes(ours), built.modules["discriminator"].score_and_attributes(ours), strict=True
+    ):
         assert torch.equal(a, b)
 
 
@@ -89,23 +91,23 @@ def test_one_latent_with_several_attribute_values_learns() -> None:
 
 
 def test_score_of_the_plain_forward_is_the_same() -> None:
-    judge = SelfConditionedDiscriminator(32, attributes=3, **SMALL).eval()
+    discriminator = SelfConditionedDiscriminator(32, attributes=3, **SMALL).eval()
     image = torch.randn(4, 3, 32, 32)
-    score, logits = judge.judge_both(image)
-    assert torch.equal(score, judge(image)) and logits.shape == (4, 10)
+    score, logits = discriminator.score_and_attributes(image)
+    assert torch.equal(score, discriminator(image)) and logits.shape == (4, 10)
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    net, judge = generator(2), SelfConditionedDiscriminator(32, attributes=2, **SMALL)
+    net, discriminator = generator(2), SelfConditionedDiscriminator(32, attributes=2, **SMALL)
     with pytest.raises(BadValue, match="neutral"):
         net(torch.randn(1, 8), values=torch.tensor([[2.0, 0.5]]))
     with pytest.raises(ValueError, match="expected"):
         net.start(torch.ones(1, 6))
-    file = published(net, judge)
+    file = published(net, discriminator)
     file["g_ema"]["input.multiinput"] = file["g_ema"]["input.multiinput"][..., :6]
     with pytest.raises(BadCheckpoint, match="6 modes"):
         build(file)
-    file = published(net, judge)
+    file = published(net, discriminator)
     del file["d"]["final_class.1.bias"]
     with pytest.raises(BadCheckpoint, match="final_class"):
         build(file)
@@ -113,8 +115,8 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_constants_are_strengthened_by_attribute() -> None:
     constants = torch.ones(9, 2, 1, 1)
-    stronger = strengthened(constants, [2.0, 1.0, 0.5])
+    stronger = scaled(constants, [2.0, 1.0, 0.5])
     assert stronger[:, 0, 0, 0].tolist() == [2, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5]
     for wrong in ([1.0, 2.0], [1.0, 0.0, 1.0]):
         with pytest.raises(BadValue, match="3 factors"):
-            strengthened(constants, wrong)
+            scaled(constants, wrong)

@@ -45,21 +45,17 @@ def test_values_out_of_range_and_unknown_attributes_are_refused() -> None:
     for count in (1, 101):
         with pytest.raises(BadValue, match="pictures"):
             pipe.filmstrip(code, "age", count)
-    with pytest.raises(BadValue, match="different"):
-        pipe.grid(code, "age", "age")
     with pytest.raises(BadValue, match="needed"):
         next(pipe.invert(torch.zeros(1, 3, 8, 8)))
 
 
-def test_strips_and_grids_are_single_edits_in_order() -> None:
+def test_a_strip_is_single_edits_in_order() -> None:
     pipe = pipeline()
     code = pipe.random_face(2)
     for plain, edit in ((False, pipe.edit), (True, pipe.edit_plain)):
         strip = pipe.filmstrip(code, "pose", 5, values={"age": 0.8}, plain=plain)
         assert strip.shape == (5, 3, SIZE, SIZE) and strip.abs().max() <= 1
         torch.testing.assert_close(strip[3:4], edit(code, {"age": 0.8, "pose": 0.75}), atol=1e-4, rtol=1e-4)
-        grid = pipe.grid(code, "age", "smile", 3, plain=plain)
-        torch.testing.assert_close(grid[5:6], edit(code, {"age": 0.5, "smile": 1.0}), atol=1e-4, rtol=1e-4)
 
 
 def test_plain_moves_change_the_wanted_distance_and_leave_the_other_attributes() -> None:
@@ -101,14 +97,14 @@ def test_current_values_and_measures() -> None:
 
 
 def test_embedded_files_are_declared_and_loaded(tmp_path: Path) -> None:
-    assert models.self_conditioned_models(tmp_path, tmp_path) == {}
+    assert models.self_conditioned_models(tmp_path) == {}
     write_embedded(tmp_path)
-    (model,) = models.self_conditioned_models(tmp_path, tmp_path).values()
+    (model,) = models.self_conditioned_models(tmp_path).values()
     assert [(s.name, s.low, s.high) for s in model.sliders][0] == ("age", "young", "old")
     pipe = load_embedded(tmp_path, encode=lambda images: images)
     assert pipe.edit(pipe.random_face(1), {"smile": 1.0}).shape == (1, 3, SIZE, SIZE)
     registry = ModelRegistry(lambda: ("cpu",))
-    models.declare_self_conditioned_models(registry, tmp_path, "face", "editor", tmp_path / "none")
+    models.declare_self_conditioned_models(registry, "face", "editor", tmp_path / "none")
     assert registry.names() == []
 
 

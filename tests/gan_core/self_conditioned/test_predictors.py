@@ -21,9 +21,9 @@ from tests.gan_core.self_conditioned.small import plain_generator, predictor, wr
 def test_a_mirrored_picture_has_the_opposite_yaw_and_is_the_same_person() -> None:
     net = predictor()
     images = torch.rand(3, 3, 64, 64) * 2 - 1
-    (who, values), (other, turned) = net.predict(images), net.predict(images.flip(3))
-    torch.testing.assert_close(who, other, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(who.norm(dim=1), torch.ones(3))
+    (identity, values), (other, turned) = net.predict(images), net.predict(images.flip(3))
+    torch.testing.assert_close(identity, other, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(identity.norm(dim=1), torch.ones(3))
     sign = torch.tensor([1.0, -1.0, 1.0])
     torch.testing.assert_close(values * sign, turned, atol=1e-4, rtol=1e-4)
 
@@ -51,10 +51,10 @@ def test_roc_auc() -> None:
 
 
 def test_identity_is_tested_on_pairs_of_one_person() -> None:
-    who = torch.nn.functional.normalize(
+    identities = torch.nn.functional.normalize(
         torch.tensor([[1.0, 0.1], [1.0, 0.0], [0.0, 1.0], [0.1, 1.0], [-1.0, 0.0]]), dim=1
     )
-    facts = training.identity_facts(who, np.array(["a", "a", "b", "b", "c"]))
+    facts = training.identity_facts(identities, np.array(["a", "a", "b", "b", "c"]))
     assert facts["pairs"] == 2 and facts["roc_auc"] == 1 and facts["same"] > 0.9 > facts["different"]
 
 

@@ -38,7 +38,7 @@ def test_the_encoder_starts_an_inversion(pipe: SelfConditionedPipeline) -> None:
 
 
 def test_files_say_what_they_hold() -> None:
-    model = self_conditioned_models(FOLDER)["portraits"]
+    model = self_conditioned_models()["portraits"]
     assert [slider.name for slider in model.sliders] == ["age", "pose", "smile"]
     report = store.read(FOLDER / "portraits_edges" / "predictors.safetensors")[1]["_report"]
     assert report["identity"]["pairs"] == 178 and report["identity"]["roc_auc"] > 0.85

@@ -22,8 +22,8 @@ def test_non_square_and_conditional_shapes() -> None:
     assert not torch.allclose(net.mapping(z, c), net.mapping(z, c.flip(0)))
     with pytest.raises(ValueError, match="label"):
         net(z)
-    judge = Discriminator(32, c_dim=3, start_shape=(4, 2), **SMALL)
-    assert judge(net(z, c), c).shape == (2, 1)
+    discriminator = Discriminator(32, c_dim=3, start_shape=(4, 2), **SMALL)
+    assert discriminator(net(z, c), c).shape == (2, 1)
 
 
 def test_config_rebuilds_the_same_network() -> None:

@@ -68,8 +68,8 @@ def test_round_trip(size: dict) -> None:
     picture = modules["generator"](*codes, noise=noise)
     assert picture.shape == image.shape
     assert torch.equal(picture, built.modules["generator"](*codes, noise=noise))
-    judged = torch.rand(2, 3, 4 * size["last"], 4 * size["last"])
-    assert torch.equal(modules["discriminator"](judged), built.modules["discriminator"](judged))
+    scored = torch.rand(2, 3, 4 * size["last"], 4 * size["last"])
+    assert torch.equal(modules["discriminator"](scored), built.modules["discriminator"](scored))
     crops = torch.rand(2, 1, 3, size["crop"], size["crop"])
     ours, theirs = (one["patch_discriminator"](crops, crops.flip(0)) for one in (modules, built.modules))
     assert ours.shape == (2, 1, 1) and torch.equal(ours, theirs)

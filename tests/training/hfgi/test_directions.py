@@ -105,7 +105,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "portraits.csv").write_text("\n".join(rows))
     out = tmp_path / "directions.safetensors"
     words = f"directions --pipeline {tmp_path} --data {tmp_path} --labels {tmp_path}/portraits.csv --out {out} "
-    words += f"--sheet {tmp_path}/sheet.jpg --head {tmp_path}/head.safetensors --principal"
+    words += f"--contact-sheet {tmp_path}/sheet.jpg --head {tmp_path}/head.safetensors --principal"
     head = HeadNet((8, 8))
     store.save(tmp_path / "head.safetensors", head.state_dict(), config=head.config)
     monkeypatch.setattr(sys, "argv", [*words.split(), "0=light:Light"])

@@ -34,8 +34,8 @@ def test_jitter_and_perspective() -> None:
     assert torch.allclose(seen[:, :, 8:-8, 8:-8], torch.ones(()), atol=1e-5) and seen.min() < 1
     # straight lines stay straight: a ramp keeps zero second differences only up to the perspective division
     ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
-    bent = random_perspective(ramp, scale=0.1, share=1.0)[0, 0, 20:44, 20:44]
-    assert bent.diff(dim=1).min() > 0
+    turned_heads = random_perspective(ramp, scale=0.1, share=1.0)[0, 0, 20:44, 20:44]
+    assert turned_heads.diff(dim=1).min() > 0
 
 
 def test_a_turning_head_moves_before_its_backdrop() -> None:
@@ -50,16 +50,16 @@ def test_a_turning_head_moves_before_its_backdrop() -> None:
     assert np.corrcoef(nose, ear)[0, 1] < -0.2  # seen from the eyes, the near side goes one way and the rim the other
     assert (nose > 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
     assert moves[..., 0].abs().max() < 0.12
-    bent = random_perspective(torch.ones(64, 1, 32, 32), 0.0, bend=1.0)
-    assert torch.allclose(bent[:, :, 12:20, 12:20], torch.ones(()), atol=1e-5)
+    turned_heads = random_perspective(torch.ones(64, 1, 32, 32), 0.0, head_turn=1.0)
+    assert torch.allclose(turned_heads[:, :, 12:20, 12:20], torch.ones(()), atol=1e-5)
     ramp = torch.linspace(-1, 1, 64).expand(40, 1, 64, 64)
-    change = (random_perspective(ramp, 0.0, bend=1.0) - ramp)[:, 0, 30:34, 30:34].abs().amax((1, 2))
+    change = (random_perspective(ramp, 0.0, head_turn=1.0) - ramp)[:, 0, 30:34, 30:34].abs().amax((1, 2))
     assert 0 < (change < 1e-4).sum() < 25 and (change > 0.01).sum() > 15  # about one in four stays as it is
 
 
 def test_the_opponent_learns_and_pulls_as_hard_as_asked() -> None:
     torch.manual_seed(0)
-    settings = train.HFGISettings(rival_lr=0.01, rival_gamma=0.1)
+    settings = train.HFGISettings(discriminator_lr=0.01, gamma=0.1)
     opponent = Adversary(Discriminator(16, channel_base=128, channel_max=8), settings, torch.device("cpu"), None)
     real = torch.randn(8, 3, 16, 16)
     first = []
@@ -67,10 +67,10 @@ def test_the_opponent_learns_and_pulls_as_hard_as_asked() -> None:
         drawn = (0.3 * torch.randn(8, 3, 16, 16)).requires_grad_()
         (looks,) = opponent.mark([(real, drawn)])
         terms = opponent.learn(penalise=step % 2 == 0)
-        assert ("rival_penalty" in terms) == (step % 2 == 0)
+        assert ("discriminator_penalty" in terms) == (step % 2 == 0)
         assert drawn.grad is None  # learning does not reach what was drawn
         opponent.update(1.0)
-        first.append(terms["rival"].item())
+        first.append(terms["discriminator"].item())
     assert first[-1] < 0.5 * first[0]
     (expected,) = torch.autograd.grad((drawn - real).square().mean(), drawn)
     (looks,) = opponent.mark([(real, drawn)])
@@ -146,10 +146,10 @@ def test_both_stages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = len(run(workplace, monkeypatch, "encoder", 0.05))  # its time is up already: nothing more is done
     assert lines == len(facts)
 
-    facts = run(workplace, monkeypatch, "consultation", 0.08, "--rival", "0")
+    facts = run(workplace, monkeypatch, "consultation", 0.08, "--adversarial_weight", "0")
     last = facts[-1]
     assert last["stage"] == "consultation" and {"mse_plain", "ratio", "align", "detail"} <= last.keys()
-    assert "rival" not in last
+    assert "discriminator" not in last
     # a few steps from a start that changes nothing: still near the plain inversion
     assert 0.5 < last["ratio"] < 1.5 and all(np.isfinite(v) for v in last.values() if isinstance(v, float))
     for name in ("alignment", "consultation"):
@@ -162,7 +162,7 @@ def test_start_from_weights_of_before_against_the_discriminator(
 ) -> None:
     before, out = workplace / "before", workplace / "out"
     run(workplace, monkeypatch, "encoder", 0.03)
-    run(workplace, monkeypatch, "consultation", 0.03, "--rival", "0")
+    run(workplace, monkeypatch, "consultation", 0.03, "--adversarial_weight", "0")
     out.rename(before)
     average = torch.full((10, 16), 0.25)
     tensors, config = store.read(before / "encoder.safetensors")
@@ -178,9 +178,24 @@ def test_start_from_weights_of_before_against_the_discriminator(
     torch.manual_seed(1)
     edits = {name: torch.randn(10, 16) for name in ("pose", "age", "smile")}
     store.save(workplace / "directions.safetensors", edits, config={})
-    extra = ("--initial", str(before), "--directions", str(workplace / "directions.safetensors"), "--rival_every", "2")
+    extra = (
+        "--initial",
+        str(before),
+        "--directions",
+        str(workplace / "directions.safetensors"),
+        "--penalty_every",
+        "2",
+    )
     last = run(workplace, monkeypatch, "consultation", 0.1, *extra)[-1]
-    assert {"looks", "edits_look", "still", "rival", "rival_penalty", "detail_pose", "detail_age"} <= last.keys()
+    assert {
+        "looks",
+        "edits_look",
+        "unchanged",
+        "discriminator",
+        "discriminator_penalty",
+        "detail_pose",
+        "detail_age",
+    } <= last.keys()
     assert last["steps"] >= 1 and all(np.isfinite(v) for v in last.values() if isinstance(v, float))
     with pytest.raises(WeightsMissing, match=r"no encoder\.safetensors"):
         run(workplace, monkeypatch, "encoder", 0.02, "--fresh", "--initial", str(workplace))

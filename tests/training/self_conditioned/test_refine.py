@@ -34,15 +34,15 @@ def test_constants_learn_what_is_asked_and_nothing_else_moves(kept: str) -> None
     before = {name: value.clone() for name, value in net.state_dict().items()}
     weights = dict.fromkeys(("attribute_weight", "others_weight", "identity_weight", "anchor_weight"), 0.0)
     settings = RefineSettings(REACH, steps=40, batch=6, lr=0.1, **{**weights, f"{kept}_weight": 1.0})
-    judge = Colours(widths=(4, 4, 4, 4, 4), neck=4, identity=8)
+    identity_network = Colours(widths=(4, 4, 4, 4, 4), neck=4, identity=8)
 
     def missed() -> float:
         """On the same faces and views each time; nothing is learned."""
         still = replace(settings, steps=1, batch=48, lr=0.0, seed=9)
-        return refine(net, plain_generator(), space(), judge, still)[0][kept]
+        return refine(net, plain_generator(), space(), identity_network, still)[0][kept]
 
     first = missed()
-    refine(net, plain_generator(), space(), judge, settings)
+    refine(net, plain_generator(), space(), identity_network, settings)
     assert missed() < 0.85 * first
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"constants"}
@@ -58,14 +58,19 @@ def test_another_number_of_ranges_is_refused() -> None:
 def test_the_command_writes_a_generator_that_says_how_it_was_refined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, plain, judge = conditioned_generator(), plain_generator(), predictor()
+    net, plain, identity_network = conditioned_generator(), plain_generator(), predictor()
     store.save(tmp_path / "in.safetensors", net.state_dict(), config=net.config)
     store.save(tmp_path / "portraits_face" / "generator.safetensors", plain.state_dict(), config=plain.config)
-    store.save(tmp_path / "judge.safetensors", judge.state_dict(), config=judge.config)
+    store.save(tmp_path / "identity_network.safetensors", identity_network.state_dict(), config=identity_network.config)
     space().save(tmp_path / "directions.safetensors")
     out = tmp_path / "out.safetensors"
     words = ["refine", str(tmp_path / "in.safetensors"), str(out), "--weights", str(tmp_path), "--reach", "1,1,1"]
-    words += ["--judge", str(tmp_path / "judge.safetensors"), "--directions", str(tmp_path / "directions.safetensors")]
+    words += [
+        "--identity-network",
+        str(tmp_path / "identity_network.safetensors"),
+        "--directions",
+        str(tmp_path / "directions.safetensors"),
+    ]
     monkeypatch.setattr(sys, "argv", [*words, "--steps", "2", "--batch", "2", "--device", "cpu"])
     module.main()
     state, config = store.read(out)

@@ -14,9 +14,14 @@ from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.training.distributed import Team
 from gan_core.training.self_conditioned import train as command
-from gan_core.training.self_conditioned.directions import Drawn, find_style_channel, fit_hyperplane, spread_over_layers
+from gan_core.training.self_conditioned.directions import (
+    ScoredSamples,
+    find_style_channel,
+    fit_hyperplane,
+    spread_over_layers,
+)
 from gan_core.training.self_conditioned.labelling import Labels, agreement, draw_uniformly, label, load_labels, refit
-from gan_core.training.self_conditioned.losses import attribute_divergence, change_of_person, thumbnails
+from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
 from gan_core.training.self_conditioned.step import SelfConditionedTrainer
 from tests.gan_core.self_conditioned.small import (
@@ -130,11 +135,11 @@ def test_a_hyperplane_is_found_where_it_is() -> None:
 
 def test_a_style_channel_is_an_affine_function_of_the_latent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_core.training.self_conditioned.directions.CANDIDATES", 3)
-    generator, judge = plain_generator(), predictor()
+    generator, identity_network = plain_generator(), predictor()
     w = generator.mapping(torch.randn(64, 8)).detach()
     images = generator.synthesis(generator.broadcast(w), noise="const")
-    scores = judge.predict(images)[1].numpy()
-    channel = find_style_channel(generator, judge, space().attributes, 0, Drawn(w, scores))
+    scores = identity_network.predict(images)[1].numpy()
+    channel = find_style_channel(generator, identity_network, space().attributes, 0, ScoredSamples(w, scores))
     conv = generator.synthesis.blocks[(channel.layer + 1) // 2]
     affine = (conv.conv if channel.layer % 2 == 0 else conv.conv_up).affine
     distances = torch.einsum("nld,ld->n", generator.broadcast(w), channel.normal) + channel.offset
@@ -148,7 +153,7 @@ def test_training_starts_from_the_pretrained_pair() -> None:
     z, image = torch.randn(3, 8), torch.randn(4, 3, SIZE, SIZE)
     for values in (None, torch.rand(3, 3)):  # zero constants: whatever is asked for
         torch.testing.assert_close(made.generator(z, values=values, noise="const"), plain_generator()(z, noise="const"))
-    score, _ = made._judge(image)
+    score, _ = made._score_and_attributes(image)
     torch.testing.assert_close(score, discriminator()(image))
     head, fc = made.discriminator.discriminator.attribute_head[0], made.discriminator.discriminator.epilogue.fc
     assert head.weight.data_ptr() != fc.weight.data_ptr()
@@ -281,7 +286,7 @@ def test_every_other_picture_is_drawn_as_the_data_is_and_asked_for_its_own_value
 
 
 def test_two_rows_share_a_person_who_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = trainer(replace(TINY, batch=8), judge=predictor())
+    made = trainer(replace(TINY, batch=8), identity_network=predictor())
     seen = []
     monkeypatch.setattr(made.generator.synthesis, "forward", lambda w_plus, **_: seen.append(w_plus))
     made._draw(torch.randn(8, LAYERS, W_DIM))
@@ -291,12 +296,12 @@ def test_two_rows_share_a_person_who_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(2):
         made.step()
     assert made.read_stats()["person"] > 0
-    assert all(p.grad is None for p in made.judge.parameters())
+    assert all(p.grad is None for p in made.identity_network.parameters())
 
 
 def test_some_pairs_differ_in_one_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = replace(TINY, batch=64, unweighted=0.5, single=0.5, inverted=0.5)
-    made = trainer(settings, space=space(), judge=predictor())
+    made = trainer(settings, space=space(), identity_network=predictor())
     monkeypatch.setattr(made.generator.synthesis, "forward", lambda w_plus, **_: None)
     made._draw(torch.randn(64, LAYERS, W_DIM))
     first, second = made.fake_values[0::2], made.fake_values[1::2]
@@ -322,9 +327,9 @@ def test_at_own_values_the_pretrained_picture_is_kept() -> None:
 def test_a_person_changes_between_strangers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_core.training.self_conditioned.step.random_views", lambda x: (x, None))
     people = torch.rand(3, 3, 112, 112) * 2 - 1
-    same = change_of_person(predictor(), people.repeat_interleave(2, 0))
+    same = identity_change(predictor(), people.repeat_interleave(2, 0))
     images = torch.cat([people, people.flip(2)]).requires_grad_()
-    other = change_of_person(predictor(), images)
+    other = identity_change(predictor(), images)
     assert abs(float(same.detach())) < 1e-5 < float(other.detach())
     other.backward()
     assert images.grad.abs().sum() > 0
@@ -354,6 +359,6 @@ def test_planes_of_codes_hold_for_drawn_faces_too() -> None:
     def told(space_of: AttributeSpace, w_plus: torch.Tensor, truth: np.ndarray) -> float:
         return np.corrcoef(space_of.distances(w_plus)[:, 0].numpy(), truth[:, 0])[0, 1]
 
-    alone, both = refit(space(), codes, scores), refit(space(), codes, scores, Drawn(drawn, wanted))
+    alone, both = refit(space(), codes, scores), refit(space(), codes, scores, ScoredSamples(drawn, wanted))
     assert told(both, faces, wanted) > 0.95 > told(alone, faces, wanted)
     assert told(both, codes, scores) > 0.9

@@ -62,9 +62,9 @@ def alone() -> distributed.Team:
     return distributed.Team(0, 1, torch.device("cpu"))
 
 
-def make_stage(dropped: int = 0, **arguments) -> stage.Stage:
+def make_stage(dropped: int = 0, **arguments) -> stage.ResolutionStage:
     pictures = ((smooth(12, 32 >> dropped) + 1) * 127.5).to(torch.uint8)
-    return stage.Stage(SETTINGS, pictures, alone(), dropped=dropped, **arguments)
+    return stage.ResolutionStage(SETTINGS, pictures, alone(), dropped=dropped, **arguments)
 
 
 def test_crops_are_parts_of_the_picture() -> None:
@@ -149,7 +149,7 @@ def test_new_blocks_fade_in() -> None:
     images = smooth(4, 32)
     low = torch.nn.functional.avg_pool2d(images, 2)
 
-    def draw(one: stage.Stage, pictures: torch.Tensor) -> torch.Tensor:
+    def draw(one: stage.ResolutionStage, pictures: torch.Tensor) -> torch.Tensor:
         return one.averages["generator"](*one.averages["encoder"](pictures), noise="none")
 
     expected = torch.nn.functional.interpolate(draw(small, low), scale_factor=2, mode="bilinear")

@@ -11,7 +11,7 @@ _BAND = 30  # pixels above a captioned row
 _TEXT = 18
 
 
-def sheet(rows: Rows, side: int, gap: int = 2) -> Image.Image:
+def image_grid(rows: Rows, side: int, gap: int = 2) -> Image.Image:
     """The rows under each other, every picture fitted to `side` x `side` pixels, on white."""
     width, height = (len(line) * side + (len(line) - 1) * gap for line in (rows[0], rows))
     whole = Image.new("RGB", (width, height), "white")
@@ -35,6 +35,6 @@ def captioned(parts: Sequence[tuple[str, Image.Image]]) -> Image.Image:
 
 
 def cell_at(point: Sequence[float], side: int, gap: int = 2) -> tuple[int, int]:
-    """Row and column of a `sheet` that a point (x, y) of it lies in."""
+    """Row and column of a `image_grid` that a point (x, y) of it lies in."""
     x, y = point
     return int(y // (side + gap)), int(x // (side + gap))

@@ -1,4 +1,4 @@
-"""Who takes part in an agreement, when what happens, and what is reported."""
+"""The latents that a composition optimises, its schedule, and its reports."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ FINEST = 2  # layers whose latents stay: those of the highest resolution
 
 
 @dataclass
-class Player:
-    """A generator and where it stands."""
+class GeneratorLatent:
+    """Latent codes of one generator, and how they are optimised."""
 
     generator: Generator
     codes: Tensor  # (1, num_ws, w_dim), the start
-    moves: bool = True
+    optimised: bool = True  # False: the picture stays as it is
     rate: float = 0.02  # of Adam, in units of the spread of w
-    given: bool = False  # codes of a real picture: they are not drawn to the mean w
+    given: bool = False  # codes of a real picture: the regulariser keeps them near themselves, not near the mean w
     mean: Tensor | None = None  # (w_dim,); the generator's own if None
     spread: Tensor | None = None  # scalar, standard deviation of w; estimated if None
 
 
 @dataclass
-class Inset(Player):
-    """One that is put into the canvas."""
+class Inset(GeneratorLatent):
+    """Latent codes of a picture that is put into the canvas."""
 
     region: Region | None = None
     finder: RegionFinder = find_by_face
@@ -39,7 +39,7 @@ class Inset(Player):
 
 @dataclass(frozen=True)
 class Schedule:
-    """When what happens."""
+    """How many steps there are, and what happens at which."""
 
     steps: int = 150
     alternate: int = 0  # steps before the other side moves, the canvas first; 0: both at once
@@ -64,7 +64,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Report:
-    """How far it is."""
+    """What there is after some steps."""
 
     step: int
     steps: int
@@ -91,8 +91,8 @@ def added_codes(added: Tensor) -> Tensor:
     """What is added to codes (1, num_ws, w_dim), of `added` (1, 1 + num_ws, w_dim): row 0 to all layers, the others
     to one each.
 
-    The finest layers are left as they were. They draw texture, in which no two pictures agree: free to move, they
-    learn to draw less of it, and a third of the fine detail goes.
+    The finest layers are left as they were. They draw texture, which differs between any two pictures: optimised too,
+    they learn to draw less of it, and a third of the fine detail is lost.
     """
     moved = (added[:, :1] + added[:, 1:])[:, :-FINEST]
     return F.pad(moved, (0, 0, 0, FINEST))
@@ -107,12 +107,12 @@ def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tupl
 
 
 @torch.no_grad()
-def ready(player: Player) -> Player:
-    """The player with mean and spread of its w."""
-    mapping = player.generator.mapping
-    spread = player.spread
+def with_statistics(latent: GeneratorLatent) -> GeneratorLatent:
+    """The same with the mean and the standard deviation of the generator's w."""
+    mapping = latent.generator.mapping
+    spread = latent.spread
     if spread is None:
-        z = torch.randn(512, mapping.z_dim, generator=torch.Generator().manual_seed(0)).to(player.codes)
+        z = torch.randn(512, mapping.z_dim, generator=torch.Generator().manual_seed(0)).to(latent.codes)
         label = None if not mapping.c_dim else torch.eye(mapping.c_dim).to(z)[torch.arange(512) % mapping.c_dim]
         spread = mapping(z, label).std(0).mean()
-    return replace(player, mean=mapping.w_avg if player.mean is None else player.mean, spread=spread)
+    return replace(latent, mean=mapping.w_avg if latent.mean is None else latent.mean, spread=spread)
