@@ -132,7 +132,7 @@ def _shape_of(kind: type) -> set[str]:
 
 
 def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> None:
-    """Training; see `trainer.py`."""
+    """Training; see `step.py`."""
     initial = args.initial or args.out / "initial"
     starts: list[dict[str, Tensor] | None] = []
     for name in ("generator", "discriminator", "generator_ema"):
