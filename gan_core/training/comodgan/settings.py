@@ -1,4 +1,4 @@
-"""What shapes a run of CoModGAN's training: settings, what it starts from, and the held-out pictures that the log reports on."""
+"""What shapes a run of CoModGAN's training: settings, starting weights, and held-out pictures for the log."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ class FlatGradient:
 class Adversary:
     """A discriminator, the pictures that it is trained on next, and its own optimizer.
 
-    A step of the networks that draw calls `generator_losses` inside its loss, which remembers the pictures; then `discriminator_terms` and
-    `update` teach the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
+    A step of the trained networks calls `generator_losses`, which keeps the pictures; then `discriminator_terms` and
+    `update` train the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
     from step to step, so that both can be captured in CUDA graphs.
     """
 
