@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -197,7 +198,7 @@ class InsetGANPipeline:
         return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
 
     def _latent(
-        self, cls: type[GeneratorLatent], kind: str, source: LatentSource, optimised: bool, rate: float, **more: object
+        self, cls: type[GeneratorLatent], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any
     ) -> GeneratorLatent:
         generator = self._generator(kind)
         codes = self._codes(generator, source)

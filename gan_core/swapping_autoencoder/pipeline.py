@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +107,7 @@ class SwappingAutoencoderPipeline:
 
     @classmethod
     def from_checkpoint(
-        cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object
+        cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: Any
     ) -> SwappingAutoencoderPipeline:
         """From a published checkpoint."""
         return cls(built.modules["encoder"], built.modules["generator"], resolution=resolution, **arguments)
@@ -262,6 +263,7 @@ class SwappingAutoencoderPipeline:
 
     def _mask(self, mixture: Mixture, first: Codes, fine: int) -> Tensor:
         """The mask, feathered, (1, 1, h * fine, w * fine) for a structure code of h x w."""
+        assert mixture.mask is not None
         mask = mixture.mask.to(self.device, torch.float32).clamp(0, 1)[None, None]
         h, w = first.structure.shape[-2:]
         small = F.adaptive_avg_pool2d(self._padded(mask), (h * fine, w * fine))
