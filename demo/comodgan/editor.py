@@ -7,7 +7,7 @@ session, so that another seed only decodes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +178,7 @@ class Editor:
         seeds: Sequence[int],
         psi: float = VARIETY,
         progress: Progress | None = None,
-    ) -> Iterator[Step | Result]:
+    ) -> Generator[Step | Result, None, None]:
         """Fill what is marked in `mask`, (H, W) bool at the picture's size: reports, and a Result for each seed.
 
         Closing the iterator stops the work. Raises BadValue where nothing is marked or a value is out of range.
@@ -218,7 +218,7 @@ class Editor:
         seeds: Sequence[int],
         psi: float = VARIETY,
         progress: Progress | None = None,
-    ) -> Iterator[Step | Result]:
+    ) -> Generator[Step | Result, None, None]:
         """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
         psi = variety(psi)
         for step in gpu.stream(tasks.draw(choice.model, lines, list(seeds), psi), progress):

@@ -276,7 +276,8 @@ class EditAFace:
             pictures = (edited.crop, edited.plain_inversion, edited.plain_edit, edited.crop_edit)
             places = (self.crop, self.plain, self.plain_edit, self.crop_edit)
             for place, picture in zip(places, pictures, strict=True):
-                updates[place] = shown(session, "crop", picture, exact=True)
+                if picture is not None:
+                    updates[place] = shown(session, "crop", picture, exact=True)
         return updates
 
 

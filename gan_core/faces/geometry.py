@@ -108,8 +108,8 @@ def face_from_five(points: np.ndarray, score: float) -> Face:
     half = np.hypot(*x)
     # In the FFHQ square the visible face spans about 56 % of the width and 66 % of the height, a bit low.
     centre = centre + np.array([-x[1], x[0]]) * 0.12
-    x, y, half = float(centre[0]), float(centre[1]), float(half)
-    box = (x - 0.56 * half, y - 0.66 * half, x + 0.56 * half, y + 0.66 * half)
+    middle_x, middle_y, reach = float(centre[0]), float(centre[1]), float(half)
+    box = middle_x - 0.56 * reach, middle_y - 0.66 * reach, middle_x + 0.56 * reach, middle_y + 0.66 * reach
     return Face(box=box, score=float(score), points=points)
 
 

@@ -136,7 +136,7 @@ class StridedConv(EqualConv2d):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, act="lrelu")
 
-    def forward(self, x: Tensor, **_: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # it has no gain to set
         """Map (N, I, H, W) to (N, O, (H - 1) / 2, (W - 1) / 2)."""
         weight = (self.weight * self.weight_gain).to(x.dtype)
         return bias_act(F.conv2d(x, weight, stride=2), self.bias)

@@ -183,7 +183,7 @@ class Sound:
         self._output = output
         self._stream: Any = None
         self._resampler: Any = None
-        source = container.streams.audio[0] if container.streams.audio else None
+        source: Any = container.streams.audio[0] if container.streams.audio else None
         self.present = source is not None and source.codec_context is not None
         if not self.present:
             return

@@ -53,7 +53,7 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
                 if residual < REGISTERED
             }
     with (data / "portraits.csv").open(newline="") as file:
-        people = {row["id"]: row["person"] for row in csv.DictReader(file)}
+        people: dict[str, str] = {str(row["id"]): row["person"] for row in csv.DictReader(file)}
     found = []
     for name, mesh in sorted(meshes.items()):
         face = data / "face" / f"{name}.jpg"
@@ -64,7 +64,7 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
         found.append(
             Portrait(
                 name,
-                people.get(name, name),
+                people.get(name) or name,
                 face,
                 bust if known else None,
                 transfers[name] if known else None,

@@ -185,7 +185,7 @@ def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
 
 def measure_facts(values: Tensor, columns: dict[str, np.ndarray]) -> dict[str, float]:
     """Mean absolute error and correlation of predictions (N, A) for each measure, of pictures with a label."""
-    facts = {}
+    facts: dict[str, float] = {}
     for i, name in enumerate(MEASURES):
         known = np.isfinite(columns[name])
         truth, guess = columns[name][known], values[:, i].numpy()[known]
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    device = distributed.join(args.device).device
+    device = distributed.init(args.device).device
     portraits = read_portraits(args.data, args.labels, MEASURES, args.limit)
     generated = GeneratedFaces(build_from_file(Generator, args.generator, "generator")[0], device, args.near)
     learned, test = portraits.subset(~portraits.twice), portraits.subset(portraits.twice)

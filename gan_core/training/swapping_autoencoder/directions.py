@@ -19,6 +19,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -227,7 +228,7 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
     """
     directions, coordinates = principal(structures, count)
     basis = np.zeros((0, len(directions)))  # unit vectors in the components' space, taken so far
-    named = []
+    named: list[Any] = []
     candidates = dict(SHAPES)
     while candidates and len(named) < len(directions):
         fits = {column: _fit(columns.get(column), coordinates, basis) for column in candidates}
@@ -252,7 +253,8 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
 
 def _fit(column: np.ndarray | None, coordinates: np.ndarray, basis: np.ndarray) -> tuple[float, np.ndarray]:
     """How strongly a column (N,) goes with coordinates (N, k) outside `basis` (m, k), and along which unit vector."""
-    known = np.zeros(len(coordinates), bool) if column is None else ~np.isnan(column)
+    column = np.full(len(coordinates), np.nan) if column is None else column
+    known = ~np.isnan(column)
     if known.sum() < 20 or np.std(column[known]) == 0:
         return 0.0, np.zeros(coordinates.shape[1])
     values = (column[known] - column[known].mean()) / column[known].std()
