@@ -325,7 +325,7 @@ def test_at_own_values_the_pretrained_picture_is_kept() -> None:
 
 
 def test_a_person_changes_between_strangers_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan_core.training.self_conditioned.step.random_views", lambda x: (x, None))
+    monkeypatch.setattr("gan_core.training.self_conditioned.losses.random_views", lambda x: (x, None))
     people = torch.rand(3, 3, 112, 112) * 2 - 1
     same = identity_change(predictor(), people.repeat_interleave(2, 0))
     images = torch.cat([people, people.flip(2)]).requires_grad_()
