@@ -117,7 +117,7 @@ def install(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
     monkeypatch.setattr("demo.hfgi.tab.hfgi_models", lambda _folder: EDITORS)
     monkeypatch.setattr("demo.swapping_autoencoder.tab.swapping_autoencoder_models", lambda _folder: {})
-    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda _folder: {})
+    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: {})
     monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: {})
     monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: {})
     monkeypatch.setattr(
