@@ -13,10 +13,9 @@ Written to directions.safetensors beside the model's weights.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from gan_core.errors import BadValue
 from gan_core.swapping_autoencoder.networks import Encoder, unit_length
 from gan_core.training.data import find_pictures, load_pictures, person_of
 from gan_core.training.split import is_held_out
+from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
@@ -107,23 +107,12 @@ def label_columns(path: Path, ids: Sequence[str]) -> Columns:
 
     Raises BadValue if no row fits a picture.
     """
-    with path.open(newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
-    if not rows.keys() & set(ids):
-        raise BadValue(f"No row of {path.name} is of a picture in the folder.")
-
-    def number(row: Mapping[str, str], name: str) -> float:
-        try:
-            return float(row.get(name, ""))
-        except ValueError:
-            return float("nan")
-
-    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    rows = read_table(path, ids)
     chosen = [rows.get(key, {}) for key in ids]
-    columns = {name: np.array([number(row, name) for row in chosen]) for name in names}
-    sexes = {"F": 1.0, "M": 0.0}
-    columns["gender"] = np.array([sexes.get(row.get("gender", "")[:1].upper(), float("nan")) for row in chosen])
-    years = np.array([number(row, "year") for row in chosen])
+    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    columns = {name: numbers(chosen, name) for name in names}
+    columns["gender"] = genders(chosen)
+    years = numbers(chosen, "year")
     columns["studio"] = np.where(np.isnan(years), np.nan, (years > 2018).astype(float))
     return columns
 
