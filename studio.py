@@ -87,7 +87,7 @@ def test(flags: list[str], system: bool) -> int:
     browser = find_browser(system)
     if browser:
         os.environ["STUDIO_BROWSER"] = browser
-    steps = (
+    steps: tuple[tuple[str | Path, ...], ...] = (
         (PYTHON, "-m", "ruff", "check", "."),
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),

@@ -11,6 +11,7 @@ model's lock while holding the placement lock, so requests cannot block each oth
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import threading
@@ -18,7 +19,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 from gan_core import memory
@@ -78,7 +78,7 @@ class ModelRegistry:
         self._clock = itertools.count(1)
         self._placement = threading.Condition()
 
-    @cached_property
+    @functools.cached_property
     def devices(self) -> tuple[str, ...]:
         """Where models run, best first."""
         return tuple(self._find_devices())
@@ -219,9 +219,9 @@ class ModelRegistry:
         try:
             for entry in closure:
                 if entry.value is None:
-                    self._relieved(lambda entry=entry: self._build(entry, progress), closure)
+                    self._relieved(functools.partial(self._build, entry, progress), closure)
                 if entry.device != device:
-                    self._relieved(lambda entry=entry: self._place(entry, device, closure), closure)
+                    self._relieved(functools.partial(self._place, entry, device, closure), closure)
                 entry.last_used = now
         except BaseException:
             for entry in closure:
@@ -302,9 +302,9 @@ class ModelRegistry:
         budget = self._budget(device)
         kept = sum(other.held.get(device, 0) for other in closure if other is not entry and other.device == device)
         if kept + entry.size > budget:
-            needed, allowed = (f"{size / 1e9:.2f} GB" for size in (kept + entry.size, budget))
+            wanted, allowed = (f"{size / 1e9:.2f} GB" for size in (kept + entry.size, budget))
             raise OutOfMemory(
-                f"{self._title(closure[-1].spec.name)} needs {needed}, more than the memory budget of "
+                f"{self._title(closure[-1].spec.name)} needs {wanted}, more than the memory budget of "
                 f"{allowed} on {device}. Start the app with a larger --memory."
             )
         needed = min(self._needed(entry, device), budget - kept)

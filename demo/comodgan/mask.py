@@ -59,7 +59,7 @@ def transparent(data: bytes, opened: Image.Image, max_pixels: int) -> np.ndarray
 
 def bounds(mask: np.ndarray) -> Box:
     """The smallest box that holds the marked pixels of (H, W). Raises BadValue if there are none."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         raise BadValue(NOTHING)
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

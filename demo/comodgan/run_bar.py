@@ -63,7 +63,7 @@ class RunBar:
 
     def wire(
         self,
-        read: Callable[..., None],
+        read: Callable[..., dict[Any, Any]],
         painting: set[Any],
         run: Callable[..., Any],
         outputs: list[Any],

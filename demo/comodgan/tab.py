@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -27,7 +27,7 @@ from gan_core.comodgan.models import comodgan_models
 from gan_core.errors import Busy, StudioError
 
 Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
-Steps = Iterator[Step | Result]
+Steps = Generator[Step | Result, None, None]
 
 _LEAD = "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions."
 _MISSING = (
@@ -118,6 +118,7 @@ class FillAHole:
 
     def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Fill the hole, each result as it comes."""
+        assert self.hole is not None
         run = self.hole.run
 
         def begin(session: Session, painted: tuple[Photo, np.ndarray | None]) -> tuple[Image.Image, Steps]:
@@ -130,6 +131,7 @@ class FillAHole:
 
     def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Portraits of the drawing, each as it comes."""
+        assert self.drawing is not None
         run = self.drawing.run
 
         def begin(session: Session, lines: np.ndarray) -> tuple[Image.Image, Steps]:

@@ -170,7 +170,7 @@ class EditAFace:
 
     def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """A new photo: find its faces, and edit the largest or ask for marks."""
-        empty = {
+        empty: Data = {
             **dict.fromkeys(self.drawn),
             self.faces: gr.Gallery(visible=False),
             self.marking: gr.Column(visible=False),
@@ -276,7 +276,8 @@ class EditAFace:
             pictures = (edited.crop, edited.plain_inversion, edited.plain_edit, edited.crop_edit)
             places = (self.crop, self.plain, self.plain_edit, self.crop_edit)
             for place, picture in zip(places, pictures, strict=True):
-                updates[place] = shown(session, "crop", picture, exact=True)
+                if picture is not None:
+                    updates[place] = shown(session, "crop", picture, exact=True)
         return updates
 
 
@@ -291,7 +292,7 @@ def _thumbnails(session: Session, work: Work) -> list[str]:
         x0, y0, x1, y1 = (value * scale for value in face.box)
         half = 0.65 * max(x1 - x0, y1 - y0)
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        box = tuple(round(value) for value in (x - half, y - half, x + half, y + half))
+        box = round(x - half), round(y - half), round(x + half), round(y + half)
         paths.append(shown(session, "face", work.preview.crop(box).resize((160, 160))))
     return paths
 

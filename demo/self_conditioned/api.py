@@ -37,7 +37,7 @@ def build(studio: Studio, editor: Editor) -> None:
             session.own_upload(image_or_none)
         choice = editor.model(model)
         values = checked_values(choice, {**_mapping(more_values), attribute or "": value})
-        subject = editor.subject(session, choice, Origin(seed, path=image_or_none or None))
+        subject = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None))
         pictures = zip((OWN, PLAIN), editor.edit(choice, subject, values), strict=True)
         edited, plain = (
             str(editor.save(session, drawn.picture, choice, subject, values, method=method, purpose="api"))
@@ -54,7 +54,7 @@ def build(studio: Studio, editor: Editor) -> None:
         if image_or_none:
             session.own_upload(image_or_none)
         choice = editor.model(model)
-        present = editor.subject(session, choice, Origin(seed, path=image_or_none or None)).face.values
+        present = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None)).face.values
         return {
             slider.name: {"value": present[slider.name], "low": slider.low, "high": slider.high}
             for slider in choice.sliders

@@ -51,7 +51,7 @@ class RegionPanel:
             if data[self.shown] == source.key:
                 return {self.state: gr.skip()}  # what is painted stays
             background = shown(session, "paint", source.picture)
-            value = {"background": background, "layers": [], "composite": None}
+            value: dict[str, Any] = {"background": background, "layers": [], "composite": None}
             return {self.editor: value, self.shown: source.key, self.state: ""}
 
         @guarded

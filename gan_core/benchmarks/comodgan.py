@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import sys
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ from gan_core.comodgan.pipeline import CoModGANPipeline
 from ops_cuda import status
 
 GOALS = {"cuda": 0.012, "cpu": 2.5}  # seconds
-EMBEDDED = {"z_dim": 256, "w_dim": 256, "global_dim": 128, "mapping_layers": 4, "channel_base": 8192}
+EMBEDDED: dict[str, Any] = {"z_dim": 256, "w_dim": 256, "global_dim": 128, "mapping_layers": 4, "channel_base": 8192}
 SEEDS = (0, 1, 2, 3)
 
 

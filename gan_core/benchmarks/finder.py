@@ -166,7 +166,10 @@ def alignment(finder: FaceFinder, portraits: list[Portrait]) -> dict[str, float]
     Corner error in % of the side; mean difference of the inner pixels in % of full scale, beside what the
     true points give (the two files of one photo differ by that much).
     """
-    corners, pixels, floor, missed = [], [], [], 0
+    corners: list[float] = []
+    pixels: list[float] = []
+    floor: list[float] = []
+    missed = 0
     for portrait in portraits:
         if portrait.bust is None or portrait.to_bust is None:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, wei
             registry.declare(
                 ModelSpec(
                     name=one.model,
-                    build=lambda load, one=one: _build_embedded(load, one, weights),
+                    build=functools.partial(_build_embedded, one=one, weights=weights),
                     resolution=256,
                     licence=_LICENCE,
                     title=one.title,
@@ -110,7 +111,7 @@ def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, wei
             registry.declare(
                 ModelSpec(
                     name=model.model,
-                    build=lambda load, model=model: _build_published(load, model, published_folder),
+                    build=functools.partial(_build_published, model=model, published_folder=published_folder),
                     resolution=model.resolution,
                     licence=model.licence,
                     title=f"the published network that fills holes ({name})",

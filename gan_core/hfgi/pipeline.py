@@ -98,8 +98,9 @@ class HFGIPipeline:
         parts = ("generator", "encoder", "alignment", "consultation")
         if any(name not in built.modules for name in parts):
             raise BadCheckpoint("This checkpoint has an encoder but no consultation; HFGI needs both.")
-        modules = (built.modules[name] for name in parts)
-        return cls(*modules, built.tensors["latent_avg"], attributes or {}, device=device, dtype=dtype)
+        generator, encoder, alignment, consultation = (built.modules[name] for name in parts)
+        average = built.tensors["latent_avg"]
+        return cls(generator, encoder, alignment, consultation, average, attributes or {}, device=device, dtype=dtype)
 
     @torch.inference_mode()
     def invert(self, face: Tensor) -> Inversion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ class GeneratorLatent:
 class Inset(GeneratorLatent):
     """Latent codes of a picture that is put into the canvas."""
 
-    region: Region | None = None
+    region: Region = field(kw_only=True)
     finder: RegionFinder = find_by_face
 
 

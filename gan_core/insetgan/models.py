@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,9 @@ def declare_insetgan_models(
             registry.declare(
                 ModelSpec(
                     name=models[canvas.name].model,
-                    build=lambda load, canvas=canvas: _build_published(load, canvas, published_folder, weights),
+                    build=functools.partial(
+                        _build_published, canvas=canvas, published_folder=published_folder, weights=weights
+                    ),
                     resolution=models[canvas.name].resolution,
                     licence=models[canvas.name].licence,
                     title=f"the published generators of bodies ({canvas.name}) and faces",

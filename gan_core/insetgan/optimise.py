@@ -69,7 +69,8 @@ class _State:
     def unflat(cls, tensors: Sequence[Tensor]) -> _State:
         n = (len(tensors) - 2) // 4
         lists = [list(tensors[i * n : (i + 1) * n]) for i in range(4)]
-        return cls(*lists, tensors[-2], tensors[-1])
+        added, first, second, best = lists
+        return cls(added, first, second, best, tensors[-2], tensors[-1])
 
 
 @dataclass
@@ -271,7 +272,8 @@ def _working(place: Placement) -> Size:
     """The size at which region and inset are compared: the region's own, in steps that the features can halve."""
     height, width = place.size
     shrink = max(1.0, max(height, width) / 512)
-    return tuple(max(32, round(side / shrink / 16) * 16) for side in (height, width))
+    height, width = (max(32, round(side / shrink / 16) * 16) for side in (height, width))
+    return height, width
 
 
 def _full(picture: Tensor, region: Region, place: Placement) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,9 @@ KINDS = ("body", "face")
 MOST_STEPS = 1000
 LARGEST_SEED = 2**31 - 1
 Truncation = float | tuple[float, float]
+
+
+Kind = TypeVar("Kind", bound=GeneratorLatent)
 
 
 @dataclass(frozen=True)
@@ -197,8 +201,8 @@ class InsetGANPipeline:
         return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
 
     def _latent(
-        self, cls: type[GeneratorLatent], kind: str, source: LatentSource, optimised: bool, rate: float, **more: object
-    ) -> GeneratorLatent:
+        self, cls: type[Kind], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any
+    ) -> Kind:
         generator = self._generator(kind)
         codes = self._codes(generator, source)
         return cls(generator, codes, optimised=optimised, rate=rate, given=source.codes is not None, **more)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,12 @@ class FacePredictor(nn.Module):
         measures: Sequence[str] = MEASURES,
     ) -> None:
         super().__init__()
-        self.config = {"widths": list(widths), "neck": neck, "identity": identity, "measures": list(measures)}
+        self.config: dict[str, Any] = {
+            "widths": list(widths),
+            "neck": neck,
+            "identity": identity,
+            "measures": list(measures),
+        }
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
         )

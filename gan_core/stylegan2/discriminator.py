@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Discriminator(nn.Module):
         img_channels: int = 3,  # 4 for pictures with a mask
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "resolution": resolution,
             "c_dim": c_dim,
             "channel_base": channel_base,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class ImageDiscriminator(stylegan2.Discriminator):
     `last_side` pixels wide instead of 4.
     """
 
-    def __init__(self, resolution: int = 256, *, last_side: int = 4, **arguments: object) -> None:
+    def __init__(self, resolution: int = 256, *, last_side: int = 4, **arguments: Any) -> None:
         super().__init__(resolution, **arguments)
         for name in ("c_dim", "start_shape", "mbstd_group"):
             del self.config[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def declare_swapping_autoencoder_models(
             registry.declare(
                 ModelSpec(
                     name=models[entry.name].model,
-                    build=lambda load, entry=entry: _build_published(load, entry, published_folder),
+                    build=functools.partial(_build_published, entry=entry, published_folder=published_folder),
                     resolution=entry.resolution,
                     licence=models[entry.name].licence,
                     title=f"the published swapping autoencoder ({entry.name})",

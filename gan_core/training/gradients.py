@@ -50,6 +50,7 @@ class Flat:
 
     def _begin(self, bucket: int) -> None:
         start, end = self._buckets[bucket]
+        assert self._processes is not None
         self._begun.append(self._processes.begin_all_reduce_mean(self.buffer[start:end]))
 
     @contextmanager

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ class GanTrainer:
     ) -> None:
         self.settings, self.processes = settings, processes
         torch.manual_seed(settings.seed)
-        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = Generator(
             settings.resolution,
             z_dim=settings.z_dim,

@@ -180,8 +180,10 @@ class Sound:
     """The input's first sound track on its way into the output: copied, or encoded anew where it must be."""
 
     def __init__(self, container: Any, output: Any) -> None:
-        self._output, self._stream, self._resampler = output, None, None
-        source = container.streams.audio[0] if container.streams.audio else None
+        self._output = output
+        self._stream: Any = None
+        self._resampler: Any = None
+        source: Any = container.streams.audio[0] if container.streams.audio else None
         self.present = source is not None and source.codec_context is not None
         if not self.present:
             return

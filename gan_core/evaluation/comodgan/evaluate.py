@@ -18,6 +18,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,7 +129,7 @@ def write_features(args: argparse.Namespace, device: torch.device) -> dict[str, 
     pictures = held_out(args.data, 256)[: args.count]
     rows = features_by_hole(networks, pictures, extract, each=args.each, psi=args.psi, plain=("plain convolutional",))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(args.out, **{name: row.astype(np.float16) for name, row in rows.items()})
+    np.savez_compressed(args.out, allow_pickle=False, **{name: row.astype(np.float16) for name, row in rows.items()})
     return {"pictures": len(pictures), "holes_each": args.each, "features": int(rows["real"].shape[1])}
 
 
@@ -146,11 +147,12 @@ def write_scores(args: argparse.Namespace) -> dict[str, object]:
         curves[name] = [
             BinScore(i / BINS, (i + 1) / BINS, len(real), score_features(real, fake)) for i, fake in enumerate(bins)
         ]
-    plot_scores(curves, args.out, EmbeddedFeatures)
-    return {"pairs": len(real)} | {
-        name: [[round(value, 4) for value in asdict(one.scores).values()] for one in bins]
+    plot_scores(curves, args.out, EmbeddedFeatures)  # type: ignore[arg-type]  # the class says which they are
+    numbers = {
+        name: [[round(value, 4) for value in asdict(one.scores).values()] for one in bins if one.scores is not None]
         for name, bins in curves.items()
     }
+    return {"pairs": len(real), **numbers}
 
 
 def main() -> None:
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     device = torch.device(args.device)
+    found: Any
     if args.what == "features":
         found = write_features(args, device)
     elif args.what == "scores":

@@ -75,8 +75,9 @@ def run_pairs(
             LatentSource(BODY_SEED + i, psi), LatentSource(FACE_SEED + i, psi), region=region, schedule=schedule
         )
         reports = {mode: compose(pipeline, replace(request, mode=mode)) for mode in found}
-        if None not in reports.values():
-            for mode, report in reports.items():
+        made = {mode: report for mode, report in reports.items() if report is not None}
+        if len(made) == len(found):
+            for mode, report in made.items():
                 found[mode].append(report)
     return found
 
@@ -169,8 +170,8 @@ def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, rows
         if "outline" in pipeline.regions:
             variants.append(replace(request, region="outline"))
         variants.append(replace(request, parts=(Part("mouth", LatentSource(FACE_SEED + 200 + i)),)))
-        reports = [compose(pipeline, variant) for variant in variants]
-        if None in reports:
+        reports = [report for variant in variants if (report := compose(pipeline, variant)) is not None]
+        if len(reports) < len(variants):
             continue
         first = reports[0].pasted
         pictures += [first.canvas, first.insets[0], first.hard, *(report.best.image for report in reports)]

@@ -60,4 +60,5 @@ def detail(image: Tensor, placement: Placement) -> tuple[float, float]:
     edges = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), kernel).abs()[0, 0]
     at = F.affine_grid(placement.from_canvas(size)[None], [1, 1, *size], align_corners=False)[0].abs().to(edges.device)
     inside, outside = (at < 0.8).all(-1), (at > 1.2).any(-1)
-    return tuple(100 * float(edges[part].mean()) if part.any() else 0.0 for part in (inside, outside))
+    within, beyond = (100 * float(edges[part].mean()) if part.any() else 0.0 for part in (inside, outside))
+    return within, beyond

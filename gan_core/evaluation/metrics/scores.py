@@ -72,7 +72,7 @@ def score_pairs(
     real: Tensor, fake: Tensor, ratios: ArrayLike, features: Features, *, bins: int = BINS
 ) -> list[BinScore]:
     """`score_by_hole` of pictures (N, 3, H, W) in about [-1, 1], rounded to 8 bits first as the protocol has it."""
-    return score_by_hole(*(features(rounded(images)) for images in (real, fake)), ratios, bins=bins)
+    return score_by_hole(features(rounded(real)), features(rounded(fake)), ratios, bins=bins)
 
 
 def rounded(images: Tensor) -> Tensor:

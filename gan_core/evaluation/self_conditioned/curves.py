@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def _resamples(faces: int, seed: int = 0) -> NDArray:
     return np.random.RandomState(seed).multinomial(faces, np.full(faces, 1 / faces), RESAMPLES)
 
 
-def summarise(curve: Curve, away: NDArray) -> dict[str, list[float]]:
+def summarise(curve: Curve, away: NDArray) -> dict[str, Any]:
     """Per bin with enough edits: mean |change|, mean similarity, its standard error (faces resampled), number."""
     counts, similar, sizes = _sums(curve, bins_of(away))
     enough = counts.sum(0) >= FEWEST
@@ -77,7 +78,7 @@ def compare(ours: Curve, other: Curve, away: NDArray) -> dict[str, float]:
     drawn = np.concatenate([np.ones((1, len(a[0])), dtype=int), _resamples(len(a[0]))])
     with np.errstate(invalid="ignore", divide="ignore"):
         difference = (drawn @ a[1]) / (drawn @ a[0]) - (drawn @ b[1]) / (drawn @ b[0])  # (1 + RESAMPLES, B)
-    facts = {}
+    facts: dict[str, float] = {}
     for name, chosen in (("near", slice(0, FAR)), ("far", slice(FAR, None))):
         used = difference[:, chosen][:, enough[chosen]]
         if used.shape[1]:

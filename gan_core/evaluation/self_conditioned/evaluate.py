@@ -13,9 +13,10 @@ import argparse
 import copy
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.encoding import load_encoder
+from gan_core.errors import WeightsMissing
 from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures
 from gan_core.evaluation.metrics.ids import frechet_distance
 from gan_core.evaluation.self_conditioned.curves import Curve, compare, draw_curves, summarise
@@ -41,6 +43,13 @@ BEYOND = 0.25  # plain edits go this share of the range further out, so that the
 CALIBRATION_FACES, MOST_GAIN = 32, 12.0
 TAIL = 0.1
 Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
+
+
+def predictor_of(pipe: SelfConditionedPipeline) -> Any:
+    """What measures. Raises WeightsMissing where there is none."""
+    if pipe.predictor is None:
+        raise WeightsMissing("The predictor's weights are not on this machine, and nothing can be measured without it.")
+    return pipe.predictor
 
 
 @torch.no_grad()
@@ -88,13 +97,13 @@ class Methods:
         w_plus, current = random_faces(pipe, faces, psi, seed=99)
 
         def change(edit: Edit, attribute: int) -> float:
-            column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
+            column = predictor_of(pipe).measures.index(pipe.attributes[attribute].measure)
             ends = []
             for value in (0.0, 1.0):
                 wanted = current.clone()
                 wanted[:, attribute] = value
                 parts = zip(w_plus.split(16), current.split(16), wanted.split(16), strict=True)
-                ends.append(torch.cat([pipe.predictor.predict(edit(*part))[1][:, column] for part in parts]))
+                ends.append(torch.cat([predictor_of(pipe).predict(edit(*part))[1][:, column] for part in parts]))
             return float((ends[1] - ends[0]).mean())
 
         for i in range(len(space.names)):
@@ -117,7 +126,7 @@ def measure_edits(
 ) -> dict[str, Curve]:
     """Measured change and identity similarity of `sizes` random edits of each of `faces` random faces."""
     random = torch.Generator().manual_seed(seed + attribute)
-    column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
+    column = predictor_of(pipe).measures.index(pipe.attributes[attribute].measure)
     w_plus, current = random_faces(pipe, faces, psi, seed)
     sizes_of = torch.rand(faces, sizes, generator=random)
     found: dict[str, list] = {name: [] for name, _, _ in methods.items()}
@@ -127,7 +136,7 @@ def measure_edits(
             wanted[1:, attribute] = (sizes_of[i] * (1 + 2 * beyond) - beyond).to(wanted)
             latents = w_plus[i : i + 1].expand(sizes + 1, -1, -1)
             pictures = edit(latents, current[i].expand_as(wanted), wanted).clamp(-1, 1)
-            identities, values = pipe.predictor.predict(pictures)
+            identities, values = predictor_of(pipe).predict(pictures)
             change = (values[1:, column] - values[0, column]).numpy()
             asked = (wanted[1:, attribute] - current[i, attribute]).cpu().numpy()
             found[name].append((change, (identities[1:] @ identities[0]).numpy(), asked))
@@ -195,7 +204,7 @@ def measure_across(
     as many in its upper third, of one face. Reaches about twice as far as edits from where a face is; both methods
     alike."""
     random = torch.Generator().manual_seed(seed + attribute)
-    column = pipe.predictor.measures.index(pipe.attributes[attribute].measure)
+    column = predictor_of(pipe).measures.index(pipe.attributes[attribute].measure)
     w_plus, current = random_faces(pipe, faces, psi, seed)
     ends = torch.rand(faces, 2, sizes, generator=random) / 3 + torch.tensor([0.0, 2 / 3])[:, None]
     found: dict[str, list] = {OURS: [], PLAIN: []}
@@ -204,7 +213,7 @@ def measure_across(
             wanted = current[i].repeat(2 * sizes, 1)
             wanted[:, attribute] = (ends[i].flatten() * (1 + 2 * beyond) - beyond).to(wanted)
             pictures = edit(w_plus[i : i + 1].expand(len(wanted), -1, -1), current[i].expand_as(wanted), wanted)
-            identities, values = pipe.predictor.predict(pictures.clamp(-1, 1))
+            identities, values = predictor_of(pipe).predict(pictures.clamp(-1, 1))
             asked, measured = wanted[:, attribute].cpu(), values[:, column]
             change, steps = (v[None, sizes:] - v[:sizes, None] for v in (measured, asked))
             similarity = identities[:sizes] @ identities[sizes:].T
@@ -219,7 +228,7 @@ def measure_two_at_once(
     """Each two attributes set to their ends at once, all four ways: by pair ("age and pose") and method the mean
     `similarity` to the unedited face, and how far each of the two was measured to go from its low to its high end."""
     names, corners = pipe.space.names, torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    columns = [pipe.predictor.measures.index(attribute.measure) for attribute in pipe.attributes]
+    columns = [predictor_of(pipe).measures.index(attribute.measure) for attribute in pipe.attributes]
     pairs = list(combinations(range(len(names)), 2))
     w_plus, current = random_faces(pipe, faces, psi, seed)
     rows: dict[str, dict[str, list[list[float]]]] = {}
@@ -230,7 +239,7 @@ def measure_two_at_once(
                 wanted[1 + 4 * k : 5 + 4 * k, list(pair)] = corners.to(wanted)
             latents = w_plus[face : face + 1].expand(len(wanted), -1, -1)
             pictures = edit(latents, current[face].expand_as(wanted), wanted).clamp(-1, 1)
-            identities, values = pipe.predictor.predict(pictures)
+            identities, values = predictor_of(pipe).predict(pictures)
             alike, measured = (identities[1:] @ identities[0]).split(4), values[1:, columns].split(4)
             for pair, one, change in zip(pairs, alike, measured, strict=True):
                 apart = ((corners * 2 - 1) * change[:, list(pair)]).mean(0) * 2
@@ -248,8 +257,8 @@ def measure_two_at_once(
 @torch.no_grad()
 def reference_values(pipe: SelfConditionedPipeline, pictures: Tensor) -> np.ndarray:
     """Measures (N, A) of the portraits by the same predictor, in the attributes' order."""
-    columns = [pipe.predictor.measures.index(a.measure) for a in pipe.attributes]
-    parts = [pipe.predictor.predict(part.float() / 127.5 - 1)[1] for part in pictures.split(64)]
+    columns = [predictor_of(pipe).measures.index(a.measure) for a in pipe.attributes]
+    parts = [predictor_of(pipe).predict(part.float() / 127.5 - 1)[1] for part in pictures.split(64)]
     return torch.cat(parts)[:, columns].numpy()
 
 
@@ -264,7 +273,7 @@ def evaluate_edits(
 ) -> dict[str, dict]:
     """All attributes' curves, in numbers; draws them into `out`/curves.svg, those across the range into across.svg."""
     facts: dict[str, dict] = {}
-    panels: dict[str, dict[str, Mapping]] = {"curves": {}, "across": {}}
+    panels: dict[str, dict[str, Any]] = {"curves": {}, "across": {}}
     for i, attribute in enumerate(pipe.attributes):
         curves = measure_edits(pipe, methods, i, faces, sizes, psi)
         away = np.abs(reference[:, i] - np.median(reference[:, i]))
@@ -285,8 +294,8 @@ def evaluate_edits(
         facts[attribute.name]["across_against_hyperplane"] = compare(across[OURS], across[PLAIN], away)
         log.info("%s: %s", attribute.name, json.dumps(facts[attribute.name]["against_hyperplane"]))
     out.mkdir(parents=True, exist_ok=True)
-    for name, shown in panels.items():
-        (out / f"{name}.svg").write_text(draw_curves(shown))
+    for name, panel in panels.items():
+        (out / f"{name}.svg").write_text(draw_curves(panel))
     return facts
 
 

@@ -8,6 +8,7 @@ from there, while the encoder begins as the discriminator's convolutions.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ def start_encoder(net: CoModGenerator, state: dict[str, Tensor], condition: Tens
     The discriminator's residual paths are missing here, without which its features would grow from layer to layer.
     `condition` (N, C, R, R) is what the features are measured on.
     """
-    encoder = net.encoder
+    encoder: Any = net.encoder
     if net.config["in_channels"] == 4:  # mask first, then the picture
         encoder.from_rgb.weight.copy_(_widened(state["from_rgb.weight"], 4, first=1))
         encoder.from_rgb.bias.copy_(state["from_rgb.bias"])

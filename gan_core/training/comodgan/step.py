@@ -13,6 +13,7 @@ The discriminator sees picture and mask (or drawing).
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,8 @@ class CoModGANTrainer(GanTrainer):
     """Networks, optimizers and pieces. `holes` (M, R, R) uint8, 1 = hole, are what free-form masks are drawn from;
     `drawings` (N, K, R, R) uint8, 255 = line, are K drawings of each picture."""
 
+    settings: CoModGANSettings
+
     def __init__(
         self,
         settings: CoModGANSettings,
@@ -61,7 +64,7 @@ class CoModGANTrainer(GanTrainer):
             raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
         self.settings, self.processes = settings, processes
         torch.manual_seed(settings.seed)
-        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = CoModGenerator(
             settings.resolution,
             in_channels=4 if settings.task == "hole" else 1,
@@ -87,7 +90,7 @@ class CoModGANTrainer(GanTrainer):
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
-        self.moves: tuple[Tensor, Tensor] | None = None  # how this step's pictures are augmented
+        self.moves: Any = None  # how this step's pictures are augmented
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
 
@@ -105,6 +108,7 @@ class CoModGANTrainer(GanTrainer):
                 if self.settings.task == "hole":
                     condition = hole_condition(image, known)
                 else:
+                    assert self.drawings is not None
                     condition = drawing_condition(self.drawings[: len(image), :1].float().cpu() / 255)
                 start_encoder(generator, starts.discriminator, condition)
             return None
@@ -132,6 +136,7 @@ class CoModGANTrainer(GanTrainer):
             hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < s.full, 1.0, hole)
             seen, condition = 0.5 - hole, hole_condition(image, 1 - hole)
         else:
+            assert self.drawings is not None
             kind = torch.randint(self.drawings.shape[1], (n,), device=device)
             drawing = self.drawings[index, kind][:, None].float() / 255
             drawing = torch.where(mirror, drawing.flip(3), drawing)
@@ -273,6 +278,7 @@ class CoModGANTrainer(GanTrainer):
         return {"diversity": diversity.item(), "known": off.item()}
 
     def _held_out(self, rows: slice, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.held_out is not None
         device = self.processes.device
         image = self.held_out.pictures[rows].to(device).float() / 127.5 - 1
         scale = 1 if self.settings.task == "hole" else 255

@@ -69,10 +69,10 @@ def read_starts(initial: Path | None, generator: Path | None, discriminator: Pat
             store.read(initial / "discriminator.safetensors")[0],
             store.read(average)[0] if average.exists() else None,
         )
-    if (generator is None) != (discriminator is None):
-        raise BadValue("--generator and --discriminator go together.")
-    if generator is None:
+    if generator is None and discriminator is None:
         return Starts()
+    if generator is None or discriminator is None:
+        raise BadValue("--generator and --discriminator go together.")
     return Starts(store.read(generator)[0], store.read(discriminator)[0], unconditional=True)
 
 

@@ -115,7 +115,13 @@ def outline(picture: np.ndarray, person: np.ndarray) -> np.ndarray | None:
     if not ((marks == cv2.GC_BGD).any() and (marks == cv2.GC_FGD).any()):
         return None
     cv2.grabCut(
-        np.ascontiguousarray(picture), marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK
+        np.ascontiguousarray(picture),
+        marks,
+        None,  # type: ignore[call-overload]  # no mask of what to look at
+        np.zeros((1, 65)),
+        np.zeros((1, 65)),
+        3,
+        cv2.GC_INIT_WITH_MASK,
     )
     found = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
     # nearly everything or nearly nothing: the backdrop has the person's colours

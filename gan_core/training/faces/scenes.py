@@ -195,7 +195,9 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
     """Pictures with none to three faces of FFHQ sides (pixels) in `sides`, and broken faces, over clutter."""
     device = bank.pictures.device
     picture = bank.clutter(n, size)
-    fives, states, used = [], [], []
+    fives: list[Tensor] = []
+    states: list[Tensor] = []
+    used: list[Tensor] = []
     for layer in range(layers + 1):
         broken = layer == 0
         index = torch.randint(bank.pictures.shape[0], (n,), device=device)

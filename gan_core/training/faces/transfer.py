@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -63,11 +64,12 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
 
     The residual is infinite where no trustworthy transform was found.
     """
-    import cv2
+    import cv2  # type: ignore[import-untyped, unused-ignore]
 
+    cv: Any = cv2  # its declarations lack what it has
     face = np.asarray(Image.open(face_path).convert("L"))
     bust = np.asarray(Image.open(bust_path).convert("L"))
-    sift = cv2.SIFT_create(nfeatures=1500, contrastThreshold=0.015)
+    sift = cv.SIFT_create(nfeatures=1500, contrastThreshold=0.015)
     keys_f, desc_f = sift.detectAndCompute(face, None)
     keys_b, desc_b = sift.detectAndCompute(bust, None)
     nothing = np.zeros((2, 3)), float("inf")
@@ -77,9 +79,9 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
     good = [m for m, n in (p for p in pairs if len(p) == 2) if m.distance < 0.75 * n.distance]
     if len(good) < 6:
         return nothing
-    source = np.float32([keys_f[m.queryIdx].pt for m in good])
-    target = np.float32([keys_b[m.trainIdx].pt for m in good])
-    matrix, inliers = cv2.estimateAffinePartial2D(
+    source = np.array([keys_f[m.queryIdx].pt for m in good], np.float32)
+    target = np.array([keys_b[m.trainIdx].pt for m in good], np.float32)
+    matrix, inliers = cv.estimateAffinePartial2D(
         source, target, method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=5000, confidence=0.999
     )
     if matrix is None or inliers.sum() < 6:
@@ -117,7 +119,7 @@ def main() -> None:
         matrix=np.array(matrices, np.float32),
         residual=np.array(residuals, np.float32),
     )
-    residual = np.array(residuals)
+    residual = np.array(residuals)  # type: ignore[assignment]  # of all pictures
     log.info(
         "%d pictures, %d registered, median residual %.2f grey levels",
         len(names),

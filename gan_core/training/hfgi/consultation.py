@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +21,8 @@ from gan_core.training.hfgi.data import random_perspective
 from gan_core.training.hfgi.step import TrainingStage, psnr
 
 # the embedded networks' sizes: about 0.09 s a consultation on 2 CPU cores
-SMALL_ALIGNMENT = {"widths": (16, 32, 48, 64), "blocks": 3}
-SMALL_CONSULTATION = {"widths": (32, 48, 64), "blocks": 3}
+SMALL_ALIGNMENT: dict[str, Any] = {"widths": (16, 32, 48, 64), "blocks": 3}
+SMALL_CONSULTATION: dict[str, Any] = {"widths": (32, 48, 64), "blocks": 3}
 SHOWN = ("pose", "age")  # edits in the grid
 
 

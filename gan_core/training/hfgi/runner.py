@@ -146,7 +146,7 @@ def train(
             pictures += settings.batch * processes.size
         if cuda and runner.steps % 20 == 0:
             torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
-        over = processes.broadcast_value(time.monotonic() - begin >= total)
+        over = bool(processes.broadcast_value(time.monotonic() - begin >= total))
         now = time.monotonic()
         if over or now - logged > log_seconds:
             losses = runner.read_losses()

@@ -16,6 +16,7 @@ import copy
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,7 +31,7 @@ from gan_core.training.hfgi.settings import HFGISettings
 from gan_core.training.hfgi.step import EncoderStage, TrainingStage
 
 log = logging.getLogger(__name__)
-STAGES = {"encoder": EncoderStage, "consultation": ConsultationStage}
+STAGES: dict[str, Any] = {"encoder": EncoderStage, "consultation": ConsultationStage}
 
 
 def main() -> None:

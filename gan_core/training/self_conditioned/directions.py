@@ -210,6 +210,7 @@ def find_style_channel(
         merit = abs(moved[wanted]) - others.max(initial=0.0)
         if best is None or merit > best[0]:
             best = (merit, i, moved)
+    assert best is not None  # there are candidates
     _, i, moved = best
     _, layer, channel, spread, affine = candidates[i]
     sign = 1.0 if moved[wanted] > 0 else -1.0

@@ -127,7 +127,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(RefineSettings, name))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    device = distributed.join(args.device).device
+    device = distributed.init(args.device).device
     names = RefineSettings.__dataclass_fields__
     settings = RefineSettings(**{name: getattr(args, name) for name in names})
     generator, _ = build_from_file(SelfConditionedGenerator, args.source, "generator")

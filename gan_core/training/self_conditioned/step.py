@@ -76,6 +76,8 @@ class SelfConditionedTrainer(GanTrainer):
         BadValue: these do not go together.
     """
 
+    settings: SelfConditionedSettings
+
     def __init__(
         self,
         settings: SelfConditionedSettings,
@@ -164,6 +166,7 @@ class SelfConditionedTrainer(GanTrainer):
             w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
         if s.unweighted or s.single:
+            assert self.space is not None
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
             if self.identity_network is not None:
                 own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)

@@ -18,6 +18,7 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,7 +135,7 @@ def _shape_of(kind: type) -> set[str]:
 def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> None:
     """Training; see `step.py`."""
     initial = args.initial or args.out / "initial"
-    starts: list[dict[str, Tensor] | None] = []
+    starts: list[Any] = []  # the networks' states, or None
     for name in ("generator", "discriminator", "generator_ema"):
         file = initial / f"{name}.safetensors"
         if name != "generator_ema" and not file.exists():
@@ -152,7 +153,9 @@ def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> Non
         pictures,
         labels,
         processes,
-        *starts,
+        starts[0],
+        starts[1],
+        starts[2],
         graphs=not args.no_graphs,
         space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
         identity_network=load_predictor(args.identity_network) if args.identity_network is not None else None,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -152,15 +153,8 @@ def fit(
 
 def roc_auc(same: np.ndarray, different: np.ndarray) -> float:
     """Chance that a score of `same` is above one of `different` (equal ones count half)."""
-    order = np.concatenate([same, different])
-    ranks = np.empty(len(order))
-    ranks[order.argsort(kind="stable")] = np.arange(1, len(order) + 1)
-    for value in np.unique(order[np.isin(order, same)]):  # equal scores share their mean rank
-        tied = order == value
-        if tied.sum() > 1:
-            ranks[tied] = ranks[tied].mean()
-    n = len(same)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(different)))
+    truth = np.concatenate([np.ones(len(same)), np.zeros(len(different))])
+    return float(roc_auc_score(truth, np.concatenate([same, different])))
 
 
 def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
@@ -185,7 +179,7 @@ def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
 
 def measure_facts(values: Tensor, columns: dict[str, np.ndarray]) -> dict[str, float]:
     """Mean absolute error and correlation of predictions (N, A) for each measure, of pictures with a label."""
-    facts = {}
+    facts: dict[str, float] = {}
     for i, name in enumerate(MEASURES):
         known = np.isfinite(columns[name])
         truth, guess = columns[name][known], values[:, i].numpy()[known]
@@ -228,7 +222,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    device = distributed.join(args.device).device
+    device = distributed.init(args.device).device
     portraits = read_portraits(args.data, args.labels, MEASURES, args.limit)
     generated = GeneratedFaces(build_from_file(Generator, args.generator, "generator")[0], device, args.near)
     learned, test = portraits.subset(~portraits.twice), portraits.subset(portraits.twice)

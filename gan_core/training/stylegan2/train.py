@@ -9,8 +9,7 @@ import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
-
-from torch import Tensor
+from typing import Any
 
 from gan_core.checkpoints import store
 from gan_core.training import distributed
@@ -39,14 +38,20 @@ def main() -> None:
     settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
     processes = distributed.init(args.device)
     paths, _ = split_pictures(args.data)
-    starts: list[dict[str, Tensor] | None] = [None, None, None]
+    starts: list[Any] = [None, None, None]
     if args.initial is not None:
         names = ("generator", "discriminator", "generator_ema")
         files = [args.initial / f"{name}.safetensors" for name in names]
         starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
         starts.append(store.read(files[2])[0] if files[2].exists() else None)
     trainer = GanTrainer(
-        settings, load_pictures(paths, settings.resolution), processes, *starts, graphs=not args.no_graphs
+        settings,
+        load_pictures(paths, settings.resolution),
+        processes,
+        starts[0],
+        starts[1],
+        starts[2],
+        graphs=not args.no_graphs,
     )
     if processes.is_main:
         log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)

@@ -13,12 +13,12 @@ Written to directions.safetensors beside the model's weights.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from gan_core.errors import BadValue
 from gan_core.swapping_autoencoder.networks import Encoder, unit_length
 from gan_core.training.data import find_pictures, load_pictures, person_of
 from gan_core.training.split import is_held_out
+from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
@@ -106,23 +107,12 @@ def label_columns(path: Path, ids: Sequence[str]) -> Columns:
 
     Raises BadValue if no row fits a picture.
     """
-    with path.open(newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
-    if not rows.keys() & set(ids):
-        raise BadValue(f"No row of {path.name} is of a picture in the folder.")
-
-    def number(row: Mapping[str, str], name: str) -> float:
-        try:
-            return float(row.get(name, ""))
-        except ValueError:
-            return float("nan")
-
-    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    rows = read_table(path, ids)
     chosen = [rows.get(key, {}) for key in ids]
-    columns = {name: np.array([number(row, name) for row in chosen]) for name in names}
-    sexes = {"F": 1.0, "M": 0.0}
-    columns["gender"] = np.array([sexes.get(row.get("gender", "")[:1].upper(), float("nan")) for row in chosen])
-    years = np.array([number(row, "year") for row in chosen])
+    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    columns = {name: numbers(chosen, name) for name in names}
+    columns["gender"] = genders(chosen)
+    years = numbers(chosen, "year")
     columns["studio"] = np.where(np.isnan(years), np.nan, (years > 2018).astype(float))
     return columns
 
@@ -227,7 +217,7 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
     """
     directions, coordinates = principal(structures, count)
     basis = np.zeros((0, len(directions)))  # unit vectors in the components' space, taken so far
-    named = []
+    named: list[Any] = []
     candidates = dict(SHAPES)
     while candidates and len(named) < len(directions):
         fits = {column: _fit(columns.get(column), coordinates, basis) for column in candidates}
@@ -252,7 +242,8 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
 
 def _fit(column: np.ndarray | None, coordinates: np.ndarray, basis: np.ndarray) -> tuple[float, np.ndarray]:
     """How strongly a column (N,) goes with coordinates (N, k) outside `basis` (m, k), and along which unit vector."""
-    known = np.zeros(len(coordinates), bool) if column is None else ~np.isnan(column)
+    column = np.full(len(coordinates), np.nan) if column is None else column
+    known = ~np.isnan(column)
     if known.sum() < 20 or np.std(column[known]) == 0:
         return 0.0, np.zeros(coordinates.shape[1])
     values = (column[known] - column[known].mean()) / column[known].std()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,7 @@ NAMES = ("encoder", "generator", "discriminator", "patch_discriminator")
 
 # The embedded networks: 7.6 million parameters in encoder and generator together. Widths are from full resolution
 # inwards (encoder, crops) and outwards from the structure code (generator).
-SMALL = {
+SMALL: dict[str, Any] = {
     "encoder": {"widths": (24, 48, 96, 192, 256), "texture_widths": (384, 512)},
     "generator": {"head_widths": (128, 256), "widths": (256, 160, 80, 40)},
     "discriminator": {"channel_base": 8192, "channel_max": 256},

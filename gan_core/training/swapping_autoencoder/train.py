@@ -43,7 +43,8 @@ def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
         BadValue: sides that are no halvings of `resolution`, or shares that are not positive.
     """
     text = text or f"{resolution // 4}:0.15,{resolution // 2}:0.3,{resolution}:0.55"
-    stages, total = [], 0.0
+    stages: list[tuple[int, float]] = []
+    total = 0.0
     try:
         parts = [(int(side), float(share)) for side, share in (part.split(":") for part in text.split(","))]
     except ValueError:
@@ -177,7 +178,7 @@ def _train_stage(
             stage.step(min((time.monotonic() - begin) / total, 1.0))
         if cuda and stage.steps % 20 == 0:
             torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
-        over = processes.broadcast_value(time.monotonic() - begin >= end * total)
+        over = bool(processes.broadcast_value(time.monotonic() - begin >= end * total))
         now = time.monotonic()
         if not over and now - logged <= log_seconds:
             continue

@@ -168,9 +168,7 @@ def test_without_weights_it_says_so(fake_server, tmp_path, image, mask) -> None:
 
 
 def test_shipped_weights(server, tmp_path) -> None:
-    choices = comodgan_models(tmp_path)
-    if "portraits" not in choices:
-        pytest.skip("its weights are not shipped yet")
+    assert {"portraits", "drawing"} <= comodgan_models(tmp_path).keys()
     client = connect(server, tmp_path)
     path = example_files()[0]
     with Image.open(path) as picture:
@@ -182,6 +180,5 @@ def test_shipped_weights(server, tmp_path) -> None:
     inside = [result[:, : width // 2] / 255 for result in results]
     pairs = [np.abs(a - b).mean() for i, a in enumerate(inside) for b in inside[i + 1 :]]
     assert np.mean(pairs) > 0.02
-    if "drawing" in choices:
-        (portrait,) = draw(client, path, 1, 1)
-        assert pixels(portrait).shape == (256, 256, 3)
+    (portrait,) = draw(client, path, 1, 1)
+    assert pixels(portrait).shape == (256, 256, 3)

@@ -12,7 +12,6 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.self_conditioned import fakes as self_conditioned_fakes
-from weights import catalogue
 
 pytestmark = pytest.mark.browser
 
@@ -290,8 +289,6 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
 
 
 def test_as_shipped(server, open_page) -> None:
-    if not (catalogue.FOLDER / "portraits_edges" / "generator.safetensors").is_file():
-        pytest.skip("the self-conditioned generator is not trained yet")
     page = open_page(server.url)
     open_tab(page)
     wait_for_text(page, "message", "Move a slider")

@@ -237,7 +237,8 @@ def test_unknown_backend_and_missing_or_damaged_weights(tmp_path):
 
 def test_facexlib_is_used_where_its_weights_are(tmp_path, monkeypatch):
     """With stand-in weights: the network loads strictly; nonsense in their place is named."""
-    retinaface = pytest.importorskip("facexlib.detection.retinaface")
+    from facexlib.detection import retinaface
+
     monkeypatch.setenv("STUDIO_WEIGHTS", str(tmp_path))
     network = retinaface.RetinaFace(network_name="mobile0.25", device=torch.device("cpu"))
     path = tmp_path / "detection_mobilenet0.25_Final.pth"

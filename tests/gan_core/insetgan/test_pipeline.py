@@ -139,8 +139,9 @@ def test_lpips_is_taken_where_its_files_are(tmp_path, monkeypatch) -> None:
 
 
 def test_lpips_agrees_with_its_package(tmp_path, monkeypatch) -> None:
-    lpips = pytest.importorskip("lpips")
-    torchvision = pytest.importorskip("torchvision")
+    import lpips
+    import torchvision
+
     reference = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     names = {f"features.{i}": layer for i, layer in enumerate(torchvision.models.alexnet().features)}
     layers = [layer for part in (reference.net.slice1, reference.net.slice2, reference.net.slice3,

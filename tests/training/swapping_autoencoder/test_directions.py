@@ -128,5 +128,5 @@ def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="form"):
         directions.fit_pair(encoder, "snow=only_one", 32, "cpu")
     (tmp_path / "labels.csv").write_text("id,age\nsomebody,40\n")
-    with pytest.raises(BadValue, match="No row"):
+    with pytest.raises(BadValue, match="None of the pictures"):
         directions.label_columns(tmp_path / "labels.csv", ["nobody"])
