@@ -30,7 +30,7 @@ _COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's parts beside the pixels' 
 
 
 @dataclass(frozen=True)
-class FoundLatent:
+class InvertedLatent:
     """Latents after some steps."""
 
     step: int
@@ -52,7 +52,7 @@ def find_latent(
     picture: Tensor,  # (1, 3, R, R) in [-1, 1]
     predictor: FacePredictor | None,
     steps: int,
-) -> Iterator[FoundLatent]:
+) -> Iterator[InvertedLatent]:
     """Move the latents until the generator draws the picture as well as it can in so many steps."""
     loss_of = _Reconstruction(picture, predictor)
     start = start.clone()  # may be an inference tensor
@@ -67,7 +67,7 @@ def find_latent(
         added.grad = gradient
         adam.step()
         if (i + 1) % _EVERY == 0 or i + 1 == steps:
-            yield FoundLatent(i + 1, (start + added).detach())
+            yield InvertedLatent(i + 1, (start + added).detach())
 
 
 def tune_weights(
