@@ -144,7 +144,7 @@ CPU_BENCHMARKS = ("hfgi", "slider", "swap")
 def timed(
     names: list[str], device: torch.device, repeats: int, checkouts: dict[str, Path]
 ) -> Iterator[tuple[Benchmark, list[float], float | None]]:
-    """Task, milliseconds a picture of each run, and the median of the authors' code where there is a checkout."""
+    """Benchmark, milliseconds a picture of each run, and the median of the authors' code where there is a checkout."""
     gpu = device.type == "cuda"
     repeats = repeats if gpu else max(3, repeats // 10)
     for name in names:
