@@ -22,14 +22,19 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
+from gan_core.errors import TrainingDiverged
+from gan_core.features import load as load_features
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.augment import augment
-from gan_core.training.data import load_pictures, random_batch, split_pictures
+from gan_core.training.data import PictureStream, load_pictures, split_pictures
+from gan_core.training.diff_augment import diff_augment
 from gan_core.training.gradients import Flat
 from gan_core.training.grids import save_grid
 from gan_core.training.growing import FadingDiscriminator, grow_generator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.people import PeopleStream, Variation, read_people
+from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +62,9 @@ class GanSettings:
     augment_max: float = 0.6
     augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
     fade_kimg: float = 30.0  # pictures over which a grown discriminator's new blocks fade in
+    pixel_weight: float = 1.0  # of the discriminator that sees pixels, in the generator's loss
+    projected_weight: float = 0.0  # of the one that sees ImageNet features (gan_core.training.projected); 0: none
+    projected_lr: float = 0.0002
     seed: int = 0
 
 
@@ -71,11 +79,12 @@ class GanTrainer:
     def __init__(
         self,
         settings: GanSettings,
-        pictures: Tensor,  # uint8 (N, 3, R, R)
+        pictures: Tensor | PeopleStream,  # uint8 (N, 3, R, R), or a stream of them on the device
         team: distributed.Team,
         generator_start: dict[str, Tensor] | None = None,
         discriminator_start: dict[str, Tensor] | None = None,
         ema_start: dict[str, Tensor] | None = None,
+        projected_start: dict[str, Tensor] | None = None,
         graphs: bool = True,
     ) -> None:
         self.settings, self.team = settings, team
@@ -95,6 +104,7 @@ class GanTrainer:
             average.load_state_dict(generator.state_dict())
             if ema_start is not None:
                 grow_generator(average, ema_start)
+        self._projected_start = projected_start
         self._set_up(generator, average, FadingDiscriminator(discriminator, discriminator_start), pictures, graphs)
 
     def _set_up(
@@ -102,7 +112,7 @@ class GanTrainer:
         generator: nn.Module,
         average: nn.Module,
         discriminator: FadingDiscriminator,
-        pictures: Tensor,
+        pictures: Tensor | PeopleStream,
         graphs: bool,
     ) -> None:
         """Put everything on the device, make the optimizers and record the pieces of a step."""
@@ -113,15 +123,36 @@ class GanTrainer:
         self.discriminator = discriminator.to(device, **layout)
         for net in (self.generator, self.average, self.discriminator):
             team.same_(list(net.state_dict().values()))
-        self.pictures = pictures.to(device)
+        if isinstance(pictures, Tensor):
+            self.pictures = pictures.to(device)
+            self.stream: PictureStream | PeopleStream = PictureStream(self.pictures)
+        else:
+            self.stream = pictures
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
         self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
+        self.projection: FrozenProjection | None = None
+        if settings.projected_weight > 0:
+            # In memory of their own: two recordings fill it, one of them a step, and a recording may use the memory
+            # that another one's results lie in.
+            self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
+            self.projection = FrozenProjection(load_features()).to(device, **layout)
+            self.projected = ProjectedDiscriminator(settings.resolution)
+            if self._projected_start is not None:
+                self.projected.load_state_dict(self._projected_start)
+            self.projected.to(device, **layout)
+            team.same_(list(self.projected.state_dict().values()))
+            self.projected_flat = Flat(self.projected)
+            self.projected_adam = torch.optim.Adam(
+                self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
+            )
         self.strength = torch.full((), settings.augment_start, device=device)
-        self.stats = torch.zeros(10, device=device)  # D loss, G loss, sign, penalty, penalties, steps, four to spare
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, gradients dropped, two to spare
+        self.stats = torch.zeros(10, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
+        self.fake_maps: list[Tensor] = []  # of the frozen projection, with their graph
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
@@ -140,7 +171,7 @@ class GanTrainer:
 
     def _reals(self) -> Tensor:
         """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
-        return random_batch(self.pictures, self.settings.batch)
+        return self.stream.draw(self.settings.batch)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         """Pictures of latents (batch, num_ws, w_dim)."""
@@ -153,6 +184,12 @@ class GanTrainer:
 
     def _generator_losses(self, fakes: Tensor) -> Tensor:
         return generator_loss(self.real_scores, self._score(fakes))
+
+    def _drop_non_finite(self, flat: Flat) -> None:
+        """Count a gradient that is not finite and learn nothing from it; its step moves by momentum alone."""
+        broken = ~torch.isfinite(flat.buffer).all()
+        flat.buffer.masked_fill_(broken, 0.0)
+        self.stats[7] += broken
 
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
@@ -174,7 +211,10 @@ class GanTrainer:
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = augment(self.fakes, self.strength)
-            reals = augment(self._reals(), self.strength)
+            drawn = self._reals()
+            if self.projection is not None:
+                self.reals.copy_(drawn)
+            reals = augment(drawn, self.strength)
         reals.requires_grad_(penalise)
         fakes.requires_grad_(penalise)
         real, fake, loss = self._discriminator_losses(reals, fakes)
@@ -193,24 +233,45 @@ class GanTrainer:
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         with self.discriminator_flat.exchanged(self.team):
             loss.backward()
+        self._drop_non_finite(self.discriminator_flat)
+
+    def _projected_piece(self) -> None:
+        """The projected discriminators learn; the features of the fakes are kept for the generator."""
+        assert self.projection is not None
+        self.projected_flat.buffer.zero_()
+        with torch.no_grad():
+            real_maps = self.projection(diff_augment(self.reals), self.dtype)
+        self.fake_maps = self.projection(diff_augment(self.fakes), self.dtype)
+        loss = self.projected.losses(real_maps, [x.detach() for x in self.fake_maps])
+        self.stats[6] += loss.detach()
+        with self.projected_flat.exchanged(self.team):
+            loss.backward()
+        self._drop_non_finite(self.projected_flat)
 
     def _generator_piece(self) -> None:
-        for p in self.discriminator_flat.parameters:
+        trained = [*self.discriminator_flat.parameters]
+        trained += self.projected_flat.parameters if self.projection is not None else []
+        for p in trained:
             p.requires_grad_(False)
-        loss = self._generator_losses(augment(self.fakes, self.strength))
+        loss = self._generator_losses(augment(self.fakes, self.strength)) * self.settings.pixel_weight
+        if self.projection is not None:
+            loss = loss + self.projected.generator_loss(self.fake_maps) * self.settings.projected_weight
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.team):
             loss.backward()
-        for p in self.discriminator_flat.parameters:
+        self._drop_non_finite(self.generator_flat)
+        for p in trained:
             p.requires_grad_(True)
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
-        return {
+        pieces = {
             "draw": self._draw_piece,
             "discriminator": lambda: self._discriminator_piece(False),
             "penalty": lambda: self._discriminator_piece(True),
-            "generator": self._generator_piece,
         }
+        if self.projection is not None:
+            pieces["projected"] = self._projected_piece
+        return {**pieces, "generator": self._generator_piece}
 
     def _capture(self) -> dict[str, Callable[[], None]]:
         """Record each piece as a CUDA graph after warming up on a side stream."""
@@ -240,6 +301,9 @@ class GanTrainer:
         self._run["draw"]()
         self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
         self.discriminator_adam.step()
+        if self.projection is not None:
+            self._run["projected"]()
+            self.projected_adam.step()
         self._run["generator"]()
         self.generator_adam.step()
         self.steps += 1
@@ -260,20 +324,34 @@ class GanTrainer:
         """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
         s = self.settings
         left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
-        for adam in (self.generator_adam, self.discriminator_adam):
+        rates = [(self.generator_adam, s.lr), (self.discriminator_adam, s.lr)]
+        if self.projection is not None:
+            rates.append((self.projected_adam, s.projected_lr))
+        for adam, rate in rates:
             for group in adam.param_groups:
-                group["lr"] = s.lr * (0.1 + 0.9 * left)
+                group["lr"] = rate * (0.1 + 0.9 * left)
 
     def read_stats(self) -> dict[str, float]:
-        """Means since the last call; waits for the device."""
-        d, g, sign, penalty, penalties, steps = self.stats[:6].tolist()
+        """Means since the last call; waits for the device.
+
+        Raises:
+            TrainingDiverged: more than half of the gradients since then were not finite.
+        """
+        d, g, sign, penalty, penalties, steps, projected, dropped = self.stats[:8].tolist()
         self.stats.zero_()
         steps, penalties = max(steps, 1), max(penalties, 1)
+        if dropped > steps / 2:
+            raise TrainingDiverged(
+                f"{dropped:.0f} gradients of the last {steps:.0f} steps were not finite. The last checkpoint is kept; "
+                "go on from it with a lower learning rate (--lr) or a stronger penalty (--gamma)."
+            )
         return {
             "loss_d": d / steps,
             "loss_g": g / steps,
             "sign": sign / steps,
             "penalty": penalty / penalties,
+            "loss_projected": projected / steps,
+            "dropped": dropped,
             "augment": self.strength.item(),
         }
 
@@ -289,6 +367,7 @@ class GanTrainer:
         """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
         self._run.clear()
         self.fakes = torch.empty(0)
+        self.fake_maps = []
         gc.collect()
 
     def save(self, folder: Path) -> None:
@@ -301,6 +380,13 @@ class GanTrainer:
         }
         for name, net in nets.items():
             store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
+        if self.projection is not None:
+            # A small file, in full precision: the spectral normalisation's vectors belong to the weights.
+            store.save(
+                folder / "projected.safetensors",
+                self.projected.state_dict(),
+                config={"resolution": self.settings.resolution, "training": note},
+            )
 
     def save_state(self, path: Path) -> None:
         """Everything that resuming exactly needs, in full precision."""
@@ -314,6 +400,9 @@ class GanTrainer:
             "steps": self.steps,
             "strength": self.strength,
         }
+        if self.projection is not None:
+            state["projected"] = self.projected.state_dict()
+            state["projected_adam"] = self.projected_adam.state_dict()
         temporary = path.with_suffix(".part")
         torch.save(state, temporary)
         temporary.replace(path)
@@ -326,6 +415,9 @@ class GanTrainer:
         self.discriminator.discriminator.load_state_dict(state["discriminator"])
         self.generator_adam.load_state_dict(state["generator_adam"])
         self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        if self.projection is not None:
+            self.projected.load_state_dict(state["projected"])
+            self.projected_adam.load_state_dict(state["projected_adam"])
         self.images_seen, self.steps = state["images_seen"], state["steps"]
         self.strength.copy_(state["strength"])
         self.discriminator.fade.fill_(1.0)
@@ -389,7 +481,13 @@ def train(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    parser.add_argument(
+        "--shares", default="portraits=3.8,london=1.4,varied=4.8", help="with --people: shares of the collections"
+    )
+    parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     # not --start: torchrun takes that for an abbreviation of one of its own flags
     parser.add_argument("--initial", type=Path, help="folder of a run to start from, of the same or a lower resolution")
@@ -404,16 +502,28 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
     team = distributed.join(args.device)
-    paths, _ = split_pictures(args.data)
-    starts: list[dict[str, Tensor] | None] = [None, None, None]
+    pictures: Tensor | PeopleStream
+    if args.people is not None:
+        shares = {name: float(share) for name, share in (part.split("=") for part in args.shares.split(","))}
+        people = read_people(args.people, settings.resolution, shares).to(team.device)
+        count, pictures = len(people), PeopleStream(people, Variation(backdrop=args.backdrop))
+    else:
+        paths, _ = split_pictures(args.data)
+        count, pictures = len(paths), load_pictures(paths, settings.resolution)
+    starts: dict[str, dict[str, Tensor]] = {}
     if args.initial is not None:
-        names = ("generator", "discriminator", "generator_ema")
-        files = [args.initial / f"{name}.safetensors" for name in names]
-        starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
-        starts.append(store.read(files[2])[0] if files[2].exists() else None)
-    trainer = GanTrainer(settings, load_pictures(paths, settings.resolution), team, *starts, graphs=not args.no_graphs)
+        names = {
+            "generator_start": "generator",
+            "discriminator_start": "discriminator",
+            "ema_start": "generator_ema",
+            "projected_start": "projected",
+        }
+        files = {start: args.initial / f"{name}.safetensors" for start, name in names.items()}
+        required = ("generator_start", "discriminator_start")
+        starts = {k: store.read(file)[0] for k, file in files.items() if k in required or file.exists()}
+    trainer = GanTrainer(settings, pictures, team, **starts, graphs=not args.no_graphs)
     if team.leads:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, team.size)
+        log.info("%d pictures, %s, %d process(es)", count, settings, team.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
     team.leave()
