@@ -44,6 +44,10 @@ class UnsafeFile(BadCheckpoint):
     """A checkpoint asks for code to be run; it was refused and nothing was run."""
 
 
+class TrainingDiverged(StudioError):
+    """Gradients stopped being finite; the run ended at its last checkpoint."""
+
+
 class OutOfMemory(StudioError):
     """The device has too little memory, even with every other model put away."""
 

@@ -9,6 +9,7 @@ from ops_cuda.bias_act import bias_act
 from ops_cuda.conv2d import conv2d, conv_transpose2d
 from ops_cuda.finish import finish
 from ops_cuda.modulated_conv2d import demodulation, modulated_conv2d, scaled_conv2d
+from ops_cuda.relu6_depthwise import relu6_depthwise
 from ops_cuda.upfirdn2d import setup_filter, upfirdn2d
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "demodulation",
     "finish",
     "modulated_conv2d",
+    "relu6_depthwise",
     "scaled_conv2d",
     "setup_filter",
     "status",

@@ -42,20 +42,22 @@ def main() -> None:
     parser.add_argument("--w-dim", type=int, default=512)
     parser.add_argument("--batch", type=int, default=64, help="pictures a step and process")
     parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--projected", action="store_true", help="with the projected discriminator beside the other")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true")
     args = parser.parse_args()
     settings = GanSettings(
         resolution=args.resolution, channel_base=args.channel_base, channel_max=args.channel_max,
         z_dim=args.w_dim, w_dim=args.w_dim, batch=args.batch,
+        projected_weight=float(args.projected),
     )  # fmt: skip
     processes = distributed.init(args.device)
     rate = measure(settings, processes, steps=args.steps, graphs=not args.no_graphs)
     if processes.is_main:
         print(  # noqa: T201
             f"{args.resolution} px, channel_base {args.channel_base}, batch {args.batch} x {processes.size}, "
-            f"{place(processes.device)}: "
-            f"{rate:.0f} images/s ({rate / NVIDIA_ON_H200:.2f} of NVIDIA's 298 on one H200)"
+            f"{place(processes.device)}{', with the projected discriminator' if args.projected else ''}: "
+            f"{rate:.0f} images/s ({rate / NVIDIA_ON_H200:.2f} of NVIDIA's 298 on one H200 at the default work)"
         )
     processes.destroy()
 

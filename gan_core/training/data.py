@@ -61,6 +61,17 @@ def split_pictures(folder: Path | str) -> tuple[list[Path], list[Path]]:
     return [p for p in paths if not is_held_out(person_of(p))], held_out
 
 
+class PictureStream:
+    """Endless batches of a uint8 tensor (N, 3, R, R), half of them mirrored, on its device."""
+
+    def __init__(self, pictures: Tensor) -> None:
+        self.pictures = pictures
+
+    def draw(self, count: int) -> Tensor:
+        """Pictures (count, 3, R, R), float32 in [-1, 1]."""
+        return random_batch(self.pictures, count)
+
+
 def random_batch(pictures: Tensor, count: int) -> Tensor:
     """`count` pictures drawn with replacement, half of them mirrored, float32 in [-1, 1]; no synchronisation."""
     index = torch.randint(pictures.shape[0], (count,), device=pictures.device)

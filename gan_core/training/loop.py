@@ -21,14 +21,19 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
+from gan_core.errors import TrainingDiverged
+from gan_core.features import load as load_features
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.augment import augment
-from gan_core.training.data import random_batch
+from gan_core.training.data import PictureStream
+from gan_core.training.diff_augment import diff_augment
 from gan_core.training.gradients import Flat
 from gan_core.training.grids import save_grid
 from gan_core.training.growing import FadingDiscriminator, grow_generator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.people import PeopleStream
+from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +61,9 @@ class GanSettings:
     augment_max: float = 0.6
     augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
     fade_kimg: float = 30.0  # pictures over which a grown discriminator's new blocks fade in
+    pixel_weight: float = 1.0  # of the discriminator that sees pixels, in the generator's loss
+    projected_weight: float = 0.0  # of the one that sees ImageNet features (gan_core.training.projected); 0: none
+    projected_lr: float = 0.0002
     seed: int = 0
 
 
@@ -70,11 +78,12 @@ class GanTrainer:
     def __init__(
         self,
         settings: GanSettings,
-        pictures: Tensor,  # uint8 (N, 3, R, R)
+        pictures: Tensor | PeopleStream,  # uint8 (N, 3, R, R), or a stream of them on the device
         processes: distributed.ProcessGroup,
         generator_start: dict[str, Tensor] | None = None,
         discriminator_start: dict[str, Tensor] | None = None,
         ema_start: dict[str, Tensor] | None = None,
+        projected_start: dict[str, Tensor] | None = None,
         graphs: bool = True,
     ) -> None:
         self.settings, self.processes = settings, processes
@@ -94,6 +103,7 @@ class GanTrainer:
             average.load_state_dict(generator.state_dict())
             if ema_start is not None:
                 grow_generator(average, ema_start)
+        self._projected_start = projected_start
         self._set_up(generator, average, FadingDiscriminator(discriminator, discriminator_start), pictures, graphs)
 
     def _set_up(
@@ -101,7 +111,7 @@ class GanTrainer:
         generator: nn.Module,
         average: nn.Module,
         discriminator: FadingDiscriminator,
-        pictures: Tensor,
+        pictures: Tensor | PeopleStream,
         graphs: bool,
     ) -> None:
         """Put everything on the device, make the optimizers and record the pieces of a step."""
@@ -112,15 +122,36 @@ class GanTrainer:
         self.discriminator = discriminator.to(device, **layout)
         for net in (self.generator, self.average, self.discriminator):
             processes.broadcast_(list(net.state_dict().values()))
-        self.pictures = pictures.to(device)
+        if isinstance(pictures, Tensor):
+            self.pictures = pictures.to(device)
+            self.stream: PictureStream | PeopleStream = PictureStream(self.pictures)
+        else:
+            self.stream = pictures
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
         self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
+        self.projection: FrozenProjection | None = None
+        if settings.projected_weight > 0:
+            # In memory of their own: two recordings fill it, one of them a step, and a recording may use the memory
+            # that another one's results lie in.
+            self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
+            self.projection = FrozenProjection(load_features()).to(device, **layout)
+            self.projected = ProjectedDiscriminator(settings.resolution)
+            if self._projected_start is not None:
+                self.projected.load_state_dict(self._projected_start)
+            self.projected.to(device, **layout)
+            processes.broadcast_(list(self.projected.state_dict().values()))
+            self.projected_flat = Flat(self.projected)
+            self.projected_adam = torch.optim.Adam(
+                self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
+            )
         self.strength = torch.full((), settings.augment_start, device=device)
-        self.stats = torch.zeros(10, device=device)  # D loss, G loss, sign, penalty, penalties, steps, four to spare
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, gradients dropped; four for subclasses
+        self.stats = torch.zeros(12, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
+        self.fake_maps: list[Tensor] = []  # of the frozen projection, with their graph
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
@@ -139,7 +170,7 @@ class GanTrainer:
 
     def _reals(self) -> Tensor:
         """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
-        return random_batch(self.pictures, self.settings.batch)
+        return self.stream.draw(self.settings.batch)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         """Pictures of latents (batch, num_ws, w_dim)."""
@@ -152,6 +183,12 @@ class GanTrainer:
 
     def _generator_losses(self, fakes: Tensor) -> Tensor:
         return generator_loss(self.real_scores, self._score(fakes))
+
+    def _drop_non_finite(self, flat: Flat) -> None:
+        """Count a gradient that is not finite and learn nothing from it; its step moves by momentum alone."""
+        broken = ~torch.isfinite(flat.buffer).all()
+        flat.buffer.masked_fill_(broken, 0.0)
+        self.stats[7] += broken
 
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
@@ -173,7 +210,10 @@ class GanTrainer:
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = augment(self.fakes, self.strength)
-            reals = augment(self._reals(), self.strength)
+            drawn = self._reals()
+            if self.projection is not None:
+                self.reals.copy_(drawn)
+            reals = augment(drawn, self.strength)
         reals.requires_grad_(penalise)
         fakes.requires_grad_(penalise)
         real, fake, loss = self._discriminator_losses(reals, fakes)
@@ -192,24 +232,45 @@ class GanTrainer:
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
+        self._drop_non_finite(self.discriminator_flat)
+
+    def _projected_piece(self) -> None:
+        """The projected discriminators learn; the features of the fakes are kept for the generator."""
+        assert self.projection is not None
+        self.projected_flat.buffer.zero_()
+        with torch.no_grad():
+            real_maps = self.projection(diff_augment(self.reals), self.dtype)
+        self.fake_maps = self.projection(diff_augment(self.fakes), self.dtype)
+        loss = self.projected.losses(real_maps, [x.detach() for x in self.fake_maps])
+        self.stats[6] += loss.detach()
+        with self.projected_flat.exchanged(self.processes):
+            loss.backward()
+        self._drop_non_finite(self.projected_flat)
 
     def _generator_piece(self) -> None:
-        for p in self.discriminator_flat.parameters:
+        trained = [*self.discriminator_flat.parameters]
+        trained += self.projected_flat.parameters if self.projection is not None else []
+        for p in trained:
             p.requires_grad_(False)
-        loss = self._generator_losses(augment(self.fakes, self.strength))
+        loss = self._generator_losses(augment(self.fakes, self.strength)) * self.settings.pixel_weight
+        if self.projection is not None:
+            loss = loss + self.projected.generator_loss(self.fake_maps) * self.settings.projected_weight
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.processes):
             loss.backward()
-        for p in self.discriminator_flat.parameters:
+        self._drop_non_finite(self.generator_flat)
+        for p in trained:
             p.requires_grad_(True)
 
     def _pieces(self) -> dict[str, Callable[[], None]]:
-        return {
+        pieces = {
             "draw": self._draw_piece,
             "discriminator": lambda: self._discriminator_piece(False),
             "penalty": lambda: self._discriminator_piece(True),
-            "generator": self._generator_piece,
         }
+        if self.projection is not None:
+            pieces["projected"] = self._projected_piece
+        return {**pieces, "generator": self._generator_piece}
 
     def _capture(self) -> dict[str, Callable[[], None]]:
         """Record each piece as a CUDA graph after warming up on a side stream."""
@@ -239,6 +300,9 @@ class GanTrainer:
         self._run["draw"]()
         self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
         self.discriminator_adam.step()
+        if self.projection is not None:
+            self._run["projected"]()
+            self.projected_adam.step()
         self._run["generator"]()
         self.generator_adam.step()
         self.steps += 1
@@ -259,20 +323,34 @@ class GanTrainer:
         """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
         s = self.settings
         left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
-        for adam in (self.generator_adam, self.discriminator_adam):
+        rates = [(self.generator_adam, s.lr), (self.discriminator_adam, s.lr)]
+        if self.projection is not None:
+            rates.append((self.projected_adam, s.projected_lr))
+        for adam, rate in rates:
             for group in adam.param_groups:
-                group["lr"] = s.lr * (0.1 + 0.9 * left)
+                group["lr"] = rate * (0.1 + 0.9 * left)
 
     def read_stats(self) -> dict[str, float]:
-        """Means since the last call; waits for the device."""
-        d, g, sign, penalty, penalties, steps = self.stats[:6].tolist()
+        """Means since the last call; waits for the device.
+
+        Raises:
+            TrainingDiverged: more than half of the gradients since then were not finite.
+        """
+        d, g, sign, penalty, penalties, steps, projected, dropped = self.stats[:8].tolist()
         self.stats.zero_()
         steps, penalties = max(steps, 1), max(penalties, 1)
+        if dropped > steps / 2:
+            raise TrainingDiverged(
+                f"{dropped:.0f} gradients of the last {steps:.0f} steps were not finite. The last checkpoint is kept; "
+                "go on from it with a lower learning rate (--lr) or a stronger penalty (--gamma)."
+            )
         return {
             "loss_d": d / steps,
             "loss_g": g / steps,
             "sign": sign / steps,
             "penalty": penalty / penalties,
+            "loss_projected": projected / steps,
+            "dropped": dropped,
             "augment": self.strength.item(),
         }
 
@@ -288,6 +366,7 @@ class GanTrainer:
         """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
         self._run.clear()
         self.fakes = torch.empty(0)
+        self.fake_maps = []
         gc.collect()
 
     def save(self, folder: Path) -> None:
@@ -300,6 +379,13 @@ class GanTrainer:
         }
         for name, net in nets.items():
             store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
+        if self.projection is not None:
+            # A small file, in full precision: the spectral normalisation's vectors belong to the weights.
+            store.save(
+                folder / "projected.safetensors",
+                self.projected.state_dict(),
+                config={"resolution": self.settings.resolution, "training": note},
+            )
 
     def save_state(self, path: Path) -> None:
         """Everything that resuming exactly needs, in full precision."""
@@ -313,6 +399,9 @@ class GanTrainer:
             "steps": self.steps,
             "strength": self.strength,
         }
+        if self.projection is not None:
+            state["projected"] = self.projected.state_dict()
+            state["projected_adam"] = self.projected_adam.state_dict()
         temporary = path.with_suffix(".part")
         torch.save(state, temporary)
         temporary.replace(path)
@@ -325,6 +414,9 @@ class GanTrainer:
         self.discriminator.discriminator.load_state_dict(state["discriminator"])
         self.generator_adam.load_state_dict(state["generator_adam"])
         self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        if self.projection is not None:
+            self.projected.load_state_dict(state["projected"])
+            self.projected_adam.load_state_dict(state["projected_adam"])
         self.images_seen, self.steps = state["images_seen"], state["steps"]
         self.strength.copy_(state["strength"])
         self.discriminator.fade.fill_(1.0)

@@ -39,9 +39,9 @@ def _patches(band: Tensor, generator: torch.Generator) -> Tensor:
     """Random patches of each picture, (N * PATCHES_EACH, 3 * 49), each colour normalised over the whole set."""
     n, c, h, w = band.shape
     unfolded = band.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
-    rows = torch.randint(h - PATCH + 1, (n, PATCHES_EACH), generator=generator)
-    columns = torch.randint(w - PATCH + 1, (n, PATCHES_EACH), generator=generator)
-    index = torch.arange(n)[:, None]
+    rows = torch.randint(h - PATCH + 1, (n, PATCHES_EACH), generator=generator).to(band.device)
+    columns = torch.randint(w - PATCH + 1, (n, PATCHES_EACH), generator=generator).to(band.device)
+    index = torch.arange(n, device=band.device)[:, None]
     patches = unfolded[index, :, rows, columns].reshape(n * PATCHES_EACH, c, -1)
     patches = patches - patches.mean((0, 2), keepdim=True)
     return (patches / patches.std((0, 2), keepdim=True).clamp_min(1e-8)).flatten(1)
@@ -58,7 +58,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, seed: int = 0) -> list[float]:
     for x, y in zip(laplacian_pyramid(a[:n], levels), laplacian_pyramid(b[:n], levels), strict=True):
         generator = torch.Generator().manual_seed(seed)
         x, y = _patches(x, generator), _patches(y, generator)
-        directions = F.normalize(torch.randn(x.shape[1], PROJECTIONS, generator=generator), dim=0)
+        directions = F.normalize(torch.randn(x.shape[1], PROJECTIONS, generator=generator), dim=0).to(x.device)
         distance = ((x @ directions).sort(0)[0] - (y @ directions).sort(0)[0]).abs().mean()
         result.append(1000 * distance.item())
     return result
@@ -88,11 +88,18 @@ def score(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, floa
     halves = real[order].chunk(2)
     n = len(halves[1])
     got, floor = sliced_wasserstein(samples[:n], halves[0][:n]), sliced_wasserstein(*halves)
-    faces, known = _faces(samples.clamp(-1, 1)), _faces(training)
-    mirrored = torch.cat([known, _faces(training.flip(3))])
     return {
         "swd": sum(got) / len(got),
         "swd_of_two_real_halves": sum(floor) / len(floor),
+        **memorising(samples, training, held_out),
+    }
+
+
+def memorising(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, float]:
+    """Diversity, and how near samples come to training pictures, over how near held-out ones do; all (N, 3, R, R)."""
+    faces, known = _faces(samples.clamp(-1, 1)), _faces(training)
+    mirrored = torch.cat([known, _faces(training.flip(3))])
+    return {
         "diversity": _mean_distance(faces) / _mean_distance(known),
         "nearest_training_picture": _nearest(faces, mirrored) / _nearest(_faces(held_out), mirrored),
     }

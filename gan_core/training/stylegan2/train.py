@@ -9,12 +9,14 @@ import argparse
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+
+from torch import Tensor
 
 from gan_core.checkpoints import store
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.loop import GanSettings, GanTrainer, train
+from gan_core.training.people import PeopleStream, Variation, read_people
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,13 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    parser.add_argument(
+        "--shares", default="portraits=3.8,london=1.4,varied=4.8", help="with --people: shares of the collections"
+    )
+    parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     # not --start: torchrun takes that for an abbreviation of one of its own flags
     parser.add_argument("--initial", type=Path, help="folder of a run to start from, of the same or a lower resolution")
@@ -37,24 +45,28 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
     processes = distributed.init(args.device)
-    paths, _ = split_pictures(args.data)
-    starts: list[Any] = [None, None, None]
+    pictures: Tensor | PeopleStream
+    if args.people is not None:
+        shares = {name: float(share) for name, share in (part.split("=") for part in args.shares.split(","))}
+        people = read_people(args.people, settings.resolution, shares).to(processes.device)
+        count, pictures = len(people), PeopleStream(people, Variation(backdrop=args.backdrop))
+    else:
+        paths, _ = split_pictures(args.data)
+        count, pictures = len(paths), load_pictures(paths, settings.resolution)
+    starts: dict[str, dict[str, Tensor]] = {}
     if args.initial is not None:
-        names = ("generator", "discriminator", "generator_ema")
-        files = [args.initial / f"{name}.safetensors" for name in names]
-        starts = [store.read(file)[0] for file in files[:2]]  # the average may be left out
-        starts.append(store.read(files[2])[0] if files[2].exists() else None)
-    trainer = GanTrainer(
-        settings,
-        load_pictures(paths, settings.resolution),
-        processes,
-        starts[0],
-        starts[1],
-        starts[2],
-        graphs=not args.no_graphs,
-    )
+        names = {
+            "generator_start": "generator",
+            "discriminator_start": "discriminator",
+            "ema_start": "generator_ema",
+            "projected_start": "projected",
+        }
+        files = {start: args.initial / f"{name}.safetensors" for start, name in names.items()}
+        required = ("generator_start", "discriminator_start")
+        starts = {k: store.read(file)[0] for k, file in files.items() if k in required or file.exists()}
+    trainer = GanTrainer(settings, pictures, processes, **starts, graphs=not args.no_graphs)
     if processes.is_main:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
+        log.info("%d pictures, %s, %d process(es)", count, settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
     processes.destroy()

@@ -1,0 +1,85 @@
+"""Score a generator of people: `python -m gan_core.evaluation.generator --generator FILE --people FOLDER`.
+
+Against the training pictures as they are drawn in training (weights, backdrops, light): Frechet distance, precision and
+recall in ImageNet features; the sliced Wasserstein distance, which shares nothing with them; diversity and the nearest
+training picture, which shows memorising. Also writes a contact sheet of the first samples, none chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.evaluation import feature_scores
+from gan_core.evaluation.metrics import samples as sample_scores
+from gan_core.features import load as load_features
+from gan_core.stylegan2 import Generator
+from gan_core.training.grids import save_grid
+from gan_core.training.people import PeopleStream, Variation, read_people
+
+
+@torch.no_grad()
+def draw(generator: Generator, count: int, psi: float, seed: int, batch: int = 32) -> Tensor:
+    """Pictures (count, 3, R, R) in [-1, 1], on the CPU, with the stored noise."""
+    device = generator.mapping.w_avg.device
+    z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
+    parts = [generator(part.to(device), psi=psi, noise="const").float().clamp(-1, 1).cpu() for part in z.split(batch)]
+    return torch.cat(parts)
+
+
+def wasserstein(a: Tensor, b: Tensor, device: str) -> float:
+    """Sliced Wasserstein distance x1000 of pictures (N, 3, R, R), mean of the pyramid's levels."""
+    levels = sample_scores.sliced_wasserstein(a.to(device), b.to(device))
+    return sum(levels) / len(levels)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--generator", type=Path, required=True, nargs="+")
+    parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--shares", default="portraits=3.8,london=1.4,varied=4.8")
+    parser.add_argument("--psi", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheets", type=Path, help="folder for contact sheets of 64 samples")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    shares = {name: float(share) for name, share in (part.split("=") for part in args.shares.split(","))}
+    network = load_features().to(args.device)
+    people = read_people(args.people, 256, shares).to(args.device)
+    stream = PeopleStream(people, Variation())
+    real = torch.cat([stream.draw(min(100, args.count)).cpu() for _ in range(max(1, args.count // 100))])
+    real_features = feature_scores.pooled_features(network, real)
+    half = len(real) // 2
+    floor = feature_scores.score(real_features[:half], real_features[half:])
+    pair = wasserstein(real[:1000], real[-1000:], args.device)
+    report({"name": "two halves of the training stream", **asdict(floor), "swd": pair})
+    held_out = read_people(args.people, 256, shares, held_out=True).to(args.device)
+    known, held = (part.pictures.float() / 127.5 - 1 for part in (people, held_out))
+    for path in args.generator:
+        generator = build_from_file(Generator, path, "generator")[0].eval().to(args.device)
+        for psi in args.psi:
+            fake = draw(generator, args.count, psi, args.seed)
+            scores = feature_scores.score(real_features, feature_scores.pooled_features(network, fake))
+            swd = wasserstein(real[:1000], fake[:1000], args.device)
+            memory = sample_scores.memorising(fake[:1000].to(args.device), known, held)
+            report({"name": path.stem, "folder": path.parent.name, "psi": psi, **asdict(scores), "swd": swd, **memory})
+            if args.sheets is not None:
+                save_grid(fake[:64], args.sheets / f"{path.parent.name}_{path.stem}_psi{psi}.jpg", 8, quality=88)
+
+
+def report(numbers: dict[str, object]) -> None:
+    """Print one line of JSON."""
+    print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in numbers.items()}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Differentiable augmentation (Zhao et al., NeurIPS 2020): colour, shift and cut-out of everything that is judged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5) -> Tensor:
+    """Change brightness, saturation and contrast, move, and blank a square, each picture by other amounts.
+
+    Args:
+        images: (N, 3, H, W) in about [-1, 1].
+        shift: largest move, as a share of each side; what comes in from outside is zero.
+        cut_out: side of the blank square, as a share of each side; its centre may lie anywhere.
+
+    Returns:
+        (N, 3, H, W), float32; gradients reach the pictures.
+    """
+    images = images.float()
+    n, _, h, w = images.shape
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(n, 1, 1, 1, device=images.device) * (high - low) + low
+
+    images = images + uniform(-0.5, 0.5)
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * uniform(0.0, 2.0)
+    level = images.mean((1, 2, 3), keepdim=True)
+    images = level + (images - level) * uniform(0.5, 1.5)
+    return _without_square(_moved(images, uniform, shift), uniform, cut_out)
+
+
+def _moved(images: Tensor, uniform, shift: float) -> Tensor:  # noqa: ANN001
+    """By whole pixels, so that nothing is blurred."""
+    n, _, h, w = images.shape
+    right = torch.round(uniform(-shift, shift) * w) * (2 / w)
+    down = torch.round(uniform(-shift, shift) * h) * (2 / h)
+    one, zero = torch.ones_like(right), torch.zeros_like(right)
+    maps = torch.cat([one, zero, right, zero, one, down], 1).view(n, 2, 3)
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _without_square(images: Tensor, uniform, side: float) -> Tensor:  # noqa: ANN001
+    _, _, h, w = images.shape
+    rows = torch.arange(h, device=images.device).view(1, 1, h, 1)
+    columns = torch.arange(w, device=images.device).view(1, 1, 1, w)
+    inside = ((rows - uniform(0, 1) * h).abs() < side * h / 2) & ((columns - uniform(0, 1) * w).abs() < side * w / 2)
+    return images * ~inside

@@ -1,0 +1,210 @@
+"""Several collections of people as one stream of training pictures: weighted, relit, and before other backdrops.
+
+A folder of collections, made by `python -m gan_core.training.prepare_people`:
+
+    FOLDER/<collection>/ID.webp          aligned pictures of one size
+    FOLDER/<collection>/mattes/ID.webp   grey, white where the person is (optional)
+    FOLDER/backdrops/*.webp              places without people (optional)
+
+What most pictures of a collection share (a suit, a blue studio, even light) must not become the mark of a face. So a
+part of the pictures drawn is laid over other backdrops and lit otherwise; this is the data, not an augmentation that
+the discriminator would have to see through, and the generator learns it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.errors import BadImage
+from gan_core.training.data import find_pictures, load_pictures
+
+BACKDROPS = "backdrops"
+MATTES = "mattes"
+HELD_OUT_PERCENT = {"portraits": 8}  # as in the first generation
+HELD_OUT_OTHERS = 10
+
+
+def person_of(collection: str, stem: str) -> str:
+    """Whom a picture shows, by its file's name: all pictures of one person give one answer."""
+    if collection == "portraits":  # congress_person
+        return stem.split("_", 1)[-1]
+    if collection == "london":  # person_expression
+        return stem.split("_", 1)[0]
+    if stem.startswith("openpeople_"):  # openpeople_person_expression
+        return "_".join(stem.split("_")[:2])
+    return stem
+
+
+def is_held_out(collection: str, stem: str) -> bool:
+    """True for about one person in ten (portraits: one in twelve), whom no network is trained on."""
+    percent = HELD_OUT_PERCENT.get(collection, HELD_OUT_OTHERS)
+    return zlib.crc32(person_of(collection, stem).encode()) % 100 >= 100 - percent
+
+
+@dataclass
+class People:
+    """Pictures of several collections, on one device.
+
+    pictures: uint8 (N, 3, R, R). mattes: uint8 (N, 1, R, R), 255 where the person is; all 255 where unknown.
+    collection: int64 (N,), index into `names`. weights: float32 (N,), share of a picture in every batch, sum 1.
+    backdrops: uint8 (M, 3, R, R), M may be 0.
+    """
+
+    pictures: Tensor
+    mattes: Tensor
+    collection: Tensor
+    names: list[str]
+    weights: Tensor
+    backdrops: Tensor
+    stems: list[str] = field(default_factory=list)
+
+    def to(self, device: torch.device | str) -> People:
+        """The same on another device."""
+        moved = {k: getattr(self, k).to(device) for k in ("pictures", "mattes", "collection", "weights", "backdrops")}
+        return People(**moved, names=self.names, stems=self.stems)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def read_people(folder: Path, resolution: int, shares: dict[str, float], *, held_out: bool = False) -> People:
+    """Read the collections named in `shares` from a prepared folder.
+
+    Args:
+        folder: see the module's docstring.
+        resolution: side of the pictures.
+        shares: collection -> share of every batch (scaled to sum 1).
+        held_out: the people kept out of training instead of those trained on.
+
+    Raises:
+        BadImage: a collection has no pictures.
+    """
+    pictures, mattes, collection, weights, stems = [], [], [], [], []
+    for i, (name, share) in enumerate(shares.items()):
+        paths = [p for p in find_pictures(folder / name) if p.parent.name != MATTES]
+        paths = [p for p in paths if is_held_out(name, p.stem) == held_out]
+        if not paths:
+            raise BadImage(f"There are no pictures to use in {folder / name}.")
+        pictures.append(load_pictures(paths, resolution))
+        mattes.append(torch.from_numpy(np.stack([_matte(p, resolution) for p in paths]))[:, None])
+        collection.append(torch.full((len(paths),), i))
+        weights.append(torch.full((len(paths),), share / len(paths) / sum(shares.values())))
+        stems += [f"{name}/{p.stem}" for p in paths]
+    places = folder / BACKDROPS
+    backdrops = load_pictures(find_pictures(places), resolution) if places.is_dir() else pictures[0][:0]
+    joined = [torch.cat(parts) for parts in (pictures, mattes, collection)]
+    return People(*joined, list(shares), torch.cat(weights), backdrops, stems)
+
+
+def _matte(picture: Path, resolution: int) -> np.ndarray:
+    path = picture.parent / MATTES / picture.name
+    if not path.is_file():
+        return np.full((resolution, resolution), 255, np.uint8)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L").resize((resolution, resolution), Image.Resampling.BOX))
+
+
+@dataclass
+class Variation:
+    """How often and how far pictures are changed before anything else sees them; probabilities in [0, 1]."""
+
+    backdrop: float = 0.3  # another backdrop: a place, blurred or not, or a plain colour
+    plain: float = 0.35  # of those, plain
+    light: float = 0.5  # exposure, contrast, temperature
+    side_light: float = 0.15  # brighter on one side
+    soft: float = 0.05  # slightly out of focus
+
+
+class PeopleStream:
+    """Endless batches of `People`, drawn and varied on the device without waiting for the host."""
+
+    def __init__(self, people: People, variation: Variation | None = None) -> None:
+        self.people = people
+        self.variation = Variation() if variation is None else variation
+        self._ends = people.weights.cumsum(0)
+        self._kernels: dict[float, Tensor] = {}
+        device = people.pictures.device
+        for sigma in (0.8, 4.0, 12.0):
+            radius = round(2.5 * sigma)
+            taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=device) / sigma) ** 2)
+            self._kernels[sigma] = taps / taps.sum()
+
+    def draw(self, count: int) -> Tensor:
+        """Pictures (count, 3, R, R), float32 in [-1, 1], half of them mirrored."""
+        people, device = self.people, self.people.pictures.device
+        index = torch.searchsorted(self._ends, torch.rand(count, device=device) * self._ends[-1])
+        index = index.clamp_(max=len(people) - 1)
+        pictures = _unit(people.pictures[index])
+        if len(people.backdrops):
+            pictures = self._before_backdrops(pictures, people.mattes[index].float() / 255)
+        pictures = self._lit(pictures)
+        soft = self._chance(count, self.variation.soft)
+        pictures = torch.where(soft, self._blurred(pictures, 0.8), pictures)
+        mirror = self._chance(count, 0.5)
+        return torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
+
+    def _chance(self, count: int, p: float) -> Tensor:
+        return torch.rand(count, 1, 1, 1, device=self.people.pictures.device) < p
+
+    def _uniform(self, count: int, low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.rand(count, channels, 1, 1, device=self.people.pictures.device) * (high - low) + low
+
+    def _blurred(self, x: Tensor, sigma: float) -> Tensor:
+        taps, c = self._kernels[sigma].to(x.dtype), x.shape[1]
+        radius = len(taps) // 2
+        x = F.pad(x, (radius, radius, radius, radius), mode="reflect")
+        x = F.conv2d(x, taps.view(1, 1, 1, -1).expand(c, 1, 1, -1), groups=c)
+        return F.conv2d(x, taps.view(1, 1, -1, 1).expand(c, 1, -1, 1), groups=c)
+
+    def _before_backdrops(self, pictures: Tensor, mattes: Tensor) -> Tensor:
+        n = len(pictures)
+        places = _unit(self.people.backdrops[torch.randint(len(self.people.backdrops), (n,), device=pictures.device)])
+        depth = self._uniform(n, 0, 1)  # sharp, out of focus, far out of focus
+        places = torch.where(depth < 0.25, places, self._blurred(places, 4.0))
+        flat = self._uniform(n, -0.9, 0.9) + self._uniform(n, -0.2, 0.2, 3)
+        ramp = torch.linspace(-1, 1, pictures.shape[2], device=pictures.device).view(1, 1, -1, 1)
+        flat = (flat + ramp * self._uniform(n, -0.2, 0.2)).expand_as(places)
+        backdrop = torch.where(self._chance(n, self.variation.plain), flat, places)
+        person = foreground(pictures, mattes, lambda x: self._blurred(x, 4.0))
+        return torch.where(self._chance(n, self.variation.backdrop), backdrop + (person - backdrop) * mattes, pictures)
+
+    def _lit(self, pictures: Tensor) -> Tensor:
+        n, v = len(pictures), self.variation
+        x = (pictures * 0.5 + 0.5).clamp(0, 1)
+        gamma = torch.exp2(self._uniform(n, -0.4, 0.4))
+        warm = self._uniform(n, -0.1, 0.1)
+        gain = torch.cat([1 + warm, 1 + self._uniform(n, -0.03, 0.03), 1 - warm], 1)
+        contrast = self._uniform(n, 0.85, 1.15)
+        lit = (x.clamp_min(1e-4) ** gamma * gain - 0.5) * contrast + 0.5
+        x = torch.where(self._chance(n, v.light), lit, x)
+        across = torch.linspace(-1, 1, x.shape[3], device=x.device).view(1, 1, 1, -1)
+        side = torch.exp2(across * self._uniform(n, -0.9, 0.9))
+        x = torch.where(self._chance(n, v.side_light), x * side, x)
+        return x.clamp(0, 1) * 2 - 1
+
+
+def foreground(pictures: Tensor, mattes: Tensor, blur) -> Tensor:  # noqa: ANN001
+    """The person's own colours, also where the old backdrop shines through hair (Forte 2021, blur fusion, one pass).
+
+    Args:
+        pictures: (N, 3, H, W). mattes: (N, 1, H, W) in [0, 1]. blur: maps (N, C, H, W) to the same, smoothed.
+
+    Returns:
+        (N, 3, H, W) in [-1, 1].
+    """
+    inside = blur(mattes)
+    person = blur(pictures * mattes) / (inside + 1e-4)
+    behind = blur(pictures * (1 - mattes)) / (1 - inside + 1e-4)
+    return (person + mattes * (pictures - mattes * person - (1 - mattes) * behind)).clamp(-1, 1)
+
+
+def _unit(pictures: Tensor) -> Tensor:
+    return pictures.float().mul_(2 / 255).sub_(1)
