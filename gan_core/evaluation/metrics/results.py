@@ -1,4 +1,4 @@
-"""What completions score, and what it takes to say so."""
+"""Results of scoring completions, and the interface of the feature networks."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Portrait:
 
 
 def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
-    """All portraits of a folder with face/, landmarks.npz, portraits.csv and transfer.npz (`faces.transfer`).
+    """All portraits of a folder with face/, landmarks.npz, portraits.csv and transfer.npz (`transfer.py`).
 
     busts: folder of the wider pictures; by default `bust/` in the folder, or a sibling named `<folder>_bust`.
     Raises BadValue where something needed is missing.

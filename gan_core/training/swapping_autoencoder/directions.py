@@ -40,7 +40,7 @@ SMALLEST_GROUP = 4
 
 
 @dataclass(frozen=True)
-class Target:
+class VectorTarget:
     """A domain vector: pictures in the upper part of a column against those in the lower."""
 
     name: str
@@ -54,7 +54,7 @@ class Target:
 
 
 TARGETS = (
-    Target(
+    VectorTarget(
         "older",
         "Older",
         "age",
@@ -63,14 +63,14 @@ TARGETS = (
         high=2.0,
         note="skin, hair and their light; the shape stays",
     ),
-    Target("light_hair", "Light hair", "hair", ("gender", "studio"), low=-1.5, high=1.5),
-    Target("woman", "Man to woman", "gender", ("studio",), low=-1.5, high=1.5, note="of colours and surfaces"),
-    Target("studio", "New studio", "studio", ("gender",), note="the light and backdrop of 2023 instead of 2013"),
-    Target("grey", "Black and white", "grey", ("gender",), low=-0.5),
-    Target("bright", "Bright", "brightness", ("studio",)),
-    Target("contrast", "Hard light", "contrast", ("studio", "gender")),
-    Target("warm", "Warm colours", "warmth", ("studio",)),
-    Target("vivid", "Vivid colours", "saturation", ("studio",)),
+    VectorTarget("light_hair", "Light hair", "hair", ("gender", "studio"), low=-1.5, high=1.5),
+    VectorTarget("woman", "Man to woman", "gender", ("studio",), low=-1.5, high=1.5, note="of colours and surfaces"),
+    VectorTarget("studio", "New studio", "studio", ("gender",), note="the light and backdrop of 2023 instead of 2013"),
+    VectorTarget("grey", "Black and white", "grey", ("gender",), low=-0.5),
+    VectorTarget("bright", "Bright", "brightness", ("studio",)),
+    VectorTarget("contrast", "Hard light", "contrast", ("studio", "gender")),
+    VectorTarget("warm", "Warm colours", "warmth", ("studio",)),
+    VectorTarget("vivid", "Vivid colours", "saturation", ("studio",)),
 )
 # What a principal direction of the structure code is called that goes with a column.
 SHAPES = {
@@ -183,7 +183,7 @@ def read_codes(encoder: Encoder, pictures: Tensor, device: str) -> tuple[Tensor,
 
 
 def fit_textures(
-    textures: Tensor, columns: Columns, held_out: np.ndarray, targets: Sequence[Target] = TARGETS
+    textures: Tensor, columns: Columns, held_out: np.ndarray, targets: Sequence[VectorTarget] = TARGETS
 ) -> tuple[dict[str, Tensor], list[dict]]:
     """Domain vectors that hold on held-out pictures, and their entries for the file."""
     tensors, entries = {}, []
