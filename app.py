@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logger.info("%s", settings)
 
     # Gradio reads its environment when it is imported, so only now.
+    from demo.context import assemble
     from demo.layout import build_page, launch_options
-    from demo.studio import assemble
     from weights.catalogue import FOLDER
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that `finally` runs

@@ -7,13 +7,19 @@ from typing import Any
 
 import gradio as gr
 
+from demo.comodgan import tab as comodgan
+from demo.context import Studio
+from demo.hfgi import tab as hfgi
+from demo.insetgan import tab as insetgan
 from demo.parts.send_to import wire
-from demo.parts.status import build_footer
-from demo.studio import Studio
-from demo.tabs import TABS
+from demo.self_conditioned import tab as self_conditioned
+from demo.status import build_footer
+from demo.swapping_autoencoder import tab as swapping_autoencoder
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 TITLE = "GAN Studio"
+TABS = (hfgi.TAB, self_conditioned.TAB, comodgan.TAB, insetgan.TAB, swapping_autoencoder.TAB)
+"""A tab a paper, in this order. To add one: a package with a `tab.TAB`, and its place here."""
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 

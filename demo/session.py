@@ -24,6 +24,28 @@ logger = logging.getLogger(__name__)
 _KEPT_FILES = 24  # of one purpose: a browser on a slow line may still be fetching one of the last previews
 
 
+class Job:
+    """One of a visitor's long jobs, which can be ended early while it runs or waits for its turn. Other jobs of the
+    same visitor do not hear of it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._stop = session, threading.Event()
+
+    def ask(self) -> None:
+        """A new run is wanted, and will stand in the queue: what was said of an earlier one no longer counts."""
+        self._stop.clear()
+
+    def stop(self) -> None:
+        """End the run that runs or waits."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run that was last asked for is to end, also because its visitor left. A run looks here between
+        steps, and before the first."""
+        return self._stop.is_set() or self._session.closed
+
+
 class Session:
     """One visitor's temporary folder and results. Made by `Sessions.get`, never directly."""
 
@@ -33,11 +55,15 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=store.root))
         self.used = time.monotonic()
         self.closed = False
-        self.stop = threading.Event()
-        """Set when the visitor wants the long job that is running to end."""
         self.uploads: set[Path] = set()
+        self._jobs: dict[str, Job] = {}
         self._files: dict[str, list[Path]] = {}
         self._count = 0
+
+    def job(self, name: str) -> Job:
+        """The visitor's long job of that name ("hfgi.video"); each has one run at a time."""
+        with self._store.lock:
+            return self._jobs.setdefault(name, Job(self))
 
     def new_file(self, purpose: str, suffix: str) -> Path:
         """A path for a file to be written; only the last few of one purpose are kept.
@@ -108,7 +134,6 @@ class Sessions:
             if session is None:
                 return
             session.closed = True
-            session.stop.set()
             for key in [key for key in self._results if key[0] == session.name]:
                 del self._results[key]
             for path in session.uploads:

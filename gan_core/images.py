@@ -219,7 +219,7 @@ def _orientation(picture: Image.Image) -> Image.Transpose | None:
         8: Image.Transpose.ROTATE_90,
     }
     try:
-        return method.get(picture.getexif().get(274))
+        return method.get(picture.getexif().get(274, 1))
     except Exception as error:  # a broken EXIF block must not cost the person the picture
         logger.info("EXIF could not be read, taken as upright: %s", error)
         return None

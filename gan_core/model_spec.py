@@ -39,7 +39,8 @@ class ModelInfo:
     busy: bool
     device: str | None
     memory_bytes: int
-    """Parameters and buffers of this model alone; shared parts have rows of their own. 0 when not loaded."""
+    """All that this model holds on all devices, its networks and what was made of them (copies in half precision,
+    graphs); shared parts have rows of their own. 0 when not loaded."""
     licence: str
     resolution: int
     parts: tuple[str, ...]

@@ -11,6 +11,7 @@ model's lock while holding the placement lock, so requests cannot block each oth
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import threading
@@ -18,7 +19,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 from gan_core import memory
@@ -40,6 +40,12 @@ class _Entry:
     value: Any = None
     device: str | None = None
     size: int = 0
+    """Bytes of it as built."""
+    grown: int = 0
+    """Bytes that it came to hold on a device where it computes, with what was made of it there."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Bytes by device, when last looked at."""
+    looked_at: tuple[int, ...] = ()
     last_used: int = 0
 
 
@@ -72,7 +78,7 @@ class ModelRegistry:
         self._clock = itertools.count(1)
         self._placement = threading.Condition()
 
-    @cached_property
+    @functools.cached_property
     def devices(self) -> tuple[str, ...]:
         """Where models run, best first."""
         return tuple(self._find_devices())
@@ -162,10 +168,39 @@ class ModelRegistry:
             self._make_ready(closure, progress or (lambda fraction, text: None))
             yield closure[-1].value
         finally:
-            for entry in closure:
-                entry.lock.release()
-            with self._placement:
-                self._placement.notify_all()
+            try:
+                self._look_at_growth(closure)
+            finally:
+                for entry in closure:
+                    entry.lock.release()
+                with self._placement:
+                    self._placement.notify_all()
+
+    def _look_at_growth(self, closure: Sequence[_Entry]) -> None:
+        """After work: what networks became idle leaves the device, what the work made is counted, and others make
+        room for it. The closure's locks are held."""
+        grown = [entry for entry in closure if entry.value is not None and entry.looked_at != _fingerprint(entry.value)]
+        if not grown:
+            return
+        for entry in grown:
+            idle = entry.value.idle_networks() if hasattr(entry.value, "idle_networks") else []
+            if idle and entry.device not in (None, "cpu") and not self._resident:
+                for network in idle:
+                    memory.move(memory.own_submodules(network, self._parts(entry)), "cpu")
+                memory.release_cached()
+            self._count(entry)
+        with self._placement:
+            if not self._resident:
+                for device in {entry.device for entry in grown if entry.device is not None}:
+                    self._trim(device, closure)
+
+    def _trim(self, device: str, closure: Sequence[_Entry]) -> None:
+        """Put others away until the device is within its budget again, as far as nobody uses them."""
+        for other in self._least_recent(self._entries.values()):
+            if self._taken(device) <= self._budget(device):
+                return
+            if other not in closure and other.device == device:
+                self._put_away(other)
 
     def _lock_all(self, closure: Sequence[_Entry], name: str) -> None:
         deadline = time.monotonic() + self._patience
@@ -184,9 +219,9 @@ class ModelRegistry:
         try:
             for entry in closure:
                 if entry.value is None:
-                    self._relieved(lambda entry=entry: self._build(entry, progress), closure)
+                    self._relieved(functools.partial(self._build, entry, progress), closure)
                 if entry.device != device:
-                    self._relieved(lambda entry=entry: self._place(entry, device, closure), closure)
+                    self._relieved(functools.partial(self._place, entry, device, closure), closure)
                 entry.last_used = now
         except BaseException:
             for entry in closure:
@@ -198,7 +233,7 @@ class ModelRegistry:
         if entry.value is None:
             return
         if entry.device is None:
-            entry.value, entry.size = None, 0
+            self._forget(entry)
         else:
             self._move(entry, entry.device)
 
@@ -219,8 +254,9 @@ class ModelRegistry:
         started = time.monotonic()
         progress(0.0, f"Loading {self._title(spec.name)}")
         value = spec.build(Load(parts, progress))
-        entry.size = memory.size_in_bytes(memory.own_submodules(value, parts.values()))
         entry.value, entry.device = value, None
+        self._count(entry)
+        entry.size = sum(entry.held.values())
         seconds = time.monotonic() - started
         logger.info("built %s: %.0f MB in %.1f s", spec.name, entry.size / 1e6, seconds)
 
@@ -238,45 +274,64 @@ class ModelRegistry:
                 raise
 
     def _move(self, entry: _Entry, device: str) -> None:
-        parts = [self._entries[part].value for part in entry.spec.parts]
-        memory.move(memory.own_submodules(entry.value, parts), device)
+        memory.move(memory.own_submodules(entry.value, self._parts(entry)), device)
         memory.move_attributes(entry.value, device)
         if hasattr(entry.value, "forget_device"):
             entry.value.forget_device()
         entry.device = device
+        self._count(entry)
+
+    def _count(self, entry: _Entry) -> None:
+        """Look at what the model holds now."""
+        entry.held = memory.held(entry.value, self._parts(entry))
+        entry.looked_at = _fingerprint(entry.value)
+        if entry.device in self.devices:
+            entry.grown = max(entry.grown, entry.held.get(entry.device, 0))
+
+    def _parts(self, entry: _Entry) -> list[Any]:
+        return [self._entries[part].value for part in entry.spec.parts]
+
+    def _forget(self, entry: _Entry) -> None:
+        entry.value, entry.device, entry.size, entry.held, entry.looked_at = None, None, 0, {}, ()
+        # What it grows to is remembered for the next time.
 
     def _make_room(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
         """Put models away until `entry` fits `device`; waits for busy ones. The placement lock is held."""
         if self._resident:
             return
         budget = self._budget(device)
-        kept = sum(other.size for other in closure if other is not entry and other.device == device)
+        kept = sum(other.held.get(device, 0) for other in closure if other is not entry and other.device == device)
         if kept + entry.size > budget:
-            needed, allowed = (f"{size / 1e9:.2f} GB" for size in (kept + entry.size, budget))
+            wanted, allowed = (f"{size / 1e9:.2f} GB" for size in (kept + entry.size, budget))
             raise OutOfMemory(
-                f"{self._title(closure[-1].spec.name)} needs {needed}, more than the memory budget of "
+                f"{self._title(closure[-1].spec.name)} needs {wanted}, more than the memory budget of "
                 f"{allowed} on {device}. Start the app with a larger --memory."
             )
+        needed = min(self._needed(entry, device), budget - kept)
         deadline = time.monotonic() + self._patience
         while True:
             for other in self._least_recent(self._entries.values()):
-                if self._fits(entry, device):
+                if self._fits(entry, device, needed):
                     return
                 if other not in closure and other.device == device:
                     self._put_away(other)
-            over_budget = self._taken(device) + entry.size > budget
+            over_budget = self._taken(device, but=entry) + needed > budget
             # What other programs hold cannot be waited for: then the attempt itself decides.
             if not over_budget:
                 return
             if not self._placement.wait(timeout=max(0.0, deadline - time.monotonic())):
                 raise Busy("The memory is taken by other requests. Please try again in a moment.")
 
-    def _fits(self, entry: _Entry, device: str) -> bool:
-        if self._taken(device) + entry.size > self._budget(device):
+    def _needed(self, entry: _Entry, device: str) -> int:
+        """Bytes to make room for: where it computes, as many as it was seen to come to hold."""
+        return max(entry.size, entry.grown) if device in self.devices else entry.size
+
+    def _fits(self, entry: _Entry, device: str, needed: int) -> bool:
+        if self._taken(device, but=entry) + needed > self._budget(device):
             return False
         free = self._free_bytes(device)
-        needed = 0 if device == "cpu" else entry.size  # on the CPU it has been allocated already
-        return free is None or free >= needed + _MARGIN
+        allocated = entry.size if device == "cpu" else 0  # on the CPU its weights have been allocated already
+        return free is None or free >= needed - allocated + _MARGIN
 
     def _put_away(self, entry: _Entry) -> None:
         """GPU -> CPU -> out, one step, unless somebody uses it. The placement lock is held."""
@@ -288,18 +343,18 @@ class ModelRegistry:
                 self._move(entry, "cpu")
             elif not any(self._depends(other, entry) for other in self._entries.values()):
                 logger.info("dropping %s", entry.spec.name)
-                entry.value, entry.device, entry.size = None, None, 0
+                self._forget(entry)
             memory.release_cached()
         finally:
             entry.lock.release()
 
     def _room_on_cpu(self, entry: _Entry) -> bool:
         for other in self._least_recent(self._entries.values()):
-            if self._fits(entry, "cpu"):
+            if self._fits(entry, "cpu", entry.size):
                 return True
             if other.device == "cpu" and other.last_used < entry.last_used:
                 self._put_away(other)
-        return self._fits(entry, "cpu")
+        return self._fits(entry, "cpu", entry.size)
 
     # Small facts
 
@@ -335,8 +390,10 @@ class ModelRegistry:
             self._budgets[device] = self._budget_each or memory.default_budget(device)
         return self._budgets[device]
 
-    def _taken(self, device: str) -> int:
-        return sum(entry.size for entry in self._entries.values() if entry.device == device)
+    def _taken(self, device: str, but: _Entry | None = None) -> int:
+        """Bytes on the device of all models but one, and but those that are being placed."""
+        placed = (entry for entry in self._entries.values() if entry is not but and entry.device is not None)
+        return sum(entry.held.get(device, 0) for entry in placed)
 
     def _least_recent(self, entries: Iterable[_Entry]) -> list[_Entry]:
         """Least recently used first; of a model and its parts, the model first."""
@@ -357,9 +414,24 @@ class ModelRegistry:
             loaded=entry.value is not None,
             busy=entry.lock.locked(),
             device=entry.device,
-            memory_bytes=entry.size if entry.value is not None else 0,
+            memory_bytes=sum(entry.held.values()),
             licence=spec.licence,
             resolution=spec.resolution,
             parts=spec.parts,
             weights=spec.weights,
         )
+
+
+def _fingerprint(value: Any) -> tuple[int, ...]:
+    """Changes when a model may have come to hold more: an attribute, a member of one, or a recorded graph is new.
+    Much cheaper than `memory.held`, so that it can be asked after every request."""
+    from gan_core.graphs import recordings_made
+
+    seen = [recordings_made()]
+    for attribute in vars(value).values() if hasattr(value, "__dict__") else ():
+        seen.append(id(attribute))
+        if isinstance(attribute, dict):
+            seen.extend(map(id, attribute.values()))
+        elif isinstance(attribute, (list, tuple)):
+            seen.extend(map(id, attribute))
+    return tuple(seen)

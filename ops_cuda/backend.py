@@ -17,13 +17,15 @@ KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 @dataclass
 class BackendStatus:
-    """What runs the ops on CUDA tensors: `name` is "triton" or "reference", `reason` says why."""
+    """What runs the ops on CUDA tensors: `name` is "triton" or "reference", `reason` says why, and which kernels are
+    off."""
 
     name: str
     reason: str
 
 
 _status: BackendStatus | None = None
+_off: dict[str, str] = {}  # kernels that failed, and how
 
 
 def status() -> BackendStatus:
@@ -48,19 +50,23 @@ def _decide() -> BackendStatus:
     return BackendStatus("triton", "kernels are compiled on first use")
 
 
-def kernel_for(x: torch.Tensor, module: str) -> ModuleType | None:
-    """The Triton module `ops_cuda.kernels.<module>` if it can serve `x`, else None."""
-    if x.dtype not in KERNEL_DTYPES or x.numel() == 0 or status().name != "triton":
+def kernel_for(x: torch.Tensor, module: str, function: str = "forward") -> ModuleType | None:
+    """The Triton module `ops_cuda.kernels.<module>` if its `function` can serve `x`, else None."""
+    if x.dtype not in KERNEL_DTYPES or x.numel() == 0 or status().name != "triton" or f"{module}.{function}" in _off:
         return None
     if not x.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
         return None
     return importlib.import_module(f"ops_cuda.kernels.{module}")
 
 
-def give_up(error: Exception) -> None:
-    """Switch to the reference for the rest of the process, with one warning that says why."""
-    global _status
+def give_up(error: Exception, module: str, function: str = "forward") -> None:
+    """Leave this kernel to the reference for the rest of the process, with one warning that says which and why. The
+    others go on. Raises the error again if memory ran out: that says nothing about the kernel."""
     if isinstance(error, torch.OutOfMemoryError):
         raise error
-    _status = BackendStatus("reference", f"a kernel failed: {type(error).__name__}: {error}")
-    log.warning("GPU kernels are off, plain PyTorch is used instead (slower): %s", _status.reason)
+    kernel = f"{module}.{function}"
+    if kernel in _off:
+        return
+    _off[kernel] = f"{type(error).__name__}: {error}"
+    status().reason = "; ".join(f"{name} failed and is off ({why})" for name, why in _off.items())
+    log.warning("the GPU kernel %s is off, plain PyTorch does its work instead (slower): %s", kernel, _off[kernel])

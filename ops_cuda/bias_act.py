@@ -117,7 +117,7 @@ def _bias_act(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float
         try:
             return kernel.forward(x, bias, noise, None, slope, gain, clamp)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "bias_act")
     return _reference(x, bias, noise, None, slope, gain, clamp)
 
 
@@ -131,12 +131,12 @@ def _bias_act_grad(
     dy: Tensor, y: Tensor, slope: float, gain: float, clamp: float, summed: bool
 ) -> tuple[Tensor, Tensor]:
     """dy times the derivative, and (if `summed`, else empty) its sum over samples and pixels, (C,)."""
-    kernel = backend.kernel_for(dy, "bias_act")
+    kernel = backend.kernel_for(dy, "bias_act", "backward")
     if kernel is not None:
         try:
             return kernel.backward(dy, y, slope, gain, clamp, summed)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "bias_act", "backward")
     dx = dy * _derivative(y, slope, gain, clamp)
     return dx, dx.sum([0, *range(2, dx.ndim)], dtype=_wide(dx)) if summed else dx.new_empty(0, dtype=_wide(dx))
 
@@ -198,7 +198,7 @@ def _scaled_bias_act(
         try:
             return kernel.forward(x, bias, noise, scale, slope, gain, clamp)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "bias_act")
     return _reference(x, bias, noise, scale, slope, gain, clamp)
 
 
@@ -222,12 +222,12 @@ def _scaled_bias_act_grad(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """With d the gradient before the activation: d * scale; the sums over pixels of d and of d * x, each (N, C); and
     the sum over channels of d, (N, 1, H, W), or empty without noise."""
-    kernel = backend.kernel_for(dy, "bias_act")
+    kernel = backend.kernel_for(dy, "bias_act", "backward_scaled")
     if kernel is not None:
         try:
             return kernel.backward_scaled(dy, x, bias, noise, scale, slope, gain, clamp)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "bias_act", "backward_scaled")
     d = dy * _derivative(_reference(x, bias, noise, scale, slope, gain, clamp), slope, gain, clamp)
     wide = _wide(d)
     dnoise = d.new_empty(0, dtype=wide) if noise is None else d.sum(1, keepdim=True, dtype=wide)

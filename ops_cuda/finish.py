@@ -115,7 +115,7 @@ def _reference(
     if noise is not None:
         v = v + noise.to(wide)
     v = F.leaky_relu(v + bias.to(wide)[:, None, None], SLOPE) * GAIN
-    if condition_scale is not None:
+    if condition_scale is not None and condition_shift is not None:
         v = v * (1 + condition_scale.to(wide)) + condition_shift.to(wide)
     if skip is not None:
         skip = skip.to(wide)
@@ -128,7 +128,7 @@ def _reference(
     if styles is not None:
         features = (v * styles.to(wide)[:, :, None, None]).to(raw.dtype)
         features = features.contiguous(memory_format=torch.channels_last)
-    if rgb_weight is not None:
+    if rgb_weight is not None and rgb_styles is not None and rgb_bias is not None:
         picture = torch.einsum("nohw,no,ko->nkhw", v, rgb_styles.to(wide), rgb_weight.to(wide))
         picture = picture + rgb_bias.to(wide)[:, None, None]
         if image is not None:
@@ -167,7 +167,7 @@ def _finish(
         try:
             return kernel.forward(*arguments)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "finish")
     return _reference(*arguments)
 
 

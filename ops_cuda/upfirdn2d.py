@@ -82,7 +82,7 @@ def _upfirdn2d(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int]
             size = _output_size(x.shape, filter.shape, up, down, padding)
             return kernel.forward(x, filter, up, down, padding, flip, gain, size)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "upfirdn2d")
     result = _reference(x, filter, up, down, padding, flip, gain)
     return result.contiguous(memory_format=_format(x))
 

@@ -1,80 +1,126 @@
-"""Imports go one way: ops_cuda <- gan_core <- demo <- app.py; weights is data that all may read."""
+"""Imports go one way, directly and through any number of modules: see `MAY_REACH`; and no paper reaches another.
+
+Only what joins the papers may know several of them: gan_core/models.py (the models), gan_core/checkpoints/formats.py
+(the published formats) and demo/layout.py (the tabs). No module of a paper imports one of these, but for a tab, which
+knows the app's registry (demo/context.py) and through it gan_core/models.py.
+"""
 
 import ast
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-OURS = {"ops_cuda", "gan_core", "demo", "app", "weights", "tests"}
-MAY_IMPORT = {
-    "weights": set(),
-    "ops_cuda": set(),
-    "gan_core": {"ops_cuda", "weights"},
-    "demo": {"gan_core", "ops_cuda", "weights"},
-    "app": {"demo", "weights"},
+from tests.import_graph import ROOT, ImportGraph, part_of
+
+GRAPH = ImportGraph()
+NAMES = sorted(GRAPH.files)
+RUNTIME = {"gan_core", "ops_cuda", "weights"}
+MAY_REACH = {
+    "weights": {"weights"},
+    "ops_cuda": {"ops_cuda"},
+    "gan_core": RUNTIME,
+    "training": {"training"} | RUNTIME,
+    "evaluation": {"evaluation", "training"} | RUNTIME,
+    "benchmarks": {"benchmarks", "evaluation", "training"} | RUNTIME,
+    "demo": {"demo"} | RUNTIME,
+    "app": {"app", "demo"} | RUNTIME,
 }
 PAPERS = {"hfgi", "self_conditioned", "comodgan", "insetgan", "swapping_autoencoder"}
-FILES = [path for package in MAY_IMPORT for path in ROOT.glob(f"{package}/**/*.py")] + [ROOT / "app.py"]
+JOINS_THE_PAPERS = "gan_core.models"
+PAGE_ONLY = ("gradio", "spaces")
 
 
-def imports(path, top_level_only=False):
-    """Dotted names that a file imports, at any depth or only when it is imported itself."""
-    tree = ast.parse(path.read_text())
-    nodes = _top_level(tree) if top_level_only else ast.walk(tree)
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parent = path.parents[node.level - 1].relative_to(ROOT)
-            yield ".".join([*parent.parts, node.module or ""])
+def paper_of(name):
+    """The paper whose package a module is in: gan_core.<paper>, gan_core.training.<paper>, ..., demo.<paper>."""
+    parts = name.split(".")[:-1] if GRAPH.files[name].name != "__init__.py" else name.split(".")
+    return next((part for part in parts if part in PAPERS), None)
 
 
-def _top_level(tree):
-    for node in tree.body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield from (
-            inner
-            for inner in ast.walk(node)
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        )
+def wrong_parts(graph, name):
+    """Ways from a module to a part of the project that it may not reach."""
+    allowed = MAY_REACH[part_of(name)]
+    return [" -> ".join(way) for target, way in graph.reached(name).items() if part_of(target) not in allowed]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_of(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    package = parts[0]
-    for name in imports(path):
-        target = name.split(".")
-        if target[0] in OURS and target[0] != package:
-            assert target[0] in MAY_IMPORT[package], f"{package} imports {name}"
-        if package in ("ops_cuda", "gan_core", "weights"):
-            assert target[0] not in ("gradio", "spaces"), f"{package} imports {name}"
-        if len(parts) > 1 and parts[0] == "gan_core" and parts[1] in PAPERS and target[0] == "gan_core":
-            others = PAPERS - {parts[1]}
-            assert len(target) < 2 or target[1] not in others, f"one paper imports another: {name}"
+def other_papers(graph, name):
+    """Ways from a module of a paper to a module of another paper."""
+    own = paper_of(name)
+    reached = graph.reached(name, beyond=lambda target: target != JOINS_THE_PAPERS) if own else {}
+    return [" -> ".join(way) for target, way in reached.items() if paper_of(target) not in (None, own)]
 
 
-STARTED = [*ROOT.glob("demo/**/*.py"), *ROOT.glob("weights/*.py"), ROOT / "app.py"] + [
-    ROOT / "gan_core" / f"{name}.py" for name in ("errors", "images", "memory", "model_spec", "models", "registry")
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_of(name):
+    assert wrong_parts(GRAPH, name) == []
+    assert other_papers(GRAPH, name) == []
+    if part_of(name) not in ("demo", "app"):
+        assert [target for target in GRAPH.named(name) if target.split(".")[0] in PAGE_ONLY] == []
+
+
+def test_a_wrong_import_is_seen_through_other_modules():
+    """The rules above can fail: one forbidden import in a module that others use is found from them."""
+    graph = ImportGraph()
+    graph.direct["gan_core.faces.geometry"] |= {"gan_core.training.data"}
+    assert any("gan_core.faces.geometry -> gan_core.training.data" in way for way in wrong_parts(graph, "app"))
+    graph = ImportGraph()
+    graph.direct["gan_core.e4e.encoding"] |= {"gan_core.hfgi.pipeline"}
+    ways = other_papers(graph, "gan_core.self_conditioned.models")
+    assert any(way.endswith("gan_core.e4e.encoding -> gan_core.hfgi.pipeline") for way in ways)
+
+
+def test_the_app_imports_nothing_that_makes_or_measures_weights():
+    """Really imported, in a process of its own: every module that app.py reaches."""
+    reached = sorted(GRAPH.reached("app"))
+    script = (
+        "import importlib, sys\n"
+        f"for name in {reached!r}: importlib.import_module(name)\n"
+        "kept = ('gan_core.training', 'gan_core.evaluation', 'gan_core.benchmarks')\n"
+        "print([name for name in sys.modules if name.startswith(kept)])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().splitlines()[-1] == "[]"
+
+
+STARTED = [name for name in NAMES if part_of(name) in ("demo", "weights", "app")] + [
+    f"gan_core.{name}" for name in ("errors", "images", "memory", "model_spec", "models", "registry")
 ]
 
 
-@pytest.mark.parametrize("path", STARTED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_page_is_built_without_torch(path):
+def _imported_at_start(name):
+    """Dotted names that a file imports when it is imported itself."""
+    for node in ast.parse(GRAPH.files[name].read_text()).body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Import):
+                yield from (alias.name for alias in inner.names)
+            elif isinstance(inner, ast.ImportFrom) and inner.level == 0:
+                yield from (f"{inner.module}.{alias.name}" for alias in inner.names)
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_the_page_is_built_without_torch(name):
     """The page must answer before torch is loaded; whatever needs it imports it when it is needed."""
-    slow = ("torch", "torchvision", "facexlib", "lpips", "gan_core.hfgi", "gan_core.faces", "ops_cuda")
-    for name in imports(path, top_level_only=True):
-        assert not name.startswith(slow), f"{path.name} imports {name} at start"
+    slow = ("torch", "torchvision", "facexlib", "lpips", "gan_core.faces", "gan_core.e4e", "ops_cuda")
+    for target in _imported_at_start(name):
+        assert not target.startswith(slow), f"{name} imports {target} at start"
+
+
+def test_torch_is_not_loaded_by_building_the_page():
+    """Really built, in a process of its own."""
+    script = "import sys, demo.layout; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "False", result.stderr
 
 
 def test_no_silent_except():
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+    for name in NAMES:
+        for node in ast.walk(ast.parse(GRAPH.files[name].read_text())):
             if isinstance(node, ast.ExceptHandler):
-                assert node.type is not None, f"{path}:{node.lineno} catches everything"
+                assert node.type is not None, f"{name}:{node.lineno} catches everything"
                 only_pass = len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
-                assert not only_pass, f"{path}:{node.lineno} passes over an error"
+                assert not only_pass, f"{name}:{node.lineno} passes over an error"

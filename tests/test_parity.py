@@ -19,14 +19,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_core.checkpoints import build
+from gan_core.checkpoints.formats import build
 from gan_core.comodgan.networks import hole_condition, keep_known
-from gan_core.hfgi.networks import resize
+from gan_core.e4e.networks import resize
+from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance
 from gan_core.hfgi.pipeline import HFGIPipeline
-from gan_core.insetgan.losses import Authors, Paper, paste, reduce
-from gan_core.metrics.ids import discriminative_scores, frechet_distance
+from gan_core.insetgan.losses import Paper, paste
 from gan_core.self_conditioned import labels
 from tests import parity_recipe as recipe
+from tests.parity_insetgan import Authors, reduce
 
 FOLDER = Path(os.environ.get("PARITY_DIR") or Path(__file__).parent / "parity")
 FIXTURES = sorted(path.parent for path in FOLDER.glob("*/spec.json")) if FOLDER.is_dir() else []
@@ -115,10 +116,10 @@ def run_hfgi(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dic
 
 def run_sc_gan(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
     built = build(nested(weights, ("g_ema", "d")))
-    net, judge = built.modules["generator"], built.modules["discriminator"]
+    net, discriminator = built.modules["generator"], built.modules["discriminator"]
     soft = labels.label_vector(labels.soft_labels(torch.tensor(config["attribute_values"])))
     knots = labels.knots_between(config["distance_min"], config["distance_max"])
-    score, logits = judge.judge_both(x["image"])
+    score, logits = discriminator.score_and_attributes(x["image"])
     return {
         "soft_labels": soft,
         "class_weights": (class_weights := labels.without_middle(soft)),
@@ -238,12 +239,17 @@ def test_there_are_fixtures() -> None:
     assert FIXTURES, f"no fixture folders in {FOLDER}"
 
 
+def test_a_format_that_nothing_reads_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text(json.dumps({"format": "a new one"}))
+    with pytest.raises(AssertionError, match="nothing here reads"):
+        test_fixture(tmp_path, lambda name, value: None)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("folder", FIXTURES, ids=lambda path: path.name)
 def test_fixture(folder: Path, record_property: Callable[[str, object], None]) -> None:
     name = format_of(folder)
-    if name not in RUNNERS:
-        pytest.skip(f"format {name} not supported yet")
+    assert name in RUNNERS, f"{folder.name}: nothing here reads the format {name!r}"
     spec, expected = recipe.load(folder)
     x = {key: torch.from_numpy(value) for key, value in recipe.inputs(spec).items()}
     with torch.inference_mode():

@@ -51,6 +51,10 @@ class EmbeddedFile:
     source: str
     """Who made it, and from what data."""
     paper: str
+    what: str
+    """What it is, in a few words."""
+    trained_with: tuple[str, ...]
+    """Every other network that took part: embedded ones by name, others as in `OTHER_NETWORKS`."""
     resolution: int
     """Pixels a side of the pictures that it makes or reads."""
     latent_layout: str
@@ -79,12 +83,26 @@ class EmbeddedFile:
 
 _FFHQ_ALIGNMENT = "FFHQ square from eyes and mouth"
 
+OTHER_NETWORKS = {
+    "face mesh": "a network that places 478 points on a face. It was run before this project began: the portraits were "
+    "cut out by its eyes and mouth, and its points and the measures taken from them (turn, corners of the mouth, eyes) "
+    "are in their table. The points are numbered as MediaPipe's Face Mesh (Google, Apache-2.0) numbers them; which "
+    "release made them is not recorded",
+    "own discriminator": "the discriminator that was trained along with it, in the same run; not shipped",
+    "longer trained face generator": "portraits_face/generator and its discriminator after 579,000 more faces; not "
+    "shipped",
+    "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
+}
+"""Networks that took part in training an embedded one and are not embedded themselves."""
+
 EMBEDDED: tuple[EmbeddedFile, ...] = (
     EmbeddedFile(
         name="portraits_face/generator",
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}",
         paper=_STYLEGAN2,
+        what="StyleGAN2 of aligned faces",
+        trained_with=("portraits_face/discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256)",
         alignment=_FFHQ_ALIGNMENT,
@@ -94,6 +112,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, together with the generator",
         paper=_STYLEGAN2,
+        what="its discriminator, for further training and as a source of features",
+        trained_with=("portraits_face/generator", "face mesh"),
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -103,6 +123,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
         paper=_E4E,
+        what="e4e's basic encoder: an aligned face to W+",
+        trained_with=("portraits_face/generator", "portraits_face/discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256), as offsets from the mean latent",
         alignment=_FFHQ_ALIGNMENT,
@@ -112,6 +134,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
         paper=_HFGI,
+        what="HFGI's adaptive distortion alignment",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_face/discriminator",
+            "portraits_hfgi/encoder",
+            "portraits_hfgi/directions",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -121,6 +151,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
         paper=_HFGI,
+        what="HFGI's consultation encoder",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_face/discriminator",
+            "portraits_hfgi/encoder",
+            "portraits_hfgi/directions",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -131,6 +169,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         source=f"Fitted by this project to labels of {_PORTRAITS} and to pictures of its face generator",
         paper="Shen et al., Interpreting the Latent Space of GANs for Semantic Face Editing, CVPR 2020 "
         "(arXiv 1907.10786); Harkonen et al., GANSpace, NeurIPS 2020 (arXiv 2004.02546)",
+        what="the face editor's sliders",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_hfgi/encoder",
+            "portraits_hfgi/head",
+            "finder/finder",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="W+ (14, 256)",
         alignment=_FFHQ_ALIGNMENT,
@@ -141,6 +187,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         source=f"Trained by this project on pictures of its face generator, with labels from the generator's features, "
         f"and on {_PORTRAITS}",
         paper="this project's own head finder; labels after Zhang et al., DatasetGAN, CVPR 2021 (arXiv 2104.06490)",
+        what="head finder: where head and person are in an aligned face",
+        trained_with=("portraits_face/generator", "face mesh"),
         resolution=128,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -150,6 +198,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}",
         paper=_SWAPPING,
+        what="picture to structure and texture codes",
+        trained_with=(
+            "portraits_swap/generator",
+            "portraits_swap/discriminator",
+            "portraits_swap/patch_discriminator",
+            "portraits_face/discriminator",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
         alignment=_FFHQ_ALIGNMENT,
@@ -159,6 +215,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, together with the encoder",
         paper=_SWAPPING,
+        what="structure and texture codes to a picture",
+        trained_with=(
+            "portraits_swap/encoder",
+            "portraits_swap/discriminator",
+            "portraits_swap/patch_discriminator",
+            "portraits_face/discriminator",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
         alignment=_FFHQ_ALIGNMENT,
@@ -168,6 +232,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Fitted by this project to the encoder's codes and the labels of {_PORTRAITS}",
         paper=_SWAPPING,
+        what="domain vectors and directions of the structure code",
+        trained_with=("portraits_swap/encoder", "face mesh"),
         resolution=256,
         latent_layout="texture (256), or structure (8, 16, 16)",
         alignment=_FFHQ_ALIGNMENT,
@@ -177,6 +243,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, together with the encoder; for further training",
         paper=_SWAPPING,
+        what="image discriminator, for further training only",
+        trained_with=("portraits_swap/encoder", "portraits_swap/generator", "face mesh"),
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -186,6 +254,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, together with the encoder; for further training",
         paper=_SWAPPING,
+        what="patch co-occurrence discriminator, for further training only",
+        trained_with=("portraits_swap/encoder", "portraits_swap/generator", "face mesh"),
         resolution=256,
         latent_layout="none",
         alignment="crops of 1/8 to 1/4 of a picture's side, 64 pixels",
@@ -195,6 +265,14 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
         paper=_STYLEGAN2,
+        what="StyleGAN2 of busts, InsetGAN's canvas",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_face/discriminator",
+            "longer trained face generator",
+            "own discriminator",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="W+ (14, 256)",
         alignment="head and shoulders, the largest square of a portrait near its top",
@@ -204,6 +282,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
         paper=_COMODGAN,
+        what="completes aligned faces",
+        trained_with=("portraits_face/generator", "portraits_face/discriminator", "own discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment=_FFHQ_ALIGNMENT,
@@ -213,6 +293,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, starting from its network that completes faces",
         paper=_COMODGAN,
+        what="completes busts",
+        trained_with=("portraits_fill_face/generator", "own discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment="square of head and shoulders: the face's FFHQ square is 0.9 of its side",
@@ -222,6 +304,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} and drawings made of them, starting from its face generator",
         paper=_COMODGAN,
+        what="portraits of line drawings",
+        trained_with=("portraits_face/generator", "portraits_face/discriminator", "own discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment=_FFHQ_ALIGNMENT,
@@ -232,6 +316,17 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, from its face generator",
         paper=_EDGES,
+        what="StyleGAN2 conditioned on age, turn and smile",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_face/discriminator",
+            "portraits_hfgi/encoder",
+            "portraits_edges/directions",
+            "portraits_edges/predictors",
+            "second predictor",
+            "own discriminator",
+            "face mesh",
+        ),
         resolution=256,
         latent_layout="W+ (14, 256), and a value from 0 to 1 for each of 3 attributes",
         alignment=_FFHQ_ALIGNMENT,
@@ -242,6 +337,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         source=f"Fitted by this project to pictures of its face generator; ranges and labels from {_PORTRAITS}",
         paper="Shen et al., Interpreting the Latent Space of GANs for Semantic Face Editing, CVPR 2020 "
         "(arXiv 1907.10786)",
+        what="hyperplanes and ranges of the attributes",
+        trained_with=("portraits_face/generator", "portraits_hfgi/encoder", "portraits_edges/predictors", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256)",
         alignment=_FFHQ_ALIGNMENT,
@@ -253,6 +350,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
         paper="this project's own predictor of age, yaw, smile and identity; the last after Chen et al., SimCLR, ICML "
         "2020 (arXiv 2002.05709)",
+        what="reads age, turn, smile and identity",
+        trained_with=("portraits_face/generator", "face mesh"),
         resolution=112,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
@@ -262,6 +361,8 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS} with face-mesh landmarks, under strong augmentation",
         paper="this project's own landmark finder",
+        what="finds faces and their landmarks",
+        trained_with=("face mesh",),
         resolution=256,
         latent_layout="none",
         alignment="any photo",

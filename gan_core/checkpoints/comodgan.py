@@ -191,7 +191,7 @@ def _take_tensorflow(keys: Keys, layer: _Layer, state: dict[str, Tensor]) -> Non
             state[f"{ours}.noise_strength"] = keys.take(f"{tf}/noise_strength", shape=())
 
 
-def _network(outputs: dict[int, int], *, modulation: int, global_dim: int, **arguments: int) -> CoModGenerator:
+def _network(outputs: dict[int, int], *, modulation: int, global_dim: int, **arguments: Any) -> CoModGenerator:
     base, largest = channel_table(outputs)
     if modulation <= global_dim:
         raise BadCheckpoint("The checkpoint's layers are not modulated by both w and a global vector.")

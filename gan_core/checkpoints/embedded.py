@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_core.checkpoints import store
 from gan_core.checkpoints.keys import load_strict
+from gan_core.stylegan2 import Generator
 
 
 def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -22,3 +23,13 @@ def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Mod
     network = cls(**{name: value for name, value in config.items() if name in known})
     extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
     return load_strict(network, tensors, what), extra
+
+
+def load_face_generator(folder: Path | str) -> Generator:
+    """The face generator that ships with the project, in `folder` (weights/), in evaluation mode.
+
+    Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
+    """
+    path = Path(folder) / "portraits_face" / "generator.safetensors"
+    generator, _ = build_from_file(Generator, path, "generator")
+    return generator

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from gan_core.checkpoints import rosinality
 from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, load_strict, section
+from gan_core.e4e.networks import Encoder4Editing
 from gan_core.errors import BadCheckpoint
-from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment, Encoder4Editing
+from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
 
 FORMAT = "hfgi"
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

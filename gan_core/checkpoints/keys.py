@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,33 @@ class BuiltCheckpoint:
     config: dict[str, Any] = field(default_factory=dict)  # per module: its constructor's arguments
     dropped: list[str] = field(default_factory=list)  # published names that are not needed
     notes: list[str] = field(default_factory=list)  # what was missing and what was done instead
+
+
+class Adapter(Protocol):
+    """A module that knows one published format."""
+
+    FORMAT: str
+
+    def recognise(self, tree: Mapping[str, Any]) -> bool:
+        """Whether the names are this format's."""
+
+    def build(self, tree: Mapping[str, Any]) -> BuiltCheckpoint:
+        """The modules. Raises BadCheckpoint if a tensor is missing, misshapen or unknown."""
+
+
+def build_with(
+    adapters: Sequence[Adapter], tensors: Mapping[str, Any], what: str = "The checkpoint"
+) -> BuiltCheckpoint:
+    """What the first adapter builds that recognises the names.
+
+    what: names the file in the message.
+    Raises BadCheckpoint if no adapter does, or a tensor is missing, misshapen or unknown.
+    """
+    for adapter in adapters:
+        if adapter.recognise(tensors):
+            return adapter.build(tensors)
+    formats = ", ".join(adapter.FORMAT for adapter in adapters)
+    raise BadCheckpoint(f"{what} is of no supported format ({formats}).")
 
 
 class Keys:

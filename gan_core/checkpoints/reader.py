@@ -14,7 +14,7 @@ import os
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -74,7 +74,7 @@ class _Bounded(io.RawIOBase):
         left = max(0, self.size - self._stream.tell())
         return self._stream.read(left if count is None or count < 0 else min(count, left))
 
-    def readline(self, limit: int = -1) -> bytes:
+    def readline(self, limit: int | None = -1) -> bytes:
         return self._stream.readline(4096 if limit is None or limit < 0 else min(limit, 4096))
 
 
@@ -119,7 +119,7 @@ def _read_zip(stream: _Bounded) -> Any:
                         raise BadCheckpoint("This file names data that it does not hold; download it again.")
                     data = bytearray(info.file_size)
                     with archive.open(info) as member:
-                        if member.readinto(data) != info.file_size:
+                        if cast(io.BufferedIOBase, member).readinto(data) != info.file_size:
                             raise BadCheckpoint(_DAMAGED)
                     storages[key] = StorageRef(dtype, numel, data)
                 return storages[key]
@@ -254,7 +254,7 @@ class _Plain:
     def _convert_record(self, record: Record, depth: int) -> Any:
         if record.kind == "persistent":
             meta = record.state if isinstance(record.state, dict) else {}
-            result = {
+            result: dict[str, Any] = {
                 "class_name": str(meta.get("class_name", "")),
                 "tensors": {},
                 "init_args": [],

@@ -66,7 +66,8 @@ def _numbers(keys: Keys, pattern: str) -> list[int]:
 def _drop_filters(keys: Keys, part: Mapping[str, Any]) -> None:
     """Leave out the stored resampling filters after checking that they are those that the networks have."""
     for name in [name for name in keys.names() if name.endswith(".kernel")]:
-        taps, gain = (1.0, 3.0, 3.0, 1.0), 1
+        taps: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+        gain = 1
         if name.startswith("Down"):  # the encoder's; its texture branch strides without a blur
             taps = (1.0,) if "Global" in name else (1.0, 2.0, 1.0)
         elif name.endswith(("conv.blur.kernel", "upsample.kernel")):

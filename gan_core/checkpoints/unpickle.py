@@ -8,12 +8,13 @@ import, no attribute access, no method of a real class ever happens on its behal
 
 from __future__ import annotations
 
+import io
 import math
 import pickletools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -89,7 +90,7 @@ _EXTENSION_OPS = {"EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "PER
 
 
 def load(
-    stream: BinaryIO,
+    stream: BinaryIO | io.RawIOBase,
     *,
     find_storage: Callable[[tuple[Any, ...]], StorageRef] | None = None,
     nested: Callable[[bytes], Any] | None = None,
@@ -103,7 +104,7 @@ def load(
     """
     machine = _Machine(find_storage, nested)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], stream))):
             if count > MAX_OPCODES:
                 raise BadCheckpoint("This file holds far more objects than a checkpoint of weights does.")
             if opcode.name == "STOP":

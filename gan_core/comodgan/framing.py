@@ -23,7 +23,7 @@ _CONTEXT = 1.25  # the square along the picture's longer side, in lengths of the
 
 
 @dataclass(frozen=True)
-class Region:
+class SquareCrop:
     """A square of a picture, in pixels; it may reach beyond the picture."""
 
     left: int
@@ -31,7 +31,7 @@ class Region:
     side: int
 
 
-def region_around(box: Box, size: tuple[int, int], *, framing: str, resolution: int) -> Region:
+def region_around(box: Box, size: tuple[int, int], *, framing: str, resolution: int) -> SquareCrop:
     """The square for a hole with bounding box `box` in a picture of `size` (height, width).
 
     It holds the whole hole, and where it can be it lies inside the picture. "any" framing takes twice the hole, but not
@@ -43,10 +43,10 @@ def region_around(box: Box, size: tuple[int, int], *, framing: str, resolution: 
     wanted = max(2 * max(wide, high), resolution) if framing == "any" else min(size)
     along = wide if width >= height else high
     side = max(min(wanted, *size), min(max(size), round(_CONTEXT * along)), wide, high)
-    return Region(_placed((x0 + x1) / 2, side, width), _placed((y0 + y1) / 2, side, height), side)
+    return SquareCrop(_placed((x0 + x1) / 2, side, width), _placed((y0 + y1) / 2, side, height), side)
 
 
-def face_region(face: Face, *, framing: str) -> Region:
+def face_region(face: Face, *, framing: str) -> SquareCrop:
     """The square in which a network of portraits ("face" or "bust") knows this face, upright."""
     quad = ffhq_quad(face)
     side = float(np.hypot(*(quad[3] - quad[0])))
@@ -54,17 +54,17 @@ def face_region(face: Face, *, framing: str) -> Region:
     if framing == "bust":
         side, middle = side / _BUST_SIDE, _BUST_MIDDLE
     left, top = np.rint(centre - side * np.array(middle)).astype(int)
-    return Region(int(left), int(top), max(2, round(side)))
+    return SquareCrop(int(left), int(top), max(2, round(side)))
 
 
-def grown(region: Region, box: Box) -> Region:
+def grown(region: SquareCrop, box: Box) -> SquareCrop:
     """The region itself if it holds the box, else one that does: no larger, moved no further than it must."""
     x0, y0, x1, y1 = box
     side = max(region.side, x1 - x0, y1 - y0)
     slack = (side - region.side) // 2
     left = min(max(region.left - slack, x1 - side), x0)
     top = min(max(region.top - slack, y1 - side), y0)
-    return Region(left, top, side)
+    return SquareCrop(left, top, side)
 
 
 def _placed(middle: float, side: int, length: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def ready_made(name: str, size: tuple[int, int], *, eyes: Eyes | None = None, se
     """
     width, height = size
     mask = np.zeros((height, width), bool)
-    parts = {
+    parts: dict[str, Any] = {
         "left": np.s_[:, : max(width // 2, 1)],
         "right": np.s_[:, width // 2 :],
         "top": np.s_[: max(height // 2, 1)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ _LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
-class CompletionModel:
+class CoModGANModel:
     """A choice of weights."""
 
     name: str
@@ -65,19 +66,19 @@ _PUBLISHED = {
 }
 
 
-def completion_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, CompletionModel]:
+def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, CoModGANModel]:
     """The choices by API name, the embedded ones first; only those whose files are here."""
     models = {}
     for name, (label, candidates) in _CHOICES.items():
         here = next((one for one in candidates if (weights / f"{one.weights}.safetensors").is_file()), None)
         if here is not None:
-            models[name] = CompletionModel(
+            models[name] = CoModGANModel(
                 name, label, here.model, here.kind, 256, _LICENCE, here.alignment, here.weights
             )
     for name, (entry, alignment) in _PUBLISHED.items():
         if published_file(entry, published_folder) is not None:
             facts = published(entry)
-            models[name] = CompletionModel(
+            models[name] = CoModGANModel(
                 name, f"{name} (published)", f"{name}/fill", "hole", facts.resolution, facts.licence, alignment, entry
             )
     return models
@@ -89,17 +90,15 @@ def published_file(entry: str, folder: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def declare_completion_models(
-    registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER
-) -> None:
-    """Declare every one of `completion_models`, and each embedded network once."""
-    offered = completion_models(published_folder, weights)
+def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:
+    """Declare every one of `comodgan_models`, and each embedded network once."""
+    offered = comodgan_models(published_folder, weights)
     for one in (_BUST, _FACE, _DRAW):
         if any(model.model == one.model for model in offered.values()):
             registry.declare(
                 ModelSpec(
                     name=one.model,
-                    build=lambda load, one=one: _build_embedded(load, one, weights),
+                    build=functools.partial(_build_embedded, one=one, weights=weights),
                     resolution=256,
                     licence=_LICENCE,
                     title=one.title,
@@ -112,7 +111,7 @@ def declare_completion_models(
             registry.declare(
                 ModelSpec(
                     name=model.model,
-                    build=lambda load, model=model: _build_published(load, model, published_folder),
+                    build=functools.partial(_build_published, model=model, published_folder=published_folder),
                     resolution=model.resolution,
                     licence=model.licence,
                     title=f"the published network that fills holes ({name})",
@@ -128,11 +127,13 @@ def _build_embedded(load: Load, one: _Embedded, weights: Path) -> Any:
     return load_embedded(weights / f"{one.weights}.safetensors", framing=one.alignment)
 
 
-def _build_published(load: Load, model: CompletionModel, published_folder: Path) -> Any:
+def _build_published(load: Load, model: CoModGANModel, published_folder: Path) -> Any:
     load.report(0.1, "Reading the published network: a large file")
-    from gan_core import checkpoints
-    from gan_core.comodgan.pipeline import CompletionPipeline
-    from gan_core.errors import BadCheckpoint, WeightsMissing
+    from gan_core.checkpoints import comodgan as adapter
+    from gan_core.checkpoints.keys import build_with
+    from gan_core.checkpoints.reader import read_tensors
+    from gan_core.comodgan.pipeline import CoModGANPipeline
+    from gan_core.errors import WeightsMissing
 
     path = published_file(model.source, published_folder)
     if path is None:
@@ -140,7 +141,5 @@ def _build_published(load: Load, model: CompletionModel, published_folder: Path)
             f"The published model {model.name!r} is not on this machine. "
             f"Fetch it with: python -m gan_core.checkpoints.fetch {model.source}"
         )
-    built = checkpoints.build(checkpoints.read_tensors(path))
-    if built.format != "comodgan":
-        raise BadCheckpoint(f"{path.name} is no checkpoint of CoModGAN but of {built.format}.")
-    return CompletionPipeline(built.modules["generator"], framing=model.alignment)
+    built = build_with((adapter,), read_tensors(path), path.name)
+    return CoModGANPipeline(built.modules["generator"], framing=model.alignment)

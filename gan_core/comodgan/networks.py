@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -121,7 +122,7 @@ class CoModGenerator(nn.Module):
         skip_gain: bool = False,
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "resolution": resolution,
             "in_channels": in_channels,
             "z_dim": z_dim,
@@ -137,7 +138,7 @@ class CoModGenerator(nn.Module):
         }
         self.resolution, self.dropout = resolution, dropout
         self.start_skip, self.dropout_always = start_skip, dropout_always
-        channels = {"channel_base": channel_base, "channel_max": channel_max}
+        channels: dict[str, Any] = {"channel_base": channel_base, "channel_max": channel_max}
         self.mapping = MappingNetwork(z_dim, w_dim, layers=mapping_layers)
         self.encoder = ConditionalEncoder(resolution, in_channels=in_channels, global_dim=global_dim, **channels)
         # Co-modulation, s = A(E(y), M(z)): each layer's affine map reads w and the global vector, joined.

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import logging
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_core import memory
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
 from gan_core.comodgan.fast import FastNetworks
-from gan_core.comodgan.framing import FRAMINGS, Box, Region, grown, region_around
+from gan_core.comodgan.framing import FRAMINGS, Box, SquareCrop, grown, region_around
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadImage, BadValue
 from gan_core.precision import half_precision_pays
@@ -27,8 +29,8 @@ from gan_core.precision import half_precision_pays
 log = logging.getLogger(__name__)
 
 _TOGETHER = 4  # completions decoded at once on a GPU
-_LEAST = 0.4  # share of psi that is left in the smallest holes
-_SETTLED = 0.5  # of the embedded networks
+_LEAST_PSI = 0.4  # factor of psi in the smallest holes
+_FULL_PSI_AREA = 0.5  # `full_psi_area` of the embedded networks
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Prepared:
 
     image: Tensor  # (3, H, W) in [-1, 1], as it came
     hole: Tensor  # (1, H, W), True where it is to be filled
-    region: Region
+    region: SquareCrop
     square: Tensor  # (1, 3, S, S), the region of the picture, 0 beyond its border
     known: Tensor  # (1, 1, S, S), 1 known, 0 hole or beyond the border
     encoding: Encoding
@@ -54,7 +56,7 @@ class Prepared:
         return Prepared(self.image.to(device), self.hole.to(device), self.region, *moved)
 
 
-class CompletionPipeline:
+class CoModGANPipeline:
     """One model that fills holes (`kind` "hole") or one that makes pictures of drawings ("drawing")."""
 
     def __init__(
@@ -64,19 +66,20 @@ class CompletionPipeline:
         framing: str = "face",  # what its pictures are: see framing.py
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
-        settled: float = 0.0,  # hole's share of the square below which the surroundings settle more and more
+        full_psi_area: float = 0.0,  # the hole's share of the square from which on psi counts in full
     ) -> None:
         if framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}")
         self.device, self.dtype, self.framing = torch.device(device), dtype, framing
-        self.settled = settled
+        self.full_psi_area = full_psi_area
         generator = generator.eval().requires_grad_(False)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
         self.kind = "hole" if generator.config["in_channels"] == 4 else "drawing"
+        self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None  # the last picture, and it on the device
 
     @torch.inference_mode()
-    def prepare(self, image: Tensor, hole: Tensor, *, region: Region | None = None) -> Prepared:
+    def prepare(self, image: Tensor, hole: Tensor, *, region: SquareCrop | None = None) -> Prepared:
         """Encode a picture with a hole.
 
         Args:
@@ -119,12 +122,12 @@ class CompletionPipeline:
         """Completions (3, H, W) in [-1, 1] of the picture, one for each seed; known pixels are as they came.
 
         psi: how far a completion may be from the average one, 0 to 1 (truncation of w; the condition is kept whole).
-        In a hole smaller than `settled` it may be less far, down to `_LEAST` of that: what is around a small hole
-        leaves little open, and a latent of its own would tint it. Raises BadValue if psi is out of range.
+        In a hole smaller than `full_psi_area` psi is reduced, down to `_LEAST_PSI` of it: what is around a small hole
+        leaves little open, and a latent far from the mean would tint it. Raises BadValue if psi is out of range.
         """
-        prepared, at = prepared.to(self.device), prepared.region
-        share = min((1 - prepared.known.mean().item()) / self.settled, 1.0) if self.settled else 1.0
-        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST + (1 - _LEAST) * share):
+        prepared, at = self._here(prepared), prepared.region
+        share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
+        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST_PSI + (1 - _LEAST_PSI) * share):
             for square in blend(raw, prepared.square, prepared.known):
                 done = prepared.image.clone()
                 top, left = max(at.top, 0), max(at.left, 0)
@@ -147,17 +150,35 @@ class CompletionPipeline:
             raise BadValue("Nothing is drawn yet. Draw some lines first.")
         _, height, width = drawing.shape
         side = max(height, width)
-        region = Region((width - side) // 2, (height - side) // 2, side)
+        region = SquareCrop((width - side) // 2, (height - side) // 2, side)
         square = _cut(drawing.to(self.device, torch.float32), region)
         small = F.interpolate(square, (self.resolution,) * 2, mode="bilinear", antialias=True, align_corners=False)
         encoding = self._encode(drawing_condition(small, self.generator.config["in_channels"]))
         return [picture for raw in self._decode(encoding, seeds, psi) for picture in raw.clamp(-1, 1)]
+
+    @property
+    def together(self) -> int:
+        """How many seeds are decoded at once where the model is now."""
+        return _TOGETHER if self.device.type == "cuda" else 1
 
     # ------------------------------------------------------------ helpers
 
     def _must_be(self, kind: str) -> None:
         if self.kind != kind:
             raise ValueError(f"this model is of the kind {self.kind!r}, not {kind!r}")
+
+    def _here(self, prepared: Prepared) -> Prepared:
+        """The prepared picture on the device; it crosses once, however often it is completed. What is brought goes when
+        the picture itself goes."""
+        if prepared.image.device == self.device:
+            return prepared
+        if self._brought is None or self._brought[0]() is not prepared:
+            self._brought = weakref.ref(prepared, self._forget_picture), prepared.to(self.device)
+        return self._brought[1]
+
+    def _forget_picture(self, gone: weakref.ref[Prepared]) -> None:
+        if self._brought is not None and self._brought[0] is gone:
+            self._brought = None
 
     def _encode(self, condition: Tensor) -> Encoding:
         if self._fast is not None:
@@ -166,6 +187,7 @@ class CompletionPipeline:
                 return encoding
             log.warning("the features do not fit half precision: computed in single precision from now on")
             self._fast = None
+            memory.bring_back(self.generator, self.device)
         return self.generator.encode(condition)
 
     @functools.cached_property
@@ -175,18 +197,25 @@ class CompletionPipeline:
             return None
         return FastNetworks(self.generator)
 
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if self.__dict__.get("_fast") is None:
+            return []
+        return [self.generator.encoder, self.generator.synthesis]
+
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
+        self._brought = None
 
     def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float, factor: float = 1.0) -> Iterator[Tensor]:
         """Raw pictures (n, 3, R, R), some at a time; psi, once checked, counts times `factor`."""
         if not 0 <= psi <= 1:
             raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
         mapping = self.generator.mapping
-        together = _TOGETHER if self.device.type == "cuda" else 1
-        for first in range(0, len(seeds), together):
-            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + together]]
+        for first in range(0, len(seeds), self.together):
+            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + self.together]]
             z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
             w = mapping.truncate(mapping(z.to(self.device)), psi * factor)
             # An encoding made in half precision may outlive the networks of that precision, and the other way round.
@@ -202,7 +231,7 @@ def _bounds(marked: Tensor) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _cut(picture: Tensor, region: Region) -> Tensor:
+def _cut(picture: Tensor, region: SquareCrop) -> Tensor:
     """The region of a picture (C, H, W) as (1, C, S, S), 0 beyond the border."""
     _, height, width = picture.shape
     x0, y0, x1, y1 = region.left, region.top, region.left + region.side, region.top + region.side
@@ -210,7 +239,7 @@ def _cut(picture: Tensor, region: Region) -> Tensor:
     return F.pad(inside, (max(-x0, 0), max(x1 - width, 0), max(-y0, 0), max(y1 - height, 0)))
 
 
-def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CompletionPipeline:
+def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CoModGANPipeline:
     """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
     generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
-    return CompletionPipeline(generator, framing=framing, device=device, settled=_SETTLED)
+    return CoModGANPipeline(generator, framing=framing, device=device, full_psi_area=_FULL_PSI_AREA)

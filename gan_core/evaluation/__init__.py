@@ -1,1 +1,1 @@
-"""How good generated pictures are, in numbers and contact sheets; nothing here runs in the app."""
+"""What the model cards and docs say, measured: metrics, and a folder a paper. The app imports nothing of it."""

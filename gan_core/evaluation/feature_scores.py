@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan_core.evaluation.metrics.ids import Moments, frechet_distance
 from gan_core.features import EfficientNetLite0
-from gan_core.metrics.ids import Moments, frechet_distance
 
 NAME = "Frechet distance in EfficientNet-Lite0's pooled features (not the published FID)"
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019, section 3

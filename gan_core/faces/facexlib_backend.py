@@ -78,7 +78,7 @@ class FacexlibFinder:
             try:
                 from facexlib.detection.retinaface import RetinaFace
             except ImportError as error:
-                raise WeightsMissing("facexlib is not installed.") from error
+                raise WeightsMissing("facexlib is not installed; install it with: pip install facexlib") from error
 
             self._network: Any = RetinaFace(network_name=name, half=False, device=torch.device(device))
         state = {key.removeprefix("module."): value for key, value in read_tensors(path).items()}

@@ -81,18 +81,17 @@ class FaceFinder:
         """Read weights/finder/finder.safetensors. Raises WeightsMissing or BadCheckpoint."""
         tensors, config = store.read(path)
         try:
-            networks = [
-                FaceLocator(config["locator"]["width"], tuple(config["locator"]["dilations"])),
-                LandmarkRefiner(**config["refiner"]),
-            ]
-            for name, network in zip(("locator", "refiner"), networks, strict=True):
+            locator = FaceLocator(config["locator"]["width"], tuple(config["locator"]["dilations"]))
+            refiner = LandmarkRefiner(**config["refiner"])
+            networks: dict[str, nn.Module] = {"locator": locator, "refiner": refiner}
+            for name, network in networks.items():
                 state = {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}
                 missing, unexpected = network.load_state_dict(state, strict=False)
                 if unexpected or any(not key.endswith("num_batches_tracked") for key in missing):
                     raise BadCheckpoint("The face finder's weights file does not fit this version of the program.")
         except (KeyError, TypeError, RuntimeError) as error:
             raise BadCheckpoint("The face finder's weights file does not fit this version of the program.") from error
-        return cls(networks[0], networks[1], device)
+        return cls(locator, refiner, device)
 
     def find(self, image: Image.Image, *, accept: float = ACCEPT) -> list[Face]:
         """All faces, largest first, as points in the photo's pixels; an empty list where there is none.
@@ -148,10 +147,10 @@ class FaceFinder:
         accept: float,
     ) -> list[Face]:
         """Landmarks on the upright crop of each guess, twice; then what still looks like a face."""
-        scored = guesses
+        candidates = guesses
         for turn in range(2):
             usable, crops, maps = [], [], []
-            for score, five in scored:
+            for score, five in candidates:
                 to_photo = _refiner_square(five)
                 if to_photo is None:
                     continue
@@ -171,7 +170,7 @@ class FaceFinder:
                 if s > 0.1
             ]
             if turn == 0:
-                scored = [(guess, five) for guess, five, _ in scored]
+                candidates = [(guess, five) for guess, five, _ in scored]
         faces = [(float(np.sqrt(min(guess * 1.5, 1.0) * s)), five) for guess, five, s in scored]
         faces = [f for f in faces if f[0] >= accept and _plausible(f[1])]
         faces.sort(key=lambda f: -f[0])
@@ -181,7 +180,8 @@ class FaceFinder:
 def _pyramid(photo: Image.Image) -> list[tuple[Image.Image, float]]:
     """Reduced pictures with their scale: longer side 640 (or the photo's own), then halves to about 80."""
     longest = max(photo.size)
-    side, levels = min(longest, LONGEST), []
+    side: float = min(longest, LONGEST)
+    levels: list[tuple[Image.Image, float]] = []
     source = photo
     while side >= 64 or not levels:
         scale = side / longest

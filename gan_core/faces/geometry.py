@@ -108,8 +108,9 @@ def face_from_five(points: np.ndarray, score: float) -> Face:
     half = np.hypot(*x)
     # In the FFHQ square the visible face spans about 56 % of the width and 66 % of the height, a bit low.
     centre = centre + np.array([-x[1], x[0]]) * 0.12
-    box = (centre[0] - 0.56 * half, centre[1] - 0.66 * half, centre[0] + 0.56 * half, centre[1] + 0.66 * half)
-    return Face(box=tuple(float(v) for v in box), score=float(score), points=points)
+    middle_x, middle_y, reach = float(centre[0]), float(centre[1]), float(half)
+    box = middle_x - 0.56 * reach, middle_y - 0.66 * reach, middle_x + 0.56 * reach, middle_y + 0.66 * reach
+    return Face(box=box, score=float(score), points=points)
 
 
 def face_from_points(eye_left: tuple[float, float], eye_right: tuple[float, float], mouth: tuple[float, float]) -> Face:

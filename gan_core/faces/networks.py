@@ -5,6 +5,8 @@ Both take pictures in [-1, 1] and work in half or single precision.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -65,7 +67,7 @@ class FaceLocator(nn.Module):
 
     def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 1, 2, 1)) -> None:
         super().__init__()
-        self.config = {"width": width, "dilations": list(dilations)}
+        self.config: dict[str, Any] = {"width": width, "dilations": list(dilations)}
         self.stem = nn.Sequential(
             conv_block(3, 16, 2), conv_block(16, 32, 2), conv_block(32, 32), conv_block(32, width, 2)
         )
@@ -88,7 +90,7 @@ class LandmarkRefiner(nn.Module):
 
     def __init__(self, width: int = 32, points: int = len(LANDMARKS)) -> None:
         super().__init__()
-        self.config = {"width": width, "points": points}
+        self.config: dict[str, Any] = {"width": width, "points": points}
         w = width
         self.down1 = nn.Sequential(conv_block(3, w // 2, 2), conv_block(w // 2, w))  # 64
         self.down2 = nn.Sequential(conv_block(w, 2 * w, 2), Residual(2 * w))  # 32

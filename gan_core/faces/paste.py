@@ -18,7 +18,6 @@ from scipy.ndimage import gaussian_filter
 
 from gan_core.errors import BadValue
 from gan_core.faces.alignment import AlignedFace
-from gan_core.faces.geometry import invert_affine
 
 WIDE, NARROW = 0.16, 0.05  # fading borders, fractions of the crop's side
 SMOOTH = 0.03  # standard deviation that separates the two bands, fraction of the side
@@ -131,8 +130,3 @@ def quad_mask(aligned: AlignedFace) -> np.ndarray:
     m, size = aligned.to_crop, aligned.crop.width
     u, v = m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]
     return (u >= 0) & (u <= size) & (v >= 0) & (v <= size)
-
-
-def crop_to_photo(aligned: AlignedFace) -> np.ndarray:
-    """2x3 similarity from crop pixels to photo pixels."""
-    return invert_affine(aligned.to_crop)

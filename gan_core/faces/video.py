@@ -16,9 +16,9 @@ from PIL import Image
 
 from gan_core.errors import BadValue, BadVideo, Cancelled, FaceTooSmall, NoFaceFound
 from gan_core.faces.alignment import AlignedFace, align
-from gan_core.faces.container import Sound, colour, encoded, encoder, frames, opened, stated_length, upright
 from gan_core.faces.paste import paste_back
 from gan_core.faces.tracking import Finder, Tracker, face_at, presence
+from gan_core.video.container import Sound, colour, encoded, encoder, frames, opened, stated_length, upright
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_core.e4e.networks import COARSE_STYLES, MIDDLE_STYLES, Encoder4Editing, StyleHead
 from gan_core.graphs import Captured
-from gan_core.hfgi.networks import (
-    COARSE_STYLES,
-    MIDDLE_STYLES,
-    ConsultationEncoder,
-    DistortionAlignment,
-    Encoder4Editing,
-    StyleHead,
-)
+from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
 from gan_core.stylegan2 import Generator
 from gan_core.stylegan2.fused import FusedSynthesis
 

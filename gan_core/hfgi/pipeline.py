@@ -7,33 +7,25 @@ Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept betw
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.embedded import build_from_file
+from gan_core.checkpoints.embedded import build_from_file, load_face_generator
 from gan_core.checkpoints.keys import BuiltCheckpoint
+from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
-from gan_core.hfgi.networks import (
-    CONDITION_SIZE,
-    WORKING_SIZE,
-    ConsultationEncoder,
-    DistortionAlignment,
-    Encoder4Editing,
-    resize,
-)
+from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
-ALIGN_ORDERS = ("edit", "inversion")
-Progress = Callable[[float, str], None]
 Conditions = tuple[Tensor, Tensor]
 
 
@@ -106,52 +98,37 @@ class HFGIPipeline:
         parts = ("generator", "encoder", "alignment", "consultation")
         if any(name not in built.modules for name in parts):
             raise BadCheckpoint("This checkpoint has an encoder but no consultation; HFGI needs both.")
-        modules = (built.modules[name] for name in parts)
-        return cls(*modules, built.tensors["latent_avg"], attributes or {}, device=device, dtype=dtype)
+        generator, encoder, alignment, consultation = (built.modules[name] for name in parts)
+        average = built.tensors["latent_avg"]
+        return cls(generator, encoder, alignment, consultation, average, attributes or {}, device=device, dtype=dtype)
 
     @torch.inference_mode()
-    def invert(self, face: Tensor, *, progress: Progress | None = None) -> Inversion:
+    def invert(self, face: Tensor) -> Inversion:
         """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError on another
         shape."""
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
-        _report(progress, 0.1, "Reading the face")
         working = resize(face, WORKING_SIZE)
         codes = self.encode(working) + self.latent_avg
-        _report(progress, 0.5, "Drawing the face")
         image = self.decode(codes)
         distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
-        _report(progress, 0.7, "Bringing the details back")
         restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
-        _report(progress, 1.0, "Done")
         return Inversion(codes, image, distortion, face, restored, self._heads(restored))
 
     @torch.inference_mode()
-    def edit(
-        self,
-        inversion: Inversion,
-        strengths: Mapping[str, float],
-        *,
-        consult: bool = True,
-        align_to: str = "edit",
-    ) -> Tensor:
+    def edit(self, inversion: Inversion, strengths: Mapping[str, float], *, consult: bool = True) -> Tensor:
         """The edited face (1, 3, R, R), clamped to [-1, 1]; no strengths reconstruct the face.
 
         Args:
             inversion: of `invert`.
             strengths: by attribute name; 0 leaves it as it is.
             consult: False for the plain generator's edit, without the details that consultation brings back.
-            align_to: which picture the distortion map is aligned to. "edit": the plainly edited one (the
-            paper, and
-                the authors' scripts/inference.py). "inversion": the unedited inversion (their predict.py).
 
         Raises:
-            UnknownName: an attribute, or align_to, of no such name.
+            UnknownName: there is no attribute of that name.
             BadValue: a strength outside its attribute's range.
         """
-        if align_to not in ALIGN_ORDERS:
-            raise UnknownName(f"There is no alignment order {align_to!r}; choose one of {', '.join(ALIGN_ORDERS)}.")
         codes, used = inversion.codes, []
         for name, strength in strengths.items():
             attribute = self.attributes.get(name)
@@ -168,9 +145,8 @@ class HFGIPipeline:
             return inversion.restored if consult else inversion.image.clamp(-1, 1)
         plain = self.decode(codes).clamp(-1, 1)
         if consult:
-            conditions = self.consult(
-                self.align(inversion.distortion, plain if align_to == "edit" else inversion.image)
-            )
+            # Aligned to the plain edit, as in the paper and the authors' scripts/inference.py.
+            conditions = self.consult(self.align(inversion.distortion, plain))
             edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
@@ -217,14 +193,16 @@ class HFGIPipeline:
         kind = CpuNetworks if self.device.type == "cpu" else FastNetworks
         return kind(*modules, self._fusion_layer, dtype)
 
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if not isinstance(self.__dict__.get("_fast"), FastNetworks):
+            return []
+        return [self.generator, self.encoder, self.alignment, self.consultation]
+
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
-
-
-def _report(progress: Progress | None, share: float, what: str) -> None:
-    if progress is not None:
-        progress(share, what)
 
 
 def load_attributes(path: Path) -> dict[str, Attribute]:
@@ -234,16 +212,6 @@ def load_attributes(path: Path) -> dict[str, Attribute]:
     if described.keys() != directions.keys():
         raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
     return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
-
-
-def load_generator(folder: Path | str) -> Generator:
-    """The face generator that ships with the project, in `folder` (weights/), in evaluation mode.
-
-    Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
-    """
-    path = Path(folder) / "portraits_face" / "generator.safetensors"
-    generator, _ = build_from_file(Generator, path, "generator")
-    return generator
 
 
 def load_embedded(
@@ -260,7 +228,7 @@ def load_embedded(
     """
     folder = Path(folder)
     own = folder / "portraits_hfgi"
-    generator = generator or load_generator(folder)
+    generator = generator or load_face_generator(folder)
     encoder, extra = build_from_file(Encoder4Editing, own / "encoder.safetensors", "encoder")
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")

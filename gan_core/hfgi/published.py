@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_core import checkpoints
+from gan_core.checkpoints import hfgi as adapter
+from gan_core.checkpoints.keys import build_with
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint, WeightsMissing
 from gan_core.hfgi.pipeline import Attribute, HFGIPipeline
@@ -37,7 +38,7 @@ def load_published(folder: Path) -> HFGIPipeline:
     Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are not what they
     should be.
     """
-    built = checkpoints.build(_read_networks(folder))
+    built = build_with((adapter,), _read_networks(folder))
     num_ws = built.modules["generator"].num_ws
     return HFGIPipeline.from_checkpoint(built, _read_attributes(folder, num_ws))
 

@@ -1,1 +1,1 @@
-"""InsetGAN (Fruehstueck et al., CVPR 2022): several generators agree on one picture."""
+"""InsetGAN (Fruehstueck et al., CVPR 2022): several generators, optimised jointly, draw one picture."""

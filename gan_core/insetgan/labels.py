@@ -13,4 +13,6 @@ REGION_LABELS = {
     "mouth": "Mouth and chin",
     "whole": "The whole picture of the inset",
 }
+FACE_ENTRY = "insetgan_face"
+"""The published face generator's entry in weights/published.py."""
 PUBLISHED_REGIONS = ("whole", "head", "face", "eyes", "mouth")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.insetgan.labels import PUBLISHED_REGIONS
+from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec
 from gan_core.registry import ModelRegistry
 from weights import catalogue
@@ -14,12 +15,11 @@ from weights.published import is_complete, published
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_bust"
-FACE_ENTRY = "insetgan_face"
 _LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
-class InsetModel:
+class InsetGANModel:
     """A pair of generators."""
 
     name: str
@@ -74,13 +74,13 @@ def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
     return (weights / FOLDER / "generator.safetensors").is_file()
 
 
-def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetModel]:
+def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetGANModel]:
     """The choices by API name, the embedded one first; only those whose files are here."""
     models = {}
     if embedded_is_here(weights):
         encoder = "portraits/hfgi" if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
         outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
-        models[EMBEDDED] = InsetModel(
+        models[EMBEDDED] = InsetGANModel(
             EMBEDDED,
             "portraits (embedded)",
             "portraits/inset",
@@ -97,7 +97,7 @@ def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> di
     for canvas in CANVASES:
         entry = published(canvas.entry)
         if is_complete(entry, published_folder):
-            models[canvas.name] = InsetModel(
+            models[canvas.name] = InsetGANModel(
                 canvas.name,
                 f"{canvas.name} (published)",
                 f"{canvas.name}/inset",
@@ -108,11 +108,11 @@ def inset_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> di
     return models
 
 
-def declare_inset_models(
+def declare_insetgan_models(
     registry: ModelRegistry, published_folder: Path, face: str, weights: Path = catalogue.FOLDER
 ) -> None:
-    """Declare every one of `inset_models`. face: registry name of the embedded face generator, which is shared."""
-    models = inset_models(published_folder, weights)
+    """Declare every one of `insetgan_models`. face: registry name of the embedded face generator, which is shared."""
+    models = insetgan_models(published_folder, weights)
     if EMBEDDED in models:
         registry.declare(
             ModelSpec(
@@ -130,7 +130,9 @@ def declare_inset_models(
             registry.declare(
                 ModelSpec(
                     name=models[canvas.name].model,
-                    build=lambda load, canvas=canvas: _build_published(load, canvas, published_folder, weights),
+                    build=functools.partial(
+                        _build_published, canvas=canvas, published_folder=published_folder, weights=weights
+                    ),
                     resolution=models[canvas.name].resolution,
                     licence=models[canvas.name].licence,
                     title=f"the published generators of bodies ({canvas.name}) and faces",

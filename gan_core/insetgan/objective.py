@@ -1,4 +1,4 @@
-"""What the generators are to agree on: the paper's losses (section 3.2) over boxes that may turn, and over outlines.
+"""The objective of the joint optimisation: the paper's losses (section 3.2) over turned boxes, and over outlines.
 
 The L1 parts and the regularisers are those of `losses.Paper`; for an upright box at whole pixels they give its numbers.
 What is added is a picture's perceptual distance, and masks where the region is no box. Everything is of fixed shape and
@@ -56,7 +56,7 @@ def patch_of(picture: Tensor, region: Region, size: Size) -> Tensor:
     return resized(picture[..., y0:y1, x0:x1], size)
 
 
-def agreement(
+def composition_terms(
     pictures: Sequence[Tensor],  # the canvas's (1, 3, H, W), then each inset's
     references: Sequence[Tensor],  # what they were at the start
     geometry: Sequence[Geometry],
@@ -65,9 +65,9 @@ def agreement(
     features: Perceptual,
     weights: Weights,
     *,
-    moving: Sequence[bool],  # which pictures may change; what keeps the others is not computed
+    optimised: Sequence[bool],  # which pictures may change; what keeps the others is not computed
 ) -> list[Tensor]:
-    """The terms, scalars in the order of TERMS but for the last, which knows latents and not pictures.
+    """The terms, scalars in the order of TERMS but for the last, which is of the latents and not of the pictures.
 
     An inset is compared with the canvas as it is under it, that is with the insets before it pasted in.
     """
@@ -88,18 +88,18 @@ def agreement(
         if weights.border_perceptual:
             a, b = features.maps(below), features.maps(patch)
             perceptual = perceptual + weights.border_perceptual * features.distance(a, b, place.frame)
-        if moving[i + 1] and weights.face:
+        if optimised[i + 1] and weights.face:
             box = region.pixels(*picture.shape[-2:])
             face = face + weights.face * Paper.face(picture, references[i + 1], box)
         if i + 2 < len(pictures):
             under = put(under, patch, place.inside, place.from_canvas)
     body = zero
-    if moving[0] and weights.body:
+    if optimised[0] and weights.body:
         body = weights.body * Paper.BODY * ((canvas - references[0]).abs() * outside).mean()
     return [coarse, border, perceptual, body, face]
 
 
-def latents(
+def latent_regulariser(
     shift: Tensor, offsets: Tensor, start: Tensor, mean: Tensor, spread: Tensor, weights: Weights, anchored: bool
 ) -> Tensor:
     """L_reg of one generator: its w near the mean w, its w+ offsets near zero, both in units of w's spread.

@@ -1,4 +1,4 @@
-"""Two or more generators made to agree, step by step (section 3.2): the latents move, the networks stay as they are.
+"""Joint optimisation of the latents of two or more generators (section 3.2); the networks' weights stay as they are.
 
 `optimise` is an iterator: it yields what there is every few steps, and closing it is how it is stopped; the best state
 so far is in every report. A step is one function of tensors; on a GPU it is recorded as a CUDA graph, and nothing in
@@ -17,10 +17,28 @@ from torch import Tensor
 
 from gan_core.errors import BadValue, NoFaceFound
 from gan_core.graphs import Captured
-from gan_core.insetgan.objective import TERMS, Geometry, Weights, agreement, latents, outside_of, patch_of
+from gan_core.insetgan.latents import (
+    Composite,
+    GeneratorLatent,
+    Inset,
+    Report,
+    Schedule,
+    adam,
+    added_codes,
+    fast_dtype,
+    with_statistics,
+)
+from gan_core.insetgan.objective import (
+    TERMS,
+    Geometry,
+    Weights,
+    composition_terms,
+    latent_regulariser,
+    outside_of,
+    patch_of,
+)
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Placement, Size, put
-from gan_core.insetgan.players import Composite, Inset, Player, Report, Schedule, adam, added_codes, fast_dtype, ready
 from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
 
 log = logging.getLogger(__name__)
@@ -35,7 +53,7 @@ NO_FACE = (
 
 @dataclass
 class _State:
-    """Of all players: what is added to their codes, row 0 to all layers; Adam's moments; the best so far."""
+    """Of all generators: what is added to their codes, row 0 to all layers; Adam's moments; the best so far."""
 
     added: list[Tensor]  # (1, 1 + num_ws, w_dim) each
     first: list[Tensor]
@@ -51,12 +69,13 @@ class _State:
     def unflat(cls, tensors: Sequence[Tensor]) -> _State:
         n = (len(tensors) - 2) // 4
         lists = [list(tensors[i * n : (i + 1) * n]) for i in range(4)]
-        return cls(*lists, tensors[-2], tensors[-1])
+        added, first, second, best = lists
+        return cls(added, first, second, best, tensors[-2], tensors[-1])
 
 
 @dataclass
 class _Job:
-    canvas: Player
+    canvas: GeneratorLatent
     insets: Sequence[Inset]
     features: Perceptual
     weights: Weights
@@ -66,7 +85,7 @@ class _Job:
     sizes: list[Size] = field(default_factory=list)
 
     @property
-    def players(self) -> list[Player]:
+    def latents(self) -> list[GeneratorLatent]:
         return [self.canvas, *self.insets]
 
     @property
@@ -76,24 +95,24 @@ class _Job:
     # ------------------------------------------------------------ one step
 
     def codes(self, index: int, added: Tensor) -> Tensor:
-        return self.players[index].codes + added_codes(added)
+        return self.latents[index].codes + added_codes(added)
 
     def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None, *, noise: str = "none") -> Tensor:
-        """A player's picture. Compared are pictures without noise, for no two agree in it."""
-        return self.players[index].generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
+        """One generator's picture. Pictures are compared without noise, which differs between any two."""
+        return self.latents[index].generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
 
-    def step(self, moving: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-        """State, rate, pictures of those that stand still, references, geometry, outside -> next state and terms."""
-        n = len(self.players)
+    def step(self, optimised: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """State, rate, pictures (of use where not optimised), references, geometry, outside -> next state and terms."""
+        n = len(self.latents)
         state, rate = _State.unflat(tensors[: 4 * n + 2]), tensors[4 * n + 2]
         rest = tensors[4 * n + 3 :]
         still, references, places, outside = rest[:n], rest[n : 2 * n], rest[2 * n : -1], rest[-1]
         geometry = [Geometry(*places[4 * i : 4 * i + 4]) for i in range(len(self.insets))]
         with torch.enable_grad():
-            added = [a.detach().requires_grad_(m) for a, m in zip(state.added, moving, strict=True)]
-            pictures = [self.draw(i, added[i], self.dtype) if moving[i] else still[i] for i in range(n)]
-            terms = agreement(
-                pictures, references, geometry, outside, self.regions, self.features, self.weights, moving=moving
+            added = [a.detach().requires_grad_(m) for a, m in zip(state.added, optimised, strict=True)]
+            pictures = [self.draw(i, added[i], self.dtype) if optimised[i] else still[i] for i in range(n)]
+            terms = composition_terms(
+                pictures, references, geometry, outside, self.regions, self.features, self.weights, optimised=optimised
             )
             terms.append(self.regulariser(added))
             total = torch.stack(terms).sum()
@@ -103,18 +122,18 @@ class _Job:
         best = [torch.where(better, a, b) for a, b in zip(state.added, state.best, strict=True)]
         after = _State(state.added[:], state.first[:], state.second[:], best, state.count + 1, state.least)
         after.least = torch.where(better, total, state.least)
-        for i in (i for i in range(n) if moving[i]):
-            gradient, player = next(gradients), self.players[i]
+        for i in (i for i in range(n) if optimised[i]):
+            gradient, latent = next(gradients), self.latents[i]
             change, after.first[i], after.second[i] = adam(gradient, state.first[i], state.second[i], after.count)
-            after.added[i] = state.added[i] - rate * player.rate * player.spread * change
+            after.added[i] = state.added[i] - rate * latent.rate * latent.spread * change
         return *after.flat(), torch.stack([term.detach() for term in terms])
 
     def regulariser(self, added: Sequence[Tensor]) -> Tensor:
         total = added[0].new_zeros(())
-        for player, a in zip(self.players, added, strict=True):
+        for latent, a in zip(self.latents, added, strict=True):
             if a.requires_grad:
-                total = total + latents(
-                    a[:, 0], a[:, 1:], player.codes, player.mean, player.spread, self.weights, player.given
+                total = total + latent_regulariser(
+                    a[:, 0], a[:, 1:], latent.codes, latent.mean, latent.spread, self.weights, latent.given
                 )
         return total
 
@@ -164,7 +183,7 @@ class _Job:
 
 
 def optimise(
-    canvas: Player,
+    canvas: GeneratorLatent,
     insets: Sequence[Inset],
     features: Perceptual,
     *,
@@ -173,7 +192,7 @@ def optimise(
     head: Callable[[Tensor], Tensor] | None = None,
     dtype: torch.dtype | None = None,
 ) -> Iterator[Report]:
-    """Move the latents until the pictures agree; the first report is the plain paste, the last one the result.
+    """Optimise the latents jointly; the first report is the plain paste, the last one the result.
 
     Args:
         canvas: the generator that draws the whole picture; `insets` are put into it in their order.
@@ -182,24 +201,24 @@ def optimise(
         dtype: of the convolutions while optimising; None for what suits the device. Results are drawn in float32.
 
     Raises:
-        BadValue: no player may move.
+        BadValue: none of the latents is to be optimised.
         NoFaceFound: at the start, no place for an inset was found on the canvas. Later on it keeps its place, which
             the report's notes say.
     """
     weights, schedule = weights or Weights(), schedule or Schedule()
-    if not any(player.moves for player in (canvas, *insets)):
-        raise BadValue("Nothing may move, so nothing can come to agree.")
+    if not any(latent.optimised for latent in (canvas, *insets)):
+        raise BadValue("At least one of the generators must be optimised.")
     device = canvas.codes.device
     dtype = dtype or fast_dtype(device)
     with torch.no_grad():
-        players = [ready(canvas), *(ready(inset) for inset in insets)]
-        job = _Job(players[0], players[1:], features, weights, schedule, head, dtype)
+        latents = [with_statistics(canvas), *(with_statistics(inset) for inset in insets)]
+        job = _Job(latents[0], latents[1:], features, weights, schedule, head, dtype)
         yield from _run(job, device)
 
 
 def _run(job: _Job, device: torch.device) -> Iterator[Report]:
-    schedule, n = job.schedule, len(job.players)
-    nothing = [torch.zeros_like(torch.cat([p.codes[:, :1], p.codes], 1)) for p in job.players]
+    schedule, n = job.schedule, len(job.latents)
+    nothing = [torch.zeros_like(torch.cat([p.codes[:, :1], p.codes], 1)) for p in job.latents]
     references = [job.draw(i, a) for i, a in enumerate(nothing)]
     places, _ = job.find(references, None)
     job.sizes = [_working(place) for place in places]
@@ -223,25 +242,25 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
                 notes.append(f"At step {step} no face was found in the body; the inset keeps its place.")
             geometry, outside = job.geometry(places, still)
             state.best, state.least = state.added, torch.full((), torch.inf, device=device)
-        moving = _moving(job, step)
-        if moving != previous:
+        optimised = _optimised_at(job, step)
+        if optimised != previous:
             still = [job.draw(i, a) for i, a in enumerate(state.added)]
-            previous = moving
-        if moving not in recorded:
-            recorded[moving] = Captured(partial(job.step, moving))
+            previous = optimised
+        if optimised not in recorded:
+            recorded[optimised] = Captured(partial(job.step, optimised))
         flat = [tensor for place in geometry for tensor in place.tensors()]
-        *after, terms = recorded[moving](*state.flat(), rates[step], *still, *references, *flat, outside)
+        *after, terms = recorded[optimised](*state.flat(), rates[step], *still, *references, *flat, outside)
         state = _State.unflat(after)
         losses.append(terms)
         if (step + 1) % schedule.preview == 0 or step + 1 == schedule.steps:
             best = job.compose(state.best, places)
             yield Report(step + 1, schedule.steps, torch.stack(losses).cpu(), best, pasted, tuple(notes))
-    log.debug("%d players agreed in %d steps", n, schedule.steps)
+    log.debug("%d generators optimised jointly in %d steps", n, schedule.steps)
 
 
-def _moving(job: _Job, step: int) -> tuple[bool, ...]:
-    """Who moves at a step: all that may, or in turn the canvas and the insets."""
-    may = tuple(player.moves for player in job.players)
+def _optimised_at(job: _Job, step: int) -> tuple[bool, ...]:
+    """Which latents are optimised at a step: all that may be, or in turn the canvas's and the insets'."""
+    may = tuple(latent.optimised for latent in job.latents)
     if not job.schedule.alternate or not may[0] or not any(may[1:]):
         return may
     if step // job.schedule.alternate % 2 == 0:
@@ -253,7 +272,8 @@ def _working(place: Placement) -> Size:
     """The size at which region and inset are compared: the region's own, in steps that the features can halve."""
     height, width = place.size
     shrink = max(1.0, max(height, width) / 512)
-    return tuple(max(32, round(side / shrink / 16) * 16) for side in (height, width))
+    height, width = (max(32, round(side / shrink / 16) * 16) for side in (height, width))
+    return height, width
 
 
 def _full(picture: Tensor, region: Region, place: Placement) -> Tensor:

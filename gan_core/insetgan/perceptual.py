@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_core.checkpoints import read_tensors
+from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import StudioError
 from gan_core.stylegan2 import Discriminator
 

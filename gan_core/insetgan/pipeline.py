@@ -1,4 +1,4 @@
-"""InsetGAN as a pipeline: draw bodies and faces from seeds, find real ones, and make them one picture.
+"""InsetGAN as a pipeline: draw bodies and faces from seeds, invert real ones, and compose them into one picture.
 
 Cheap: `draw`. Costly: `compose` and `project_body`, which are iterators, so that what they have so far can be shown and
 they can be stopped at any step by closing them. Fruehstueck et al., CVPR 2022.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,10 +17,10 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
+from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
 from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import optimise
 from gan_core.insetgan.perceptual import Perceptual, perceptual
-from gan_core.insetgan.players import Inset, Player, Report, Schedule
 from gan_core.insetgan.project import STEPS, Projection, project
 from gan_core.insetgan.regions import REGIONS, Region, RegionFinder, find_by_face
 from gan_core.stylegan2 import Discriminator, Generator
@@ -30,14 +31,17 @@ LARGEST_SEED = 2**31 - 1
 Truncation = float | tuple[float, float]
 
 
+Kind = TypeVar("Kind", bound=GeneratorLatent)
+
+
 @dataclass(frozen=True)
 class Mode:
-    """Who moves."""
+    """Which generators are optimised."""
 
     canvas: bool
     inset: bool
     weights: Mapping[str, float] = field(default_factory=dict)  # that differ from the usual ones
-    fresh_inset: bool = False  # a generated inset starts from the mean face: the canvas says whose it is
+    fresh_inset: bool = False  # a generated inset starts from the mean face, and takes its identity from the canvas
 
 
 MODES: dict[str, Mode] = {
@@ -53,8 +57,8 @@ MODES: dict[str, Mode] = {
 
 
 @dataclass(frozen=True)
-class Source:
-    """A picture of one of the generators: of a seed, or of codes (1, num_ws, w_dim) that somebody has found."""
+class LatentSource:
+    """Where a picture's latents come from: a seed, or codes (1, num_ws, w_dim) of an inverted picture."""
 
     seed: int = 0
     psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
@@ -66,15 +70,15 @@ class Part:
     """A further inset of the face generator."""
 
     region: str
-    source: Source
+    source: LatentSource
 
 
 @dataclass(frozen=True)
-class Wish:
+class CompositionRequest:
     """What is to be composed."""
 
-    body: Source
-    face: Source
+    body: LatentSource
+    face: LatentSource
     mode: str = "joint"
     region: str = "face"
     parts: tuple[Part, ...] = ()
@@ -83,7 +87,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedImage:
     """A picture (1, 3, H, W) in [-1, 1] and its codes (1, num_ws, w_dim), both on the CPU."""
 
     image: Tensor
@@ -91,7 +95,7 @@ class Drawn:
 
 
 class InsetGANPipeline:
-    """A canvas generator, an inset generator, and what it takes to make them agree."""
+    """A canvas generator, an inset generator, and their joint optimisation."""
 
     def __init__(
         self,
@@ -120,35 +124,35 @@ class InsetGANPipeline:
         return self.features.name
 
     @torch.no_grad()
-    def draw(self, kind: str, source: Source) -> Drawn:
+    def draw(self, kind: str, source: LatentSource) -> GeneratedImage:
         """Draw a "body" or a "face". Raises UnknownName or BadValue."""
         generator = self._generator(kind)
         codes = self._codes(generator, source)
         image = generator.synthesis(codes, noise="const").float().clamp(-1, 1)
-        return Drawn(image.cpu(), codes.cpu())
+        return GeneratedImage(image.cpu(), codes.cpu())
 
-    def compose(self, wish: Wish) -> Iterator[Report]:
-        """Make the pictures of the wish agree: a report every few steps, the plain paste first, the result last.
+    def compose(self, request: CompositionRequest) -> Iterator[Report]:
+        """Optimise what is requested: a report every few steps, the plain paste first, the result last.
 
         Raises UnknownName, BadValue, and NoFaceFound where there is no place for an inset on the body.
         """
-        mode = self._mode(wish.mode)
-        if not 1 <= wish.schedule.steps <= MOST_STEPS:
-            raise BadValue(f"The number of steps must be from 1 to {MOST_STEPS}, not {wish.schedule.steps}.")
-        face = wish.face
+        mode = self._mode(request.mode)
+        if not 1 <= request.schedule.steps <= MOST_STEPS:
+            raise BadValue(f"The number of steps must be from 1 to {MOST_STEPS}, not {request.schedule.steps}.")
+        face = request.face
         if mode.fresh_inset and face.codes is None:
             face = replace(face, psi=0.0)
-        canvas = self._player(Player, "body", wish.body, mode.canvas, self.canvas_rate)
+        canvas = self._latent(GeneratorLatent, "body", request.body, mode.canvas, self.canvas_rate)
         insets = []
-        for region, source in ((wish.region, face), *((part.region, part.source) for part in wish.parts)):
+        for region, source in ((request.region, face), *((part.region, part.source) for part in request.parts)):
             place = {"region": self._region(region), "finder": self.finder}
-            insets.append(self._player(Inset, "face", source, mode.inset, self.inset_rate, **place))
+            insets.append(self._latent(Inset, "face", source, mode.inset, self.inset_rate, **place))
         if mode.fresh_inset:
             # From the mean face it has as far to go as a canvas has.
             insets[0] = replace(insets[0], rate=self.canvas_rate)
-        weights = replace(wish.weights, **mode.weights)
+        weights = replace(request.weights, **mode.weights)
         head = None if self.head is None else self.head.masks
-        yield from optimise(canvas, insets, self.features, weights=weights, schedule=wish.schedule, head=head)
+        yield from optimise(canvas, insets, self.features, weights=weights, schedule=request.schedule, head=head)
 
     def project_body(self, picture: Tensor, *, steps: int = STEPS) -> Iterator[Projection]:
         """Codes of a real body (1, 3, H, W) in [-1, 1], cut out as the canvas generator knows them."""
@@ -176,7 +180,7 @@ class InsetGANPipeline:
         return self.regions[name]
 
     @torch.no_grad()
-    def _codes(self, generator: Generator, source: Source) -> Tensor:
+    def _codes(self, generator: Generator, source: LatentSource) -> Tensor:
         mean = generator.mapping.w_avg
         if source.codes is not None:
             wanted = (1, generator.num_ws, generator.synthesis.w_dim)
@@ -196,10 +200,12 @@ class InsetGANPipeline:
         psi = torch.linspace(coarse, fine, generator.num_ws).to(mean)[None, :, None]
         return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
 
-    def _player(self, cls: type[Player], kind: str, source: Source, moves: bool, rate: float, **more: object) -> Player:
+    def _latent(
+        self, cls: type[Kind], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any
+    ) -> Kind:
         generator = self._generator(kind)
         codes = self._codes(generator, source)
-        return cls(generator, codes, moves=moves, rate=rate, given=source.codes is not None, **more)
+        return cls(generator, codes, optimised=optimised, rate=rate, given=source.codes is not None, **more)
 
 
 def load_embedded(

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from gan_core.errors import BadValue
 from gan_core.graphs import Captured
-from gan_core.insetgan.objective import Weights, latents
+from gan_core.insetgan.latents import GeneratorLatent, adam, added_codes, fast_dtype, with_statistics
+from gan_core.insetgan.objective import Weights, latent_regulariser
 from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import resized
-from gan_core.insetgan.players import Player, adam, added_codes, fast_dtype, ready
 from gan_core.stylegan2 import Generator
 
 STEPS = 120
@@ -66,13 +66,15 @@ def project(
         width = generator.resolution * generator.config["start_shape"][1] // generator.config["start_shape"][0]
         if tuple(picture.shape) != (1, 3, generator.resolution, width):
             raise BadValue(f"The picture has {tuple(picture.shape[2:])} pixels, not {(generator.resolution, width)}.")
-        player = ready(Player(generator, begin, rate=_RATE, given=start is not None))
-        yield from _run(player, picture.to(device), features, steps, preview)
+        latent = with_statistics(GeneratorLatent(generator, begin, rate=_RATE, given=start is not None))
+        yield from _run(latent, picture.to(device), features, steps, preview)
 
 
-def _run(player: Player, picture: Tensor, features: Perceptual, steps: int, preview: int) -> Iterator[Projection]:
-    step = Captured(partial(_step, player, features, fast_dtype(picture.device)))
-    added = torch.zeros_like(torch.cat([player.codes[:, :1], player.codes], 1))
+def _run(
+    latent: GeneratorLatent, picture: Tensor, features: Perceptual, steps: int, preview: int
+) -> Iterator[Projection]:
+    step = Captured(partial(_step, latent, features, fast_dtype(picture.device)))
+    added = torch.zeros_like(torch.cat([latent.codes[:, :1], latent.codes], 1))
     state = [added, torch.zeros_like(added), torch.zeros_like(added), torch.zeros((), device=picture.device)]
     rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)
     small = resized(picture, (_SMALL, _SMALL))
@@ -80,24 +82,26 @@ def _run(player: Player, picture: Tensor, features: Perceptual, steps: int, prev
     for i in range(steps):
         *state, loss = step(*state, rates[i], picture, small, *maps)
         if (i + 1) % preview == 0 or i + 1 == steps:
-            codes = player.codes + added_codes(state[0])
-            image = player.generator.synthesis(codes).clamp(-1, 1)
+            codes = latent.codes + added_codes(state[0])
+            image = latent.generator.synthesis(codes).clamp(-1, 1)
             yield Projection(i + 1, steps, codes.cpu(), image.float().cpu(), float(loss))
 
 
-def _step(player: Player, features: Perceptual, dtype: torch.dtype | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+def _step(
+    latent: GeneratorLatent, features: Perceptual, dtype: torch.dtype | None, *tensors: Tensor
+) -> tuple[Tensor, ...]:
     added, first, second, count, rate, picture, small, *maps = tensors
     with torch.enable_grad():
         moved = added.detach().requires_grad_()
-        image = player.generator.synthesis(player.codes + added_codes(moved), noise="none", dtype=dtype)
+        image = latent.generator.synthesis(latent.codes + added_codes(moved), noise="none", dtype=dtype)
         loss = (
             _L1 * (image - picture).abs().mean() + _SMALL_L1 * (resized(image, (_SMALL, _SMALL)) - small).abs().mean()
         )
         loss = loss + _PERCEPTUAL * features.distance(features.maps(image), maps)
-        loss = loss + latents(
-            moved[:, 0], moved[:, 1:], player.codes, player.mean, player.spread, _WEIGHTS, player.given
+        loss = loss + latent_regulariser(
+            moved[:, 0], moved[:, 1:], latent.codes, latent.mean, latent.spread, _WEIGHTS, latent.given
         )
         (gradient,) = torch.autograd.grad(loss, [moved])
     count = count + 1
     change, first, second = adam(gradient, first, second, count)
-    return added - rate * player.rate * player.spread * change, first, second, count, loss.detach()
+    return added - rate * latent.rate * latent.spread * change, first, second, count, loss.detach()

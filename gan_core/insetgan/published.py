@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_core import checkpoints
+from gan_core.checkpoints import nvidia, stylegan_human
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.errors import BadCheckpoint
-from gan_core.insetgan.labels import PUBLISHED_REGIONS
-from gan_core.insetgan.models import FACE_ENTRY
+from gan_core.checkpoints.keys import build_with
+from gan_core.checkpoints.reader import read_tensors
+from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.insetgan.perceptual import perceptual
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.stylegan2 import Discriminator, Generator
 from weights.published import published
 
-_FORMATS = ("nvidia_stylegan2", "stylegan_human")
+_ADAPTERS = (stylegan_human, nvidia)
 # The authors' rates, in their latents' own units: 0.035 for the canvas and 0.006 for the inset.
 _CANVAS_RATE, _INSET_RATE = 0.035, 0.006
 
 
 def load_generator(path: Path) -> Generator:
     """The generator of a published file, square or not. Raises BadCheckpoint if it is of another kind."""
-    built = checkpoints.build(checkpoints.read_tensors(path))
-    if built.format not in _FORMATS:
-        raise BadCheckpoint(f"{path.name} holds no generator of bodies or faces but {built.format}.")
+    built = build_with(_ADAPTERS, read_tensors(path), path.name)
     return built.modules["generator"]
 
 

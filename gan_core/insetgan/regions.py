@@ -21,7 +21,6 @@ from gan_core.insetgan.placement import Placement, Points, placed
 
 # Where FFHQ's alignment puts both eyes and the middle of the mouth, as shares of the crop.
 FFHQ_POINTS: Points = ((0.375, 0.4722), (0.625, 0.4722), (0.5, 0.75))
-OUTLINES = ("box", "ellipse", "head")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Outline:
     """What of a region is the inset's, at the size at which it is compared; both (1, 1, h, w) in [0, 1]."""
 
     inside: Tensor
-    frame: Tensor  # the outer pixels, which must agree with the canvas
+    frame: Tensor  # the outer pixels, which must match the canvas
 
 
 def outline_of(

@@ -29,7 +29,7 @@ _COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's parts beside the pixels' 
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLatent:
     """Latents after some steps."""
 
     step: int
@@ -51,9 +51,9 @@ def find_latent(
     picture: Tensor,  # (1, 3, R, R) in [-1, 1]
     predictor: FacePredictor | None,
     steps: int,
-) -> Iterator[Found]:
+) -> Iterator[FoundLatent]:
     """Move the latents until the generator draws the picture as well as it can in so many steps."""
-    likeness = _Likeness(picture, predictor)
+    loss_of = _Reconstruction(picture, predictor)
     start = start.clone()  # may be an inference tensor
     added = torch.zeros_like(start).requires_grad_()
     adam = torch.optim.Adam([added], lr=_RATE, betas=(0.9, 0.95))
@@ -62,11 +62,11 @@ def find_latent(
         adam.param_groups[0]["lr"] = _RATE * math.cos(0.45 * math.pi * i / steps)
         with torch.enable_grad():
             image = generator.synthesis(start + added, noise="const", start=first)
-            (gradient,) = torch.autograd.grad(likeness(image) + _STAY * added.square().mean(), [added])
+            (gradient,) = torch.autograd.grad(loss_of(image) + _STAY * added.square().mean(), [added])
         added.grad = gradient
         adam.step()
         if (i + 1) % _EVERY == 0 or i + 1 == steps:
-            yield Found(i + 1, (start + added).detach())
+            yield FoundLatent(i + 1, (start + added).detach())
 
 
 def tune_weights(
@@ -78,7 +78,7 @@ def tune_weights(
     start: Tensor | None = None,  # (1, C, h, w) for a self-conditioned generator
 ) -> Iterator[Tuned]:
     """Change the synthesis network until it draws the picture at the pivot; the generator itself stays as it is."""
-    likeness = _Likeness(picture, predictor)
+    loss_of = _Reconstruction(picture, predictor)
     network, w_plus = copy.deepcopy(generator.synthesis), w_plus.clone()
     start = None if start is None else start.clone()
     moving = {name: p for name, p in network.named_parameters() if name.startswith("blocks.") and "noise" not in name}
@@ -89,13 +89,13 @@ def tune_weights(
         adam.param_groups[0]["lr"] = _TUNING_RATE * math.cos(0.45 * math.pi * i / steps)
         adam.zero_grad(set_to_none=True)
         with torch.enable_grad():
-            likeness(network(w_plus, noise="const", start=start)).backward()
+            loss_of(network(w_plus, noise="const", start=start)).backward()
         adam.step()
         if (i + 1) % _EVERY == 0 or i + 1 == steps:
             yield Tuned(i + 1, {f"synthesis.{name}": p.detach().half().cpu() for name, p in moving.items()})
 
 
-class _Likeness:
+class _Reconstruction:
     """How far a drawn picture is from a given one: pixels, pixels at an eighth, and the predictor's features."""
 
     def __init__(self, picture: Tensor, predictor: FacePredictor | None) -> None:

@@ -21,7 +21,7 @@ _LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
-class EdgeSlider:
+class AttributeSlider:
     """An attribute as the interface shows it, known before the model is loaded; its values go from 0 to 1."""
 
     name: str
@@ -36,7 +36,7 @@ class EdgeSlider:
 
 
 @dataclass(frozen=True)
-class EdgeModel:
+class SelfConditionedModel:
     """A choice of weights."""
 
     name: str
@@ -46,19 +46,19 @@ class EdgeModel:
     """Its name in the registry."""
     resolution: int
     licence: str
-    sliders: tuple[EdgeSlider, ...]
+    sliders: tuple[AttributeSlider, ...]
 
 
-def edge_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, EdgeModel]:
+def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfConditionedModel]:
     """The choices by API name, the embedded one first; only those whose files are here.
 
-    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read (`gan_core.checkpoints`)
-    but not offered here, so nothing is looked for in `published_folder` yet.
+    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read
+    (`gan_core.checkpoints.self_conditioned`) but not offered here.
     """
     if not embedded_is_here(weights):
         return {}
     sliders = _sliders(weights)
-    return {EMBEDDED: EdgeModel(EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders)}
+    return {EMBEDDED: SelfConditionedModel(EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders)}
 
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
@@ -66,12 +66,15 @@ def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
 
 
-def declare_edge_models(
-    registry: ModelRegistry, published_folder: Path, face: str, editor: str, weights: Path = catalogue.FOLDER
+def declare_self_conditioned_models(
+    registry: ModelRegistry, face: str, editor: str, weights: Path = catalogue.FOLDER
 ) -> None:
-    """Declare every one of `edge_models`. face, editor: registry names of the face generator and of the face editor,
-    whose encoder reads pictures; both are shared."""
-    for model in edge_models(published_folder, weights).values():
+    """Declare every one of `self_conditioned_models`.
+
+    face, editor: registry names of the face generator and of the face editor, whose encoder reads pictures; both are
+    shared.
+    """
+    for model in self_conditioned_models(weights).values():
         registry.declare(
             ModelSpec(
                 name=model.model,
@@ -85,12 +88,12 @@ def declare_edge_models(
         )
 
 
-def _sliders(weights: Path) -> tuple[EdgeSlider, ...]:
+def _sliders(weights: Path) -> tuple[AttributeSlider, ...]:
     """Read from the header of the directions file alone; none if it is damaged."""
     try:
         config: Mapping[str, Any] = catalogue.read_config(weights / FOLDER / "directions.safetensors")
         entries = [{k: v for k, v in entry.items() if k != "method"} for entry in config["attributes"]]
-        return tuple(EdgeSlider(**entry) for entry in entries)
+        return tuple(AttributeSlider(**entry) for entry in entries)
     except (OSError, ValueError, TypeError, KeyError) as error:
         logger.warning("no attributes: %s", error)
         return ()
@@ -98,7 +101,7 @@ def _sliders(weights: Path) -> tuple[EdgeSlider, ...]:
 
 def _build_embedded(load: Load, weights: Path, face: str, editor: str) -> Any:
     load.report(0.3, "Loading the self-conditioned generator")
-    from gan_core.encoding import encode_with
+    from gan_core.e4e.encoding import encode_with
     from gan_core.self_conditioned.pipeline import load_embedded
 
     return load_embedded(weights, plain=load.part(face), encode=encode_with(load.part(editor)))

@@ -7,6 +7,8 @@ fit.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,7 @@ from gan_core.stylegan2.discriminator import minibatch_stddev
 class SelfConditionedGenerator(Generator):
     """StyleGAN2 generator whose start is the base constant plus the attributes' learned constants."""
 
-    def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: object) -> None:
+    def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: Any) -> None:
         super().__init__(resolution, **arguments)
         self.config["attributes"] = attributes
         # New constants begin at zero: before training this is the pretrained generator, whatever the attributes.
@@ -72,7 +74,7 @@ class SelfConditionedGenerator(Generator):
 class SelfConditionedDiscriminator(Discriminator):
     """StyleGAN2 discriminator with an attribute head beside its score."""
 
-    def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: object) -> None:
+    def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: Any) -> None:
         super().__init__(resolution, **arguments)
         self.config["attributes"] = attributes
         fc = self.epilogue.fc
@@ -83,7 +85,7 @@ class SelfConditionedDiscriminator(Discriminator):
             ]
         )
 
-    def judge_both(self, image: Tensor, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+    def score_and_attributes(self, image: Tensor, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """Scores (N, 1) and attribute logits (N, 1 + 3A) of images (N, 3, H, W) in about [-1, 1].
 
         The two heads share everything up to the last convolution. The score takes no labels. Entry 0 of the logits is

@@ -1,6 +1,6 @@
 """The Self-Conditioned GAN as a pipeline: a face from a seed or a picture once, then any attribute values.
 
-Costly: `invert` and `refine`, which are iterators. Cheap: `edit`, `edit_plain`, `filmstrip`, `grid`. Nothing is kept
+Costly: `invert` and `refine`, which are iterators. Cheap: `edit`, `edit_plain`, `filmstrip`. Nothing is kept
 between calls but the last refined weights. Values lie in [0, 1] over the data's range of an attribute, 0.5 is its
 middle. Liu et al., SIGGRAPH 2022.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.encoding import Encode, load_encoder
+from gan_core.e4e.encoding import Encode, load_encoder
 from gan_core.errors import BadValue, WeightsMissing
 from gan_core.self_conditioned.inverting import LATENT_STEPS, TUNING_STEPS, find_latent, tune_weights
 from gan_core.self_conditioned.labels import weights_for_values
@@ -27,7 +27,7 @@ from gan_core.stylegan2 import Generator
 
 EMBEDDED_FOLDER = "portraits_edges"
 LARGEST_SEED = 2**31 - 1
-MOST_PICTURES = 100  # of a filmstrip or a grid
+MOST_PICTURES = 100  # of a filmstrip
 _BATCH = 3  # pictures drawn together: what two cores do fastest
 Wanted = Mapping[str, float] | Sequence[float]
 
@@ -52,7 +52,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Progressed:
+class InversionReport:
     """A report of `invert` or `refine`; the last one is the result."""
 
     step: int
@@ -67,7 +67,7 @@ class Progressed:
         return self.step >= self.steps
 
 
-class EdgePipeline:
+class SelfConditionedPipeline:
     """Self-conditioned generator, the plain one that it came from, and the attributes' directions."""
 
     def __init__(
@@ -110,7 +110,7 @@ class EdgePipeline:
         w_plus = self.plain.broadcast(self.plain.mapping.truncate(self.plain.mapping(z), psi))
         return self._code(w_plus)
 
-    def invert(self, picture: Tensor, *, steps: int = LATENT_STEPS) -> Iterator[Progressed]:
+    def invert(self, picture: Tensor, *, steps: int = LATENT_STEPS) -> Iterator[InversionReport]:
         """Latents of an aligned face (1, 3, R, R) in [-1, 1], from the encoder's by a few steps of optimisation.
 
         Yields the encoder's own result (step 0) and reports on the way; close the iterator to stop.
@@ -124,12 +124,12 @@ class EdgePipeline:
         with torch.inference_mode():
             start = self.encode(picture).float()
         code = self._code(start)
-        yield self._progressed(0, steps, code, picture)
+        yield self._report(0, steps, code, picture)
         for report in find_latent(self.generator, start, code.values, picture, self.predictor, steps):
             code = replace(code, w_plus=report.w_plus.cpu())
-            yield self._progressed(report.step, steps, code, picture)
+            yield self._report(report.step, steps, code, picture)
 
-    def refine(self, code: Code, picture: Tensor, *, steps: int = TUNING_STEPS) -> Iterator[Progressed]:
+    def refine(self, code: Code, picture: Tensor, *, steps: int = TUNING_STEPS) -> Iterator[InversionReport]:
         """Pivotal tuning (Roich et al. 2021): both generators' weights change a little until they draw this picture.
 
         code: of `invert`; picture: the same aligned face. Raises BadValue as `invert` does.
@@ -148,7 +148,7 @@ class EdgePipeline:
         for reports in zip(*runs, strict=True):
             tuned = {name: report.tuned for (name, *_), report in zip(pairs, reports, strict=True)}
             code = replace(code, **tuned)
-            yield self._progressed(reports[0].step, steps, code, picture)
+            yield self._report(reports[0].step, steps, code, picture)
 
     # ------------------------------------------------------------ edits
 
@@ -171,18 +171,12 @@ class EdgePipeline:
 
         Raises UnknownName, or BadValue for a value or count out of range.
         """
-        return self._series(code, [attribute], count, values, plain)
-
-    def grid(
-        self, code: Code, down: str, across: str, n: int = 5, *, values: Wanted | None = None, plain: bool = False
-    ) -> Tensor:
-        """(n * n, 3, R, R), clamped, row by row: `down` goes from 0 to 1 with the rows, `across` with the columns.
-
-        Raises UnknownName, or BadValue for a value or n out of range, or one attribute twice.
-        """
-        if down == across:
-            raise BadValue("The two attributes of a grid must be different ones.")
-        return self._series(code, [down, across], n, values, plain)
+        place = self.space.index(attribute)
+        if not 2 <= count <= MOST_PICTURES:
+            raise BadValue(f"A filmstrip has from 2 to {MOST_PICTURES} pictures.")
+        wanted = self.space.targets(code.values, {} if values is None else values).repeat(count, 1)
+        wanted[:, place] = torch.linspace(0, 1, count)
+        return (self._draw_plain if plain else self._draw)(code, wanted)
 
     # ------------------------------------------------------------ measuring
 
@@ -222,16 +216,6 @@ class EdgePipeline:
             raise BadValue(f"The picture has shape {tuple(picture.shape)}; one RGB picture of {size} pixels is needed.")
         return picture.to(self.device, torch.float32)
 
-    def _series(self, code: Code, names: Sequence[str], count: int, values: Wanted | None, plain: bool) -> Tensor:
-        places = [self.space.index(name) for name in names]
-        if count < 2 or count ** len(names) > MOST_PICTURES:
-            raise BadValue(f"Between 2 and {MOST_PICTURES} pictures can be drawn at once.")
-        base = self.space.targets(code.values, {} if values is None else values)
-        steps = torch.cartesian_prod(*[torch.linspace(0, 1, count)] * len(names)).view(-1, len(names))
-        wanted = base.repeat(len(steps), 1)
-        wanted[:, places] = steps
-        return (self._draw_plain if plain else self._draw)(code, wanted)
-
     @torch.inference_mode()
     def _draw(self, code: Code, wanted: Tensor) -> Tensor:
         net = self._network("tuned", self.generator, code.tuned)
@@ -256,9 +240,9 @@ class EdgePipeline:
             self._scratch[kind] = (tuned, copied)
         return copied
 
-    def _progressed(self, step: int, steps: int, code: Code, picture: Tensor) -> Progressed:
+    def _report(self, step: int, steps: int, code: Code, picture: Tensor) -> InversionReport:
         image = self._draw(code, code.values[None])
-        return Progressed(step, steps, code, image, float((image - picture.cpu().clamp(-1, 1)).square().mean()))
+        return InversionReport(step, steps, code, image, float((image - picture.cpu().clamp(-1, 1)).square().mean()))
 
 
 def load_embedded(
@@ -268,7 +252,7 @@ def load_embedded(
     plain: Generator | None = None,
     encode: Encode | None = None,
     device: str | torch.device = "cpu",
-) -> EdgePipeline:
+) -> SelfConditionedPipeline:
     """The model that ships with the project, in `folder` (weights/).
 
     own: folder of this model's three files, where they are elsewhere; plain: the face generator, where it is to be
@@ -280,7 +264,7 @@ def load_embedded(
     if plain is None:
         plain, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "generator")
     generator, _ = build_from_file(SelfConditionedGenerator, own / "generator.safetensors", "generator")
-    return EdgePipeline(
+    return SelfConditionedPipeline(
         generator,
         plain,
         load_space(own / "directions.safetensors"),

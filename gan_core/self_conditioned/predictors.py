@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,18 +44,23 @@ class Block(nn.Module):
 
 
 class FacePredictor(nn.Module):
-    """Aligned faces to attributes and to a direction that says who it is."""
+    """Attributes, and an identity embedding of unit length, of aligned faces."""
 
     def __init__(
         self,
         *,
         widths: Sequence[int] = (32, 64, 96, 128, 192),  # of the stem and of the stages; each halves the side
         neck: int = 64,  # channels of the last map as the heads see it
-        identity: int = 128,  # numbers that say who it is
+        identity: int = 128,  # length of the identity embedding
         measures: Sequence[str] = MEASURES,
     ) -> None:
         super().__init__()
-        self.config = {"widths": list(widths), "neck": neck, "identity": identity, "measures": list(measures)}
+        self.config: dict[str, Any] = {
+            "widths": list(widths),
+            "neck": neck,
+            "identity": identity,
+            "measures": list(measures),
+        }
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
         )
@@ -111,11 +117,11 @@ class FacePredictor(nn.Module):
         identities, values = [], []
         for part in images.split(batch):
             x = self.prepare(part.to(device).clamp(-1, 1))
-            who, measured = self.read(torch.cat([x, x.flip(3)]))
+            identity, measured = self.read(torch.cat([x, x.flip(3)]))
             measured = measured * self.spread + self.mean
             first, second = measured.chunk(2)
             values.append((first + second * sign) / 2)
-            identities.append(F.normalize(sum(who.chunk(2)), dim=1))
+            identities.append(F.normalize(sum(identity.chunk(2)), dim=1))
         return torch.cat(identities).cpu(), torch.cat(values).cpu()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Discriminator(nn.Module):
         img_channels: int = 3,  # 4 for pictures with a mask
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "resolution": resolution,
             "c_dim": c_dim,
             "channel_base": channel_base,
@@ -105,9 +106,9 @@ class Discriminator(nn.Module):
         Raises:
             ValueError: the network is conditional and no label was given.
         """
-        return self.judge(self.features(image, dtype)[-1], c)
+        return self.score_of(self.features(image, dtype)[-1], c)
 
-    def judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def score_of(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Scores (N, 1) of the last block's features x (N, C, h, w); see `forward`."""
         x = self.epilogue.conv(minibatch_stddev(x, self.mbstd_group))
         x = x.contiguous().flatten(1)

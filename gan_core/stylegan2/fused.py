@@ -133,7 +133,7 @@ class FusedSynthesis(nn.Module):
             raw = nn.functional.conv2d(x, self.kernels[i], padding=1)
             skip = skips[i].to(raw.dtype).expand(n, -1, -1, -1) if i in skips else None
             next_styles = styles[i + 1, :, :outputs] if i + 1 < count else None
-            if skip is not None:  # `finish` divides the sum by sqrt(2)
+            if skip is not None and next_styles is not None:  # `finish` divides the sum by sqrt(2)
                 next_styles = next_styles * math.sqrt(2)
             colour = i // 2 if i % 2 == 0 else None  # every resolution's last convolution has a ToRGB
             features, picture, _ = finish(

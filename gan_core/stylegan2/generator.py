@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ class Generator(nn.Module):
         start_shape: Sequence[int] = (4, 4),  # (4, 2) for pictures twice as high as wide
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "resolution": resolution,
             "z_dim": z_dim,
             "c_dim": c_dim,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class ImageDiscriminator(stylegan2.Discriminator):
     `last_side` pixels wide instead of 4.
     """
 
-    def __init__(self, resolution: int = 256, *, last_side: int = 4, **arguments: object) -> None:
+    def __init__(self, resolution: int = 256, *, last_side: int = 4, **arguments: Any) -> None:
         super().__init__(resolution, **arguments)
         for name in ("c_dim", "start_shape", "mbstd_group"):
             del self.config[name]
@@ -29,7 +30,7 @@ class ImageDiscriminator(stylegan2.Discriminator):
         self.epilogue = Epilogue(channels, last_side**2, 1)
         self.epilogue.conv = EqualConv2d(channels, channels, 3, act="lrelu")
 
-    def judge(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def score_of(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Scores (N, 1) of the last block's features x (N, C, last_side, last_side)."""
         x = self.epilogue.conv(x).contiguous().flatten(1)
         return self.epilogue.out(self.epilogue.fc(x.float() if x.dtype.itemsize < 4 else x))

@@ -14,6 +14,7 @@ What differs from the readable networks, and why they are the same functions:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +62,7 @@ class _Packed(nn.Module):
         self._wide(f"{name}_bias", bias)
         self._wide(f"{name}_scale", torch.full_like(bias, scale)[None])
 
-    def _finish(self, name: str, raw: Tensor, **extras: object) -> tuple[Tensor | None, ...]:
+    def _finish(self, name: str, raw: Tensor, **extras: Any) -> tuple[Tensor | None, ...]:
         scale = getattr(self, f"{name}_scale").expand(raw.shape[0], -1)
         return finish(raw, scale, getattr(self, f"{name}_bias"), **extras)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class DirectionSlider:
 
 
 @dataclass(frozen=True)
-class SwapModel:
+class SwappingAutoencoderModel:
     """A choice of weights."""
 
     name: str
@@ -54,17 +55,19 @@ class SwapModel:
     """Share of the first picture's own fine detail that a result has where nothing is said."""
 
 
-def swap_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, SwapModel]:
+def swapping_autoencoder_models(
+    published_folder: Path, weights: Path = catalogue.FOLDER
+) -> dict[str, SwappingAutoencoderModel]:
     """The choices by API name, the embedded one first; only those whose files are here."""
     models = {}
     if embedded_is_here(weights):
-        models[EMBEDDED] = SwapModel(
+        models[EMBEDDED] = SwappingAutoencoderModel(
             EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=0.5
         )
     for entry in PUBLISHED_SWAPS:
         if is_here(entry, published_folder):
             licence = published(entry.archive).licence
-            models[entry.name] = SwapModel(
+            models[entry.name] = SwappingAutoencoderModel(
                 entry.name,
                 f"{entry.name} (published)",
                 f"{entry.name}/swap",
@@ -80,9 +83,11 @@ def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
 
 
-def declare_swap_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:
-    """Declare every one of `swap_models`."""
-    models = swap_models(published_folder, weights)
+def declare_swapping_autoencoder_models(
+    registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER
+) -> None:
+    """Declare every one of `swapping_autoencoder_models`."""
+    models = swapping_autoencoder_models(published_folder, weights)
     if EMBEDDED in models:
         registry.declare(
             ModelSpec(
@@ -99,7 +104,7 @@ def declare_swap_models(registry: ModelRegistry, published_folder: Path, weights
             registry.declare(
                 ModelSpec(
                     name=models[entry.name].model,
-                    build=lambda load, entry=entry: _build_published(load, entry, published_folder),
+                    build=functools.partial(_build_published, entry=entry, published_folder=published_folder),
                     resolution=entry.resolution,
                     licence=models[entry.name].licence,
                     title=f"the published swapping autoencoder ({entry.name})",
@@ -129,12 +134,11 @@ def _build_embedded(load: Load, weights: Path) -> Any:
 
 def _build_published(load: Load, entry: PublishedSwap, published_folder: Path) -> Any:
     load.report(0.1, "Reading the published swapping autoencoder: a large file")
-    from gan_core import checkpoints
-    from gan_core.errors import BadCheckpoint
-    from gan_core.swapping_autoencoder.pipeline import SwappingPipeline
+    from gan_core.checkpoints import swapping_autoencoder as adapter
+    from gan_core.checkpoints.keys import build_with
+    from gan_core.checkpoints.reader import read_tensors
+    from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
     path = checkpoint(entry, published_folder)
-    built = checkpoints.build(checkpoints.read_tensors(path))
-    if built.format != "swapping_autoencoder":
-        raise BadCheckpoint(f"{path} is no checkpoint of a Swapping Autoencoder but of {built.format}.")
-    return SwappingPipeline.from_checkpoint(built, resolution=entry.resolution)
+    built = build_with((adapter,), read_tensors(path), str(path))
+    return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=entry.resolution)

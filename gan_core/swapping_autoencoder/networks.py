@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,7 @@ class Encoder(nn.Module):
         texture_dim: int = 2048,
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "widths": list(widths),
             "texture_widths": list(texture_widths),
             "structure_dim": structure_dim,
@@ -135,7 +136,7 @@ class StridedConv(EqualConv2d):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, act="lrelu")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # it has no gain to set
         """Map (N, I, H, W) to (N, O, (H - 1) / 2, (W - 1) / 2)."""
         weight = (self.weight * self.weight_gain).to(x.dtype)
         return bias_act(F.conv2d(x, weight, stride=2), self.bias)
@@ -226,7 +227,7 @@ class Generator(nn.Module):
         texture_dim: int = 2048,
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "head_widths": list(head_widths),
             "widths": list(widths),
             "structure_dim": structure_dim,

@@ -12,11 +12,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_core import memory
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
@@ -74,7 +76,7 @@ class Mixture:
     feather: float = 0.04  # standard deviation of the mask's soft border, as a share of the picture's longer side
 
 
-class SwappingPipeline:
+class SwappingAutoencoderPipeline:
     """Encoder, generator and directions of one model."""
 
     def __init__(
@@ -101,9 +103,12 @@ class SwappingPipeline:
         strengths = [module.noise_strength for module in generator.modules() if hasattr(module, "noise_strength")]
         self._noisy = any(bool(strength) for strength in strengths)
         self._drawn: tuple[tuple[int, int], list[Tensor]] | None = None
+        self._mixes_regions = False  # whether a texture for each place, drawn by the readable network, was asked for
 
     @classmethod
-    def from_checkpoint(cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: object) -> SwappingPipeline:
+    def from_checkpoint(
+        cls, built: BuiltCheckpoint, *, resolution: int = 256, **arguments: Any
+    ) -> SwappingAutoencoderPipeline:
         """From a published checkpoint."""
         return cls(built.modules["encoder"], built.modules["generator"], resolution=resolution, **arguments)
 
@@ -137,6 +142,9 @@ class SwappingPipeline:
         noise = self._noise(*structure.shape[-2:]) if self._noisy else ()
         if self._fast and texture.ndim == 2:
             return self._fast.draw(structure, texture, *noise)
+        if self._fast and not self._mixes_regions:
+            memory.bring_back(self.generator, self.device)
+            self._mixes_regions = True
         return self.generator(structure.to(self.dtype), texture, noise=noise or "none").float()
 
     @torch.inference_mode()
@@ -255,6 +263,7 @@ class SwappingPipeline:
 
     def _mask(self, mixture: Mixture, first: Codes, fine: int) -> Tensor:
         """The mask, feathered, (1, 1, h * fine, w * fine) for a structure code of h x w."""
+        assert mixture.mask is not None
         mask = mixture.mask.to(self.device, torch.float32).clamp(0, 1)[None, None]
         h, w = first.structure.shape[-2:]
         small = F.adaptive_avg_pool2d(self._padded(mask), (h * fine, w * fine))
@@ -273,7 +282,8 @@ class SwappingPipeline:
         """The same in every call, so that a slider changes nothing but what it is for."""
         if self._drawn is None or self._drawn[0] != (height, width):
             draw = torch.Generator().manual_seed(self.seed)
-            self._drawn = (height, width), self.generator.draw_noise(height, width, generator=draw)
+            maps = self.generator.draw_noise(height, width, generator=draw)
+            self._drawn = (height, width), [noise.to(self.device) for noise in maps]
         return self._drawn[1]
 
     @property
@@ -288,10 +298,17 @@ class SwappingPipeline:
             return None
         return FastNetworks(self.encoder, self.generator, self.dtype)
 
+    def idle_networks(self) -> list[nn.Module]:
+        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
+        on the device. `forget_device` must be called when they are back."""
+        if self.__dict__.get("_fast") is None:
+            return []
+        return [self.encoder] if self._mixes_regions else [self.encoder, self.generator]
+
     def forget_device(self) -> None:
         """Drop what was made for the device that the networks have been moved from."""
         self.__dict__.pop("_fast", None)
-        self._drawn = None
+        self._drawn, self._mixes_regions = None, False
 
 
 def _resized(code: Tensor, size: Sequence[int]) -> Tensor:
@@ -330,7 +347,7 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], Tensor | None]:
 
 def load_embedded(
     folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
-) -> SwappingPipeline:
+) -> SwappingAutoencoderPipeline:
     """The model that ships with the project, in `folder` (weights/): encoder, generator and directions.
 
     Raises WeightsMissing or BadCheckpoint.
@@ -339,4 +356,4 @@ def load_embedded(
     encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
     generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")
-    return SwappingPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)
+    return SwappingAutoencoderPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)

@@ -37,8 +37,8 @@ def load_pictures(paths: list[Path], resolution: int) -> Tensor:
     """Pictures cut to a centred square and resized (area filter), uint8 (N, 3, resolution, resolution), on the CPU."""
 
     def read(path: Path) -> np.ndarray:
-        with Image.open(path) as picture:
-            picture = picture.convert("RGB")
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
             square = picture.crop((left, top, left + side, top + side))

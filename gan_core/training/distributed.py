@@ -12,24 +12,24 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Team:
-    """This process among those that train together."""
+class ProcessGroup:
+    """The processes that train together, as one of them sees them."""
 
     rank: int
     size: int
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes logs and files."""
         return self.rank == 0
 
-    def mean_(self, tensor: Tensor) -> None:
+    def all_reduce_mean_(self, tensor: Tensor) -> None:
         """Replace `tensor` by its mean over all processes."""
-        self.begin_mean(tensor)()
+        self.begin_all_reduce_mean(tensor)()
 
-    def begin_mean(self, tensor: Tensor) -> Callable[[], None]:
-        """Begin to do so beside other work; `tensor` must not be touched until the returned function was called."""
+    def begin_all_reduce_mean(self, tensor: Tensor) -> Callable[[], None]:
+        """Start that and return; `tensor` must not be touched until the returned function was called."""
         if self.size == 1:
             return lambda: None
         if tensor.is_cuda:
@@ -42,28 +42,28 @@ class Team:
 
         return finish
 
-    def same_(self, tensors: list[Tensor]) -> None:
-        """Give every process the leader's values."""
+    def broadcast_(self, tensors: list[Tensor]) -> None:
+        """Replace tensors by the main process's values."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def agree(self, value: float) -> float:
-        """The leader's value, so that all processes do the same, and leave a loop at the same step."""
+    def broadcast_value(self, value: float) -> float:
+        """The main process's value, so that all of them leave a loop at the same step."""
         if self.size == 1:
             return value
         word = torch.tensor([value], device=self.device, dtype=torch.float64)
         dist.broadcast(word, 0)
         return float(word.item())
 
-    def leave(self) -> None:
+    def destroy(self) -> None:
         """End the process group."""
         if self.size > 1:
             dist.destroy_process_group()
 
 
-def join(device: str = "auto") -> Team:
-    """Join the processes that torchrun started, or stand alone.
+def init(device: str = "auto") -> ProcessGroup:
+    """Initialise the process group of torchrun, or one of this process alone.
 
     Args:
         device: "auto" for a GPU where there is one, else "cpu" or "cuda".
@@ -79,4 +79,4 @@ def join(device: str = "auto") -> Team:
         torch.backends.cudnn.allow_tf32 = True
     if size > 1:
         dist.init_process_group("nccl" if cuda else "gloo", device_id=chosen if cuda else None)
-    return Team(rank, size, chosen)
+    return ProcessGroup(rank, size, chosen)

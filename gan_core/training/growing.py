@@ -68,4 +68,4 @@ class FadingDiscriminator(nn.Module):
                     low = upfirdn2d(low, net.from_rgb.filter, down=2, padding=(1, 1, 1, 1))
                 low = low.to(x.dtype).contiguous(memory_format=torch.channels_last)
                 x = torch.lerp(self.old_from_rgb(low), x, self.fade.to(x.dtype))
-        return net.judge(x)
+        return net.score_of(x)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from demo import gpu
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
+from gan_core.hfgi.models import HFGIModel, Slider
 from gan_core.hfgi.pipeline import Attribute, Inversion
-from gan_core.models import FaceEditorModel, Slider
 from gan_core.registry import ModelRegistry, ModelSpec
 
 SLIDERS = (
@@ -21,7 +22,7 @@ SLIDERS = (
     Slider("light", "Light from the side", kind="principal"),
 )
 MODEL = "fake/hfgi"
-EDITORS = {"portraits": FaceEditorModel("portraits", "portraits (embedded)", MODEL, SLIDERS, 256, "CC0-1.0")}
+EDITORS = {"portraits": HFGIModel("portraits", "portraits (embedded)", MODEL, SLIDERS, 256, "CC0-1.0")}
 SKIN = (224, 172, 105)
 
 
@@ -37,12 +38,12 @@ class FakePipeline(torch.nn.Module):
         self.attributes = {s.name: Attribute(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
         self.inversions = self.edits = 0
 
-    def invert(self, face, *, progress=None):
+    def invert(self, face):
         self.inversions += 1
         nothing = torch.zeros(1, 3, 256, 256)
         return Inversion(torch.zeros(1, 14, 256), face * 0.9, nothing, face, face, nothing[:, :2])
 
-    def edit(self, inversion, strengths, *, consult=True, align_to="edit"):
+    def edit(self, inversion, strengths, *, consult=True):
         self.edits += 1
         for name, strength in strengths.items():
             if name not in self.attributes:
@@ -57,6 +58,11 @@ def make_registry():
     registry = ModelRegistry()
     registry.declare(ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor"))
     return registry
+
+
+def run_here(monkeypatch, registry):
+    """Have GPU tasks run in this process over this registry, until the test is over."""
+    monkeypatch.setattr(gpu, "_executor", gpu.LocalExecutor(registry))
 
 
 def draw_photo(size=(640, 480), faces=((320, 240, 90),)):
@@ -109,13 +115,13 @@ def install(monkeypatch):
     """Put the fakes where the app looks for models and faces."""
     monkeypatch.setattr("gan_core.faces.finder.embedded_finder", lambda *_a, **_k: FakeFinder())
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
-    monkeypatch.setattr("demo.tabs.hfgi.face_editors", lambda _folder: EDITORS)
-    monkeypatch.setattr("demo.tabs.swapping.swap_models", lambda _folder: {})
-    monkeypatch.setattr("demo.tabs.self_conditioned.edge_models", lambda _folder: {})
-    monkeypatch.setattr("demo.tabs.comodgan.completion_models", lambda _folder: {})
-    monkeypatch.setattr("demo.tabs.insetgan.inset_models", lambda _folder: {})
+    monkeypatch.setattr("demo.hfgi.tab.hfgi_models", lambda _folder: EDITORS)
+    monkeypatch.setattr("demo.swapping_autoencoder.tab.swapping_autoencoder_models", lambda _folder: {})
+    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: {})
+    monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: {})
+    monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: {})
     monkeypatch.setattr(
-        "demo.studio.declare_models",
+        "demo.context.declare_models",
         lambda registry, _folder: registry.declare(
             ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor")
         ),

@@ -1,63 +1,134 @@
+import importlib
+import inspect
+import pickle
+
 import pytest
 
 from demo import gpu
-from demo.gpu import Done, Step
+from demo.gpu import Done, Step, Steps, Worker
+from gan_core.registry import ModelRegistry, ModelSpec
+from tests.demo import fakes
+
+PAPERS = ("hfgi", "self_conditioned", "comodgan", "insetgan", "swapping_autoencoder")
+TASKS = [
+    value
+    for paper in PAPERS
+    for value in vars(importlib.import_module(f"demo.{paper}.tasks")).values()
+    if isinstance(value, gpu.Task)
+]
 
 
-@pytest.fixture(autouse=True)
-def _own_tasks(monkeypatch):
-    monkeypatch.setattr(gpu, "_TASKS", {})
+@gpu.task(seconds=7)
+def double(worker: Worker, number: int) -> Steps[int]:
+    yield Step(0.5, "half")
+    yield Done(number * 2)
 
 
-def test_steps_then_result():
-    def work(number, progress):
-        yield Step(0.5, "half")
-        yield Done(number * 2)
+@gpu.task(seconds=lambda model, size: size / 10)
+def length(worker: Worker, model: str, size: int) -> Steps[int]:
+    yield Done(worker.run(model, lambda value: len(value) + size))
 
-    gpu.task("double", work)
+
+@gpu.task()
+def long(worker: Worker, stopped: list[bool]) -> Steps[None]:
+    try:
+        for index in range(1000):
+            yield Step(index / 1000, "working")
+    finally:
+        stopped.append(True)
+
+
+@gpu.task()
+def nothing(worker: Worker) -> Steps[None]:
+    yield Step(0.5, "half")
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    registry = ModelRegistry(lambda: ("cpu",))
+    registry.declare(ModelSpec("word", lambda load: "four", 1, "CC0-1.0", title="the word"))
+    fakes.run_here(monkeypatch, registry)
+    return registry
+
+
+def test_steps_then_result(registry):
     seen = []
-    assert gpu.call("double", lambda *step: seen.append(step), number=4) == 8
+    assert gpu.run(double(4), lambda *step: seen.append(step)) == 8
     assert seen == [(0.5, "half")]
-    assert list(gpu.stream("double", number=1)) == [Step(0.5, "half"), Done(2)]
+    assert list(gpu.stream(double(number=1))) == [Step(0.5, "half"), Done(2)]
 
 
-def test_closing_the_stream_stops_the_task():
+def test_models_are_the_executors_own_and_loading_is_heard_of(registry):
+    seen = []
+    assert gpu.run(length("word", 10), lambda *step: seen.append(step)) == 14
+    assert any("the word" in text for _, text in seen)
+    other = gpu.LocalExecutor(ModelRegistry(lambda: ("cpu",)))
+    with pytest.raises(Exception, match="word"):
+        list(other.stream(length("word", 10), None))
+
+
+def test_closing_the_stream_stops_the_task(registry):
     stopped = []
-
-    def work(progress):
-        try:
-            for index in range(1000):
-                yield Step(index / 1000, "working")
-        finally:
-            stopped.append(True)
-
-    gpu.task("long", work)
-    steps = gpu.stream("long")
+    steps = gpu.stream(long(stopped))
     next(steps)
     steps.close()
     assert stopped == [True]
 
 
+def test_a_task_without_a_result_and_no_executor_are_errors(registry, monkeypatch):
+    with pytest.raises(RuntimeError, match="without a result"):
+        gpu.run(nothing())
+    monkeypatch.setattr(gpu, "_executor", None)
+    with pytest.raises(RuntimeError, match="no executor"):
+        gpu.run(double(1))
+
+
 def test_estimates():
-    gpu.task("fixed", lambda progress: iter(()), seconds=7)
-    gpu.task("by size", lambda size, progress: iter(()), seconds=lambda size, progress: size / 10)
-    assert gpu._seconds("fixed", {"progress": None}) == 7
-    assert gpu._seconds("by size", {"size": 90, "progress": None}) == 9
+    assert double(1).seconds == 7
+    assert length("word", size=90).seconds == 9
 
 
-def test_lent_gpu_gets_no_functions(monkeypatch):
-    """What crosses to a ZeroGPU worker is pickled."""
-    got = []
+def test_a_call_can_be_sent_to_another_process(registry):
+    call = pickle.loads(pickle.dumps(length("word", size=3)))
+    assert call.task is length and gpu.run(call) == 7
 
-    def work(progress):
-        got.append(progress)
-        yield Done(None)
 
-    gpu.task("work", work)
-    gpu.call("work", print)
-    monkeypatch.setattr(gpu, "_lent", True)
-    gpu.call("work", print)
-    assert got == [print, None]
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_tasks_of_the_tabs_can_be_sent_and_are_typed(task):
+    """By qualified name, and with a type for everything they take and give; the worker comes first."""
+    assert pickle.loads(pickle.dumps(task)) is task
+    signature = inspect.signature(task.work)
+    first, *others = signature.parameters.values()
+    assert first.annotation == "Worker" and signature.return_annotation.startswith("Steps[")
+    for parameter in others:
+        assert parameter.annotation not in (inspect.Parameter.empty, "Any"), parameter
+        assert parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if callable(task.seconds):
+        wanted = list(inspect.signature(task.seconds).parameters)
+        assert wanted in ([p.name for p in others], ["_args", "_kwargs"]), "it takes what the task takes"
+
+
+def test_a_lent_gpu_gets_no_functions(monkeypatch):
+    """What crosses to a ZeroGPU worker is pickled; and its time is asked for."""
+    asked = []
+
+    class Spaces:
+        @staticmethod
+        def GPU(duration):  # noqa: N802
+            def decorate(work):
+                def run(call):
+                    asked.append(duration(call))
+                    yield from work(pickle.loads(pickle.dumps(call)))
+
+                return run
+
+            return decorate
+
+    monkeypatch.setitem(__import__("sys").modules, "spaces", Spaces)
+    executor = gpu.ZeroGPUExecutor()
+    executor.registry = ModelRegistry(lambda: ("cpu",))
+    monkeypatch.setattr(gpu, "_executor", executor)
+    assert gpu.run(double(4), print) == 8 and asked == [7]
 
 
 def test_devices():

@@ -138,3 +138,41 @@ def test_many_threads(sessions):
         thread.join(20)
     sessions.close()
     assert sessions.kept_bytes() == 0 and list(sessions.root.iterdir()) == []
+
+
+def test_stopping_a_job_that_waits_leaves_the_running_one_alone(sessions):
+    """Two jobs of one visitor through one queue, as Gradio has it: the second is stopped before its turn."""
+    session, steps, ended = sessions.get("a"), [], []
+    first_runs, may_go_on = threading.Event(), threading.Event()
+
+    def run(name):
+        job = session.job(name)
+        for step in range(3):
+            if job.stopped:
+                break
+            steps.append((name, step))
+            first_runs.set()
+            assert may_go_on.wait(5)
+        ended.append((name, job.stopped))
+
+    for name in ("video", "grid"):
+        session.job(name).ask()
+    queue = threading.Thread(target=lambda: [run(name) for name in ("video", "grid")])
+    queue.start()
+    assert first_runs.wait(5)
+    session.job("grid").stop()
+    may_go_on.set()
+    queue.join(5)
+    assert steps == [("video", 0), ("video", 1), ("video", 2)]
+    assert ended == [("video", False), ("grid", True)]
+
+    session.job("grid").ask()
+    assert not session.job("grid").stopped, "another run may follow"
+
+
+def test_a_visitor_who_leaves_ends_all_jobs(sessions):
+    session = sessions.get("a")
+    jobs = [session.job(name) for name in ("video", "grid")]
+    sessions.delete("a")
+    jobs[0].ask()
+    assert all(job.stopped for job in jobs) and session.job("later").stopped

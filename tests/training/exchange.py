@@ -12,16 +12,16 @@ from gan_core.training import distributed, gradients
 
 def main() -> None:
     gradients.BUCKET = 40  # several buckets, of several parameters
-    team = distributed.join("cpu")
+    processes = distributed.init("cpu")
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 2))
     unused = nn.Linear(3, 3)
     flat = gradients.Flat(nn.ModuleList([net, unused]))
-    x = torch.arange(8.0).view(2, 4) * (team.rank + 1)
-    with flat.exchanged(team):
+    x = torch.arange(8.0).view(2, 4) * (processes.rank + 1)
+    with flat.exchanged(processes):
         net(x).square().sum().backward()
-    Path(sys.argv[1], f"{team.rank}.json").write_text(json.dumps(flat.buffer.tolist()))
-    team.leave()
+    Path(sys.argv[1], f"{processes.rank}.json").write_text(json.dumps(flat.buffer.tolist()))
+    processes.destroy()
 
 
 if __name__ == "__main__":

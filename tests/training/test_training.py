@@ -17,13 +17,15 @@ from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.augment import augment
 from gan_core.training.data import load_pictures, person_of, random_batch, split_pictures
-from gan_core.training.gan import GanSettings, GanTrainer, train
 from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.loop import train
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
 from gan_core.training.split import is_held_out
+from gan_core.training.stylegan2.settings import GanSettings
+from gan_core.training.stylegan2.step import GanTrainer
 
 TINY = GanSettings(resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16, batch=4)
-ALONE = distributed.Team(0, 1, torch.device("cpu"))
+ALONE = distributed.ProcessGroup(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -162,7 +164,8 @@ def test_two_processes_train_one_network(folder: Path, tmp_path: Path) -> None:
     GanTrainer(TINY, load_pictures(split_pictures(folder)[0], 16), ALONE).save(tmp_path / "first")
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "gan_core.training.gan", "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
+        "-m", "gan_core.training.stylegan2.train",
+        "--data", str(folder), "--out", str(tmp_path / "run"), "--device", "cpu",
         "--resolution", "16", "--z-dim", "8", "--w-dim", "8", "--mapping-layers", "2",
         "--channel-base", "128", "--channel-max", "16",
         "--batch", "4", "--images", "160", "--minutes", "2", "--initial", str(tmp_path / "first"),

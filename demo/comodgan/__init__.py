@@ -1,0 +1,1 @@
+"""Fill a hole (CoModGAN)."""

@@ -1,0 +1,78 @@
+"""The endpoints `comodgan_inpaint` and `comodgan_draw`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.comodgan.drawing import lines_of
+from demo.comodgan.editor import DRAWING, HOLE, Editor, Result, seeds_from
+from demo.context import Studio
+from demo.parts.errors import guarded
+from demo.parts.photo import photo_input
+from demo.session import Session
+from gan_core.comodgan.models import DEFAULT
+from gan_core.comodgan.models import DRAWING as DRAWING_MODEL
+
+
+def build(studio: Studio, editor: Editor) -> None:
+    """Add the endpoints; their components are never on the page."""
+
+    def saved(session: Session, results: Sequence[Result]) -> list[str]:
+        return [str(editor.save(session, result, "api")) for result in results]
+
+    @guarded
+    def comodgan_inpaint(
+        request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str
+    ) -> list[str]:
+        """Fill a part of a picture in several ways.
+
+        mask: white is filled, black is kept exactly; transparent parts are kept too. It must have the picture's size or
+        its proportions, then it is scaled. Left out, the picture's own transparent part is filled. samples: from 1 to
+        8, drawn from seed, seed + 1 and so on. Returns PNGs of the picture's size.
+        """
+        session = studio.sessions.get(request.session_hash)
+        for upload in filter(None, (image, mask)):
+            session.own_upload(upload)
+        return saved(session, editor.fill_once(session, image, mask, seed, samples, model))
+
+    @guarded
+    def comodgan_draw(request: gr.Request, drawing: str, seed: float, samples: float, model: str) -> list[str]:
+        """Make portraits of a drawing.
+
+        drawing: dark lines on white paper, a face as large as the paper; of any other picture the edges are taken.
+        samples: from 1 to 8, drawn from seed, seed + 1 and so on. Returns PNGs.
+        """
+        session = studio.sessions.get(request.session_hash)
+        if drawing:
+            session.own_upload(drawing)
+        choice, seeds = editor.model(model, DRAWING), seeds_from(seed, samples)
+        lines, _ = lines_of(session, drawing, editor.find_faces)
+        return saved(session, [step for step in editor.draw(lines, choice, seeds) if isinstance(step, Result)])
+
+    with gr.Column(visible=False):
+        image, mask = photo_input(label="image"), photo_input(label="mask")
+        _endpoint(comodgan_inpaint, [image, mask], _first(editor, HOLE, DEFAULT))
+        _endpoint(comodgan_draw, [photo_input(label="drawing")], _first(editor, DRAWING, DRAWING_MODEL))
+
+
+def _endpoint(handler: Any, pictures: list[Any], model: str) -> None:
+    gr.Button().click(
+        handler,
+        [
+            *pictures,
+            gr.Number(label="seed", value=0),
+            gr.Number(label="samples", value=4),
+            gr.Textbox(label="model", value=model),
+        ],
+        gr.Gallery(label="images", format="png", type="filepath"),
+        api_name=handler.__name__,
+        **gpu.QUEUE,
+    )
+
+
+def _first(editor: Editor, kind: str, otherwise: str) -> str:
+    return next(iter(editor.of_kind(kind)), otherwise)

@@ -1,0 +1,306 @@
+"""From a picture and what was painted on it to completions: open, mark, find the square that a model knows, fill.
+
+Plain values in, plain values out; nothing here knows of the page. A picture read with its hole is kept in the visitor's
+session, so that another seed only decodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from demo import gpu
+from demo.comodgan import tasks
+from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
+from demo.comodgan.tasks import Completion
+from demo.gpu import Step
+from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.session import Session
+from gan_core.comodgan.masks import ready_made
+from gan_core.comodgan.models import CoModGANModel
+from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
+from gan_core.images import open_image, save_png
+
+if TYPE_CHECKING:
+    from gan_core.comodgan.framing import Box, SquareCrop
+    from gan_core.faces import Face
+
+MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
+MIN_SIDE = 32
+PAINTING = (640, 1024)  # least and most of the longer side of what is painted on, pixels
+MOST_SAMPLES = 8
+VARIETY = 0.8  # where nothing is said; beyond it a seed may tint what it fills
+HOLE, DRAWING = "hole", "drawing"
+OF_A_FACE = ("face", "eyes", "all_but_eyes")
+"""Ready-made masks for which the face is looked for."""
+_ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square picture is taken as all of it
+_RESULTS = "comodgan-results"
+_NO_FACE = "No face was found in this picture, and these weights know portraits only."
+_BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An opened picture."""
+
+    key: str
+    picture: Image.Image = field(repr=False)
+    clear: np.ndarray | None = field(default=None, repr=False)
+    """(H, W) bool, its transparent part; None if there is none."""
+
+    @property
+    def painting_size(self) -> tuple[int, int]:
+        """Width and height at which it is painted on."""
+        longest = max(self.picture.size)
+        scale = min(max(longest, PAINTING[0]), PAINTING[1]) / longest
+        width, height = (max(1, round(length * scale)) for length in self.picture.size)
+        return width, height
+
+
+@dataclass(frozen=True)
+class Result:
+    """One completion: what it changed, laid on the picture when it is looked at."""
+
+    seed: int
+    patch: Image.Image = field(repr=False)
+    base: Image.Image | None = field(repr=False)
+    """The picture that it completes; None if the patch is all of it."""
+    corner: tuple[int, int] = (0, 0)
+    note: str = ""
+    """How it was made, for the metadata."""
+    remark: str = ""
+    """What a person should know who finds it poor, or ""."""
+
+    @property
+    def picture(self) -> Image.Image:
+        """The whole result."""
+        if self.base is None:
+            return self.patch
+        whole = self.base.copy()
+        whole.paste(self.patch, self.corner)
+        return whole
+
+
+class Editor:
+    """The steps of filling. models: the choices of weights by API name, of both kinds."""
+
+    def __init__(
+        self, models: Mapping[str, CoModGANModel], *, weights: Path | None = None, allow_fetch: bool = False
+    ) -> None:
+        self.models = models
+        self._weights, self._allow_fetch = weights, allow_fetch
+
+    def of_kind(self, kind: str) -> dict[str, CoModGANModel]:
+        """The choices that fill holes (HOLE) or draw from drawings (DRAWING)."""
+        return {name: choice for name, choice in self.models.items() if choice.kind == kind}
+
+    def model(self, name: str, kind: str) -> CoModGANModel:
+        """The choice of that name. Raises UnknownName, or WeightsMissing where there is none of that kind."""
+        choices = self.of_kind(kind)
+        if not choices:
+            what = "fills holes" if kind == HOLE else "makes pictures of drawings"
+            raise WeightsMissing(f"The weights of the network that {what} are not on this machine.")
+        if name not in choices:
+            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(choices)}.")
+        return choices[name]
+
+    def warm_up(self) -> None:
+        """Load the first model of each kind and run it once."""
+        from gan_core.comodgan.framing import SquareCrop
+
+        hole = np.zeros((64, 64), bool)
+        hole[16:48, 16:48] = True
+        for choice in list(self.of_kind(HOLE).values())[:1]:
+            region, blank = SquareCrop(0, 0, 64), Image.new("RGB", (64, 64), "grey")
+            prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
+            gpu.run(tasks.complete(choice.model, prepared, bounds(hole), [0], 1.0))
+        for choice in list(self.of_kind(DRAWING).values())[:1]:
+            lines = hole.astype(np.float32)
+            gpu.run(tasks.draw(choice.model, lines, [0], 1.0))
+
+    def open(self, session: Session, path: str | None, what: str = "a picture") -> Photo:
+        """The picture at `path`, from the session where it has been opened before. Raises BadImage."""
+        data = read_upload(session, path, what)
+        key = hashlib.sha256(data).hexdigest()
+        photo = session.recall(("comodgan-photo", key))
+        if photo is None:
+            picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
+            photo = Photo(key, picture, transparent(data, picture, MAX_PIXELS))
+            session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
+        return photo
+
+    def ready_made(self, session: Session, photo: Photo, name: str, seed: int = 0) -> tuple[np.ndarray, str]:
+        """One of `gan_core.comodgan.masks.READY_MADE`, (H, W) bool at the painting's size, and what to say about it.
+
+        seed: of the random one. Raises UnknownName.
+        """
+        eyes, note = None, ""
+        if name in OF_A_FACE:
+            face = self.face(session, photo)
+            if face is None:
+                note = "No face was found, so this is where a portrait would have it."
+            else:
+                left, right = face.points[:2] * (photo.painting_size[0] / photo.picture.width)
+                eyes = tuple(left), tuple(right)
+        return ready_made(name, photo.painting_size, eyes=eyes, seed=seed), note
+
+    def face(self, session: Session, photo: Photo) -> Face | None:
+        """The largest face of the picture, from the session where it has been looked for before."""
+        found = session.recall(("comodgan-face", photo.key))
+        if found is None:
+            try:
+                found = self.find_faces(photo.picture)[:1]
+            except (NoFaceFound, FaceTooSmall):
+                found = []
+            session.keep(("comodgan-face", photo.key), found, 1000)
+        return found[0] if found else None
+
+    def find_faces(self, picture: Image.Image) -> list[Face]:
+        """All faces, largest first, by the finder that the app's settings allow. Raises NoFaceFound or FaceTooSmall."""
+        from gan_core.faces import find_faces
+
+        return find_faces(picture, allow_fetch=self._allow_fetch, weights=self._weights)
+
+    def fill(
+        self,
+        session: Session,
+        photo: Photo,
+        mask: np.ndarray | None,
+        choice: CoModGANModel,
+        seeds: Sequence[int],
+        psi: float = VARIETY,
+        progress: Progress | None = None,
+    ) -> Generator[Step | Result, None, None]:
+        """Fill what is marked in `mask`, (H, W) bool at the picture's size: reports, and a Result for each seed.
+
+        Closing the iterator stops the work. Raises BadValue where nothing is marked or a value is out of range.
+        """
+        from gan_core.comodgan.framing import SquareCrop
+
+        if mask is None:
+            raise BadValue(NOTHING)
+        psi = variety(psi)
+        box = bounds(mask)
+        region, remark = self._region(session, photo, box, choice)
+        # Only what lies in the square is computed with, however large the picture is.
+        left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
+        right = min(photo.picture.width, max(region.left + region.side, box[2]))
+        bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
+        inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+        key = ("comodgan-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
+        prepared = session.recall(key)
+        if prepared is None:
+            yield Step(0.0, "Reading the picture")
+            part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
+            square = SquareCrop(region.left - left, region.top - top, region.side)
+            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
+            session.keep(key, prepared, tasks.size_of(prepared))
+        note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
+        for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
+            if isinstance(step, Completion):
+                said = f"{note}, seed {step.seed}, variety {psi:g}"
+                yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
+            elif isinstance(step, Step):
+                yield step
+
+    def draw(
+        self,
+        lines: np.ndarray,
+        choice: CoModGANModel,
+        seeds: Sequence[int],
+        psi: float = VARIETY,
+        progress: Progress | None = None,
+    ) -> Generator[Step | Result, None, None]:
+        """Pictures of a drawing, (H, W) float32 from 0 to 1 (line): reports, and a Result for each seed."""
+        psi = variety(psi)
+        for step in gpu.stream(tasks.draw(choice.model, lines, list(seeds), psi), progress):
+            if isinstance(step, Completion):
+                note = f"made from a drawing with GAN Studio, CoModGAN ({choice.label}), seed {step.seed}"
+                yield Result(step.seed, step.picture, None, note=f"{note}, variety {psi:g}")
+            elif isinstance(step, Step):
+                yield step
+
+    def fill_once(
+        self, session: Session, image: str | None, mask: str | None, seed: Any, samples: Any, model: str
+    ) -> list[Result]:
+        """The API's single call. Without a mask the picture's transparent part is filled. Raises any StudioError."""
+        choice, seeds = self.model(model, HOLE), seeds_from(seed, samples)
+        photo = self.open(session, image)
+        if mask:
+            marked = sent_mask(read_upload(session, mask, "a mask"), photo.picture.size)
+        elif photo.clear is not None:
+            marked = photo.clear
+        else:
+            raise BadValue("Please send a mask of the picture's size: white where it is to be filled, black elsewhere.")
+        steps = self.fill(session, photo, marked, choice, seeds)
+        return [step for step in steps if isinstance(step, Result)]
+
+    def keep(self, session: Session, results: list[Result]) -> None:
+        """Remember what was made, for choosing and downloading."""
+        size = sum(3 * one.patch.width * one.patch.height for one in results)
+        if results and results[0].base is not None:
+            size += 3 * results[0].base.width * results[0].base.height
+        session.keep(_RESULTS, list(results), size)
+
+    def result(self, session: Session, index: Any) -> Result:
+        """One of the results kept. Raises BadValue when it is not there any more."""
+        results = session.recall(_RESULTS) or []
+        if not isinstance(index, int) or not 0 <= index < len(results):
+            raise BadValue("There is no result here yet, or not any more. Please fill the hole again.")
+        return results[index]
+
+    def save(self, session: Session, result: Result, purpose: str = "filled") -> Path:
+        """Write a result as a PNG that says how it was made; the path lives as long as the session."""
+        return save_png(result.picture, session.new_file(purpose, ".png"), result.note)
+
+    def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[SquareCrop, str]:
+        """The square to show to the model, around the face where it knows portraits and most of the hole lies there;
+        and a remark if it knows portraits only and does not get one."""
+        from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
+
+        width, height = photo.picture.size
+        remark = ""
+        if choice.alignment in ("face", "bust"):
+            face = self.face(session, photo)
+            if face is not None:
+                region = face_region(face, framing=choice.alignment)
+                if width == height and region.side > _ALMOST_WHOLE * width:
+                    return grown(SquareCrop(0, 0, width), box), ""
+                x0, y0, x1, y1 = box
+                wide = min(x1, region.left + region.side) - max(x0, region.left)
+                high = min(y1, region.top + region.side) - max(y0, region.top)
+                if wide > 0 and high > 0 and 2 * wide * high > (x1 - x0) * (y1 - y0):
+                    return grown(region, box), ""
+            remark = _NO_FACE if face is None else _BESIDE_IT
+        region = region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
+        return region, remark
+
+
+def read_upload(session: Session, path: str | None, what: str) -> bytes:
+    """The bytes of an upload, which is deleted with the session. Raises BadImage."""
+    if not path:
+        raise BadImage(f"Please choose {what} first.")
+    session.own_upload(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BadImage("The picture is not there any more. Please upload it again.") from error
+
+
+def seeds_from(seed: Any, samples: Any) -> list[int]:
+    """As many seeds as results are wanted, counting up from the first. Raises BadValue."""
+    first = whole_number(seed, "A seed", 0, LARGEST_SEED)
+    return [first + i for i in range(whole_number(samples, "The number of results", 1, MOST_SAMPLES))]
+
+
+def variety(psi: Any) -> float:
+    """How far results may be from the average one. Raises BadValue."""
+    return real_number(psi, "The variety must be a number", 0, 1)

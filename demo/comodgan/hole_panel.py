@@ -1,0 +1,184 @@
+"""The first way of "Fill a hole": a picture, and a mask painted on it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from demo import gpu
+from demo.comodgan.editor import Editor, Photo
+from demo.comodgan.run_bar import RunBar
+from demo.context import Studio
+from demo.parts.errors import guarded
+from demo.parts.examples import examples_row
+from demo.parts.painting import Painting, layer_of, paint_input, painted
+from demo.parts.photo import photo_input
+from demo.parts.pictures import shown
+from demo.session import Session
+from gan_core.errors import BadValue
+
+Data = dict[Any, Any]
+
+_WELCOME = "Give it a picture, then paint over what should be filled."
+_PAINT = "Paint over what should be filled, or take a ready-made mask below."
+_EXAMPLE = "A mask is ready: press **Fill the hole**. Or paint your own, with brush and eraser."
+_CLEAR = "The picture's transparent part is marked. Press **Fill the hole**, or paint on."
+_LABELS = {
+    "left": "Left half", "bottom": "Lower half", "centre": "Centre", "face": "Face", "eyes": "Eyes",
+    "all_but_eyes": "All but the eyes", "random": "Random",
+}  # fmt: skip
+_FIRST = 2  # of the examples, shown when the tab opens
+_READY = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # masks of the examples
+
+
+class HolePanel:
+    """Picture, brush, ready-made masks and the run's controls."""
+
+    def __init__(self, studio: Studio, editor: Editor) -> None:
+        self.studio, self.editor = studio, editor
+        self.run = RunBar(editor.of_kind("hole"), "comodgan")
+        self._examples: list[str] = []
+
+    def build(self) -> None:
+        """Lay it out in the current context."""
+        with gr.Row(elem_classes="comodgan-source"):
+            with gr.Column(scale=2, min_width=150):
+                self.photo = photo_input(label="Picture", height=130, elem_id="comodgan-photo")
+            with gr.Column(scale=3, min_width=220, elem_classes="few-examples"):
+                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-message")
+                copies = examples_row(self.photo)
+        self.studio.sessions.shared |= copies
+        self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
+        self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="comodgan-paint")
+        with gr.Row(elem_classes="actions masks"):
+            self.masks = {
+                name: gr.Button(label, size="sm", min_width=60, elem_id=f"comodgan-mask-{name}")
+                for name, label in _LABELS.items()
+            }
+            self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="comodgan-invert")
+            self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
+        self.run.build("Fill the hole")
+        self.shown = gr.State("")  # key of the picture in the editor
+        # Mounted with the tab, it fires once when the tab is first seen.
+        self.opened = gr.Timer(0.8)
+
+    @property
+    def painting(self) -> set[Any]:
+        """What `read` reads."""
+        return {self.photo, self.paint, self.shown}
+
+    def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
+        """The picture and what is painted on it, at its size. Raises BadImage or BadValue."""
+        _own(session, data[self.paint])
+        photo = self.editor.open(session, data[self.photo])
+        if data[self.shown] != photo.key:
+            raise BadValue("The picture is still being opened. Please try again in a moment.")
+        return photo, _marked(data[self.paint], photo.picture.size)
+
+    def wire(self) -> None:
+        """Connect everything but the run."""
+        picture: dict[str, Any] = {
+            "api_visibility": "private",
+            "show_progress": "minimal",
+            "show_progress_on": [self.message],  # each report to the editor itself would have it upload all it holds
+            **gpu.QUEUE,
+        }
+        quick: dict[str, Any] = {
+            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
+        }  # fmt: skip
+        shown_now = [self.paint, self.message]
+        self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
+        self.photo.change(
+            guarded(self.on_photo),
+            {self.photo, self.shown},
+            [*shown_now, self.shown],
+            trigger_mode="always_last",
+            **picture,
+        )
+        for name, button in self.masks.items():
+            button.click(guarded(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
+        self.invert.click(guarded(self.on_invert), {self.photo, self.paint}, shown_now, **quick)
+        self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
+
+    # Handlers
+
+    def on_opened(self, path: str | None) -> list[Any]:
+        """The tab is seen for the first time: an example is there, unless a picture came already."""
+        example = self._examples[_FIRST % len(self._examples)] if self._examples and not path else path
+        return [example, gr.Timer(active=False)]
+
+    def on_photo(self, data: Data, request: gr.Request) -> Data:
+        """Another picture: put it into the editor, with a mask if it brings one or is an example."""
+        session = self.studio.sessions.get(request.session_hash)
+        path = data[self.photo]
+        if not path:
+            return {self.paint: None, self.message: _WELCOME, self.shown: ""}
+        photo = self.editor.open(session, path)
+        if data[self.shown] == photo.key:
+            return {self.shown: photo.key}  # what is painted stays
+        mask, message = None, _PAINT
+        if photo.clear is not None:
+            mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
+        elif (resolved := str(Path(path).resolve())) in self._examples:
+            name = _READY[self._examples.index(resolved) % len(_READY)]
+            mask, message = self.editor.ready_made(session, photo, name)[0], _EXAMPLE
+        return {self.paint: self._value(session, photo, mask), self.message: message, self.shown: photo.key}
+
+    def _on_ready_made(self, name: str) -> Callable[[Data, gr.Request], Data]:
+        def on_ready_made(data: Data, request: gr.Request) -> Data:
+            session, photo = self._photo(data, request)
+            mask, note = self.editor.ready_made(session, photo, name, secrets.randbelow(2**31))
+            return {self.paint: self._value(session, photo, mask), self.message: note or _share(mask)}
+
+        return on_ready_made
+
+    def on_invert(self, data: Data, request: gr.Request) -> Data:
+        """What was kept is filled and the other way round."""
+        _own(self.studio.sessions.get(request.session_hash), data[self.paint])
+        session, photo = self._photo(data, request)
+        mask = _marked(data[self.paint], photo.painting_size)
+        inverted = np.ones(photo.painting_size[::-1], bool) if mask is None else ~mask
+        return {self.paint: self._value(session, photo, inverted), self.message: _share(inverted)}
+
+    def on_clear(self, data: Data, request: gr.Request) -> Data:
+        """Nothing is painted."""
+        session, photo = self._photo(data, request)
+        return {self.paint: self._value(session, photo, None), self.message: _PAINT}
+
+    # Helpers
+
+    def _photo(self, data: Data, request: gr.Request) -> tuple[Session, Photo]:
+        session = self.studio.sessions.get(request.session_hash)
+        return session, self.editor.open(session, data[self.photo])
+
+    def _value(self, session: Session, photo: Photo, mask: np.ndarray | None) -> dict[str, Any]:
+        size = photo.painting_size
+        background = shown(session, "paint", photo.picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+        layers = []
+        if mask is not None and mask.any():
+            layers = [str(session.new_file("layer", ".png"))]
+            layer_of(mask).save(layers[0], compress_level=1)
+        return {"background": background, "layers": layers, "composite": None}
+
+
+def _share(mask: np.ndarray) -> str:
+    return f"{mask.mean():.0%} of the picture will be filled. Paint on, or press **Fill the hole**."
+
+
+def _own(session: Session, painting: Painting | None) -> None:
+    for path in painting.files if painting else ():
+        session.own_upload(path)
+
+
+def _marked(painting: Painting | None, size: tuple[int, int]) -> np.ndarray | None:
+    return painted(painting.layers, size) if painting else None
+
+
+def _scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))

@@ -1,0 +1,65 @@
+"""Masks that people send with a picture: what they mean, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from gan_core.errors import BadImage, BadValue
+from gan_core.images import open_image
+
+if TYPE_CHECKING:
+    from gan_core.comodgan.framing import Box
+
+_MAX_PIXELS = 24_000_000
+_ASPECT = 0.02  # by which the proportions of picture and mask may differ
+_HALF = 127
+
+NOTHING = "Nothing is marked yet. Paint over what should be filled, or take a ready-made mask."
+
+
+def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
+    """A mask picture as (H, W) bool at `size` (width, height): True where it is white (brighter than half).
+
+    Transparent parts are not filled. A mask of another size is scaled where its proportions are the picture's.
+    Raises BadImage or BadValue.
+    """
+    try:
+        mask = open_image(data, max_pixels=_MAX_PIXELS, min_side=1, backdrop="black").convert("L")
+    except BadImage as error:
+        raise BadImage(f"The mask: {error}") from error
+    if abs(np.log(mask.width * size[1] / (mask.height * size[0]))) > _ASPECT and mask.size != size:
+        raise BadValue(
+            f"The mask is {mask.width} x {mask.height} pixels and the picture {size[0]} x {size[1]}: their proportions "
+            "differ. Send a mask of the picture's size."
+        )
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    marked = np.asarray(mask) > _HALF
+    if not marked.any():
+        raise BadValue("The mask has no white in it, so there is nothing to fill. White is filled, black is kept.")
+    return marked
+
+
+def transparent(data: bytes, opened: Image.Image, max_pixels: int) -> np.ndarray | None:
+    """Where a picture is more transparent than not, (H, W) bool; None if nowhere.
+
+    opened: the picture as `open_image` gave it.
+    """
+    if data[:2] == b"\xff\xd8":  # a JPEG has no transparency
+        return None
+    with_black = open_image(data, max_pixels=max_pixels, min_side=1, backdrop="black")
+    # White shows through by as much as black does.
+    through = np.asarray(opened, np.int16)[..., 1] - np.asarray(with_black, np.int16)[..., 1]
+    clear = through > _HALF
+    return clear if clear.any() else None
+
+
+def bounds(mask: np.ndarray) -> Box:
+    """The smallest box that holds the marked pixels of (H, W). Raises BadValue if there are none."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        raise BadValue(NOTHING)
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,106 @@
+"""How many results and which: the row of controls that both ways of "Fill a hole" have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
+from gan_core.comodgan.models import CoModGANModel
+
+_DICE = "() => Math.floor(Math.random() * 1000000)"
+# On a phone the results lie below what is in sight.
+_LOOK = """() => document.querySelector('#comodgan-state').scrollIntoView(
+  { behavior: 'smooth', block: innerWidth > 820 ? 'nearest' : 'start' })"""
+_VARIETY = "1: everything the model can think of, tints too. Lower: more usual results, more alike."
+
+
+class RunBar:
+    """Start, stop, number of results, seed with a dice; folded away: variety and weights."""
+
+    def __init__(self, models: Mapping[str, CoModGANModel], prefix: str) -> None:
+        self.models, self._prefix = models, prefix
+        self.job = f"comodgan.{prefix}"  # the visitor's
+
+    def build(self, label: str) -> None:
+        """Lay it out in the current context. label: of the start button."""
+        first = next(iter(self.models.values()))
+        with gr.Row(elem_classes="actions"):
+            self.start = gr.Button(label, variant="primary", min_width=120, scale=3, elem_id=f"{self._prefix}-start")
+            self.stop = gr.Button(
+                "Stop", variant="stop", interactive=False, min_width=70, scale=1, elem_id=f"{self._prefix}-stop"
+            )
+        with gr.Row(elem_classes="actions"):
+            self.count = gr.Slider(
+                1, MOST_SAMPLES, value=4, step=1, label="Results", min_width=140, scale=3,
+                elem_id=f"{self._prefix}-count",
+            )  # fmt: skip
+            self.seed = gr.Number(1, label="Seed", precision=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed")
+            self.dice = gr.Button(
+                "Other results", min_width=120, scale=2, elem_classes="dice", elem_id=f"{self._prefix}-dice"
+            )
+        with gr.Accordion("Variety and weights", open=False):
+            self.psi = gr.Slider(
+                0, 1, value=VARIETY, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
+            )
+            self.model = gr.Dropdown(
+                [(choice.label, name) for name, choice in self.models.items()], value=first.name, label="Weights",
+                elem_id=f"{self._prefix}-model",
+            )  # fmt: skip
+            self.licence = gr.Markdown(licence_of(first), elem_classes="credit")
+
+    @property
+    def inputs(self) -> set[Any]:
+        """What a handler reads."""
+        return {self.count, self.seed, self.psi, self.model}
+
+    def seeds(self, data: dict[Any, Any]) -> list[int]:
+        """Those asked for. Raises BadValue."""
+        return seeds_from(data[self.seed], data[self.count])
+
+    def wire(
+        self,
+        read: Callable[..., dict[Any, Any]],
+        painting: set[Any],
+        run: Callable[..., Any],
+        outputs: list[Any],
+        shown_on: Any,
+    ) -> list[Any]:
+        """Connect it; gives the events after which more may follow.
+
+        read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
+        event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
+        the guarded handler, whose outputs must hold these, too. shown_on: where its progress is shown.
+        """
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
+        buttons, ended = [self.start, self.dice, self.stop], []
+        rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
+        for first in (self.start.click, rolled.then):
+            event = first(read, painting, buttons, trigger_mode="once", **quiet)
+            event = event.then(run, self.inputs, outputs, **running)
+            ended.append(event.then(self.idle, None, buttons, **quiet))
+        for button in (self.start, self.dice):
+            button.click(None, None, None, js=_LOOK, api_visibility="private")
+        self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
+        return ended
+
+    def busy(self) -> dict[Any, Any]:
+        """Updates while a run goes on."""
+        return self._buttons(busy=True)
+
+    def idle(self) -> dict[Any, Any]:
+        """Updates once it is over."""
+        return self._buttons(busy=False)
+
+    def _buttons(self, *, busy: bool) -> dict[Any, Any]:
+        can_start, can_stop = gr.Button(interactive=not busy), gr.Button(interactive=busy)
+        return {self.start: can_start, self.dice: can_start, self.stop: can_stop}
+
+
+def licence_of(choice: CoModGANModel) -> str:
+    """A line about the weights."""
+    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."

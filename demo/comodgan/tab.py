@@ -1,0 +1,194 @@
+"""Fill a hole (CoModGAN): layout and wiring; the work itself is in demo/comodgan/editor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from demo.comodgan import api
+from demo.comodgan.drawing_panel import DrawingPanel, as_picture
+from demo.comodgan.editor import DRAWING, HOLE, MAX_PIXELS, Editor, Photo, Result
+from demo.comodgan.hole_panel import HolePanel
+from demo.comodgan.result_panel import ResultPanel
+from demo.comodgan.run_bar import RunBar
+from demo.context import Studio
+from demo.gpu import Step
+from demo.parts.errors import guarded
+from demo.parts.long_job import can_be_stopped
+from demo.parts.send_to import TabHandle
+from demo.parts.tab import Tab
+from demo.session import Session
+from gan_core.comodgan.models import comodgan_models
+from gan_core.errors import Busy, StudioError
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+Steps = Generator[Step | Result, None, None]
+
+_LEAD = "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions."
+_MISSING = (
+    "The weights of the networks that fill holes are not on this machine, so this tab has nothing to fill with. "
+    "`python -m gan_core.checkpoints.fetch` lists published ones."
+)
+_PAINTED = "comodgan-painted"
+_CREDIT = (
+    "Method: [Large Scale Image Completion via Co-Modulated Generative Adversarial Networks]"
+    "(https://github.com/zsyzzsoft/co-mod-gan) (Zhao et al., ICLR 2021). What you do not paint over stays as it is, to "
+    "the last bit. Results are marked as edited."
+)
+
+
+class FillAHole:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.editor = Editor(
+            comodgan_models(settings.weights), weights=settings.weights, allow_fetch=not settings.offline
+        )
+        self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
+        self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
+        self.results = ResultPanel(studio, self.editor)
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
+        api.build(self.studio, self.editor)
+        if not self.hole and not self.drawing:
+            gr.Markdown(_MISSING, elem_classes="notice")
+            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="comodgan-work"):
+            with gr.Column(elem_classes="comodgan-input"):
+                self._build_modes()
+            with gr.Column(elem_classes="comodgan-result"):
+                self.results.build()
+                send_row = gr.Row(elem_classes="actions")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self._wire()
+        takes = self.hole.photo if self.hole else None
+        return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
+
+    def _build_modes(self) -> None:
+        """The ways that there are weights for; one alone needs no tab to choose it by."""
+        with gr.Tabs(elem_classes=[] if self.hole and self.drawing else ["one-way"]) as self.modes:
+            if self.hole:
+                with gr.Tab("Fill a hole", id="hole"):
+                    self.hole.build()
+            if self.drawing:
+                with gr.Tab("From a drawing", id="drawing"):
+                    self.drawing.build()
+
+    def _wire(self) -> None:
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        for panel, handler in ((self.hole, self.on_fill), (self.drawing, self.on_draw)):
+            if panel:
+                run, shown_on = panel.run, self.results.compare
+                outputs = [*self.results.outputs, run.start, run.dice, run.stop]
+                reader = self._reader(panel)
+                for event in run.wire(reader, panel.painting, guarded(handler), outputs, shown_on):
+                    event.then(self.results.on_end, None, self.results.gallery, **quiet)
+                can_be_stopped(self.studio.sessions, run.job, run.stop)
+                panel.wire()
+        self.results.wire(self.modes, self.hole.photo if self.hole else None)
+
+    # Handlers
+
+    def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], Data]:
+        """A handler that keeps what is painted, or why it cannot be used, for the run that follows."""
+
+        def on_read(data: Data, request: gr.Request) -> Data:
+            session = self.studio.sessions.get(request.session_hash)
+            session.job(panel.run.job).ask()
+            try:
+                found: Any = panel.read(data, session)
+            except StudioError as error:
+                found = error
+            session.keep(_PAINTED, found, MAX_PIXELS)
+            return panel.run.busy()
+
+        return guarded(on_read)
+
+    def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Fill the hole, each result as it comes."""
+        assert self.hole is not None
+        run = self.hole.run
+
+        def begin(session: Session, painted: tuple[Photo, np.ndarray | None]) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[run.model], HOLE), run.seeds(data)
+            photo, mask = painted
+            steps = self.editor.fill(session, photo, mask, choice, seeds, data[run.psi], _teller(progress))
+            return photo.picture, steps
+
+        yield from self._running(run, request, begin)
+
+    def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Portraits of the drawing, each as it comes."""
+        assert self.drawing is not None
+        run = self.drawing.run
+
+        def begin(session: Session, lines: np.ndarray) -> tuple[Image.Image, Steps]:
+            choice, seeds = self.editor.model(data[run.model], DRAWING), run.seeds(data)
+            steps = self.editor.draw(lines, choice, seeds, data[run.psi], _teller(progress))
+            return as_picture(lines, choice.resolution), steps
+
+        yield from self._running(run, request, begin)
+
+    def _running(
+        self, run: RunBar, request: gr.Request, begin: Callable[[Session, Any], tuple[Image.Image, Steps]]
+    ) -> Iterator[Data]:
+        """begin: takes what was painted; what the results are compared with, and the work."""
+        session = self.studio.sessions.get(request.session_hash)
+        job, message = session.job(run.job), self.results.message
+        if job.stopped:
+            yield {**run.idle(), message: _said([], stopped=True)}
+            return
+        yield {**run.busy(), message: "Starting ..."}
+        results: list[Result] = []
+        try:
+            painted = session.recall(_PAINTED)
+            if painted is None or isinstance(painted, StudioError):
+                raise painted or Busy("What was painted had to make room. Please try again.")
+            before, steps = begin(session, painted)
+            with closing(steps):
+                for step in steps:
+                    if isinstance(step, Result):
+                        updates = {} if results else self.results.begin(session, before)
+                        results.append(step)
+                        yield {**updates, **self.results.add(session, results)}
+                    else:
+                        yield {message: f"{step.text} ..."}
+                    if job.stopped:
+                        break
+        except StudioError as error:
+            yield {**run.idle(), message: str(error)}
+            raise
+        yield {message: _said(results, stopped=job.stopped)}
+
+
+def _said(results: list[Result], *, stopped: bool) -> str:
+    if not results:
+        return "Stopped before there was a result."
+    several = len(results) > 1
+    many = f"{len(results)} results" if several else "1 result"
+    hint = "Click one to compare it; drag the line over the picture." if several else "Drag the line to compare."
+    return f"{'Stopped; ' if stopped else ''}{many}. {results[-1].remark or hint}"
+
+
+def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
+    return lambda fraction, text: progress(fraction, desc=text)
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.parts.tab.Tab`."""
+    return FillAHole(studio).build(tab_id, label)
+
+
+TAB = Tab("comodgan", "Fill a hole", build)

@@ -1,0 +1,79 @@
+"""What the whole app shares: settings, the model registry, and its visitors."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from demo import gpu
+from demo.session import Sessions
+from demo.settings import Settings
+from gan_core.errors import StudioError
+from gan_core.models import declare_models
+from gan_core.registry import ModelRegistry
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One running app."""
+
+    settings: Settings
+    registry: ModelRegistry
+    sessions: Sessions
+    warmers: list[Callable[[], None]] = field(default_factory=list)
+    """What tabs want done in advance: loading their embedded models and running them once."""
+
+    def warm_up(self) -> None:
+        """Do what the first visitor would wait for: importing torch, loading models, a first run of each."""
+        with contextlib.suppress(ImportError):
+            importlib.import_module("matplotlib")  # Gradio does so before its first event
+        for warmer in self.warmers:
+            try:
+                warmer()
+            except StudioError as error:
+                logger.warning("not loaded in advance: %s", error)
+        logger.info("ready")
+
+    def start_background(self) -> None:
+        """Load models in advance if the settings say so, and delete idle sessions and stray uploads now and then."""
+        if self.settings.preload and not self.settings.zero_gpu:
+            threading.Thread(target=self.warm_up, name="warm-up", daemon=True).start()
+
+        def sweep() -> None:
+            while not stop.wait(_SWEEP_EVERY):
+                self.sessions.sweep()
+                self.sessions.delete_orphans()
+
+        stop = threading.Event()
+        threading.Thread(target=sweep, name="sweep", daemon=True).start()
+
+    def close(self) -> None:
+        """Delete what visitors left, and the folder it was in."""
+        self.sessions.close()
+        shutil.rmtree(self.settings.temporary, ignore_errors=True)
+
+
+def assemble(settings: Settings) -> Studio:
+    """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
+    zero_gpu = gpu.ZeroGPUExecutor() if settings.zero_gpu else None  # before anything imports torch
+    registry = ModelRegistry(lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu)
+    declare_models(registry, settings.weights)
+    if zero_gpu is None:
+        gpu.use(gpu.LocalExecutor(registry))
+    else:
+        from gan_core import graphs
+
+        graphs.disable()  # a worker lives for one request
+        registry.load_all()
+        zero_gpu.registry = registry
+        gpu.use(zero_gpu)
+    return Studio(settings, registry, Sessions(settings.temporary))

@@ -1,0 +1,1 @@
+"""Edit a face (HFGI)."""

@@ -1,0 +1,52 @@
+"""The endpoint `hfgi_edit`."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.hfgi.editor import Editor
+from demo.parts.errors import guarded
+from demo.parts.photo import photo_input
+
+API_NAME = "hfgi_edit"
+
+
+def build(studio: Studio, editor: Editor) -> None:
+    """Add the endpoint; its components are never on the page."""
+    sliders = [slider for choice in editor.models.values() for slider in choice.sliders]
+    names = ", ".join(dict.fromkeys(slider.name for slider in sliders))
+
+    @guarded
+    def hfgi_edit(
+        request: gr.Request, image: str, attribute: str, strength: float, align: bool, model: str
+    ) -> tuple[str, str]:
+        """Edit the largest face of a photo: one attribute, a strength from -3 to 3 (0 edits nothing).
+
+        Returns the edited picture and the plain inversion, which is what the encoder alone makes of the face,
+        as PNG files. With align the picture may be any photo and whole photos come back; without, it must be
+        a square cut-out face and cut-out faces come back.
+        """
+        session = studio.sessions.get(request.session_hash)
+        edited, plain = editor.edit_once(session, image, attribute, strength, align, model)
+        return (
+            str(editor.save(session, edited, model, {attribute: float(strength)})),
+            str(editor.save(session, plain, model, {})),
+        )
+
+    with gr.Column(visible=False):
+        image = photo_input(label="image")
+        attribute = gr.Textbox(label="attribute", info=f"One of: {names}")
+        strength = gr.Number(label="strength", value=None)
+        align = gr.Checkbox(label="align", value=True)
+        model = gr.Textbox(label="model", value=next(iter(editor.models)))
+        edited = gr.Image(label="edited image", format="png", type="filepath")
+        plain = gr.Image(label="plain inversion", format="png", type="filepath")
+        gr.Button().click(
+            hfgi_edit,
+            [image, attribute, strength, align, model],
+            [edited, plain],
+            api_name=API_NAME,
+            **gpu.QUEUE,
+        )

@@ -1,0 +1,295 @@
+"""From a photo to an edited photo: open, find the faces, cut one out, invert it once, edit, paste back.
+
+Plain values in, plain values out; nothing here knows of the page. The costly results are kept in the
+visitor's session, so that moving a slider only draws and pastes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from demo import gpu
+from demo.hfgi import tasks
+from demo.hfgi.tasks import EditedFace, InvertedFace
+from demo.session import Session
+from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
+from gan_core.hfgi.models import HFGIModel
+from gan_core.images import open_image, resize_within, save_png
+
+if TYPE_CHECKING:
+    from gan_core.faces import AlignedFace, Face
+
+MAX_PIXELS = 24_000_000  # of a photo; a larger JPEG is read at a reduced scale
+MIN_SIDE = 64
+PREVIEW_SIDE = 1280  # the longer side of what is shown while sliders move
+MOST_FACES = 12
+
+Progress = Callable[[float, str], None]
+Point = tuple[float, float]
+
+
+@dataclass
+class Work:
+    """A photo in the middle of being edited. Only touched from the GPU queue, one request at a time."""
+
+    digest: str
+    photo: Image.Image = field(repr=False)
+    preview: Image.Image = field(repr=False)
+    faces: list[Face]
+    """Largest first, at most MOST_FACES."""
+    found: int
+    """How many faces there were."""
+    trouble: str = ""
+    """Why there is no face to edit, for a person; empty when there is one."""
+    face: Face | None = None
+    """The one being edited."""
+    aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
+    """By the size of the crop."""
+    inverted: dict[str, InvertedFace] = field(default_factory=dict, repr=False)
+    """By the registry's model name."""
+
+    def choose(self, face: Face) -> None:
+        """Edit this face from now on."""
+        self.face, self.trouble = face, ""
+        self.aligned.clear()
+        self.inverted.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        pictures = (self.photo, self.preview)
+        return sum(3 * p.width * p.height for p in pictures) + sum(i.size for i in self.inverted.values())
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A result in pictures."""
+
+    before: Image.Image
+    """The photo, or its preview."""
+    after: Image.Image
+    """The same size, with the edited face pasted in."""
+    crop: Image.Image
+    """The face as it was cut out."""
+    plain_inversion: Image.Image
+    plain_edit: Image.Image | None
+    crop_edit: Image.Image
+
+
+class Editor:
+    """The steps of editing a face in a photo with HFGI.
+
+    models: the choices of weights by API name. weights: one more folder to look for facexlib's weights in;
+    allow_fetch: they may be fetched.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, HFGIModel],
+        *,
+        weights: Path | None = None,
+        allow_fetch: bool = False,
+    ) -> None:
+        self.models = models
+        self._weights, self._allow_fetch = weights, allow_fetch
+
+    def model(self, name: str) -> HFGIModel:
+        """The choice of weights of that name. Raises UnknownName."""
+        if name not in self.models:
+            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
+        return self.models[name]
+
+    def warm_up(self) -> None:
+        """Load the face finder and the first model, and run both once on an empty picture."""
+        choice = next(iter(self.models.values()))
+        blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
+        self._find_faces(blank)
+        inverted = gpu.run(tasks.invert(choice.model, blank))
+        if choice.sliders:
+            self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
+
+    def open(self, session: Session, path: str | None, progress: Progress | None = None) -> Work:
+        """The photo at `path` with its faces, from the session where it has been opened before.
+
+        Raises BadImage.
+        """
+        if not path:
+            raise BadImage("Please choose a picture first.")
+        session.own_upload(path)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        digest = hashlib.sha256(data).hexdigest()
+        work = session.recall(("photo", digest))
+        if work is None:
+            _tell(progress, 0.1, "Looking for faces")
+            photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
+            faces, trouble = self._find_faces(photo)
+            preview = resize_within(photo, PREVIEW_SIDE)
+            work = Work(digest, photo, preview, faces[:MOST_FACES], len(faces), trouble)
+            if faces:
+                work.choose(faces[0])
+            session.keep(("photo", digest), work, work.size)
+        return work
+
+    def choose(self, work: Work, index: int) -> None:
+        """Edit another one of the faces found."""
+        if not 0 <= index < len(work.faces):
+            raise BadValue(f"There is no face number {index + 1} in this picture.")
+        work.choose(work.faces[index])
+
+    def mark(self, work: Work, points: Sequence[Point]) -> None:
+        """Edit the face given by three points of the *preview*: both eyes and the mouth. Raises BadValue."""
+        from gan_core.faces import face_from_points
+
+        if len(points) != 3:
+            raise BadValue("Please mark three points: one eye, the other eye, the mouth.")
+        scale = work.photo.width / work.preview.width
+        first, second, mouth = ((x * scale, y * scale) for x, y in points)
+        work.choose(face_from_points(first, second, mouth))
+
+    def edit(
+        self,
+        session: Session,
+        work: Work,
+        model: str,
+        strengths: Mapping[str, float],
+        *,
+        full_size: bool = False,
+        with_plain: bool = False,
+        progress: Progress | None = None,
+    ) -> Edited:
+        """The photo with its chosen face edited; the preview unless full_size.
+
+        Only the change goes into the photo (see `gan_core.faces.reference`), so a photo with all sliders at 0
+        comes back as it was.
+        Raises NoFaceFound, FaceTooSmall, UnknownName, BadValue.
+        """
+        from gan_core.faces import paste_back
+        from gan_core.faces.preview import at_size
+        from gan_core.faces.reference import reference_for
+
+        choice = self.model(model)
+        strengths = _checked(choice, strengths)
+        aligned = self._align(work, choice.resolution)
+        inverted = self._invert(session, work, choice, progress)
+        edited = self._draw(choice, inverted, strengths, with_plain, progress)
+        before = work.photo if full_size else work.preview
+        _tell(progress, 0.9, "Putting the face back")
+        reference = reference_for(aligned.crop, inverted.consulted, edited.consulted)
+        after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=reference)
+        return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted)
+
+    def edit_once(
+        self,
+        session: Session,
+        path: str | None,
+        attribute: str,
+        strength: float,
+        align: bool = True,
+        model: str = "portraits",
+        progress: Progress | None = None,
+    ) -> tuple[Image.Image, Image.Image]:
+        """The API's single call: the edited picture and the plain inversion.
+
+        With align, whole photos with the largest face changed; without, the picture is taken as a cut-out
+        square face and cut-out faces come back. Raises any StudioError.
+        """
+        from gan_core.faces import paste_back
+
+        if path:
+            session.own_upload(path)
+        choice = self.model(model)
+        strengths = _checked(choice, {attribute: strength})
+        if align:
+            work = self.open(session, path, progress)
+            result = self.edit(session, work, model, strengths, full_size=True, progress=progress)
+            return result.after, paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
+        crop = self._open_crop(path, choice.resolution)
+        inverted = gpu.run(tasks.invert(choice.model, crop), progress)
+        return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain
+
+    def save(self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]) -> Path:
+        """Write a result as a PNG that says how it was edited; the path lives as long as the session."""
+        used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
+        note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
+        return save_png(picture, session.new_file("edited", ".png"), note)
+
+    def _find_faces(self, photo: Image.Image) -> tuple[list[Face], str]:
+        """The faces, or none and the reason: a person may still mark one by hand."""
+        from gan_core.faces import find_faces
+
+        try:
+            return find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights), ""
+        except (NoFaceFound, FaceTooSmall) as error:
+            return [], str(error)
+
+    def _align(self, work: Work, size: int) -> AlignedFace:
+        from gan_core.faces import align
+
+        if work.face is None:
+            raise NoFaceFound(work.trouble)
+        if size not in work.aligned:
+            work.aligned[size] = align(work.photo, work.face, size)
+        return work.aligned[size]
+
+    def _invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None) -> InvertedFace:
+        if choice.model not in work.inverted:
+            crop = self._align(work, choice.resolution).crop
+            work.inverted[choice.model] = gpu.run(tasks.invert(choice.model, crop), progress)
+            session.keep(("photo", work.digest), work, work.size)
+        return work.inverted[choice.model]
+
+    def _draw(
+        self,
+        choice: HFGIModel,
+        inverted: InvertedFace,
+        strengths: Mapping[str, float],
+        with_plain: bool,
+        progress: Progress | None,
+    ) -> EditedFace:
+        if not any(strengths.values()):
+            return EditedFace(inverted.consulted, inverted.plain)
+        return gpu.run(tasks.edit(choice.model, inverted.inversion, strengths, with_plain), progress)
+
+    def _open_crop(self, path: str | None, size: int) -> Image.Image:
+        if not path:
+            raise BadImage("Please choose a picture first.")
+        crop = open_image(path, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
+        if crop.width != crop.height:
+            raise BadImage(
+                f"Without aligning, the picture must be a square cut-out face; this one is {crop.width} x "
+                f"{crop.height}."
+            )
+        return crop.resize((size, size), Image.Resampling.LANCZOS) if crop.width != size else crop
+
+
+def _checked(choice: HFGIModel, strengths: Mapping[str, float]) -> dict[str, float]:
+    """Strengths as floats. Raises UnknownName and BadValue before anything costly is done."""
+    known = {slider.name: slider for slider in choice.sliders}
+    checked = {}
+    for name, strength in strengths.items():
+        if name not in known:
+            raise UnknownName(f"There is no attribute {name!r}. Choose one of: {', '.join(known)}.")
+        try:
+            value = float(strength)
+        except (TypeError, ValueError) as error:
+            raise BadValue(f"The strength of {name} must be a number, not {strength!r}.") from error
+        low, high = known[name].low, known[name].high
+        if not (math.isfinite(value) and low <= value <= high):
+            raise BadValue(f"The strength of {name} must be from {low:g} to {high:g}, not {value:g}.")
+        checked[name] = value
+    return checked
+
+
+def _tell(progress: Progress | None, fraction: float, text: str) -> None:
+    if progress:
+        progress(fraction, text)

@@ -1,0 +1,321 @@
+"""Edit a face (HFGI): the layout and the wiring; the work itself is in demo/hfgi/editor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.hfgi import api, marking, video_panel
+from demo.hfgi.editor import Editor, Work
+from demo.hfgi.sliders import SliderBank
+from demo.parts.download import download_button
+from demo.parts.errors import guarded
+from demo.parts.examples import examples_row
+from demo.parts.photo import photo_input
+from demo.parts.pictures import shown
+from demo.parts.send_to import TabHandle
+from demo.parts.tab import Tab
+from demo.session import Session
+from gan_core.errors import StudioError
+from gan_core.hfgi.models import HFGIModel, hfgi_models
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+
+
+_WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
+_BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
+_LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
+_CLOSE_UP = (
+    "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
+)
+_CREDIT = (
+    "Method: [HFGI, High-Fidelity GAN Inversion for Image Attribute Editing]"
+    "(https://github.com/Tengfei-Wang/HFGI) (Wang et al., CVPR 2022). Results are marked as edited."
+)
+
+
+class EditAFace:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.models = hfgi_models(settings.weights)
+        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.bank = SliderBank(self.models.values(), "hfgi")
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
+        first = next(iter(self.models.values()))
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="work"):
+            with gr.Column(elem_classes="work-input"), gr.Tabs():
+                with gr.Tab("Photo"):
+                    self._build_photo()
+                with gr.Tab("Video"):
+                    self.video = video_panel.build_input()
+            with gr.Column(elem_classes="work-result"):
+                self._build_result()
+                send_row = gr.Row()
+            with gr.Column(elem_classes="work-sliders"):
+                choices = [(choice.label, name) for name, choice in self.models.items()]
+                self.model = gr.Dropdown(
+                    choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="hfgi-model"
+                )
+                self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
+                self.bank.build(first)
+        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
+        self._wire()
+        api.build(self.studio, self.editor)
+        return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row)
+
+    def _build_photo(self) -> None:
+        self.photo = photo_input(label="Your photo", height=300, elem_id="hfgi-photo")
+        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="hfgi-message")
+        self.faces = gr.Gallery(
+            label="Which face?", visible=False, height=140, columns=4, allow_preview=False, interactive=False,
+            buttons=[], elem_id="hfgi-faces",
+        )  # fmt: skip
+        with gr.Column(visible=False, elem_id="hfgi-marking") as self.marking:
+            self.hint = gr.Markdown("")
+            self.canvas = gr.Image(
+                label="Click the two eyes and the mouth",
+                interactive=False,
+                buttons=[],
+                height=340,
+                elem_id="hfgi-canvas",
+            )
+            self.again = gr.Button("Start again", size="sm")
+        self.studio.sessions.shared |= examples_row(self.photo)
+        self.by_hand = gr.Button("Mark the face by hand", size="sm", visible=False, elem_id="hfgi-by-hand")
+
+    def _build_result(self) -> None:
+        with gr.Tabs():
+            with gr.Tab("Whole photo") as self.whole_view:
+                self.compare = gr.ImageSlider(
+                    label="Before and after", type="filepath", interactive=False, max_height=560,
+                    buttons=["fullscreen"], elem_id="hfgi-compare",
+                )  # fmt: skip
+                self.download_place = gr.Row()
+            with gr.Tab("Close-up") as self.close_view:
+                gr.Markdown(_CLOSE_UP, elem_classes="hint")
+                with gr.Row():
+                    self.crop = _picture("The face, cut out", "hfgi-crop")
+                    self.plain = _picture("Plain inversion", "hfgi-plain")
+                with gr.Row():
+                    self.plain_edit = _picture("Edit without consultation", "hfgi-plain-edit")
+                    self.crop_edit = _picture("Edit with consultation", "hfgi-crop-edit")
+            with gr.Tab("Video"):
+                self.video.build_output()
+
+    def _wire(self) -> None:
+        sliders = self.bank.sliders
+        inputs = {self.photo, self.model, self.close_up, *sliders}
+        self.drawn = [self.compare, self.result, self.crop, self.plain, self.plain_edit, self.crop_edit]
+        drawing = [self.message, *self.drawn]
+        marking = [self.points, self.marking, self.canvas, self.hint]
+        busy: dict[str, Any] = {
+            "api_visibility": "private", "show_progress_on": [self.compare], **gpu.QUEUE,
+        }  # fmt: skip
+        latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
+        # While sliders move the last picture stays in sight.
+        redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        change = guarded(self.on_change)
+
+        self.photo.change(guarded(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
+        self.faces.select(guarded(self.on_face), inputs, drawing, **busy)
+        self.canvas.select(
+            guarded(self.on_mark),
+            inputs | {self.points},
+            [*drawing, *marking],
+            trigger_mode="multiple",  # else a quick second click is lost
+            **busy,
+        )
+        for button in (self.by_hand, self.again):
+            button.click(guarded(self.on_by_hand), inputs, marking, **busy)
+        for slider in sliders:
+            slider.release(change, inputs, drawing, **redraw)
+        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **redraw)
+        self.model.change(self.on_model, self.model, [*sliders, self.licence], **quiet).then(
+            change, inputs, drawing, **redraw
+        )
+        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(change, inputs, drawing, **redraw)
+        self.whole_view.select(lambda: False, None, self.close_up, **quiet)
+        with self.download_place:
+            download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")
+        self.video.wire(
+            self.studio,
+            self.editor,
+            inputs={self.model, *sliders},
+            model=self.model,
+            strengths=self.strengths,
+        )
+
+    # Handlers
+
+    def strengths(self, data: Data) -> dict[str, float]:
+        """What the sliders say, by attribute."""
+        return self.bank.read(self.models[data[self.model]], [data[s] for s in self.bank.sliders])
+
+    def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """A new photo: find its faces, and edit the largest or ask for marks."""
+        empty: Data = {
+            **dict.fromkeys(self.drawn),
+            self.faces: gr.Gallery(visible=False),
+            self.marking: gr.Column(visible=False),
+            self.by_hand: gr.Button(visible=False),
+            self.points: [],
+        }
+        if not data[self.photo]:
+            yield {**empty, self.message: _WELCOME}
+            return
+        yield {**empty, self.message: "Looking for faces ..."}
+        try:
+            session, work = self._open(data, request, progress)
+            if work.face is None:
+                yield {self.message: work.trouble + _BY_HAND, **self._ask_for_marks(session, work)}
+                return
+            several = len(work.faces) > 1
+            yield {
+                self.message: f"{_found(work)} Inverting it ...",
+                self.by_hand: gr.Button(visible=True),
+                self.faces: gr.Gallery(_thumbnails(session, work) if several else None, visible=several),
+            }
+            drawn = self._draw(session, work, data, progress)
+            yield {**drawn, self.message: f"{_found(work)} Move a slider."}
+        except StudioError as error:
+            yield {self.message: str(error)}
+            raise
+
+    def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
+        """Another setting for the same face: only drawn again."""
+        if not data[self.photo]:
+            return {self.message: _WELCOME}
+        session, work = self._open(data, request, progress)
+        return self._draw(session, work, data, progress) if work.face else {self.message: work.trouble + _BY_HAND}
+
+    def on_face(
+        self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()
+    ) -> Data:
+        """Another face of the same photo."""
+        session, work = self._open(data, request, progress)
+        self.editor.choose(work, int(event.index))
+        updates = self._draw(session, work, data, progress)
+        return {**updates, self.message: f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."}
+
+    def on_by_hand(self, data: Data, request: gr.Request) -> Data:
+        """Show the picture to click on."""
+        session, work = self._open(data, request)
+        return self._ask_for_marks(session, work)
+
+    def on_mark(
+        self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()
+    ) -> Iterator[Data]:
+        """One more click on the picture; the third one starts the edit."""
+        session, work = self._open(data, request, progress)
+        points = [*data[self.points], tuple(event.index)]
+        canvas = shown(session, "canvas", marking.dotted(work.preview, points))
+        if len(points) < 3:
+            yield {self.points: points, self.canvas: canvas, self.hint: marking.hint(len(points))}
+            return
+        yield {self.points: [], self.canvas: canvas, self.hint: "Cutting the face out ..."}
+        self.editor.mark(work, points)
+        updates = self._draw(session, work, data, progress)
+        yield {**updates, self.message: "The face you marked. Move a slider.", self.hint: marking.hint(0)}
+
+    def on_model(self, name: str) -> list[Any]:
+        """Other weights: their sliders, all at 0, and their licence."""
+        choice = self.models[name]
+        return [*self.bank.updates(choice), _licence(choice)]
+
+    def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
+        """The edited photo at its full size, as a marked PNG."""
+        session, work = self._open(data, request, progress)
+        strengths, name = self.strengths(data), data[self.model]
+        edited = self.editor.edit(session, work, name, strengths, full_size=True, progress=_teller(progress))
+        return str(self.editor.save(session, edited.after, name, strengths))
+
+    # Helpers
+
+    def _open(self, data: Data, request: gr.Request, progress: gr.Progress | None = None) -> tuple[Session, Work]:
+        session = self.studio.sessions.get(request.session_hash)
+        return session, self.editor.open(session, data[self.photo], progress and _teller(progress))
+
+    def _ask_for_marks(self, session: Session, work: Work) -> Data:
+        return {
+            self.points: [],
+            self.marking: gr.Column(visible=True),
+            self.canvas: shown(session, "canvas", work.preview),
+            self.hint: marking.hint(0),
+        }
+
+    def _draw(self, session: Session, work: Work, data: Data, progress: gr.Progress) -> Data:
+        close_up = data[self.close_up]
+        edited = self.editor.edit(
+            session, work, data[self.model], self.strengths(data), with_plain=close_up,
+            progress=_teller(progress),
+        )  # fmt: skip
+        before = session.recall(("before", work.digest))
+        if before is None or not Path(before).is_file():
+            before = shown(session, "before", edited.before)
+            session.keep(("before", work.digest), before, len(before))
+        after = shown(session, "after", edited.after)
+        updates = {self.compare: (before, after), self.result: after}
+        if close_up:
+            pictures = (edited.crop, edited.plain_inversion, edited.plain_edit, edited.crop_edit)
+            places = (self.crop, self.plain, self.plain_edit, self.crop_edit)
+            for place, picture in zip(places, pictures, strict=True):
+                if picture is not None:
+                    updates[place] = shown(session, "crop", picture, exact=True)
+        return updates
+
+
+def _picture(label: str, elem_id: str) -> gr.Image:
+    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
+
+
+def _thumbnails(session: Session, work: Work) -> list[str]:
+    scale = work.preview.width / work.photo.width
+    paths = []
+    for face in work.faces:
+        x0, y0, x1, y1 = (value * scale for value in face.box)
+        half = 0.65 * max(x1 - x0, y1 - y0)
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        box = round(x - half), round(y - half), round(x + half), round(y + half)
+        paths.append(shown(session, "face", work.preview.crop(box).resize((160, 160))))
+    return paths
+
+
+def _found(work: Work) -> str:
+    if work.found == 1:
+        return "One face found."
+    if work.found > len(work.faces):
+        return f"{work.found} faces found; the {len(work.faces)} largest are below, click one to edit it."
+    return f"{work.found} faces found: the largest is edited, click another one to change that."
+
+
+def _licence(choice: HFGIModel) -> str:
+    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
+
+
+def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
+    return lambda fraction, text: progress(fraction, desc=text)
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.parts.tab.Tab`."""
+    return EditAFace(studio).build(tab_id, label)
+
+
+TAB = Tab("hfgi", "Edit a face", build)

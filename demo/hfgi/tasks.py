@@ -1,0 +1,141 @@
+"""What HFGI's tab asks of the GPU queue: inverting a cut-out face once, and drawing it for slider values."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Progress, Step, Steps, Worker
+from gan_core.images import to_pil, to_tensor
+
+if TYPE_CHECKING:
+    from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
+
+
+@dataclass(frozen=True)
+class InvertedFace:
+    """A face as the generator sees it. The inversion's tensors are on the CPU."""
+
+    inversion: Inversion
+    plain: Image.Image
+    """The basic encoder's inversion alone."""
+    consulted: Image.Image
+    """The reconstruction with the consultation."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        tensors = vars(self.inversion).values()
+        return sum(t.numel() * t.element_size() for t in tensors) + 6 * self.plain.width * self.plain.height
+
+
+@dataclass(frozen=True)
+class EditedFace:
+    """The cut-out face after an edit."""
+
+    consulted: Image.Image
+    plain: Image.Image | None
+    """The same edit without the consultation, where it was asked for."""
+
+
+@gpu.task(seconds=20)
+def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]:
+    """The inversion of a cut-out face, square and of the model's size."""
+    yield Step(0.3, "Reading the face")
+    face = to_tensor(crop)
+
+    def work(pipeline: HFGIPipeline) -> InvertedFace:
+        inversion = pipeline.invert(face)
+        consulted = pipeline.edit(inversion, {})
+        return InvertedFace(_on(inversion, "cpu"), to_pil(inversion.image), to_pil(consulted))
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=10)
+def edit(
+    worker: Worker,
+    model: str,
+    inversion: Inversion,
+    strengths: Mapping[str, float],
+    with_plain: bool = False,
+) -> Steps[EditedFace]:
+    """The face of an inversion, drawn for strengths by attribute."""
+    yield Step(0.6, "Drawing the edit")
+
+    def work(pipeline: HFGIPipeline) -> EditedFace:
+        here = _on(inversion, pipeline.device)
+        plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
+        return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=90)
+def video(
+    worker: Worker,
+    model: str,
+    size: int,
+    source: str,
+    target: str,
+    strengths: Mapping[str, float],
+    max_seconds: float,
+) -> Steps[str]:
+    """The video `source` with its largest face edited, written to `target`, which is the result. size: of the crops."""
+
+    def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
+        from gan_core.faces.reference import reference_for
+
+        face = to_tensor(crop)
+
+        def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
+            inversion = pipeline.invert(face)
+            edited, unchanged = (to_pil(pipeline.edit(inversion, values)) for values in (strengths, {}))
+            return edited, reference_for(crop, unchanged, edited)
+
+        return worker.run(model, work)
+
+    def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
+        from gan_core.faces.video import edit_video
+
+        edit_video(source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
+
+    yield Step(0.0, "Reading the video")
+    yield from _in_steps(run)
+    yield Done(target)
+
+
+def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:
+    """Run work(progress, cancelled) in a thread and yield its reports; closing the iterator cancels it."""
+    reports: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            work(lambda fraction, text: reports.put(Step(fraction, text)), stop.is_set)
+            reports.put(None)
+        except BaseException as error:  # handed to the thread that waits
+            reports.put(error)
+
+    thread = threading.Thread(target=run, name="video", daemon=True)
+    thread.start()
+    try:
+        while (report := reports.get()) is not None:
+            if isinstance(report, BaseException):
+                raise report
+            yield report
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _on(inversion: Inversion, device: Any) -> Inversion:
+    moved = {name: tensor.to(device) for name, tensor in vars(inversion).items()}
+    return dataclasses.replace(inversion, **moved)

@@ -1,0 +1,1 @@
+"""Compose a body (InsetGAN)."""

@@ -1,0 +1,62 @@
+"""The endpoint `insetgan_compose`."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.insetgan.editor import DEFAULT_STEPS, MOST_STEPS, Editor, Person, Plan
+from demo.parts.errors import guarded
+from demo.parts.numbers import LARGEST_SEED, whole_number
+from demo.parts.photo import photo_input
+from gan_core.insetgan.models import EMBEDDED
+
+API_NAME = "insetgan_compose"
+_PSI = 0.7
+
+
+def build(studio: Studio, editor: Editor) -> None:
+    """Add the endpoint; its components are never on the page."""
+
+    @guarded
+    def insetgan_compose(
+        request: gr.Request, face_image_or_none: str | None, face_seed: float, body_seed: float, steps: float,
+        model: str,
+    ) -> tuple[str, str, str]:  # fmt: skip
+        """Join a face and a body without a seam.
+
+        face_image_or_none: a photo whose largest face is used and kept as it is; without one the face is drawn from
+        face_seed, and both give way. steps: from 1 to 400; about 60 are enough. Returns three PNGs: the composite, the
+        body generator's own picture, and the face generator's.
+        """
+        session = studio.sessions.get(request.session_hash)
+        if face_image_or_none:
+            session.own_upload(face_image_or_none)
+        choice = editor.model(model)
+        plan = Plan(
+            body=Person(whole_number(body_seed, "The body's seed", 0, LARGEST_SEED), _PSI),
+            face=Person(whole_number(face_seed, "The face's seed", 0, LARGEST_SEED), _PSI, face_image_or_none or None),
+            mode="body" if face_image_or_none else "joint",
+            steps=whole_number(steps, "The number of steps", 1, MOST_STEPS),
+        )
+        composed = editor.compose_once(session, model, plan)
+        note = editor.note(choice, plan, composed)
+        pictures = (composed.image, composed.body, composed.faces[0])
+        composite, body, face = (str(editor.save(session, picture, note, "api")) for picture in pictures)
+        return composite, body, face
+
+    with gr.Column(visible=False):
+        face_image = photo_input(label="face image or none")
+        face_seed = gr.Number(label="face seed", value=0)
+        body_seed = gr.Number(label="body seed", value=0)
+        steps = gr.Number(label="steps", value=DEFAULT_STEPS)
+        model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
+        results = [gr.Image(label=label, format="png", type="filepath") for label in ("composite", "body", "face")]
+        gr.Button().click(
+            insetgan_compose,
+            [face_image, face_seed, body_seed, steps, model],
+            results,
+            api_name=API_NAME,
+            **gpu.QUEUE,
+        )

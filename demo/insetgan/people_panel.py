@@ -1,0 +1,97 @@
+"""Choosing the body or the face: a gallery of seeds to roll, or a photo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.insetgan.editor import ROLL, Editor, Person
+from demo.parts.errors import guarded
+from demo.parts.examples import examples_row
+from demo.parts.numbers import LARGEST_SEED, whole_number
+from demo.parts.photo import photo_input
+from demo.parts.pictures import shown
+from demo.session import Session
+
+Data = dict[Any, Any]
+_PSI = 0.7
+
+
+class PersonPanel:
+    """One of the two. kind: "body" or "face". photo: its upload, which other tabs may fill."""
+
+    def __init__(self, studio: Studio, editor: Editor, kind: str) -> None:
+        self.studio, self.editor, self.kind = studio, editor, kind
+
+    def build(self, seed: int) -> None:
+        """Lay it out in the current context; `seed` is chosen at first, the gallery begins a little before it."""
+        what = self.kind.capitalize()
+        with gr.Tabs(elem_classes="tight"):
+            with gr.Tab(f"{what}: seeds"):
+                self.gallery = gr.Gallery(
+                    show_label=False, columns=6, height=146, allow_preview=False, interactive=False, buttons=[],
+                    object_fit="contain", elem_classes="seeds", elem_id=f"insetgan-{self.kind}-gallery",
+                )  # fmt: skip
+                with gr.Row(elem_classes="actions"):
+                    self.seed = gr.Number(
+                        seed, label="Seed", precision=0, minimum=0, min_width=60, scale=1,
+                        elem_id=f"insetgan-{self.kind}-seed",
+                    )  # fmt: skip
+                    self.psi = gr.Slider(
+                        0, 1, value=_PSI, step=0.05, label="Truncation", min_width=120, scale=2,
+                        elem_id=f"insetgan-{self.kind}-psi",
+                    )  # fmt: skip
+                self.roll = gr.Button("Roll others", size="sm", elem_id=f"insetgan-{self.kind}-roll")
+            with gr.Tab("Photo"), gr.Column(elem_classes="few-examples"):
+                self.photo = photo_input(
+                    label=f"Takes the place of the {self.kind}'s seed",
+                    height=200,
+                    elem_id=f"insetgan-{self.kind}-photo",
+                )
+                self.studio.sessions.shared |= examples_row(self.photo)
+        self.start = seed // ROLL * ROLL
+        self.first = gr.State(self.start)
+
+    @property
+    def inputs(self) -> set[Any]:
+        """What `person` reads."""
+        return {self.seed, self.psi, self.photo}
+
+    def person(self, data: Data) -> Person:
+        """Whom the page asks for. Raises BadValue."""
+        seed = whole_number(data[self.seed], "A seed", 0, LARGEST_SEED)
+        return Person(seed, float(data[self.psi]), data[self.photo] or None)
+
+    def wire(self, model: gr.Dropdown) -> None:
+        """Connect the gallery."""
+        inputs = {self.first, self.psi, model}
+        rolled: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **gpu.QUEUE}
+
+        def on_roll(data: Data, request: gr.Request) -> Data:
+            first = data[self.first] + ROLL
+            return {self.first: first, self.gallery: self.rolled(data, request, data[model], first)}
+
+        def on_change(data: Data, request: gr.Request) -> Data:
+            return {self.gallery: self.rolled(data, request, data[model], data[self.first])}
+
+        def on_select(data: Data, event: gr.SelectData) -> int:
+            return data[self.first] + int(event.index)
+
+        self.roll.click(guarded(on_roll), inputs, [self.first, self.gallery], **rolled)
+        self.psi.release(guarded(on_change), inputs, [self.gallery], **rolled)
+        model.change(guarded(on_change), inputs, [self.gallery], **rolled)
+        self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
+
+    def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:
+        """Pictures for the gallery, from seed `first` on."""
+        session: Session = self.studio.sessions.get(request.session_hash)
+        pictures = self.editor.roll(self.editor.model(model), self.kind, first, float(data[self.psi]))
+        thumbnails = []
+        for seed, picture in pictures:
+            small = picture.copy()
+            small.thumbnail((160, 160))
+            thumbnails.append((shown(session, f"roll-{self.kind}", small), str(seed)))
+        return thumbnails

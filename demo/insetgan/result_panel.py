@@ -1,0 +1,98 @@
+"""What "Compose a body" shows: the picture as it comes about, its losses, both generators' own, earlier results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageDraw
+
+from demo.insetgan.curves import curves
+from demo.insetgan.tasks import Composed
+from demo.parts.pictures import shown
+from demo.session import Session
+
+Data = dict[Any, Any]
+_PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
+_LABELS = {
+    "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
+    "latents": "latents",
+}  # fmt: skip
+
+
+class ResultPanel:
+    """The result column."""
+
+    def build(self) -> None:
+        """Lay it out in the current context."""
+        with gr.Tabs():
+            with gr.Tab("Result"):
+                self.compare = gr.ImageSlider(
+                    label="Plain paste and result", type="filepath", interactive=False, max_height=520,
+                    buttons=["fullscreen"], elem_id="insetgan-compare",
+                )  # fmt: skip
+                self.plot = gr.HTML("", elem_id="insetgan-plot")
+                self.download_place = gr.Row()
+                self.results = gr.Gallery(
+                    label="Results of this run: click one", columns=4, height=190, allow_preview=False,
+                    interactive=False, buttons=[], visible=False, elem_id="insetgan-results",
+                )  # fmt: skip
+            with gr.Tab("Behind it") as self.behind:
+                gr.Markdown(
+                    "What the two generators draw by themselves, and where the one is put into the other. In the plot, "
+                    "*coarse* and *perceptual* are how much they disagree over the region, *border* along its edge; "
+                    "*kept* is how far body and face have gone from where they began.",
+                    elem_classes="hint",
+                )
+                with gr.Row():
+                    self.body = _picture("The body generator's picture, with the region", "insetgan-body")
+                    self.face = _picture("The face generator's picture", "insetgan-face")
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `update` fills."""
+        return [self.compare, self.plot]
+
+    def update(self, session: Session, composed: Composed, *, fresh: bool = False) -> Data:
+        """Show a state of the work. fresh: of another run than the last one shown."""
+        session.keep(_LATEST, composed, 3 * 4 * composed.image.width * composed.image.height)
+        pasted = session.recall(_PASTED)
+        if fresh or composed.step == 0 or pasted is None or not Path(pasted).is_file():
+            pasted = shown(session, "pasted", composed.pasted)
+            session.keep(_PASTED, pasted, len(pasted))
+        return {
+            self.compare: (pasted, shown(session, "composed", composed.image)),
+            self.plot: _plot(composed),
+        }
+
+    def reveal(self, session: Session) -> Data:
+        """The generators' own pictures, once they are asked for: what a running job sends to a tab that was never
+        opened does not arrive."""
+        composed: Composed | None = session.recall(_LATEST)
+        if composed is None:
+            return dict.fromkeys((self.body, self.face))
+        return {
+            self.body: shown(session, "body", with_boxes(composed.body, composed.boxes)),
+            self.face: shown(session, "face", composed.faces[0]),
+        }
+
+
+def _plot(composed: Composed) -> str:
+    series = {label: [row[name] for row in composed.losses] for name, label in _LABELS.items()}
+    return curves(series, length=composed.steps, what="The losses, step by step.")
+
+
+def with_boxes(picture: Image.Image, boxes: Sequence[Sequence[tuple[float, float]]]) -> Image.Image:
+    """A copy with the insets' places drawn on it."""
+    picture = picture.copy()
+    pen = ImageDraw.Draw(picture)
+    width = max(1, max(picture.size) // 200)
+    for corners in boxes:
+        pen.line([*corners, corners[0]], fill="#4f46e5", width=width, joint="curve")
+    return picture
+
+
+def _picture(label: str, elem_id: str) -> gr.Image:
+    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)

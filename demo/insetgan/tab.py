@@ -1,0 +1,316 @@
+"""Compose a body (InsetGAN): layout and wiring; the work itself is in demo/insetgan/editor.py."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.gpu import Done
+from demo.insetgan import api
+from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
+from demo.insetgan.people_panel import PersonPanel
+from demo.insetgan.result_panel import ResultPanel
+from demo.insetgan.tasks import Composed, CompositionPreview
+from demo.parts.download import download_button
+from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
+from demo.parts.numbers import LARGEST_SEED, whole_number
+from demo.parts.pictures import shown
+from demo.parts.send_to import TabHandle
+from demo.parts.tab import Tab
+from demo.session import Session
+from gan_core.errors import BadValue, StudioError
+from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
+from gan_core.insetgan.models import InsetGANModel, insetgan_models
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+
+_WELCOME = "Choose a body and a face, then press Compose."
+_LEAD = "Two generators draw one picture: a body by one, a face by the other, joined without a seam."
+_MISSING = (
+    "The weights of the generator of bodies are not on this machine, so this tab has nothing to compose. "
+    "`python -m gan_core.checkpoints.fetch` lists published ones."
+)
+_CREDIT = (
+    "Method: [InsetGAN for Full-Body Image Generation](https://github.com/afruehstueck/insetGAN) (Fruehstueck et al., "
+    "CVPR 2022). Results are marked as made with a model."
+)
+_BODIES = {
+    "standing": "Its bodies are whole standing people.",
+    "bust": "Its bodies end at the shoulders; whole ones need the published weights.",
+    "portrait": "A generator of busts is not trained yet: the face generator draws the body too, so that the face of "
+    "one portrait is joined with the hair, head and shoulders of another. Whole bodies need the published weights.",
+}
+_RESULTS, _JOB = "insetgan-results", "insetgan.compose"
+
+
+class ComposeABody:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.models = insetgan_models(settings.weights)
+        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
+        self.panel = ResultPanel()
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
+        api.build(self.studio, self.editor)
+        if not self.models:
+            gr.Markdown(_MISSING, elem_classes="notice")
+            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+        first = next(iter(self.models.values()))
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="work"):
+            with gr.Column(elem_classes="work-input"):
+                for panel, seed in zip(self.people, (1, 101), strict=True):
+                    panel.build(seed)
+            with gr.Column(elem_classes="work-result"):
+                self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="insetgan-message")
+                self.panel.build()
+                send_row = gr.Row()
+            with gr.Column(elem_classes="work-sliders"):
+                self._build_settings(first)
+        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self.result, self.chosen = gr.State(None), gr.State(0)
+        # Mounted with the tab, it fires once when the tab is first seen.
+        self.opened = gr.Timer(0.2)
+        self._wire()
+        face = self.people[1]
+        return TabHandle(tab_id, label, takes=face.photo, gives=self.result, row=send_row)
+
+    def _build_settings(self, first: InsetGANModel) -> None:
+        choices = [(choice.label, name) for name, choice in self.models.items()]
+        self.model = gr.Dropdown(
+            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="insetgan-model"
+        )
+        with gr.Row(elem_classes="actions"):
+            self.start = gr.Button("Compose", variant="primary", min_width=110, size="md", elem_id="insetgan-start")
+            self.stop = gr.Button(
+                "Stop, keep it", variant="stop", interactive=False, min_width=120, size="md", elem_id="insetgan-stop"
+            )
+        self.mode = gr.Radio(
+            [(label, name) for name, label in MODE_LABELS.items()], value="joint", label="Which generator moves",
+            elem_id="insetgan-mode",
+        )  # fmt: skip
+        self.region = gr.Dropdown(
+            _regions(first), value=first.region, label="What the face generator draws", elem_id="insetgan-region"
+        )
+        with gr.Column(elem_classes="sliders"):
+            self.steps = gr.Slider(
+                20, MOST_STEPS, value=DEFAULT_STEPS, step=10, label="Steps", elem_id="insetgan-steps"
+            )
+            self.count = gr.Slider(
+                1,
+                MOST_RESULTS,
+                value=1,
+                step=1,
+                label="Results",
+                info="each with the next body",
+                elem_id="insetgan-count",
+            )
+        with gr.Accordion("A second inset", open=False):
+            self.second = gr.Dropdown(
+                [("none", None), *_regions(first)], value=None, label="Also drawn by the face generator",
+                elem_id="insetgan-second",
+            )  # fmt: skip
+            self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
+        with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
+            self.keep_weight = gr.Slider(
+                0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
+                elem_id="insetgan-keep",
+            )  # fmt: skip
+            self.alternate = gr.Slider(
+                0, 40, value=0, step=5, label="Take turns", info="steps before the other side moves; 0: both at once",
+                elem_id="insetgan-alternate",
+            )  # fmt: skip
+
+    def _wire(self) -> None:
+        people = self.people[0].inputs | self.people[1].inputs
+        settings = {self.mode, self.region, self.steps, self.count, self.second, self.second_seed, self.keep_weight}
+        inputs = people | settings | {self.model, self.alternate}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        drawing = [self.message, *self.panel.outputs, self.panel.results, self.result, self.chosen]
+        galleries = [panel.gallery for panel in self.people]
+        for panel in self.people:
+            panel.wire(self.model)
+        self.opened.tick(
+            guarded(self.on_opened),
+            {self.model, *(panel.psi for panel in self.people)},
+            [*galleries, self.opened],
+            api_visibility="private",
+            show_progress="minimal",
+            trigger_mode="once",
+            **gpu.QUEUE,
+        )
+        self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **quiet)
+        long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
+            guarded(self.on_start),
+            inputs,
+            [*drawing, self.start, self.stop],
+            show_progress="hidden",
+            api_visibility="private",
+            **gpu.QUEUE,
+        ).then(
+            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
+        ).then(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
+        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
+        self.panel.results.select(
+            guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **quiet
+        )
+        with self.panel.download_place:
+            download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="insetgan-download")
+
+    # Handlers
+
+    def on_opened(self, data: Data, request: gr.Request) -> Data:
+        """The tab is seen for the first time: fill both galleries."""
+        updates: Data = {self.opened: gr.Timer(active=False)}
+        for panel in self.people:
+            updates[panel.gallery] = panel.rolled(data, request, data[self.model], panel.start)
+        return updates
+
+    def on_model(self, name: str) -> list[Any]:
+        """Other weights: their regions and licence."""
+        choice = self.models[name]
+        regions = _regions(choice)
+        return [
+            gr.Dropdown(regions, value=choice.region),
+            gr.Dropdown([("none", None), *regions], value=None),
+            _licence(choice),
+        ]
+
+    def plan(self, data: Data) -> Plan:
+        """What the page asks for."""
+        return Plan(
+            body=self.people[0].person(data),
+            face=self.people[1].person(data),
+            mode=data[self.mode],
+            region=data[self.region],
+            steps=int(data[self.steps]),
+            second=data[self.second] or None,
+            second_seed=whole_number(data[self.second_seed], "A seed", 0, LARGEST_SEED) if data[self.second] else 0,
+            alternate=int(data[self.alternate]),
+            keep_weight=float(data[self.keep_weight]),
+        )
+
+    def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Compose, showing how it goes; stopped, what there is is kept."""
+        session = self.studio.sessions.get(request.session_hash)
+        job = session.job(_JOB)
+        if job.stopped:
+            yield {self.message: "Stopped before it began."}
+            return
+        yield {self.message: "Starting ...", self.panel.results: gr.Gallery(visible=False)}
+        results: list[tuple[Plan, Composed]] = []
+        try:
+            plan, choice = self.plan(data), self.editor.model(data[self.model])
+            count = whole_number(data[self.count], "The number of results", 1, MOST_RESULTS)
+            for i in range(count):
+                body = replace(plan.body, seed=plan.body.seed + i)
+                mine = replace(plan, body=body, second_seed=plan.second_seed + i)
+                prefix = f"Result {i + 1} of {count}: " if count > 1 else ""
+                composed = None
+                for composed, text in self._composing(session, choice, mine, progress):
+                    updates = {} if composed is None else self.panel.update(session, composed)
+                    yield {**updates, self.message: prefix + text}
+                if composed is not None:
+                    results.append((mine, composed))
+                    session.keep(
+                        _RESULTS, results, 10 * len(results) * 3 * composed.image.width * composed.image.height
+                    )
+                    yield self._kept(session, results)
+                if job.stopped:
+                    break
+        except StudioError as error:
+            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+            yield {**idle, self.message: str(error)}
+            raise
+
+    def _composing(
+        self, session: Session, choice: InsetGANModel, plan: Plan, progress: gr.Progress
+    ) -> Iterator[tuple[Composed | None, str]]:
+        """What there is so far, and what to say; the last one is the result."""
+        composed = None
+        steps = self.editor.compose(session, choice, plan, lambda fraction, text: progress(fraction, desc=text))
+        with contextlib.closing(steps):
+            for step in steps:
+                if isinstance(step, Done):
+                    composed = step.value
+                elif isinstance(step, CompositionPreview):
+                    composed = step.composed
+                    yield composed, f"{step.text}."
+                else:
+                    yield None, f"{step.text} ..."
+                if session.job(_JOB).stopped:
+                    break
+        if composed is None:
+            yield None, "Stopped before there was anything to keep."
+            return
+        state = "Done" if composed.done else f"Stopped at step {composed.step}; this is kept"
+        notes = " ".join(composed.notes[-1:])
+        yield composed, f"{state}. Perceptual distance: {composed.distance}. {notes}".strip()
+
+    def _kept(self, session: Session, results: list[tuple[Plan, Composed]]) -> Data:
+        several = len(results) > 1
+        pictures = [(shown(session, "kept", composed.image), f"body {plan.body.seed}") for plan, composed in results]
+        latest = results[-1][1]
+        return {
+            self.panel.results: gr.Gallery(pictures if several else None, visible=several),
+            self.result: shown(session, "result", latest.image),
+            self.chosen: len(results) - 1,
+        }
+
+    def on_behind(self, request: gr.Request) -> Data:
+        """The generators' own pictures."""
+        return self.panel.reveal(self.studio.sessions.get(request.session_hash))
+
+    def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:
+        """Another one of the results."""
+        session = self.studio.sessions.get(request.session_hash)
+        _, composed = self._result(session, int(event.index))
+        updates = self.panel.update(session, composed, fresh=True)
+        shown_result = shown(session, "result", composed.image)
+        return [*(updates[place] for place in self.panel.outputs), shown_result, int(event.index)]
+
+    def make_download(self, data: Data, request: gr.Request) -> str:
+        """The chosen result as a marked PNG."""
+        session = self.studio.sessions.get(request.session_hash)
+        plan, composed = self._result(session, int(data[self.chosen] or 0))
+        note = self.editor.note(self.editor.model(data[self.model]), plan, composed)
+        return str(self.editor.save(session, composed.image, note))
+
+    def _result(self, session: Session, index: int) -> tuple[Plan, Composed]:
+        results = session.recall(_RESULTS) or []
+        if not 0 <= index < len(results):
+            raise BadValue("There is no result here any more. Please compose again.")
+        return results[index]
+
+
+def _regions(choice: InsetGANModel) -> list[tuple[str, str]]:
+    return [(REGION_LABELS[name], name) for name in choice.regions]
+
+
+def _licence(choice: InsetGANModel) -> str:
+    height, width = choice.size
+    return f"Weights: {choice.label}, {width} x {height} pixels. Licence: {choice.licence}. {_BODIES[choice.body]}"
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.parts.tab.Tab`."""
+    return ComposeABody(studio).build(tab_id, label)
+
+
+TAB = Tab("insetgan", "Compose a body", build)

@@ -1,0 +1,163 @@
+"""What InsetGAN's tab asks of the GPU queue: drawing seeds, finding real pictures, and composing step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Step, Steps, Worker
+from gan_core.errors import OutOfMemory
+from gan_core.images import to_pil, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from gan_core.e4e.encoding import HasEncoder
+    from gan_core.insetgan.latents import Composite, Report
+    from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource
+    from gan_core.insetgan.project import Projection
+
+
+@dataclass(frozen=True)
+class FoundLatent:
+    """A picture as a generator draws it."""
+
+    image: Image.Image
+    codes: torch.Tensor
+    """(1, num_ws, w_dim), on the CPU."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return 4 * self.codes.numel() + 3 * self.image.width * self.image.height
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What there is at a step."""
+
+    step: int
+    steps: int
+    image: Image.Image = field(repr=False)
+    """The best composite so far."""
+    pasted: Image.Image = field(repr=False)
+    """The plain paste, before any optimisation."""
+    body: Image.Image = field(repr=False)
+    """What the canvas generator draws by itself."""
+    faces: tuple[Image.Image, ...] = field(repr=False)
+    losses: tuple[dict[str, float], ...] = field(repr=False)
+    """By name, of each step so far."""
+    boxes: tuple[tuple[tuple[float, float], ...], ...]
+    """The corners of each inset's place."""
+    notes: tuple[str, ...]
+    distance: str
+    """Which perceptual distance was used."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.steps
+
+
+@dataclass(frozen=True)
+class CompositionPreview(Step):
+    """A step with something to show."""
+
+    composed: Composed
+
+
+@gpu.task(seconds=lambda model, kind, sources: 5 + len(sources) // 2)
+def draw(worker: Worker, model: str, kind: str, sources: Sequence[LatentSource]) -> Steps[list[FoundLatent]]:
+    """A `FoundLatent` for each source."""
+    pictures = []
+    for i, source in enumerate(sources):
+        yield Step((i + 0.5) / len(sources), f"Drawing {i + 1} of {len(sources)}")
+
+        def work(pipeline: InsetGANPipeline, source: LatentSource = source) -> FoundLatent:
+            drawn = pipeline.draw(kind, source)
+            return FoundLatent(to_pil(drawn.image), drawn.codes)
+
+        pictures.append(worker.run(model, work))
+    yield Done(pictures)
+
+
+@gpu.task(seconds=20)
+def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
+    """A real face as the encoder of another model reads it, as a `FoundLatent`. encoder: that model's registry name."""
+    yield Step(0.3, "Reading the face")
+    face = to_tensor(crop)
+
+    def work(editor: HasEncoder) -> FoundLatent:
+        import torch
+
+        from gan_core.e4e.encoding import encode_with
+
+        with torch.inference_mode():
+            codes = encode_with(editor)(face)
+            return FoundLatent(to_pil(editor.decode(codes)), codes.cpu())
+
+    yield Done(worker.run(encoder, work))
+
+
+@gpu.task(seconds=40)
+def find(
+    worker: Worker, model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None
+) -> Steps[FoundLatent]:
+    """A real picture's codes, as a `FoundLatent`."""
+    yield Step(0.0, f"Finding the {kind} in the generator")
+    last: Projection | None = None
+    with worker.use(model) as pipeline:
+        target = to_tensor(picture)
+        steps = pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
+        with closing(steps):
+            for last in steps:
+                yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
+        assert last is not None  # there is always a first report
+        yield Done(FoundLatent(to_pil(last.image), last.codes))
+
+
+@gpu.task(seconds=lambda model, request: 15 + request.schedule.steps // 5)
+def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
+    """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
+    yield Step(0.0, "Pasting")
+    for last_try in (False, True):
+        try:
+            yield from _composing(worker, model, request)
+            return
+        except OutOfMemory:
+            if last_try:
+                raise
+        yield Step(0.0, "Memory ran out; other models are put away and it begins again")
+
+
+def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
+    with worker.use(model) as pipeline, closing(pipeline.compose(request)) as reports:
+        for report in reports:
+            composed = _composed(report, pipeline.distance)
+            text = "Pasted; now both are optimised" if not report.step else f"Step {report.step} of {report.steps}"
+            yield CompositionPreview(report.step / report.steps, text, composed)
+        yield Done(composed)
+
+
+def _composed(report: Report, distance: str) -> Composed:
+    from gan_core.insetgan.objective import TERMS
+
+    best: Composite = report.best
+    rows: Any = report.losses.tolist()
+    return Composed(
+        step=report.step,
+        steps=report.steps,
+        image=to_pil(best.image),
+        pasted=to_pil(report.pasted.hard),
+        body=to_pil(best.canvas),
+        faces=tuple(to_pil(face) for face in best.insets),
+        losses=tuple(dict(zip(TERMS, row, strict=True)) for row in rows),
+        boxes=tuple(tuple(place.corners()) for place in best.placements),
+        notes=report.notes,
+        distance=distance,
+    )

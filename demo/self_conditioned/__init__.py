@@ -1,0 +1,1 @@
+"""Edit at the edges (Self-Conditioned GAN)."""

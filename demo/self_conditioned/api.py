@@ -1,0 +1,92 @@
+"""The endpoints `self_conditioned_edit` and `self_conditioned_values`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.parts.errors import guarded
+from demo.parts.photo import photo_input
+from demo.self_conditioned.editor import OWN, PLAIN, Editor, Origin, checked_values
+from gan_core.errors import BadValue
+from gan_core.self_conditioned.models import EMBEDDED
+
+
+def build(studio: Studio, editor: Editor) -> None:
+    """Add the endpoints; their components are never on the page."""
+    sliders = [slider for choice in editor.models.values() for slider in choice.sliders]
+    names = ", ".join(dict.fromkeys(slider.name for slider in sliders))
+
+    @guarded
+    def self_conditioned_edit(
+        request: gr.Request, image_or_none: str | None, seed: float, attribute: str | None, value: float | None,
+        model: str, more_values: Any = None,
+    ) -> tuple[str, str]:  # fmt: skip
+        """Set an attribute of a face to an explicit value.
+
+        image_or_none: a photo whose largest face is cut out and read; without one the face is drawn from seed. value:
+        from 0 to 1 over the attribute's range, 0.5 neutral. more_values: values of other attributes that are to be set
+        too, by name. Returns two PNGs: the edited picture, and the same edit by the plain direction in the plain
+        generator.
+        """
+        session = studio.sessions.get(request.session_hash)
+        if image_or_none:
+            session.own_upload(image_or_none)
+        choice = editor.model(model)
+        values = checked_values(choice, {**_mapping(more_values), attribute or "": value})
+        subject = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None))
+        pictures = zip((OWN, PLAIN), editor.edit(choice, subject, values), strict=True)
+        edited, plain = (
+            str(editor.save(session, drawn.picture, choice, subject, values, method=method, purpose="api"))
+            for method, drawn in pictures
+        )
+        return edited, plain
+
+    @guarded
+    def self_conditioned_values(
+        request: gr.Request, image_or_none: str | None, seed: float, model: str
+    ) -> dict[str, Any]:
+        """What the model thinks a face's attribute values are now, from 0 to 1, and what 0 and 1 mean."""
+        session = studio.sessions.get(request.session_hash)
+        if image_or_none:
+            session.own_upload(image_or_none)
+        choice = editor.model(model)
+        present = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None)).face.values
+        return {
+            slider.name: {"value": present[slider.name], "low": slider.low, "high": slider.high}
+            for slider in choice.sliders
+        }
+
+    with gr.Column(visible=False):
+        image, seed = photo_input(label="image or none"), gr.Number(label="seed", value=0)
+        attribute = gr.Textbox(label="attribute", info=f"One of: {names}")
+        value = gr.Number(label="value", value=None)
+        model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
+        more = gr.JSON(label="more values", value=None)
+        edited = gr.Image(label="edited image", format="png", type="filepath")
+        plain = gr.Image(label="plain direction", format="png", type="filepath")
+        gr.Button().click(
+            self_conditioned_edit,
+            [image, seed, attribute, value, model, more],
+            [edited, plain],
+            api_name="self_conditioned_edit",
+            **gpu.QUEUE,
+        )
+        gr.Button().click(
+            self_conditioned_values,
+            [image, seed, model],
+            gr.JSON(label="values"),
+            api_name="self_conditioned_values",
+            **gpu.QUEUE,
+        )
+
+
+def _mapping(values: Any) -> dict[str, Any]:
+    if values in (None, ""):
+        return {}
+    if not isinstance(values, dict):
+        raise BadValue('More values are given by name, like {"smile": 0.9}.')
+    return values

@@ -1,0 +1,265 @@
+"""From a seed or a picture to any attribute values: open, cut the face out, read it once, refine it, edit, strips.
+
+Plain values in, plain values out; nothing here knows of the page. Faces are kept in the visitor's session, so that
+moving a slider only draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Step, Steps
+from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.self_conditioned import tasks
+from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
+from demo.session import Session
+from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.images import open_image, save_png
+from gan_core.self_conditioned.models import SelfConditionedModel
+
+MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
+MIN_SIDE = 64
+PSI = 0.7
+STRIP_FRAMES = 9
+GRID_SIDES = (3, 5, 7)
+MOST_REFINING = 200  # steps
+REFINING = "self_conditioned.refine"  # the visitor's job
+OWN, PLAIN = "self-conditioned", "plain direction"  # the methods in a result's metadata
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a face comes from."""
+
+    seed: int = 0
+    psi: float = PSI
+    path: str | None = None
+    """Of an uploaded picture; it then takes the place of the seed."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A face that can be edited."""
+
+    key: Hashable
+    """In the session."""
+    face: EncodedFace = field(repr=False)
+    before: Image.Image = field(repr=False)
+    """The cut-out face of the picture, or the random face as it is drawn."""
+    name: str
+    """What it is, for a result's metadata."""
+    note: str = ""
+    """What a person should know of how it was cut, or ""."""
+    refined: int = 0
+    """Steps of refining."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return self.face.size + 3 * self.before.width * self.before.height
+
+
+class Editor:
+    """The steps of editing with explicit values. models: the choices of weights by API name."""
+
+    def __init__(
+        self, models: Mapping[str, SelfConditionedModel], *, weights: Path | None = None, allow_fetch: bool = False
+    ) -> None:
+        self.models = models
+        self._weights, self._allow_fetch = weights, allow_fetch
+
+    def model(self, name: str) -> SelfConditionedModel:
+        """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
+        if not self.models:
+            raise WeightsMissing("The weights of the self-conditioned generator are not on this machine.")
+        if name not in self.models:
+            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
+        return self.models[name]
+
+    def warm_up(self) -> None:
+        """Load the first model and draw a face once."""
+        if self.models:
+            choice = next(iter(self.models.values()))
+            face = gpu.run(tasks.random_face(choice.model, 0, PSI))
+            gpu.run(tasks.edit(choice.model, face.code, {}, face.identity))
+
+    # Faces
+
+    def find(
+        self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
+    ) -> Steps[Subject]:
+        """Reports, `InversionPreview`s among them, and at last a `Subject`.
+
+        It comes from the session where it was made before, refined where it was refined. Closing the iterator stops
+        the work.
+
+        Raises BadValue, BadImage, NoFaceFound or FaceTooSmall.
+        """
+        if origin.path:
+            yield from self._find_photo(session, choice, origin.path, progress)
+            return
+        seed = whole_number(origin.seed, "The seed", 0, LARGEST_SEED)
+        psi = real_number(origin.psi, "Truncation must be a number", 0, 1)
+        key = ("self-conditioned-face", choice.model, seed, psi)
+        subject = session.recall(key)
+        if subject is None:
+            yield Step(0.3, "Drawing the face")
+            face = gpu.run(tasks.random_face(choice.model, seed, psi), progress)
+            subject = Subject(key, face, face.picture, f"seed {seed}, truncation {psi:g}")
+            session.keep(key, subject, subject.size)
+        yield Done(subject)
+
+    def subject(
+        self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
+    ) -> Subject:
+        """`find` to its end."""
+        return gpu.result(self.find(session, choice, origin, progress), progress)
+
+    def refine(
+        self,
+        session: Session,
+        choice: SelfConditionedModel,
+        origin: Origin,
+        steps: int,
+        progress: Progress | None = None,
+    ) -> Steps[Subject]:
+        """Tune the generators to the picture (again from the start): Previews, and at last a `Subject`.
+
+        When the session's job `REFINING` is stopped it ends at the next report, and what there is is kept.
+        Raises what `find` raises, and BadImage for a random face, which needs none.
+        """
+        if not origin.path:
+            raise BadImage("Only a picture can be refined; a random face is drawn exactly already.")
+        steps = whole_number(steps, "The number of steps", 1, MOST_REFINING)
+        found = yield from gpu.passed_on(self._find_photo(session, choice, origin.path, progress, refined=False))
+        face, done = found.face, 0
+        work = gpu.stream(tasks.refine(choice.model, found.face.code, found.before, steps), progress)
+        for step in work:
+            if isinstance(step, InversionPreview):
+                face, done = step.face, step.step
+            if isinstance(step, Done) or session.job(REFINING).stopped:
+                break
+            yield step
+        work.close()
+        subject = Subject(("self-conditioned-refined", found.key), face, found.before, found.name, found.note, done)
+        if done:
+            session.keep(subject.key, subject, subject.size)
+        yield Done(subject)
+
+    # Edits
+
+    def edit(
+        self,
+        choice: SelfConditionedModel,
+        subject: Subject,
+        values: Mapping[str, Any],
+        progress: Progress | None = None,
+    ) -> tuple[EditResult, EditResult]:
+        """The face with attribute values as wanted, others as they are: by this method, and by the plain direction.
+
+        Raises UnknownName or BadValue.
+        """
+        face = subject.face
+        wanted = checked_values(choice, values)
+        return gpu.run(tasks.edit(choice.model, face.code, wanted, face.identity), progress)
+
+    def strip(
+        self,
+        choice: SelfConditionedModel,
+        subject: Subject,
+        attribute: str,
+        values: Mapping[str, Any],
+        *,
+        plain: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Image.Image]:
+        """STRIP_FRAMES pictures with the attribute from 0 to 1, the others as in `values`. Raises UnknownName."""
+        wanted = checked_values(choice, {**values, attribute: 0.0})
+        call = tasks.strip(choice.model, subject.face.code, attribute, STRIP_FRAMES, wanted, plain)
+        return gpu.run(call, progress)
+
+    def grid(
+        self,
+        choice: SelfConditionedModel,
+        subject: Subject,
+        down: str,
+        across: str,
+        count: int,
+        values: Mapping[str, Any],
+        *,
+        plain: bool = False,
+        progress: Progress | None = None,
+    ) -> Steps[list[list[Image.Image]]]:
+        """Reports, and at last count rows of count pictures. Raises UnknownName or BadValue."""
+        if down == across:
+            raise BadValue("The two attributes of a grid must be different ones.")
+        count = whole_number(count, "The number of rows", GRID_SIDES[0], GRID_SIDES[-1])
+        wanted = checked_values(choice, {**values, down: 0.0, across: 0.0})
+        yield from gpu.stream(tasks.grid(choice.model, subject.face.code, down, across, count, wanted, plain), progress)
+
+    def save(
+        self,
+        session: Session,
+        picture: Image.Image,
+        choice: SelfConditionedModel,
+        subject: Subject,
+        values: Mapping[str, float],
+        *,
+        method: str = OWN,
+        purpose: str = "self-conditioned",
+    ) -> Path:
+        """Write a result as a PNG that says how it was made; the path lives as long as the session."""
+        start = {name: value for name, value in subject.face.values.items() if values.get(name, value) != value}
+        changes = [f"{name} {start[name]:.2f} to {values[name]:.2f}" for name in start]
+        refined = f" refined by {subject.refined} steps" if subject.refined else ""
+        parts = [f"{subject.name}{refined}", method, *changes]
+        note = f"edited with GAN Studio, Self-Conditioned GAN ({choice.label}): {', '.join(parts)}"
+        return save_png(picture, session.new_file(purpose, ".png"), note)
+
+    # Helpers
+
+    def _find_photo(
+        self, session: Session, choice: SelfConditionedModel, path: str, progress: Progress | None, refined: bool = True
+    ) -> Steps[Subject]:
+        session.own_upload(path)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        key = ("self-conditioned-face", choice.model, hashlib.sha256(data).hexdigest())
+        subject = (session.recall(("self-conditioned-refined", key)) if refined else None) or session.recall(key)
+        if subject is None:
+            yield Step(0.0, "Looking for a face")
+            photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
+            crop, note = self._cut(photo, choice.resolution)
+            face = yield from gpu.passed_on(gpu.stream(tasks.invert(choice.model, crop), progress))
+            subject = Subject(key, face, crop, "an uploaded picture", note)
+            session.keep(key, subject, subject.size)
+        yield Done(subject)
+
+    def _cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
+        from gan_core.faces import align, find_faces
+
+        faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
+        note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
+        return align(photo, faces[0], size).crop, note
+
+
+def checked_values(choice: SelfConditionedModel, values: Mapping[str, Any]) -> dict[str, float]:
+    """Values as floats. Raises UnknownName and BadValue before anything costly is done."""
+    known = [slider.name for slider in choice.sliders]
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownName(f"There is no attribute {name!r}. Choose one of: {', '.join(known)}.")
+        checked[name] = real_number(value, f"The value of {name} must be a number", 0, 1)
+    return checked

@@ -1,0 +1,282 @@
+"""Edit at the edges (Self-Conditioned GAN): layout and wiring;
+the work itself is in demo/self_conditioned/editor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.gpu import Done, Step
+from demo.parts.download import download_button
+from demo.parts.errors import guarded
+from demo.parts.long_job import long_job
+from demo.parts.pictures import captioned_picture, shown
+from demo.parts.send_to import TabHandle
+from demo.parts.tab import Tab
+from demo.self_conditioned import api
+from demo.self_conditioned.editor import REFINING, Editor, Subject
+from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
+from demo.self_conditioned.grid_panel import GridPanel
+from demo.self_conditioned.readout import HINT, readout
+from demo.self_conditioned.sliders import ValueBank
+from demo.self_conditioned.strip_panel import VIEW as STRIP_VIEW
+from demo.self_conditioned.strip_panel import StripPanel
+from demo.self_conditioned.tasks import InversionPreview
+from demo.session import Session
+from gan_core.errors import StudioError
+from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+
+_LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
+_MISSING = (
+    "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
+    "They belong in weights/portraits_edges."
+)
+_CREDIT = (
+    "Method: [Self-Conditioned GAN for Image Editing](https://github.com/yzliu567/sc-gan) (Liu et al., SIGGRAPH 2022), "
+    "beside the plain latent direction (InterFaceGAN, Shen et al. 2020). Results are marked as edited."
+)
+_READY = "Move a slider. The mark below each one is where this face is by itself."
+_EDIT_VIEW = "edit"
+
+
+class EditAtTheEdges:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.models = self_conditioned_models()
+        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.face = FacePanel(studio)
+        self.bank = ValueBank(self.models.values())
+        self.strip = StripPanel(studio, self.editor, self.read)
+        self.grid = GridPanel(studio, self.editor, self.read)
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
+        api.build(self.studio, self.editor)
+        if not self.models:
+            gr.Markdown(_MISSING, elem_classes="notice")
+            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+        first = next(iter(self.models.values()))
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="work"):
+            with gr.Column(elem_classes="work-input"):
+                self.message = gr.Markdown("", elem_classes="notice", elem_id="self-conditioned-message")
+                self.face.build()
+            with gr.Column(elem_classes="work-result"):
+                self._build_result(first)
+                send_row = gr.Row()
+            with gr.Column(elem_classes="work-sliders"):
+                choices = [(choice.label, name) for name, choice in self.models.items()]
+                self.model = gr.Dropdown(
+                    choices,
+                    value=first.name,
+                    label="Weights",
+                    visible=len(choices) > 1,
+                    elem_id="self-conditioned-model",
+                )
+                with gr.Column(elem_classes="self-conditioned-sliders"):
+                    self.bank.build(first)
+                self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
+                self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
+                with gr.Accordion("What the numbers mean", open=False):
+                    gr.Markdown(HINT, elem_classes="hint")
+        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self.result, self.view = gr.State(None), gr.State(_EDIT_VIEW)
+        # Mounted with the tab, it fires once when the tab is first seen.
+        self.opened = gr.Timer(0.2)
+        self._wire()
+        return TabHandle(tab_id, label, takes=self.face.photo, gives=self.result, row=send_row)
+
+    def _build_result(self, first: SelfConditionedModel) -> None:
+        with gr.Tabs() as self.views:
+            with gr.Tab("Edit", id=_EDIT_VIEW) as self.edit_view:
+                with gr.Row(elem_classes="self-conditioned-pair"):
+                    self.before = captioned_picture("Before", "self-conditioned-before")
+                    self.own = captioned_picture("Self-conditioned", "self-conditioned-own")
+                    self.plain = captioned_picture("Plain direction", "self-conditioned-plain")
+                self.download_place = gr.Row()
+            with gr.Tab("Filmstrip", id=STRIP_VIEW, elem_classes="self-conditioned-tall") as self.strip_view:
+                self.strip.build(first)
+            with gr.Tab("Grid", id="grid", elem_classes="self-conditioned-tall") as self.grid_view:
+                self.grid.build(first)
+
+    def _wire(self) -> None:
+        face, sliders = self.face, self.bank.sliders
+        inputs = {*face.inputs, self.model, *sliders}
+        self.drawn = [self.own, self.plain, self.result, self.readout]
+        edited = [self.message, *self.drawn]
+        begun = [*edited, self.before, *self.bank.outputs, face.refining, face.bar]
+        latest: dict[str, Any] = {
+            "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **gpu.QUEUE,
+        }  # fmt: skip
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        on_face, change = guarded(self.on_face), guarded(self.on_change)
+
+        begin = [
+            self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **quiet).then(
+                on_face, inputs, begun, **latest
+            ),
+            face.photo.change(on_face, inputs, begun, **latest),
+            face.dice.click(None, None, [face.seed, face.photo], js=DICE, api_visibility="private").then(
+                on_face, inputs, begun, **latest
+            ),
+            face.seed.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
+            face.psi.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
+            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **quiet).then(
+                on_face, inputs, begun, **latest
+            ),
+        ]
+        for slider in sliders:
+            slider.input(change, inputs, edited, **latest)
+        self.reset.click(guarded(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
+        refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
+            guarded(self.on_refine),
+            inputs | {face.steps},
+            [*begun, face.refine, face.stop],
+            **{**latest, "trigger_mode": "once"},
+        )
+        refining.then(lambda: [gr.Button(interactive=True), gr.Button(interactive=False)], None,
+                      [face.refine, face.stop], **quiet)  # fmt: skip
+        for view, name in ((self.edit_view, _EDIT_VIEW), (self.strip_view, STRIP_VIEW), (self.grid_view, "grid")):
+            seen = view.select(lambda name=name: name, None, self.view, **quiet)
+            if view is self.strip_view:
+                begin.append(seen)
+
+        def pick(event: Any, handler: Callable[..., Mapping[str, float]]) -> None:
+            def on_pick(data: Data, request: gr.Request, event: gr.SelectData) -> Data:
+                moves = self.bank.moves(self.models[data[self.model]], handler(data, request, event))
+                return {self.views: gr.Tabs(selected=_EDIT_VIEW), self.view: _EDIT_VIEW, **moves}
+
+            event(
+                guarded(on_pick), {self.model}, [self.views, self.view, *sliders], api_visibility="private",
+                show_progress="hidden", queue=False,
+            ).then(change, inputs, edited, **latest)  # fmt: skip
+
+        self.strip.wire(inputs, self.view, [event.then for event in [*begin, refining]], pick)
+        self.grid.wire(inputs, pick)
+        with self.download_place:
+            download_button("Download PNG", self.make_download, inputs, elem_id="self-conditioned-download")
+
+    # Handlers
+
+    def read(self, data: Data, request: gr.Request) -> tuple[Session, SelfConditionedModel, Subject, dict[str, float]]:
+        """Everything that the page asks for."""
+        session = self.studio.sessions.get(request.session_hash)
+        choice = self.editor.model(data[self.model])
+        subject = self.editor.subject(session, choice, self.face.origin(data))
+        return session, choice, subject, self.bank.read(choice, data, subject.face.values)
+
+    def on_face(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """Another face: read it, showing how it goes, and draw it at its own values."""
+        session = self.studio.sessions.get(request.session_hash)
+        choice = self.editor.model(data[self.model])
+        try:
+            with closing(self.editor.find(session, choice, self.face.origin(data))) as steps:
+                yield self.face.refinable(data)
+                yield from self._reading(session, choice, steps)
+        except StudioError as error:
+            yield {**dict.fromkeys([self.before, *self.drawn]), self.message: str(error)}
+            raise
+
+    def on_seed(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """Another random face; it takes the picture's place."""
+        if data[self.face.photo]:
+            yield {self.face.photo: None}
+        yield from self.on_face({**data, self.face.photo: None}, request)
+
+    def on_change(self, data: Data, request: gr.Request) -> Data:
+        """Other values for the same face: only drawn again."""
+        session, choice, subject, values = self.read(data, request)
+        return self._draw(session, choice, subject, values)
+
+    def on_reset(self, data: Data, request: gr.Request) -> Data:
+        """The values that the face has by itself."""
+        session, choice, subject, _ = self.read(data, request)
+        return {**self.bank.starts(choice, subject.face.values), **self._draw(session, choice, subject, {})}
+
+    def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """Tune the generators to the picture, showing how it goes; stopped, what there is is kept."""
+        session = self.studio.sessions.get(request.session_hash)
+        choice = self.editor.model(data[self.model])
+        if session.job(REFINING).stopped:
+            yield {self.message: "Stopped before it began."}
+            return
+        yield {self.face.bar: progress_bar(0, data[self.face.steps])}
+        try:
+            work = self.editor.refine(session, choice, self.face.origin(data), data[self.face.steps])
+            with closing(work) as steps:
+                yield from self._reading(session, choice, steps)
+        except StudioError as error:
+            yield {**self.face.running(busy=False), self.message: str(error)}
+            raise
+
+    def on_model(self, name: str) -> list[Any]:
+        """Other weights: their sliders and their licence."""
+        choice = self.models[name]
+        return [*self.bank.updates(choice), _licence(choice)]
+
+    def make_download(self, data: Data, request: gr.Request) -> str:
+        """This method's result as a marked PNG."""
+        session, choice, subject, values = self.read(data, request)
+        own, _ = self.editor.edit(choice, subject, values)
+        return str(self.editor.save(session, own.picture, choice, subject, values))
+
+    # Helpers
+
+    def _reading(self, session: Session, choice: SelfConditionedModel, steps: Iterator[Step | Done]) -> Iterator[Data]:
+        """Show a face as it is read or refined, and at last draw it."""
+        for step in steps:
+            if isinstance(step, Done):
+                subject: Subject = step.value
+                updates = self._draw(session, choice, subject, {})
+                bar = f"Refined by {subject.refined} steps." if subject.refined else ""
+                yield {
+                    **self.bank.starts(choice, subject.face.values),
+                    **updates,
+                    self.before: shown(session, "before", subject.before),
+                    self.face.bar: bar,
+                    self.message: " ".join(filter(None, (subject.note, _READY))),
+                }
+            elif isinstance(step, InversionPreview):
+                bar = progress_bar(step.step, step.steps, step.error)
+                picture = shown(session, "preview", step.face.picture)
+                yield {self.own: picture, self.face.bar: bar, self.message: f"{step.text} ..."}
+            else:
+                yield {self.message: f"{step.text} ..."}
+
+    def _draw(
+        self, session: Session, choice: SelfConditionedModel, subject: Subject, values: Mapping[str, float]
+    ) -> dict[Any, Any]:
+        own, plain = self.editor.edit(choice, subject, values)
+        path = shown(session, "own", own.picture)
+        return {
+            self.own: path,
+            self.result: path,
+            self.plain: shown(session, "plain", plain.picture),
+            self.readout: readout(choice, subject, {**subject.face.values, **values}, own, plain),
+        }
+
+
+def _licence(choice: SelfConditionedModel) -> str:
+    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.parts.tab.Tab`."""
+    return EditAtTheEdges(studio).build(tab_id, label)
+
+
+TAB = Tab("self_conditioned", "Edit at the edges", build)

@@ -1,0 +1,200 @@
+"""What the Self-Conditioned GAN's tab asks of the GPU queue: a face once, then any values, strips and grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Step, Steps, Worker
+from gan_core.images import to_pil, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from gan_core.self_conditioned.pipeline import Code, InversionReport, SelfConditionedPipeline
+
+Measures = Mapping[str, float]  # by attribute, in the predictor's units
+
+
+@dataclass(frozen=True)
+class EncodedFace:
+    """A face as the model knows it."""
+
+    code: Code = field(repr=False)
+    """Its tensors are on the CPU."""
+    values: Mapping[str, float]
+    """What the model thinks the attributes are, in [0, 1]."""
+    picture: Image.Image = field(repr=False)
+    """How this method draws it at these values."""
+    measures: Measures = field(default_factory=dict)
+    identity: torch.Tensor | None = field(default=None, repr=False)
+    """The identity embeddings before any edit, by this method and by the plain direction: (2, D), of
+    unit length."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return self.code.size + 3 * self.picture.width * self.picture.height
+
+
+@dataclass(frozen=True)
+class InversionPreview(Step):
+    """A step of reading a picture, with the face as far as it is."""
+
+    face: EncodedFace
+    step: int
+    steps: int
+    error: float
+    """Mean squared error against the picture, both in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """A picture, and what the predictor reads off it."""
+
+    picture: Image.Image = field(repr=False)
+    measures: Measures = field(default_factory=dict)
+    similarity: float | None = None
+    """Cosine of the identities before and after."""
+
+
+@gpu.task(seconds=5)
+def random_face(worker: Worker, model: str, seed: int, psi: float) -> Steps[EncodedFace]:
+    """A random `EncodedFace`."""
+    yield Step(0.3, "Drawing the face")
+
+    def work(pipeline: SelfConditionedPipeline) -> EncodedFace:
+        code = pipeline.random_face(seed, psi)
+        images = _both(pipeline.edit(code, {}), pipeline.edit_plain(code, {}))
+        return _encoded_face(pipeline, code, images[:1], *_look(pipeline, images))
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=20)
+def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[EncodedFace]:
+    """Previews, and at last the `EncodedFace` of an aligned picture."""
+    yield Step(0.0, "Reading the face")
+    picture = to_tensor(crop)
+    with worker.use(model) as pipeline, closing(pipeline.invert(picture)) as reports:
+        yield from _reading(pipeline, reports, picture, "Reading the face")
+
+
+@gpu.task(seconds=lambda model, code, crop, steps: 15 + steps)
+def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int) -> Steps[EncodedFace]:
+    """Previews, and at last the `EncodedFace` whose generators were tuned to the picture."""
+    yield Step(0.0, "Refining")
+    picture = to_tensor(crop)
+    with worker.use(model) as pipeline, closing(pipeline.refine(code, picture, steps=steps)) as reports:
+        yield from _reading(pipeline, reports, picture, "Refining")
+
+
+@gpu.task(seconds=5)
+def edit(
+    worker: Worker,
+    model: str,
+    code: Code,
+    values: Mapping[str, float],
+    identity: torch.Tensor | None = None,
+) -> Steps[tuple[EditResult, EditResult]]:
+    """`EditResult` by this method, and by the plain direction."""
+    yield Step(0.6, "Drawing the edit")
+
+    def work(pipeline: SelfConditionedPipeline) -> tuple[EditResult, EditResult]:
+        images = _both(pipeline.edit(code, values), pipeline.edit_plain(code, values))
+        now, measures = _look(pipeline, images)
+        similarities = [None, None] if identity is None or now is None else (identity * now).sum(1).tolist()
+        own, plain = (
+            EditResult(to_pil(image), *rest) for image, *rest in zip(images, measures, similarities, strict=True)
+        )
+        return own, plain
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=10)
+def strip(
+    worker: Worker,
+    model: str,
+    code: Code,
+    attribute: str,
+    count: int,
+    values: Mapping[str, float],
+    plain: bool,
+) -> Steps[list[Image.Image]]:
+    """Pictures over the range of an attribute."""
+    yield Step(0.1, "Drawing the strip")
+
+    def work(pipeline: SelfConditionedPipeline) -> list[Image.Image]:
+        return [to_pil(one) for one in pipeline.filmstrip(code, attribute, count, values=values, plain=plain)]
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=lambda model, code, down, across, count, values, plain: 5 + count**2 // 2)
+def grid(
+    worker: Worker,
+    model: str,
+    code: Code,
+    down: str,
+    across: str,
+    count: int,
+    values: Mapping[str, float],
+    plain: bool,
+) -> Steps[list[list[Image.Image]]]:
+    """Rows of pictures: `down` rises from row to row, `across` within them; between rows it can be stopped."""
+    rows = []
+    for i in range(count):
+        yield Step(i / count, f"Drawing row {i + 1} of {count}")
+        wanted = {**values, down: i / (count - 1)}
+
+        def work(pipeline: SelfConditionedPipeline, wanted: Mapping[str, float] = wanted) -> list[Image.Image]:
+            return [to_pil(one) for one in pipeline.filmstrip(code, across, count, values=wanted, plain=plain)]
+
+        rows.append(worker.run(model, work))
+    yield Done(rows)
+
+
+def _reading(
+    pipeline: SelfConditionedPipeline, reports: Iterator[InversionReport], picture: torch.Tensor, what: str
+) -> Steps[EncodedFace]:
+    """Previews of a picture (1, 3, R, R) being read; both edits of it are compared with the picture itself."""
+    identity, measures = _look(pipeline, picture)
+    identity = None if identity is None else identity.expand(2, -1)
+    face: EncodedFace | None = None
+    for report in reports:
+        face = _encoded_face(pipeline, report.code, report.image, identity, measures)
+        text = f"{what}: step {report.step} of {report.steps}"
+        yield InversionPreview(report.step / max(1, report.steps), text, face, report.step, report.steps, report.error)
+    assert face is not None  # there is always a first report
+    yield Done(face)
+
+
+def _encoded_face(
+    pipeline: SelfConditionedPipeline,
+    code: Code,
+    image: torch.Tensor,
+    identity: torch.Tensor | None,
+    measures: Sequence[Measures],
+) -> EncodedFace:
+    return EncodedFace(code, pipeline.current_values(code), to_pil(image), measures[0], identity)
+
+
+def _look(pipeline: SelfConditionedPipeline, images: torch.Tensor) -> tuple[torch.Tensor | None, list[Measures]]:
+    """Identities (N, D), and measures by attribute, of pictures (N, 3, R, R) in [-1, 1]."""
+    if pipeline.predictor is None:
+        return None, [{}] * len(images)
+    identity, measured = pipeline.predictor.predict(images)
+    found = [dict(zip(pipeline.predictor.measures, row, strict=True)) for row in measured.tolist()]
+    return identity, [{a.name: row[a.measure] for a in pipeline.attributes if a.measure in row} for row in found]
+
+
+def _both(own: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.cat([own, plain])

@@ -1,0 +1,1 @@
+"""Swap structure and texture (Swapping Autoencoder)."""

@@ -1,0 +1,51 @@
+"""The endpoint `autoencoder_swap`."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo import gpu
+from demo.context import Studio
+from demo.parts.errors import guarded
+from demo.parts.photo import photo_input
+from demo.swapping_autoencoder.editor import Editor
+from demo.swapping_autoencoder.request import MixtureRequest, checked_amount
+from gan_core.swapping_autoencoder.models import EMBEDDED
+
+API_NAME = "autoencoder_swap"
+
+
+def build(studio: Studio, editor: Editor) -> None:
+    """Add the endpoint; its components are never on the page."""
+
+    @guarded
+    def autoencoder_swap(
+        request: gr.Request, structure_image: str, texture_image: str, amount: float, model: str
+    ) -> str:
+        """Draw the first picture's structure with the second picture's texture.
+
+        amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second. Returns a
+        PNG of the first picture's aspect whose shorter side is the model's resolution. Pictures are taken as they are;
+        models of faces know faces cut out the FFHQ way. The embedded model's results have the first picture's own fine
+        detail, in the colours that the model draws.
+        """
+        session = studio.sessions.get(request.session_hash)
+        picture = editor.swap_once(session, structure_image, texture_image, amount, model)
+        choice = editor.model(model)
+        return str(
+            editor.save(session, picture, choice, MixtureRequest(amount=checked_amount(amount), detail=choice.detail))
+        )
+
+    with gr.Column(visible=False):
+        structure = photo_input(label="structure image")
+        texture = photo_input(label="texture image")
+        amount = gr.Number(label="amount", value=None)
+        model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
+        result = gr.Image(label="image", format="png", type="filepath")
+        gr.Button().click(
+            autoencoder_swap,
+            [structure, texture, amount, model],
+            result,
+            api_name=API_NAME,
+            **gpu.QUEUE,
+        )

@@ -1,0 +1,80 @@
+"""The region part of "Swap structure and texture": painting where the second picture applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demo.parts.errors import guarded
+from demo.parts.painting import paint_input, painted
+from demo.parts.pictures import shown
+from demo.session import Session
+from demo.swapping_autoencoder.editor import OpenedPicture
+
+KINDS = [("texture", "texture"), ("structure", "structure"), ("both", "both")]
+_HINT = (
+    "Pick the brush, paint on the first picture, then *Apply*. Inside, the second picture's texture (or structure, or "
+    "both) is taken; outside the first picture stays. The border is soft."
+)
+_NOTHING = "Nothing is painted, so the whole picture changes."
+Open = Callable[[dict[Any, Any], gr.Request], tuple[Session, OpenedPicture]]
+
+
+class RegionPanel:
+    """An editor to paint in, and what was painted. `region`, `feather` and `used` are inputs of every drawing."""
+
+    def build(self) -> None:
+        """Lay it out in the current context."""
+        gr.Markdown(_HINT, elem_classes="hint")
+        with gr.Row():
+            self.region = gr.Radio(KINDS, value="texture", label="Inside, take the second picture's")
+            self.feather = gr.Slider(0, 0.15, value=0.04, step=0.01, label="Softness of the border")
+        self.editor = paint_input(label="Paint here", height=420, elem_id="swapping-autoencoder-paint")
+        with gr.Row(elem_classes="actions"):
+            self.apply = gr.Button("Apply", variant="primary", size="sm", elem_id="swapping-autoencoder-region-apply")
+            self.whole = gr.Button("Whole picture", size="sm", elem_id="swapping-autoencoder-region-whole")
+        self.state = gr.Markdown("", elem_id="swapping-autoencoder-region-state")
+        self.used = gr.State("")  # key of the picture that a region was applied to, or ""
+        self.shown = gr.State("")  # key of the picture in the editor
+
+    def wire(self, tab: gr.Tab, views: gr.Tabs, inputs: set[Any], opened: Open, redraw: Callable[[Any], None]) -> None:
+        """Connect the buttons. views: the tabs, of which "result" is shown once a region is applied. opened: the first
+        picture, out of a handler's data. redraw: adds the drawing to an event."""
+        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+
+        @guarded
+        def on_open(data: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+            session, source = opened(data, request)
+            if data[self.shown] == source.key:
+                return {self.state: gr.skip()}  # what is painted stays
+            background = shown(session, "paint", source.picture)
+            value: dict[str, Any] = {"background": background, "layers": [], "composite": None}
+            return {self.editor: value, self.shown: source.key, self.state: ""}
+
+        @guarded
+        def on_apply(data: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+            session, source = opened(data, request)
+            painting = data[self.editor]
+            for path in painting.files if painting else ():
+                session.own_upload(path)
+            mask = painted(painting.layers, source.picture.size) if painting else None
+            if mask is None or data[self.shown] != source.key:
+                return {self.used: "", self.state: _NOTHING}
+            session.keep(("swapping-autoencoder-mask", source.key), mask, mask.nbytes)
+            state = f"{mask.mean():.0%} of the picture are painted."
+            return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
+
+        tab.select(on_open, inputs, [self.editor, self.shown, self.state], **quiet)
+        redraw(
+            self.apply.click(
+                on_apply, inputs | {self.editor}, [self.used, self.state, views], api_visibility="private", queue=False
+            )
+        )
+        redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **quiet))
+
+    def mask(self, data: dict[Any, Any], session: Session, source: OpenedPicture) -> np.ndarray | None:
+        """What was applied to this picture; None for the whole of it."""
+        return session.recall(("swapping-autoencoder-mask", source.key)) if data[self.used] == source.key else None

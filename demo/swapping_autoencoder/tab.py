@@ -1,0 +1,333 @@
+"""Swap structure and texture (Swapping Autoencoder): layout and wiring;
+the work itself is in demo/swapping_autoencoder/editor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from demo import gpu
+from demo.context import Studio
+from demo.parts.download import download_button
+from demo.parts.errors import guarded
+from demo.parts.examples import examples_row
+from demo.parts.photo import photo_input
+from demo.parts.pictures import shown
+from demo.parts.send_to import TabHandle
+from demo.parts.tab import Tab
+from demo.session import Session
+from demo.swapping_autoencoder import api
+from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
+from demo.swapping_autoencoder.files import pictures_input
+from demo.swapping_autoencoder.region_panel import RegionPanel
+from demo.swapping_autoencoder.request import MixtureRequest
+from demo.swapping_autoencoder.sliders import DirectionBank
+from demo.swapping_autoencoder.strip_panel import StripPanel
+from demo.swapping_autoencoder.vector_panel import VectorPanel
+from gan_core.errors import StudioError
+from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel, swapping_autoencoder_models
+
+Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+
+_WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
+_ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
+_OTHER = "Now choose a structure picture."
+_LEAD = "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint."
+_MISSING = "The weights of the swapping autoencoder are not on this machine, so this tab has nothing to draw with."
+_CODES = (
+    "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
+    "components are colours; where two places have the same colour, the model sees the same kind of thing."
+)
+_STRUCTURE = "Principal directions of the structure code. Shapes change, so the first picture's detail is not used."
+_CREDIT = (
+    "Method: [Swapping Autoencoder for Deep Image Manipulation]"
+    "(https://github.com/taesungp/swapping-autoencoder-pytorch) (Park et al., NeurIPS 2020). "
+    "Results are marked as edited."
+)
+
+
+class SwapStructureAndTexture:
+    """The tab's components and its handlers."""
+
+    def __init__(self, studio: Studio) -> None:
+        settings = studio.settings
+        self.studio = studio
+        self.models = swapping_autoencoder_models(settings.weights)
+        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.banks = [
+            DirectionBank(self.models.values(), kind, "swapping-autoencoder") for kind in ("texture", "structure")
+        ]
+        self.region = RegionPanel()
+        self.vector = VectorPanel(studio, self.editor)
+        self.strip = StripPanel(studio, self.editor, self.read)
+        studio.warmers.append(self.editor.warm_up)
+
+    # Layout
+
+    def build(self, tab_id: str, label: str) -> TabHandle:
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
+        api.build(self.studio, self.editor)
+        if not self.models:
+            gr.Markdown(_MISSING, elem_classes="notice")
+            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+        first = next(iter(self.models.values()))
+        gr.Markdown(_LEAD, elem_classes="lead")
+        with gr.Row(elem_classes="work"):
+            with gr.Column(elem_classes="work-input"):
+                self._build_inputs(first)
+            with gr.Column(elem_classes="work-result"):
+                self._build_result()
+                send_row = gr.Row()
+            with gr.Column(elem_classes="work-sliders"):
+                self._build_sliders(first)
+        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        gr.Markdown(_CREDIT, elem_classes="credit")
+        self.result = gr.State(None)
+        self._wire()
+        return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row)
+
+    def _build_inputs(self, first: SwappingAutoencoderModel) -> None:
+        self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="swapping-autoencoder-message")
+        with gr.Column(elem_classes="few-examples"):
+            self.structure = photo_input(
+                label="Structure: the shapes", height=210, elem_id="swapping-autoencoder-structure"
+            )
+            self.studio.sessions.shared |= examples_row(self.structure)
+        with gr.Column(elem_classes="few-examples"):
+            self.texture = photo_input(
+                label="Texture: colours and surfaces", height=210, elem_id="swapping-autoencoder-texture"
+            )
+            self.studio.sessions.shared |= examples_row(self.texture)
+        self.cut = gr.Checkbox(
+            first.faces,
+            label="Cut the largest face out",
+            info="Off: whole pictures",
+            elem_id="swapping-autoencoder-cut",
+        )
+        self.side = gr.Dropdown(
+            [(f"{side} pixels", side) for side in SIZES], value=first.resolution, label="Shorter side",
+            elem_id="swapping-autoencoder-side",
+        )  # fmt: skip
+
+    def _build_sliders(self, first: SwappingAutoencoderModel) -> None:
+        choices = [(choice.label, name) for name, choice in self.models.items()]
+        self.model = gr.Dropdown(
+            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="swapping-autoencoder-model"
+        )
+        with gr.Column(elem_classes="sliders"):
+            self.amount = gr.Slider(
+                0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swapping-autoencoder-amount"
+            )
+            self.detail = gr.Slider(
+                0, 1, value=first.detail, step=0.05, label="Detail of the first picture",
+                elem_id="swapping-autoencoder-detail",
+                info="0: as the model draws it. 1: the photo's own detail in the model's colours.",
+            )  # fmt: skip
+        self.reset = gr.Button("Reset sliders", size="sm", elem_id="swapping-autoencoder-reset")
+        domain = gr.Accordion("Domain vectors", open=True, visible=bool(self.banks[0].most))
+        with domain, gr.Column(elem_classes="sliders"):
+            self.banks[0].build(first)
+        with gr.Accordion("Structure", open=False, visible=bool(self.banks[1].most)):
+            gr.Markdown(_STRUCTURE, elem_classes="hint")
+            with gr.Column(elem_classes="sliders"):
+                self.banks[1].build(first)
+        with gr.Accordion("Several textures", open=False):
+            self.more = pictures_input(
+                label=f"Up to {MOST_TEXTURES - 1} more pictures", height=110, elem_id="swapping-autoencoder-more"
+            )
+            with gr.Column(elem_classes="sliders"):
+                self.weights = [
+                    gr.Slider(
+                        0, 1, value=1, step=0.05, label=f"Weight of texture {i + 1}", visible=i < 1,
+                        elem_id=f"swapping-autoencoder-weight-{i}",
+                    )
+                    for i in range(MOST_TEXTURES)
+                ]  # fmt: skip
+        with gr.Accordion("A vector of your own", open=False):
+            self.vector.build()
+
+    def _build_result(self) -> None:
+        with gr.Tabs() as self.views:
+            with gr.Tab("Result", id="result"):
+                self.compare = gr.ImageSlider(
+                    label="Structure picture and result", type="filepath", interactive=False, max_height=560,
+                    buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",
+                )  # fmt: skip
+                self.download_place = gr.Row()
+            with gr.Tab("Paint a region", id="region") as self.region_view:
+                self.region.build()
+            with gr.Tab("Strip and video", id="strip"):
+                self.strip.build()
+            with gr.Tab("Codes", id="codes") as self.codes_view:
+                gr.Markdown(_CODES, elem_classes="hint")
+                with gr.Row():
+                    self.own_code = _picture("Structure code of the first picture", "swapping-autoencoder-code")
+                    self.other_code = _picture(
+                        "Structure code of the second picture", "swapping-autoencoder-other-code"
+                    )
+
+    def _wire(self) -> None:
+        bank_sliders = [slider for bank in self.banks for slider in bank.sliders]
+        pictures = {self.structure, self.texture, self.more, self.cut, self.side, self.model}
+        region = {self.region.region, self.region.feather, self.region.used, self.region.shown}
+        inputs = pictures | region | {self.amount, self.detail, *self.weights, *bank_sliders, self.vector.strength}
+        self.drawn = [self.compare, self.result]
+        drawing = [self.message, *self.drawn]
+        latest: dict[str, Any] = {
+            "api_visibility": "private", "show_progress_on": [self.compare], "trigger_mode": "always_last", **gpu.QUEUE,
+        }  # fmt: skip
+        # While sliders move the last picture stays in sight.
+        live: dict[str, Any] = {**latest, "show_progress": "hidden"}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        change = guarded(self.on_change)
+
+        def redraw(event: Any) -> None:
+            event.then(change, inputs, drawing, **live)
+
+        for component in (self.structure, self.texture, self.more, self.cut, self.side):
+            component.change(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
+        sliders = [self.amount, *self.weights, *bank_sliders, self.vector.strength]
+        for slider in (*sliders, self.detail, self.region.feather, self.region.region):
+            slider.input(change, inputs, drawing, **live)
+        neutral = [1, *[1] * MOST_TEXTURES, *[0] * len(bank_sliders), 0]
+        redraw(self.reset.click(lambda: neutral, None, sliders, **quiet))
+        self.model.change(
+            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **quiet
+        ).then(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
+        self.codes_view.select(
+            guarded(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **gpu.QUEUE
+        )
+        self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
+        self.vector.wire(self.model, self.cut, redraw)
+        self.strip.wire(inputs)
+        with self.download_place:
+            download_button("Download PNG", self.make_download, inputs, elem_id="swapping-autoencoder-download")
+
+    # Handlers
+
+    def first(self, data: Data, request: gr.Request) -> tuple[Session, OpenedPicture]:
+        """The visitor's session and the first picture."""
+        session = self.studio.sessions.get(request.session_hash)
+        return session, self._open(session, data, data[self.structure], "a structure picture")
+
+    def read(
+        self, data: Data, request: gr.Request
+    ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
+        """Everything that the page asks for."""
+        session, first = self.first(data, request)
+        choice = self.editor.model(data[self.model])
+        paths = [path for path in (data[self.texture], *data[self.more]) if path]
+        textures = [self._open(session, data, path, "a texture picture") for path in paths[:MOST_TEXTURES]]
+        strengths: dict[str, float] = {}
+        for bank in self.banks:
+            strengths |= bank.read(choice, [data[slider] for slider in bank.sliders])
+        wanted = MixtureRequest(
+            amount=data[self.amount],
+            weights=tuple(data[slider] for slider in self.weights),
+            strengths=strengths,
+            vector=self.vector.vector(session, choice.model),
+            vector_strength=data[self.vector.strength] or 0.0,
+            mask=self.region.mask(data, session, first),
+            region=data[self.region.region],
+            feather=data[self.region.feather],
+            detail=data[self.detail],
+        )
+        return session, first, textures, choice, wanted
+
+    def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
+        """Other pictures, or the same cut another way: read their codes and draw."""
+        count = bool(data[self.texture]) + len(data[self.more])
+        weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.weights)}
+        if not data[self.structure]:
+            message = _OTHER if data[self.texture] else _WELCOME
+            yield {**dict.fromkeys(self.drawn), **weights, self.message: message}
+            return
+        yield {**weights, self.message: "Reading the pictures ..."}
+        try:
+            session, first, textures, choice, wanted = self.read(data, request)
+            drawn = self._draw(session, first, textures, choice, wanted, progress)
+            dropped = count - MOST_TEXTURES
+            notes = [f"Only {MOST_TEXTURES} textures are mixed; {dropped} are left out."] if dropped > 0 else []
+            notes += [source.note for source in (first, *textures) if source.note]
+            notes.append("Move the sliders." if textures else _ONE)
+            yield {**drawn, self.message: " ".join(dict.fromkeys(notes))}
+        except StudioError as error:
+            yield {**dict.fromkeys(self.drawn), self.message: str(error)}
+            raise
+
+    def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
+        """Another setting for the same pictures: only drawn again."""
+        if not data[self.structure]:
+            return {self.message: _OTHER if data[self.texture] else _WELCOME}
+        session, first, textures, choice, wanted = self.read(data, request)
+        return self._draw(session, first, textures, choice, wanted, progress)
+
+    def on_model(self, name: str) -> list[Any]:
+        """Other weights: their sliders, all at 0, their licence, and how they want pictures."""
+        choice = self.models[name]
+        updates = [update for bank in self.banks for update in bank.updates(choice)]
+        return [*updates, _licence(choice), choice.faces, choice.resolution, choice.detail]
+
+    def on_codes(self, data: Data, request: gr.Request) -> Data:
+        """The structure codes as pictures."""
+        session, first, textures, choice, _ = self.read(data, request)
+        places = zip((self.own_code, self.other_code), (first, *textures[:1]), strict=False)
+        updates: Data = dict.fromkeys((self.own_code, self.other_code))
+        for place, source in places:
+            colours = self.editor.encode(session, source, choice).colours
+            large = colours.resize(source.picture.size, Image.Resampling.NEAREST)
+            updates[place] = shown(session, "codes", large, exact=True)
+        return updates
+
+    def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
+        """The result as a marked PNG."""
+        session, first, textures, choice, wanted = self.read(data, request)
+        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
+        return str(self.editor.save(session, picture, choice, wanted))
+
+    # Helpers
+
+    def _open(self, session: Session, data: Data, path: str | None, what: str) -> OpenedPicture:
+        choice = self.editor.model(data[self.model])
+        return self.editor.open(session, path, choice, side=data[self.side], cut_face=data[self.cut], what=what)
+
+    def _draw(
+        self,
+        session: Session,
+        first: OpenedPicture,
+        textures: list[OpenedPicture],
+        choice: SwappingAutoencoderModel,
+        wanted: MixtureRequest,
+        progress: gr.Progress,
+    ) -> Data:
+        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
+        before = session.recall(("swapping-autoencoder-before", first.key))
+        if before is None or not Path(before).is_file():
+            before = shown(session, "before", first.picture)
+            session.keep(("swapping-autoencoder-before", first.key), before, len(before))
+        after = shown(session, "after", picture)
+        return {self.compare: (before, after), self.result: after}
+
+
+def _picture(label: str, elem_id: str) -> gr.Image:
+    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
+
+
+def _licence(choice: SwappingAutoencoderModel) -> str:
+    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
+
+
+def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
+    return lambda fraction, text: progress(fraction, desc=text)
+
+
+def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
+    """See `demo.parts.tab.Tab`."""
+    return SwapStructureAndTexture(studio).build(tab_id, label)
+
+
+TAB = Tab("swapping_autoencoder", "Swap structure and texture", build)

@@ -1,0 +1,79 @@
+"""What the Swapping Autoencoder's tab asks of the GPU queue: reading a picture's codes once, and drawing mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from demo import gpu
+from demo.gpu import Done, Step, Steps, Worker
+from gan_core.images import to_pil, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from gan_core.swapping_autoencoder.pipeline import Codes, Mixture, SwappingAutoencoderPipeline
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture as the model sees it. The tensors are on the CPU."""
+
+    codes: Codes
+    colours: Image.Image
+    """Its structure code as colours, as large as the code."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        tensors = (self.codes.structure, self.codes.texture, self.codes.picture)
+        held = sum(t.numel() * t.element_size() for t in tensors if t is not None)
+        return held + 3 * self.colours.width * self.colours.height
+
+
+@gpu.task(seconds=10)
+def encode(worker: Worker, model: str, picture: Image.Image) -> Steps[EncodedPicture]:
+    """The codes of a picture."""
+    yield Step(0.3, "Reading the picture")
+    image = to_tensor(picture)
+
+    def work(pipeline: SwappingAutoencoderPipeline) -> EncodedPicture:
+        codes = pipeline.encode(image)
+        return EncodedPicture(codes.to("cpu"), to_pil(pipeline.structure_picture(codes)))
+
+    yield Done(worker.run(model, work))
+
+
+@gpu.task(seconds=lambda model, first, others, mixtures: 5 + len(mixtures))
+def draw(
+    worker: Worker,
+    model: str,
+    first: Codes,
+    others: Sequence[Codes],
+    mixtures: Sequence[Mixture],
+) -> Steps[list[Image.Image]]:
+    """One picture for each mixture."""
+    pictures = []
+    for i, mixture in enumerate(mixtures):
+        yield Step((i + 0.5) / len(mixtures), f"Drawing {i + 1} of {len(mixtures)}")
+
+        def work(pipeline: SwappingAutoencoderPipeline, mixture: Mixture = mixture) -> Image.Image:
+            here = [codes.to(pipeline.device) for codes in others]
+            return to_pil(pipeline.draw(first.to(pipeline.device), here, mixture))
+
+        pictures.append(worker.run(model, work))
+    yield Done(pictures)
+
+
+@gpu.task(seconds=5)
+def vector(worker: Worker, model: str, having: Sequence[Codes], lacking: Sequence[Codes]) -> Steps[torch.Tensor]:
+    """The mean difference of two sets, a texture vector (texture_dim,) on the CPU."""
+    yield Step(0.9, "Taking the difference")
+
+    def work(pipeline: SwappingAutoencoderPipeline) -> torch.Tensor:
+        return pipeline.difference(having, lacking).cpu()
+
+    yield Done(worker.run(model, work))

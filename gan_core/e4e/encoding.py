@@ -1,0 +1,57 @@
+"""e4e's encoder for papers that need latents of a face: pictures to W+ of the face generator.
+
+The embedded one is the basic encoder of the face editor. Where that is loaded it is shared (`encode_with`); the papers'
+packages know it as a function only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
+from gan_core.errors import BadCheckpoint
+
+Encode = Callable[[Tensor], Tensor]  # pictures (N, 3, R, R) in [-1, 1] to latents (N, num_ws, w_dim)
+
+
+class HasEncoder(Protocol):
+    """A loaded model with an encoder of faces, which may be moved between devices."""
+
+    device: torch.device
+    latent_avg: Tensor
+    """(num_ws, w_dim), what the encoder's codes are relative to."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes (N, num_ws, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1]."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Pictures (N, 3, R, R), not clamped, of latents (N, num_ws, w_dim)."""
+
+
+def encode_with(editor: HasEncoder) -> Encode:
+    """The encoder of a loaded model, wherever that is now."""
+
+    def encode(images: Tensor) -> Tensor:
+        return editor.encode(resize(images.to(editor.device), WORKING_SIZE)) + editor.latent_avg
+
+    return encode
+
+
+def load_encoder(folder: Path | str, *, device: str | torch.device = "cpu") -> Encode:
+    """The encoder that ships with the project, in `folder` (weights/), alone and in float32.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    path = Path(folder) / "portraits_hfgi" / "encoder.safetensors"
+    encoder, extra = build_from_file(Encoder4Editing, path, "encoder")
+    if "latent_avg" not in extra:
+        raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
+    encoder = encoder.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    average = extra["latent_avg"].to(device)
+    return lambda images: encoder(resize(images.to(device), WORKING_SIZE)) + average

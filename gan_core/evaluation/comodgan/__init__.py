@@ -1,0 +1,1 @@
+"""CoModGAN, measured."""

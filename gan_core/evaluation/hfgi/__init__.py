@@ -1,0 +1,1 @@
+"""HFGI, measured."""

@@ -1,0 +1,272 @@
+"""The paper's comparison on the embedded generators.
+
+    python -m gan_core.evaluation.insetgan.evaluate --data BUSTS --out DIR
+
+For random pairs of a body and a face, at two truncations: the canvas alone, the plain paste, the face on a body that
+stays, the body for a face that stays, and both optimised jointly. For each, the seam energy at the region's border and
+the detail on both sides of it (hard pastes without any feathering), and a Frechet distance to the real pictures by
+embedded features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the
+composite are from the face generator's picture, beside what drawing the same face with other noise does. Writes
+results.json, table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg
+(the body alone, its face refined).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import NoFaceFound
+from gan_core.evaluation.insetgan.seams import detail, seam_energy
+from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures
+from gan_core.evaluation.metrics.ids import Moments, frechet_distance
+from gan_core.insetgan.latents import Report, Schedule
+from gan_core.insetgan.objective import patch_of
+from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource, Part, load_embedded
+from gan_core.insetgan.placement import Placement, take
+from gan_core.insetgan.regions import REGIONS, face_points
+from gan_core.stylegan2 import Discriminator
+from gan_core.training.data import find_pictures, load_pictures
+from gan_core.training.grids import save_grid
+from weights import catalogue
+
+BODY_SEED, FACE_SEED = 1000, 5000
+MODES = ("face", "body", "joint")
+CASES = {
+    "canvas": "the body generator alone",
+    "pasted": "face pasted, not optimised",
+    "face": "the face, on a given body",
+    "body": "the body, for a given face",
+    "joint": "both optimised",
+}
+
+
+def compose(pipeline: InsetGANPipeline, request: CompositionRequest) -> Report | None:
+    """The last report, or None where the body has no face to replace."""
+    try:
+        *_, last = pipeline.compose(request)
+    except NoFaceFound:
+        return None
+    return last
+
+
+def run_pairs(
+    pipeline: InsetGANPipeline, count: int, psi: float, schedule: Schedule, region: str, deadline: float
+) -> dict[str, list[Report]]:
+    """Reports of all modes for the same pairs; pairs without a face on the body are left out.
+
+    deadline: of `time.perf_counter`, after which no further pair is begun.
+    """
+    found: dict[str, list[Report]] = {mode: [] for mode in MODES}
+    for i in tqdm(range(count), desc=f"psi {psi:g}", leave=False):
+        if time.perf_counter() > deadline:
+            break
+        request = CompositionRequest(
+            LatentSource(BODY_SEED + i, psi), LatentSource(FACE_SEED + i, psi), region=region, schedule=schedule
+        )
+        reports = {mode: compose(pipeline, replace(request, mode=mode)) for mode in found}
+        made = {mode: report for mode, report in reports.items() if report is not None}
+        if len(made) == len(found):
+            for mode, report in made.items():
+                found[mode].append(report)
+    return found
+
+
+def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, Tensor, Placement]]]:
+    """Of each case: the picture, the same without any feathering, and where its inset lies."""
+    cases = {
+        "canvas": [(r.pasted.canvas, r.pasted.canvas, r.pasted.placements[0]) for r in found["joint"]],
+        "pasted": [(r.pasted.hard, r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]],
+    }
+    for mode in MODES:
+        cases[mode] = [(r.best.image, r.best.hard, r.best.placements[0]) for r in found[mode]]
+    return cases
+
+
+def measured(found: dict[str, list[Report]], features: EmbeddedFeatures, real: Moments) -> dict[str, dict[str, float]]:
+    """Of each case the means of seam energy and detail, and the Frechet distance to the real pictures."""
+    rows = {}
+    for case, pictures in composites(found).items():
+        inside, outside = np.mean([detail(hard, place) for _, hard, place in pictures], 0)
+        shown = torch.cat([image for image, _, _ in pictures])
+        seam = [seam_energy(hard, place) for _, hard, place in pictures]
+        rows[case] = {
+            "seam": float(np.mean(seam)),
+            "inside": float(inside),
+            "outside": float(outside),
+            "frechet": frechet_distance(real, Moments.of(features(shown).numpy())),
+        }
+    return rows
+
+
+def ratios(found: dict[str, list[Report]]) -> dict[str, dict[str, float]]:
+    """Of each mode its seam energy over that of the same pair's plain paste."""
+    before = np.array([seam_energy(r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]])
+    result = {}
+    for mode, reports in found.items():
+        after = np.array([seam_energy(r.best.hard, r.best.placements[0]) for r in reports])
+        each = after / before
+        result[mode] = {
+            "mean": round(float(after.sum() / before.sum()), 3),
+            "median": round(float(np.median(each)), 3),
+            "worst": round(float(each.max()), 3),
+        }
+    return result
+
+
+def fixed_face(pipeline: InsetGANPipeline, reports: list[Report], region: str) -> dict[str, float]:
+    """How far a face that is fixed is from the generator's own picture of it, once it is in the composite.
+
+    Landmarks in per cent of the distance between the eyes, colours in levels of 255; "noise": the same for the face
+    drawn again with other noise.
+    """
+    rows = []
+    for report in reports:
+        face, place = report.best.insets[0], report.best.placements[0]
+        box = REGIONS[region].pixels(*face.shape[-2:])
+        size = (box[3] - box[1], box[2] - box[0])
+        own = patch_of(face, REGIONS[region], size)
+        back = take(report.best.hard, place.to_canvas(tuple(report.best.hard.shape[-2:])), size)
+        again = pipeline.inset.synthesis(report.best.codes[1].to(pipeline.device), noise="random").clamp(-1, 1).cpu()
+        shown = face.clone()
+        shown[..., box[1] : box[3], box[0] : box[2]] = back
+        points, there, noisy = (face_points(picture) for picture in (face, shown, again))
+        if points is None or there is None or noisy is None:
+            continue
+        eyes = float(np.hypot(*np.subtract(points[1], points[0])))
+        middle = slice(size[0] // 8, -size[0] // 8), slice(size[1] // 8, -size[1] // 8)
+        other = patch_of(again, REGIONS[region], size)
+        rows.append(
+            (
+                100 * np.hypot(*np.subtract(points, there).T).mean() / eyes,
+                100 * np.hypot(*np.subtract(points, noisy).T).mean() / eyes,
+                127.5 * float((own - back)[..., middle[0], middle[1]].abs().mean()),
+                127.5 * float((own - other)[..., middle[0], middle[1]].abs().mean()),
+            )
+        )
+    names = ("landmarks", "landmarks_noise", "colour", "colour_noise")
+    means = np.mean(rows, axis=0) if rows else [float("nan")] * 4
+    return {"faces": len(rows), **{name: round(float(value), 3) for name, value in zip(names, means, strict=True)}}
+
+
+def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, rows: int = 4) -> None:
+    """Rows of: body, face, paste, both optimised, a body for the face, the face on the body, outline, two insets."""
+    pictures: list[Tensor] = []
+    for i in range(rows):
+        request = CompositionRequest(
+            LatentSource(BODY_SEED + 100 + i), LatentSource(FACE_SEED + 100 + i), schedule=schedule
+        )
+        variants = [request, replace(request, mode="body"), replace(request, mode="face")]
+        if "outline" in pipeline.regions:
+            variants.append(replace(request, region="outline"))
+        variants.append(replace(request, parts=(Part("mouth", LatentSource(FACE_SEED + 200 + i)),)))
+        reports = [report for variant in variants if (report := compose(pipeline, variant)) is not None]
+        if len(reports) < len(variants):
+            continue
+        first = reports[0].pasted
+        pictures += [first.canvas, first.insets[0], first.hard, *(report.best.image for report in reports)]
+    if pictures:
+        save_grid(torch.cat(pictures), path, len(variants) + 3)
+
+
+def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The comparison as Markdown: a row a case, four columns a truncation."""
+    head = " | ".join(f"psi {psi}: Frechet | seam | detail inside | outside" for psi in rows)
+    lines = [f"| | {head} |", "|---|" + "---|" * (4 * len(rows))]
+    for case, label in CASES.items():
+        found = [rows[psi][case] for psi in rows]
+        cells = [f"{r['frechet']:.1f} | {r['seam']:.2f} | {r['inside']:.2f} | {r['outside']:.2f}" for r in found]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def evaluate(
+    pipeline: InsetGANPipeline,
+    features: EmbeddedFeatures,
+    real: Tensor,
+    out: Path,
+    *,
+    pairs: int,
+    psis: list[float],
+    schedule: Schedule,
+    region: str,
+    minutes: float,
+    say: Callable[[str], None],
+) -> dict[str, object]:
+    """Everything of this module; pictures and numbers go to `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    begin, rows, facts = time.perf_counter(), {}, {}
+    moments = Moments.of(features(real).numpy())
+    for k, psi in enumerate(psis):
+        deadline = begin + 60 * minutes * (k + 1) / len(psis)
+        found = run_pairs(pipeline, pairs, psi, schedule, region, deadline)
+        rows[f"{psi:g}"] = measured(found, features, moments)
+        facts[f"{psi:g}"] = {
+            "pairs": len(found["joint"]),
+            "seam_over_pasted": ratios(found),
+            "fixed_face": fixed_face(pipeline, found["body"], region),
+        }
+        say(json.dumps(facts[f"{psi:g}"]))
+        before = {"joint": [r.pasted.hard for r in found["joint"]], "face": [r.pasted.canvas for r in found["face"]]}
+        for mode, name in (("joint", "before_after"), ("face", "refined")):
+            shown = zip(before[mode][:16], (r.best.image for r in found[mode]), strict=False)
+            save_grid(torch.cat([picture for pair in shown for picture in pair]), out / f"{name}_{psi:g}.jpg", 8, 88)
+    results = {
+        "measure": NAME,
+        "perceptual": pipeline.distance,
+        "steps": schedule.steps,
+        "region": region,
+        "cases": rows,
+        "facts": facts,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (out / "table.md").write_text(table(rows))
+    modes_sheet(pipeline, schedule, out / "modes.jpg")
+    return results
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=catalogue.FOLDER)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the real bodies")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--pairs", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--psi", type=float, nargs="+", default=[0.7, 0.4])
+    parser.add_argument("--minutes", type=float, default=60.0, help="no further pair is begun after this")
+    parser.add_argument("--region", default="face")
+    args = parser.parse_args()
+    pipeline = load_embedded(args.weights, device=args.device)
+    path = args.weights / "portraits_face" / "discriminator.safetensors"
+    network, _ = build_from_file(Discriminator, path, "discriminator")
+    real = load_pictures(find_pictures(args.data), pipeline.canvas.resolution).float() / 127.5 - 1
+    results = evaluate(
+        pipeline,
+        EmbeddedFeatures(network.to(args.device)),
+        real,
+        args.out,
+        pairs=args.pairs,
+        psis=args.psi,
+        schedule=Schedule(steps=args.steps, preview=args.steps),
+        region=args.region,
+        minutes=args.minutes,
+        say=tqdm.write,
+    )
+    print((args.out / "table.md").read_text(), f"{results['seconds']} seconds")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How visible a seam is, and how much detail there is on either side of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.insetgan.placement import Placement
+
+_NEAR, _FAR = 1.0, 3.0  # pixels from the border
+SIDES = ("top", "bottom", "left", "right")
+
+
+def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDES) -> float:
+    """Mean gradient jump across the border of a placement in an image (1, 3, H, W) in [-1, 1], times 100.
+
+    At each pixel of the border, with a1, b1 one pixel inside and outside of it and a3, b3 three:
+    |(b1 - a1) - ((a1 - a3) + (b3 - b1)) / 2|, which is 0 where the picture goes on as it did, and large where it jumps.
+    Parts of the border outside of the picture do not count; 0 where nothing is left.
+    """
+    height, width = image.shape[-2:]
+    total, count = 0.0, 0
+    rows = {"top": (0, -1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}
+    for side in sides:
+        du, dv = rows[side]
+        length = placement.width if du == 0 else placement.height
+        along = torch.linspace(-0.96, 0.96, max(8, round(length)))
+        lines = []
+        for offset in (-_FAR, -_NEAR, _NEAR, _FAR):
+            if du == 0:
+                u, v = along, torch.full_like(along, dv * (1 + 2 * offset / placement.height))
+            else:
+                u, v = torch.full_like(along, du * (1 + 2 * offset / placement.width)), along
+            lines.append(torch.stack([u, v], -1))
+        uv = torch.stack(lines)  # (4, L, 2): far inside, near inside, near outside, far outside
+        matrix = placement.to_canvas((height, width))
+        at = uv @ matrix[:, :2].T + matrix[:, 2]
+        edge = torch.tensor([1 - 1 / width, 1 - 1 / height])
+        within = (at.abs() <= edge).all(-1).all(0)  # (L,)
+        if not within.any():
+            continue
+        values = F.grid_sample(image.float().cpu(), at[None], mode="bilinear", align_corners=False)[0]  # (3, 4, L)
+        a3, a1, b1, b3 = values[:, :, within].unbind(1)
+        jump = ((b1 - a1) - ((a1 - a3) + (b3 - b1)) / 2).abs()
+        total, count = total + float(jump.sum()), count + jump.numel()
+    return 100 * total / count if count else 0.0
+
+
+def detail(image: Tensor, placement: Placement) -> tuple[float, float]:
+    """Mean absolute Laplacian inside and outside of a placement in an image (1, 3, H, W) in [-1, 1], times 100.
+
+    A band along the border, of a tenth of the placement's sides, counts to neither.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    grey = image.float().mean(1, keepdim=True)
+    kernel = grey.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]]).view(1, 1, 3, 3)
+    edges = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), kernel).abs()[0, 0]
+    at = F.affine_grid(placement.from_canvas(size)[None], [1, 1, *size], align_corners=False)[0].abs().to(edges.device)
+    inside, outside = (at < 0.8).all(-1), (at > 1.2).any(-1)
+    within, beyond = (100 * float(edges[part].mean()) if part.any() else 0.0 for part in (inside, outside))
+    return within, beyond

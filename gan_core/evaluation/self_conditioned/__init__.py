@@ -1,0 +1,1 @@
+"""The Self-Conditioned GAN, measured."""

@@ -1,0 +1,77 @@
+"""The model card's picture and times.
+
+    python -m gan_core.evaluation.self_conditioned.contact_sheet --weights WEIGHTS --out FILE
+
+For each attribute and seed, the attribute from 0 to 1: by this method above, by the plain direction below. Nobody there
+is real. Also says how long a moved slider and a filmstrip take on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.self_conditioned.pipeline import SelfConditionedPipeline, load_embedded
+from gan_core.training.grids import save_grid
+
+
+def draw_contact_sheet(pipe: SelfConditionedPipeline, seeds: list[int], count: int, side: int, psi: float) -> Tensor:
+    """Filmstrips (rows * count, 3, side, side), two rows for each attribute and seed."""
+    rows = []
+    for attribute in pipe.attributes:
+        for seed in seeds:
+            code = pipe.random_face(seed, psi)
+            rows += [pipe.filmstrip(code, attribute.name, count, plain=plain) for plain in (False, True)]
+    return F.interpolate(torch.cat(rows), (side, side), mode="area")
+
+
+def seconds(work: Callable[[], object], times: int) -> float:
+    """Median duration of `work`, after one call that does not count."""
+    work()
+    taken = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=Path("weights"))
+    parser.add_argument("--own", type=Path, help="folder of the model's three files; in --weights if not given")
+    parser.add_argument("--out", type=Path, required=True, help="picture to write")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--count", type=int, default=9, help="pictures a strip")
+    parser.add_argument("--side", type=int, default=128, help="pixels of each picture's side")
+    parser.add_argument("--psi", type=float, default=0.7)
+    parser.add_argument("--times", type=int, default=5, help="repetitions of what is timed; 0: no timing")
+    args = parser.parse_args()
+    pipe = load_embedded(args.weights, own=args.own, encode=lambda images: images)
+    sheet = draw_contact_sheet(pipe, [int(seed) for seed in args.seeds.split(",")], args.count, args.side, args.psi)
+    save_grid(sheet, args.out, args.count, quality=88)
+    if args.times:
+        code, name = pipe.random_face(0), pipe.space.names[0]
+
+        def slider() -> None:
+            pipe.edit(code, {name: 0.9})
+            pipe.edit_plain(code, {name: 0.9})
+
+        facts = {
+            "slider_both_sides": seconds(slider, args.times),
+            "filmstrip_of_9": seconds(lambda: pipe.filmstrip(code, name, 9), args.times),
+        }
+        print(json.dumps({key: round(value, 3) for key, value in facts.items()}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

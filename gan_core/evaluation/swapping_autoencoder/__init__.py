@@ -1,0 +1,1 @@
+"""The Swapping Autoencoder, measured."""

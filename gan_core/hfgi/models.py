@@ -1,0 +1,130 @@
+"""Which models that edit faces there are on this machine. Imports no torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.model_spec import Load, ModelSpec
+from gan_core.registry import ModelRegistry
+from weights import catalogue
+from weights.published import is_complete, published
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = "portraits/hfgi"
+PUBLISHED = "ffhq/hfgi"
+_ENTRY = "hfgi_ffhq"
+_FILES = ("encoder", "alignment", "consultation", "directions", "head")
+
+
+@dataclass(frozen=True)
+class Slider:
+    """An attribute as the interface shows it, known before the model is loaded."""
+
+    name: str
+    label: str
+    low: float = -3.0
+    high: float = 3.0
+    kind: str = "hyperplane"
+    """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
+    note: str = ""
+    region: str = "crop"
+    """What it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
+
+
+@dataclass(frozen=True)
+class HFGIModel:
+    """A choice of weights for editing faces."""
+
+    name: str
+    """What the API calls it."""
+    label: str
+    model: str
+    """Its name in the registry."""
+    sliders: tuple[Slider, ...]
+    resolution: int
+    licence: str
+
+
+def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
+    """The choices for editing faces by API name, the embedded one first."""
+    generator = catalogue.embedded("portraits_face/generator")
+    embedded = HFGIModel("portraits", "portraits (embedded)", EMBEDDED, embedded_sliders(), 256, generator.licence)
+    editors = {embedded.name: embedded}
+    if published_is_here(published_folder):
+        entry = published(_ENTRY)
+        sliders = tuple(_published_sliders(published_folder / entry.name))
+        editors["ffhq"] = HFGIModel("ffhq", "ffhq (published)", PUBLISHED, sliders, entry.resolution, entry.licence)
+    return editors
+
+
+def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: str) -> None:
+    """Declare every one of `hfgi_models`. face: registry name of the embedded face generator, which is shared."""
+    generator = catalogue.embedded("portraits_face/generator")
+    registry.declare(
+        ModelSpec(
+            name=EMBEDDED,
+            build=lambda load: _build_embedded(load, face),
+            resolution=generator.resolution,
+            licence=generator.licence,
+            title="the face editor",
+            weights=tuple(f"portraits_hfgi/{name}" for name in _FILES),
+            parts=(face,),
+        )
+    )
+    if published_is_here(published_folder):
+        entry = published(_ENTRY)
+        registry.declare(
+            ModelSpec(
+                name=PUBLISHED,
+                build=lambda load: _build_published(load, published_folder / entry.name),
+                resolution=entry.resolution,
+                licence=entry.licence,
+                title="the published face editor",
+                weights=(entry.name,),
+            )
+        )
+
+
+def embedded_sliders() -> tuple[Slider, ...]:
+    """Read from the header of the directions file alone; none while the file is missing or damaged."""
+    path = catalogue.embedded("portraits_hfgi/directions").path
+    try:
+        entries: list[Mapping[str, Any]] = catalogue.read_config(path).get("attributes", [])
+        return tuple(Slider(**entry) for entry in entries)
+    except (OSError, ValueError, TypeError) as error:
+        logger.warning("no sliders: %s", error)
+        return ()
+
+
+def published_is_here(published_folder: Path) -> bool:
+    """Whether the authors' weights are here, as one file or as the release's three."""
+    folder = published_folder / _ENTRY
+    return (folder / "ckpt.pt").is_file() or is_complete(published(_ENTRY), published_folder)
+
+
+def _published_sliders(folder: Path) -> list[Slider]:
+    sliders = [Slider("smile", "Smile"), Slider("age", "Age"), Slider("pose", "Pose")]
+    sliders = [slider for slider in sliders if (folder / f"{slider.name}.pt").is_file()]
+    if (folder / "ffhq_pca.pt").is_file():
+        names = {"eyes": "Eyes", "beard": "Beard", "lips": "Lips"}
+        sliders += [Slider(name, label, kind="principal") for name, label in names.items()]
+    return sliders
+
+
+def _build_embedded(load: Load, face: str) -> Any:
+    load.report(0.3, "Loading the face editor")
+    from gan_core.hfgi.pipeline import load_embedded
+
+    return load_embedded(catalogue.FOLDER, generator=load.part(face))
+
+
+def _build_published(load: Load, folder: Path) -> Any:
+    load.report(0.1, "Reading the published face editor: a large file")
+    from gan_core.hfgi.published import load_published
+
+    return load_published(folder)

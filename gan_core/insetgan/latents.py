@@ -1,0 +1,118 @@
+"""The latents that a composition optimises, its schedule, and its reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.insetgan.placement import Placement
+from gan_core.insetgan.regions import Region, RegionFinder, find_by_face
+from gan_core.stylegan2 import Generator
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
+FINEST = 2  # layers whose latents stay: those of the highest resolution
+
+
+@dataclass
+class GeneratorLatent:
+    """Latent codes of one generator, and how they are optimised."""
+
+    generator: Generator
+    codes: Tensor  # (1, num_ws, w_dim), the start
+    optimised: bool = True  # False: the picture stays as it is
+    rate: float = 0.02  # of Adam, in units of the spread of w
+    given: bool = False  # codes of a real picture: the regulariser keeps them near themselves, not near the mean w
+    mean: Tensor | None = None  # (w_dim,); the generator's own if None
+    spread: Tensor | None = None  # scalar, standard deviation of w; estimated if None
+
+
+@dataclass
+class Inset(GeneratorLatent):
+    """Latent codes of a picture that is put into the canvas."""
+
+    region: Region = field(kw_only=True)
+    finder: RegionFinder = find_by_face
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many steps there are, and what happens at which."""
+
+    steps: int = 150
+    alternate: int = 0  # steps before the other side moves, the canvas first; 0: both at once
+    detect: int = 20  # steps before the regions are looked for again
+    detect_until: float = 0.5  # share of the steps after which they stay
+    preview: int = 10  # steps before the next report
+    frame: int = 8  # width of the frame of the border loss, pixels of the canvas
+    feather: int = 8  # width over which the finished composite goes over from inset to canvas; 0: a hard edge
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Pictures (1, 3, H, W) in [-1, 1] on the CPU."""
+
+    image: Tensor
+    hard: Tensor  # pasted without any blending
+    canvas: Tensor
+    insets: tuple[Tensor, ...]
+    placements: tuple[Placement, ...]
+    codes: tuple[Tensor, ...]  # (1, num_ws, w_dim), the canvas's first
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is after some steps."""
+
+    step: int
+    steps: int
+    losses: Tensor  # (step, len(TERMS)), on the CPU
+    best: Composite
+    pasted: Composite  # before any optimisation
+    notes: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether this is the last one."""
+        return self.step >= self.steps
+
+
+def fast_dtype(device: torch.device) -> torch.dtype | None:
+    """bfloat16 on GPUs that compute it in their matrix units; None elsewhere, which leaves the weights' own."""
+    if device.type != "cuda":
+        return None
+    native = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if native else None
+
+
+def added_codes(added: Tensor) -> Tensor:
+    """What is added to codes (1, num_ws, w_dim), of `added` (1, 1 + num_ws, w_dim): row 0 to all layers, the others
+    to one each.
+
+    The finest layers are left as they were. They draw texture, which differs between any two pictures: optimised too,
+    they learn to draw less of it, and a third of the fine detail is lost.
+    """
+    moved = (added[:, :1] + added[:, 1:])[:, :-FINEST]
+    return F.pad(moved, (0, 0, 0, FINEST))
+
+
+def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Adam's step (Kingma & Ba 2015) for a rate of 1, and its two moments; `count` is 1 at the first step."""
+    first = torch.lerp(gradient, first, _BETA1)
+    second = torch.lerp(gradient.square(), second, _BETA2)
+    change = first / (1 - _BETA1**count) / ((second / (1 - _BETA2**count)).sqrt() + _EPSILON)
+    return change, first, second
+
+
+@torch.no_grad()
+def with_statistics(latent: GeneratorLatent) -> GeneratorLatent:
+    """The same with the mean and the standard deviation of the generator's w."""
+    mapping = latent.generator.mapping
+    spread = latent.spread
+    if spread is None:
+        z = torch.randn(512, mapping.z_dim, generator=torch.Generator().manual_seed(0)).to(latent.codes)
+        label = None if not mapping.c_dim else torch.eye(mapping.c_dim).to(z)[torch.arange(512) % mapping.c_dim]
+        spread = mapping(z, label).std(0).mean()
+    return replace(latent, mean=mapping.w_avg if latent.mean is None else latent.mean, spread=spread)

@@ -1,0 +1,58 @@
+"""What shapes a run of CoModGAN's training: settings, what it starts from, what it is watched on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gan_core.training.stylegan2.settings import GanSettings
+
+TASKS = ("hole", "drawing")
+State = dict[str, Tensor]
+
+
+@dataclass
+class CoModGANSettings(GanSettings):
+    """Everything that shapes a run."""
+
+    lr: float = 0.002
+    gamma: float = 3.0
+    global_dim: int = 128
+    task: str = "hole"
+    plain: bool = (
+        False  # the baseline: one answer a condition, no latent, no modulation by the condition, L1 everywhere
+    )
+    pairs: int = 2  # completions of each condition
+    full: float = 0.05  # share of holes that are the whole picture
+    known_weight: float = 10.0  # L1 on known pixels
+    small_hole: float = 0.3  # hole ratio below which hidden pixels count too
+    colour_weight: float = 20.0  # L1 of colours of blocks of 16 pixels in the hole, near known pixels
+    spread_weight: float = 10.0  # of the hinge on two completions' difference
+    spread: float = (
+        0.06  # mean difference, of the range, that it asks for in large holes at a quarter of the resolution
+    )
+    follow_weight: float = 10.0  # L1 between a drawing's lines and those of the picture made of it
+    jitter: float = 0.05  # contrast and brightness of training pictures
+    augment_target: float = 0.75
+    augment_start: float = 0.2
+    augment_max: float = 0.5
+
+
+@dataclass
+class Starts:
+    """Weights to start from: an earlier run's three networks, or an unconditional generator and its discriminator."""
+
+    generator: State | None = None
+    discriminator: State | None = None
+    average: State | None = None
+    unconditional: bool = False
+
+
+@dataclass
+class HeldOut:
+    """Pictures of people who are not trained on, for what the log says of the averaged network."""
+
+    pictures: Tensor  # uint8 (N, 3, R, R)
+    conditions: Tensor  # uint8 (N, 1, R, R): holes, 1 = hole, or drawings, 255 = line
+    half: Tensor  # uint8 (N, 1, R, R): half of each picture, or the drawings again

@@ -1,0 +1,111 @@
+"""Starting CoModGAN from an unconditional generator and its discriminator.
+
+At the first step the network is that generator, whatever the condition: the parts that bring the condition in (the
+global vector's columns of the affine layers, the computed start's weight, the gain of each skip) are zero and learn
+from there, while the encoder begins as the discriminator's convolutions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_core.comodgan.networks import CoModGenerator
+from gan_core.errors import BadCheckpoint
+from gan_core.stylegan2 import Discriminator
+
+_SLOPE, _GAIN = 0.2, math.sqrt(2)  # of leaky ReLU after the computed start
+_SPREAD = 0.6  # standard deviation of the encoder's features at the start, that of random weights
+
+
+def start_generator(net: CoModGenerator, state: dict[str, Tensor]) -> None:
+    """Copy an unconditional generator's weights, so that `net` draws what it draws.
+
+    Needs `skip_gain`. Raises BadCheckpoint if a shape does not fit.
+    """
+    own, columns = net.state_dict(), net.config["w_dim"]
+    with torch.no_grad():
+        for name, value in state.items():
+            if name == "synthesis.start":
+                _fit(net.start.bias, value.flatten(), name)
+                net.start.bias.copy_(_inverse_activation(value.flatten()))
+                net.start.weight.zero_()
+            elif name.endswith("affine.weight"):
+                if name not in own:
+                    raise BadCheckpoint(f"the unconditional generator has {name}, which this network has no place for")
+                target = own[name]
+                _fit(target[:, :columns], value, name)
+                target.zero_()
+                # Weights are divided by the square root of their inputs, of which there are now more.
+                target[:, :columns] = value * math.sqrt(target.shape[1] / columns)
+            elif name in own:
+                _fit(own[name], value, name)
+                own[name].copy_(value)
+            else:
+                raise BadCheckpoint(f"the unconditional generator has {name}, which this network has no place for")
+        for gain in net.gains.values():
+            gain.zero_()
+
+
+def start_discriminator(net: Discriminator, state: dict[str, Tensor]) -> None:
+    """Copy a discriminator of pictures into one of pictures and a fourth channel, to which it is blind at first."""
+    state, own = dict(state), net.from_rgb.weight
+    weight = state["from_rgb.weight"]
+    state["from_rgb.weight"] = _widened(weight, own.shape[1], first=0)
+    misfits = [name for name, value in net.state_dict().items() if name in state and state[name].shape != value.shape]
+    if misfits or state.keys() != net.state_dict().keys():
+        raise BadCheckpoint(f"the discriminator does not fit: {', '.join(misfits[:5]) or 'other layers'}")
+    net.load_state_dict(state)
+
+
+@torch.no_grad()
+def start_encoder(net: CoModGenerator, state: dict[str, Tensor], condition: Tensor) -> None:
+    """Begin the encoder as the discriminator's convolutions, each scaled so that features keep one size.
+
+    The discriminator's residual paths are missing here, without which its features would grow from layer to layer.
+    `condition` (N, C, R, R) is what the features are measured on.
+    """
+    encoder: Any = net.encoder
+    if net.config["in_channels"] == 4:  # mask first, then the picture
+        encoder.from_rgb.weight.copy_(_widened(state["from_rgb.weight"], 4, first=1))
+        encoder.from_rgb.bias.copy_(state["from_rgb.bias"])
+    for i, block in enumerate(encoder.blocks):
+        for name, layer in (("conv", block.conv), ("conv_down", block.conv_down)):
+            layer.weight.copy_(state[f"blocks.{i}.{name}.weight"])
+            layer.bias.copy_(state[f"blocks.{i}.{name}.bias"])
+    encoder.conv.weight.copy_(state["epilogue.conv.weight"][:, :-1])  # the last channel is the minibatch's spread
+    encoder.conv.bias.copy_(state["epilogue.conv.bias"])
+    x = _rescaled(encoder.from_rgb, condition)
+    for block in encoder.blocks:
+        x = _rescaled(block.conv_down, _rescaled(block.conv, x))
+    x = _rescaled(encoder.conv, x)
+    _rescaled(encoder.fc, x.contiguous().flatten(1))
+
+
+def _rescaled(layer: nn.Module, x: Tensor) -> Tensor:
+    """The layer's output, after scaling its weight and bias so that the output's spread is `_SPREAD`."""
+    y = layer(x)
+    scale = _SPREAD / y.std().clamp_min(1e-6)
+    layer.weight.mul_(scale)
+    layer.bias.mul_(scale)
+    return y * scale
+
+
+def _widened(weight: Tensor, channels: int, *, first: int) -> Tensor:
+    """A 1x1 convolution of pictures as one of more channels, the picture's from `first` on, the others at zero."""
+    wide = weight.new_zeros(weight.shape[0], channels, *weight.shape[2:])
+    wide[:, first : first + weight.shape[1]] = weight * math.sqrt(channels / weight.shape[1])
+    return wide
+
+
+def _inverse_activation(y: Tensor) -> Tensor:
+    """What leaky ReLU with its gain makes y of."""
+    return torch.where(y < 0, y / _SLOPE, y) / _GAIN
+
+
+def _fit(target: Tensor, value: Tensor, name: str) -> None:
+    if target.shape != value.shape:
+        raise BadCheckpoint(f"{name} has shape {tuple(value.shape)}, expected {tuple(target.shape)}")

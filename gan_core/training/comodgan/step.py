@@ -1,0 +1,319 @@
+"""One step of CoModGAN's training, in pieces that CUDA graphs can hold (see `training.stylegan2.step`).
+
+What differs from an unconditional step:
+- A real picture and the completions made of it stand against each other in the relativistic loss, under the same
+  augmentation. They share all known pixels, so what the loss compares is what stands in the hole.
+- Each condition is completed `pairs` times. That spares encoder passes and shows how much two completions differ, which
+  a hinge keeps from falling below what a large hole deserves.
+- The raw picture is held to the known pixels (L1), so that it fits at the rim before anything is pasted; in small
+  holes, where little is open, also to the hidden ones, the less the larger the hole; so are the colours of blocks.
+The discriminator sees picture and mask (or drawing).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.comodgan.edges import lines
+from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
+from gan_core.errors import BadValue
+from gan_core.stylegan2 import Discriminator
+from gan_core.training import distributed
+from gan_core.training.augment import draw_transforms, transform
+from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts, State
+from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
+from gan_core.training.growing import FadingDiscriminator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.stylegan2.step import GanTrainer
+
+_TONE = 16  # pixels, a side, of the blocks whose colour is compared
+_OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
+
+
+def known_nearby(hole: Tensor) -> Tensor:
+    """Of each block of holes (N, 1, R, R), 1 = hole: the share of known pixels in and next to it, (N, 1, B, B)."""
+    known = F.avg_pool2d(1 - hole, _TONE)
+    return F.avg_pool2d(known, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class CoModGANTrainer(GanTrainer):
+    """Networks, optimizers and pieces. `holes` (M, R, R) uint8, 1 = hole, are what free-form masks are drawn from;
+    `drawings` (N, K, R, R) uint8, 255 = line, are K drawings of each picture."""
+
+    settings: CoModGANSettings
+
+    def __init__(
+        self,
+        settings: CoModGANSettings,
+        pictures: Tensor,
+        processes: distributed.ProcessGroup,
+        holes: Tensor,
+        drawings: Tensor | None = None,
+        held_out: HeldOut | None = None,
+        starts: Starts | None = None,
+        graphs: bool = True,
+    ) -> None:
+        if settings.task not in TASKS:
+            raise BadValue(f"The task must be one of {', '.join(TASKS)}, not {settings.task}.")
+        if settings.batch % (4 * settings.pairs):
+            raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
+        self.settings, self.processes = settings, processes
+        torch.manual_seed(settings.seed)
+        shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        generator = CoModGenerator(
+            settings.resolution,
+            in_channels=4 if settings.task == "hole" else 1,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            global_dim=settings.global_dim,
+            mapping_layers=settings.mapping_layers,
+            skip_gain=True,
+            **shape,
+        )
+        discriminator = Discriminator(settings.resolution, img_channels=4, **shape)
+        device = processes.device
+        self.holes, self.held_out = holes.to(device), held_out
+        self.drawings = None if drawings is None else drawings.to(device)
+        average_start = self._start(generator, discriminator, starts or Starts(), pictures)
+        if settings.plain:
+            for name, parameter in generator.named_parameters():
+                if name.endswith("noise_strength"):
+                    torch.nn.init.zeros_(parameter)
+        average = copy.deepcopy(generator)
+        if average_start is not None:
+            average.load_state_dict(average_start)
+        self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
+        self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
+        self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
+        self.moves: Any = None  # how this step's pictures are augmented
+        self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
+        self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
+
+    def _start(
+        self, generator: CoModGenerator, discriminator: Discriminator, starts: Starts, pictures: Tensor
+    ) -> State | None:
+        """Load what there is to start from; the averaged generator's weights if they are others."""
+        if starts.unconditional:
+            if starts.generator is not None:
+                start_generator(generator, starts.generator)
+            if starts.discriminator is not None:
+                start_discriminator(discriminator, starts.discriminator)
+                image = pictures[:16].float() / 127.5 - 1
+                known = 1 - self.holes[: len(image), None].float().cpu()
+                if self.settings.task == "hole":
+                    condition = hole_condition(image, known)
+                else:
+                    assert self.drawings is not None
+                    condition = drawing_condition(self.drawings[: len(image), :1].float().cpu() / 255)
+                start_encoder(generator, starts.discriminator, condition)
+            return None
+        if starts.generator is not None:
+            generator.load_state_dict(starts.generator)
+        if starts.discriminator is not None:
+            discriminator.load_state_dict(starts.discriminator)
+        return starts.average
+
+    # ------------------------------------------------------------ pieces of a step
+
+    def _draw_piece(self) -> None:
+        s, net, device = self.settings, self.generator, self.processes.device
+        self.generator_flat.buffer.zero_()
+        n = s.batch // s.pairs
+        index = torch.randint(self.pictures.shape[0], (n,), device=device)
+        mirror = torch.rand(n, 1, 1, 1, device=device) < 0.5
+        image = self.pictures[index].float() * (2 / 255) - 1
+        image = torch.where(mirror, image.flip(3), image)
+        light = torch.randn(2, n, 1, 1, 1, device=device) * s.jitter
+        image = (image * torch.exp2(light[0]) + light[1]).clamp(-1, 1)
+        hole = self.holes[torch.randint(self.holes.shape[0], (n,), device=device)][:, None].float()
+        hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, hole.flip(3), hole)
+        if s.task == "hole":
+            hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < s.full, 1.0, hole)
+            seen, condition = 0.5 - hole, hole_condition(image, 1 - hole)
+        else:
+            assert self.drawings is not None
+            kind = torch.randint(self.drawings.shape[1], (n,), device=device)
+            drawing = self.drawings[index, kind][:, None].float() / 255
+            drawing = torch.where(mirror, drawing.flip(3), drawing)
+            # People leave lines out: in half of the drawings what lies in a hole of up to half the picture is missing.
+            erased = (hole.mean([1, 2, 3], keepdim=True) < 0.5) & (torch.rand(n, 1, 1, 1, device=device) < 0.5)
+            drawing = torch.where(erased, drawing * (1 - hole), drawing)
+            condition = seen = drawing_condition(drawing)
+            hole = torch.ones_like(hole)
+        self.reals, self.seen, self.hole = image, seen, hole
+        self.moves = draw_transforms(n, self.strength, device)
+        encoding = net.encode(condition.to(self.dtype))
+        repeat = (s.pairs, 1, 1, 1)
+        encoding = Encoding(
+            {side: x.repeat(repeat) if s.pairs > 1 else x for side, x in encoding.features.items()},
+            encoding.code.repeat(s.pairs, 1),
+        )
+        self.raw = net.decode(encoding, self._latents(), noise="none" if s.plain else "random", dtype=self.dtype)
+        if s.task == "hole":
+            known = 1 - hole.repeat(repeat)
+            self.fakes = self.raw * (1 - known) + image.repeat(repeat) * known
+        else:
+            self.fakes = self.raw
+
+    def _latents(self) -> Tensor:
+        """w+ (batch, num_ws, w_dim), some of two latents (style mixing, Karras et al. 2019, section 3.1)."""
+        s, net, device = self.settings, self.generator, self.processes.device
+        if s.plain:
+            return net.mapping.w_avg.expand(s.batch, net.num_ws, -1)
+        w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
+        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
+        first, second = w.chunk(2)
+        layer = torch.arange(net.num_ws, device=device)[None, :, None]
+        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
+        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
+        return torch.where(mixed, second[:, None], first[:, None])
+
+    def _fakes_seen(self) -> Tensor:
+        """What the discriminator sees of the completions, (batch, 4, R, R), a condition's completions side by side: so
+        no two of them meet in a group of the minibatch statistics, which would give them away."""
+        k = self.settings.pairs
+        both = torch.cat([self.fakes, self.seen.repeat(k, 1, 1, 1)], 1)
+        both = both.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1)
+        return transform(both, *(self._side_by_side(x) for x in self.moves))
+
+    def _side_by_side(self, x: Tensor) -> Tensor:
+        """Each row `pairs` times in a row."""
+        k = self.settings.pairs
+        return x if k == 1 else x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
+
+    def _discriminator_piece(self, penalise: bool) -> None:
+        s = self.settings
+        self.discriminator_flat.buffer.zero_()
+        with torch.no_grad():
+            fakes = self._fakes_seen()
+            reals = transform(torch.cat([self.reals, self.seen], 1), *self.moves)
+        pictures = [x[:, :3].clone().requires_grad_(penalise) for x in (reals, fakes)]
+        real, fake = (self._score(torch.cat([p, x[:, 3:]], 1)) for p, x in zip(pictures, (reals, fakes), strict=True))
+        paired = self._side_by_side(real)
+        self.real_scores.copy_(paired.detach())
+        loss = discriminator_loss(paired, fake)
+        self.stats[0] += loss.detach()
+        sign = (paired - fake).detach().sign().mean()
+        self.stats[2] += sign
+        self.stats[5] += 1
+        if s.augment_target > 0:
+            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
+            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        if penalise:
+            penalty = gradient_norm(real, pictures[0]) + gradient_norm(fake, pictures[1])
+            self.stats[3] += penalty.detach()
+            self.stats[4] += 1
+            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+        with self.discriminator_flat.exchanged(self.processes):
+            loss.backward()
+
+    def _generator_piece(self) -> None:
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(False)
+        loss = generator_loss(self.real_scores, self._score(self._fakes_seen()))
+        self.stats[1] += loss.detach()
+        with self.generator_flat.exchanged(self.processes):
+            (loss + self._other_losses()).backward()
+        if self.settings.plain:  # its layers are not modulated by the condition
+            for name, p in self.generator.named_parameters():
+                if name.endswith("affine.weight"):
+                    p.grad[:, self.settings.w_dim :].zero_()
+        for p in self.discriminator_flat.parameters:
+            p.requires_grad_(True)
+
+    def _other_losses(self) -> Tensor:
+        s, k = self.settings, self.settings.pairs
+        ratio = self.hole.mean([1, 2, 3], keepdim=True)
+        if s.task == "hole":
+            open_share = (ratio / s.small_hole).clamp(max=1)
+            counted = 1 - self.hole * (0.0 if s.plain else open_share)
+            off = self.raw - self.reals.repeat(k, 1, 1, 1)
+            first = (off.abs() * counted.repeat(k, 1, 1, 1)).mean()
+            total = s.known_weight * first
+            # Tone and light of a hole follow from what is near; far from all that is known they are free.
+            tone = F.avg_pool2d(off * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
+            total = total + s.colour_weight * (tone * known_nearby(self.hole).repeat(k, 1, 1, 1)).mean()
+        else:
+            # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
+            drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
+            missing = drawn - F.avg_pool2d(lines(self.raw), 2)
+            first = F.leaky_relu(missing, -_OWN_LINES).mean()
+            total = s.follow_weight * first
+        self.stats[6] += first.detach()
+        if k > 1 and s.spread_weight > 0:
+            a, b = self.raw.chunk(k)[:2]
+            difference = F.avg_pool2d((a - b) * self.hole, 4).abs().mean([1, 2, 3], keepdim=True)
+            difference = difference / ratio.clamp_min(0.01)
+            wanted = 2 * s.spread * ((ratio - 0.1) / 0.3).clamp(0, 1)
+            total = total + s.spread_weight * F.relu(wanted - difference).mean()
+            self.stats[7] += (difference.detach() / 2).mean()
+        return total
+
+    # ------------------------------------------------------------ what the log and the grids show
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call, and the averaged network's numbers on held-out pictures; waits for the device."""
+        steps = max(self.stats[5].item(), 1)
+        own = {"l1": self.stats[6].item() / steps, "spread": self.stats[7].item() / steps}
+        return super().read_stats() | own | self.held_out_stats()
+
+    @torch.no_grad()
+    def held_out_stats(self) -> dict[str, float]:
+        """`diversity`: mean difference of two completions inside the hole, of the range, half of the picture hidden (or
+        of a drawing); `known`: mean L1 of the raw picture to the known pixels."""
+        if self.held_out is None:
+            return {}
+        count = min(16, len(self.held_out.pictures))
+        image, hole = self._held_out(slice(count), self.held_out.half)
+        z = torch.randn(2, self.settings.z_dim, generator=torch.Generator().manual_seed(0)).to(image.device)
+        a, b = (self._complete(image, hole, row[None])[1].clamp(-1, 1) for row in z)
+        inside = hole if self.settings.task == "hole" else torch.ones_like(hole)
+        diversity = ((a - b).abs() * inside).sum() / (2 * 3 * inside.sum())
+        off = ((a - image).abs() * (1 - inside)).sum() / (3 * (1 - inside).sum().clamp_min(1))
+        return {"diversity": diversity.item(), "known": off.item()}
+
+    def _held_out(self, rows: slice, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.held_out is not None
+        device = self.processes.device
+        image = self.held_out.pictures[rows].to(device).float() / 127.5 - 1
+        scale = 1 if self.settings.task == "hole" else 255
+        return image, conditions[rows].to(device).float() / scale
+
+    def _complete(self, image: Tensor, hole: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """What is shown as given, and the raw picture, of the averaged network; z (1, z_dim) serves all rows."""
+        if self.settings.task == "hole":
+            given, condition = image * (1 - hole), hole_condition(image, 1 - hole)
+        else:
+            given, condition = (1 - 2 * hole).expand(-1, 3, -1, -1), drawing_condition(hole)
+        w = self.average.mapping.truncate(self.average.mapping(z), 0.0 if self.settings.plain else 1.0)
+        raw = self.average.decode(
+            self.average.encode(condition), w.expand(len(image), -1), noise="none" if self.settings.plain else "const"
+        )
+        return given, raw
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+        """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: twice a row what is given, the raw picture
+        and three completions, of held-out pictures."""
+        if self.held_out is None:
+            return torch.zeros(count, 3, *[self.settings.resolution] * 2)
+        n = min(count // 5, len(self.held_out.pictures))
+        image, hole = self._held_out(slice(n), self.held_out.conditions)
+        z = torch.randn(4, self.settings.z_dim, generator=torch.Generator().manual_seed(seed)).to(image.device)
+        columns = []
+        for i, row in enumerate(z):
+            given, raw = self._complete(image, hole, row[None])
+            done = given + hole * raw if self.settings.task == "hole" else raw
+            columns += [given, raw] if i == 0 else [done]
+        return torch.stack(columns, 1).flatten(0, 1).cpu()
+
+    def close(self) -> None:
+        """Let go of the recordings and of what they made."""
+        self.raw = self.reals = self.seen = self.hole = torch.empty(0)
+        self.moves = None
+        super().close()

@@ -1,0 +1,130 @@
+"""Train CoModGAN on a folder of pictures: `python -m gan_core.training.comodgan.train --data FOLDER --out FOLDER`.
+
+`--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
+Starts from an unconditional generator and its discriminator (`--generator`, `--discriminator`) or from an earlier run
+(`--initial`). `--plain` trains the baseline that the model card compares with. One process or several under torchrun.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints import store
+from gan_core.comodgan import masks
+from gan_core.comodgan.edges import PENS, lines
+from gan_core.errors import BadValue, StudioError
+from gan_core.training import distributed
+from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
+from gan_core.training.comodgan.step import CoModGANTrainer
+from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.loop import train
+
+log = logging.getLogger(__name__)
+
+SHOWN_RATIOS = (0.2, 0.5, 0.8, 1.0)  # holes of the grids
+
+
+def draw_all(pictures: Tensor, device: torch.device) -> Tensor:
+    """Drawings of pictures (N, 3, R, R) uint8 by every pen, (N, K, R, R) uint8 on the CPU, 255 = line."""
+    parts = []
+    for part in pictures.split(64):
+        image = part.to(device).float() / 127.5 - 1
+        drawn = torch.cat([lines(image, pen) for pen in PENS], 1)
+        parts.append((drawn * 255).round().to(torch.uint8).cpu())
+    return torch.cat(parts)
+
+
+def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
+    """Held-out pictures with conditions that are the same in every run."""
+    pictures = pictures[:16]
+    if task == "drawing":
+        drawings = draw_all(pictures, device)[:, :1]
+        return HeldOut(pictures, drawings, drawings)
+    rng, side = np.random.default_rng(0), pictures.shape[-1]
+    holes, halves = [], []
+    for i in range(len(pictures)):
+        ratio = SHOWN_RATIOS[i % len(SHOWN_RATIOS)]
+        full = np.ones((side, side), bool)
+        holes.append(full if ratio == 1 else masks.with_ratio(rng, ratio - 0.03, ratio + 0.03, side))
+        halves.append(masks.ready_made(("left", "right", "top", "bottom")[i % 4], (side, side)))
+    stacked = (torch.from_numpy(np.stack(rows))[:, None].to(torch.uint8) for rows in (holes, halves))
+    return HeldOut(pictures, *stacked)
+
+
+def read_starts(initial: Path | None, generator: Path | None, discriminator: Path | None) -> Starts:
+    """What the command line says to start from. Raises BadValue if it says both, or half."""
+    if initial is not None and generator is not None:
+        raise BadValue("Start from an earlier run (--initial) or from a generator (--generator), not from both.")
+    if initial is not None:
+        own, average = initial / "generator.safetensors", initial / "generator_ema.safetensors"
+        return Starts(
+            store.read(own if own.exists() else average)[0],  # either of them is enough
+            store.read(initial / "discriminator.safetensors")[0],
+            store.read(average)[0] if average.exists() else None,
+        )
+    if generator is None and discriminator is None:
+        return Starts()
+    if generator is None or discriminator is None:
+        raise BadValue("--generator and --discriminator go together.")
+    return Starts(store.read(generator)[0], store.read(discriminator)[0], unconditional=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
+    parser.add_argument("--generator", type=Path, help="unconditional generator to start from, of the same shape")
+    parser.add_argument("--discriminator", type=Path, help="its discriminator")
+    parser.add_argument("--initial", type=Path, help="folder of an earlier run of this command to start from")
+    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--images", type=int, help="stop after this many pictures")
+    parser.add_argument("--holes", type=int, default=3072, help="masks drawn before training starts")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
+    parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
+    for name, value in asdict(CoModGANSettings()).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=type(value), default=value, choices=TASKS if name == "task" else None)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = CoModGANSettings(**{name: getattr(args, name) for name in asdict(CoModGANSettings())})
+    if settings.plain:
+        settings.pairs = 1
+    starts = read_starts(args.initial, args.generator, args.discriminator)
+    processes = distributed.init(args.device)
+    paths, held_out = split_pictures(args.data)
+    pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))
+    holes = torch.from_numpy(masks.bank(args.holes, settings.resolution, seed=settings.seed))
+    trainer = CoModGANTrainer(
+        settings,
+        pictures,
+        processes,
+        holes,
+        draw_all(pictures, processes.device) if settings.task == "drawing" else None,
+        held_out_set(unseen, settings.task, processes.device),
+        starts,
+        graphs=not args.no_graphs,
+    )
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
+    train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
+    trainer.close()
+    processes.destroy()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StudioError as error:
+        raise SystemExit(str(error)) from error

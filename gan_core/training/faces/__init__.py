@@ -1,0 +1,1 @@
+"""Training of the face finder and the head finder."""

@@ -1,0 +1,106 @@
+"""The sliders that are fitted to labels or measures: what each follows, and what it must leave alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """One slider: the label it follows, what it must leave alone, and the layers it may touch."""
+
+    name: str
+    label: str
+    column: str
+    leave: tuple[str, ...]
+    layers: tuple[int, int]  # first and last latent index, of a 256-pixel generator; the last is the ToRGB
+    binary: bool = False  # unit: half the difference of the two groups instead of one standard deviation
+    note: str = ""
+    region: str = "head"  # what a slider may change in the picture; see `regions.py`
+    step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
+    causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
+    length: float = (
+        math.inf
+    )  # most that strength 1 may move w by: what still draws whole faces at 3, seen on contact sheets
+    low: float = -3.0  # the slider's lower end
+
+
+# Holding more measures than these makes the solution long, and long steps leave the faces that the generator draws.
+_STEADY = ("yaw_deg", "hair")
+PRINCIPAL_STEP = 0.6  # standard deviations of w that strength 1 of a principal direction is worth
+_SHAPE = ("yaw_deg", "nod")
+TARGETS = (
+    Target(
+        "smile",
+        "Smile",
+        "corner_lift",
+        ("yaw_deg", "age", "gender", "grey", "glasses"),
+        (2, 8),
+        region="face",
+        causal=_STEADY,
+        length=1.8,
+    ),
+    # from layer 4 on: what lies below is the head's outline and the cut of the hair
+    Target(
+        "age",
+        "Age",
+        "age",
+        ("gender", "grey", "corner_lift", "mouth_open", "eye_open", "glasses", "light", "hair", *_SHAPE),
+        (4, 8),
+        region="face_and_hair",
+        step=2.0,
+        length=4.4,
+    ),
+    Target(
+        "pose",
+        "Turn the head",
+        "yaw_deg",
+        ("corner_lift", "nod", "age", "gender", "hair", "light", "grey"),
+        (0, 5),
+        note="to the image's right",
+        region="around_face",
+        step=0.28,
+    ),
+    Target(
+        "mouth_open",
+        "Open mouth",
+        "mouth_open",
+        ("corner_lift", "yaw_deg", "age", "gender"),
+        (2, 8),
+        region="face",
+        causal=_STEADY,
+        length=1.8,
+    ),
+    Target(
+        "eyes_open",
+        "Open eyes",
+        "eye_open",
+        ("corner_lift", "age", "gender", "glasses"),
+        (2, 9),
+        region="face",
+        causal=_STEADY,
+        length=1.8,
+    ),
+    Target(
+        "gender",
+        "Man to woman",
+        "gender",
+        ("age", "grey", "corner_lift", "glasses", "light", *_SHAPE),
+        (0, 9),
+        True,
+        step=0.6,
+    ),
+    Target(
+        "hair_length",
+        "Longer hair",
+        "hair_length",
+        ("gender", "age", "corner_lift", "hair", "light", "grey", "glasses", *_SHAPE),
+        (0, 6),
+        step=0.42,
+    ),
+    Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
+    Target(
+        "grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, region="crop", step=0.4, low=-1
+    ),
+)

@@ -1,0 +1,102 @@
+"""Train HFGI on a folder of portraits: `python -m gan_core.training.hfgi.train --stage encoder|consultation ...`.
+
+Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer, codes kept
+near the generator's own latents) on portraits and on generated pictures whose w is known. Stage "consultation" freezes
+it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is put in a random
+perspective and warped like a turning head, which the alignment has to undo; and the face discriminator, trained along,
+must find reconstructions and edits real. One process, or several GPUs under torchrun. A run continues from its own
+files; `--minutes` is the whole run's. `--initial` begins with weights that were trained before, on another generator
+say, and runs the whole schedule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadCheckpoint, BadImage, WeightsMissing
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training import distributed
+from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.hfgi.consultation import ConsultationStage
+from gan_core.training.hfgi.runner import Runner, train
+from gan_core.training.hfgi.settings import HFGISettings
+from gan_core.training.hfgi.step import EncoderStage, TrainingStage
+
+log = logging.getLogger(__name__)
+STAGES: dict[str, Any] = {"encoder": EncoderStage, "consultation": ConsultationStage}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--stage", choices=list(STAGES), required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
+    parser.add_argument("--generator", type=Path, required=True, help="weights file of the face generator")
+    parser.add_argument(
+        "--discriminator", type=Path, help="its discriminator's file, for the feature distance and as opponent"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
+    parser.add_argument("--encoder", type=Path, help="basic encoder's file; by default the one in --out")
+    parser.add_argument("--initial", type=Path, help="folder with this stage's weights to begin with")
+    parser.add_argument("--directions", type=Path, help="the sliders' file, for edited pictures (consultation)")
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
+    parser.add_argument("--fresh", action="store_true", help="start anew although --out has files of this stage")
+    parser.add_argument("--no-graphs", action="store_true", help="do not capture a CUDA graph")
+    for name, value in asdict(HFGISettings()).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    for name, value in (("--log-seconds", 15.0), ("--save-seconds", 60.0)):
+        parser.add_argument(name, type=float, default=value)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = HFGISettings(**{name: getattr(args, name) for name in asdict(HFGISettings())})
+    settings.l2 = settings.l2 or STAGES[args.stage].default_l2
+    processes = distributed.init(args.device)
+    torch.manual_seed(settings.seed)
+
+    generator, _ = build_from_file(Generator, args.generator, "generator")
+    discriminator = None
+    if args.discriminator is not None:
+        discriminator, _ = build_from_file(Discriminator, args.discriminator, "discriminator")
+    folder = args.data / "face" if (args.data / "face").is_dir() else args.data
+    paths, held_out = (part[: args.limit] for part in split_pictures(folder))
+    if not paths or not held_out:
+        raise BadImage(f"{folder} has too few people to train on some and hold out others.")
+    size = generator.resolution
+    pictures = load_pictures(paths, size).to(processes.device)
+    stage: TrainingStage
+    if args.stage == "encoder":
+        stage = EncoderStage(generator, discriminator, pictures, settings, processes.device)
+    else:
+        encoder_file = args.encoder or args.out / "encoder.safetensors"
+        opponent = copy.deepcopy(discriminator)  # the distance's own stays as it is
+        shared = (generator, discriminator, pictures, settings, processes.device, encoder_file)
+        stage = ConsultationStage(*shared, discriminator=opponent, directions=args.directions)
+    already = 0.0 if args.fresh else stage.resume(args.out)
+    if args.initial is not None and not already:
+        stage.start_from(args.initial)
+    for module in stage.trained.values():
+        processes.broadcast_([t for t in module.state_dict().values() if t.is_floating_point()])
+    runner = Runner(stage, settings, processes, graphs=not args.no_graphs)
+    if processes.is_main:
+        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, processes.size)
+    held = load_pictures(held_out, size).to(processes.device).float().mul_(2 / 255).sub_(1)
+    seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
+    train(runner, args.out, held, minutes=args.minutes, already=already, **seconds)
+    processes.destroy()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BadCheckpoint, BadImage, WeightsMissing) as error:
+        raise SystemExit(str(error)) from error

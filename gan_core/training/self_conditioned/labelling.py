@@ -1,0 +1,161 @@
+"""Step (b): the generator labels the data that it will be trained on; and how the data is drawn by its labels.
+
+Every training picture and its mirror image is inverted, and its latent's signed distance to each hyperplane, clipped at
+the data's 0.5 and 99.5 percentiles and mapped to [0, 1], is its label (Liu et al. 2022, section 3). Training then draws
+pictures uniformly in the labels: a random point of the label cube, then one of its nearest neighbours (section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_core.checkpoints import store
+from gan_core.e4e.encoding import Encode
+from gan_core.errors import BadCheckpoint, BadValue
+from gan_core.self_conditioned.labels import range_of, values_of
+from gan_core.self_conditioned.space import AttributeSpace
+from gan_core.training.self_conditioned.directions import ScoredSamples
+
+MIRRORED = ("pose",)  # attributes of which a mirrored picture has the opposite value, 1 - value
+NEIGHBOURS, DRAWS = 10, 250_000
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Attribute values of pictures, as they are and mirrored, and their latents."""
+
+    names: tuple[str, ...]  # of the picture files, without suffix
+    attributes: tuple[str, ...]
+    values: Tensor  # (2 N, A) in [0, 1]: the pictures, then their mirror images
+    codes: Tensor  # (2 N, num_ws, w_dim), float16
+
+    def of(self, paths: Sequence[Path]) -> Labels:
+        """Those of some pictures, in their order. Raises BadValue if one has none."""
+        at = {name: i for i, name in enumerate(self.names)}
+        missing = [path.stem for path in paths if path.stem not in at]
+        if missing:
+            raise BadValue(f"{len(missing)} pictures have no label, {missing[0]} for one; label them first (step b).")
+        rows = torch.tensor([at[path.stem] for path in paths])
+        both = torch.cat([rows, rows + len(self.names)])
+        names = tuple(path.stem for path in paths)
+        return replace(self, names=names, values=self.values[both], codes=self.codes[both])
+
+    def save(self, path: Path) -> None:
+        """Write to a file."""
+        config = {"names": list(self.names), "attributes": list(self.attributes)}
+        store.save(path, {"values": self.values, "codes": self.codes}, config=config)
+
+
+def load_labels(path: Path) -> Labels:
+    """From a file written by `Labels.save`. Raises WeightsMissing or BadCheckpoint."""
+    tensors, config = store.read(path)
+    try:
+        names, attributes = tuple(config["names"]), tuple(config["attributes"])
+        return Labels(names, attributes, tensors["values"], tensors["codes"].half())
+    except KeyError as error:
+        raise BadCheckpoint(f"{path.name} is no file of labels.") from error
+
+
+@torch.no_grad()
+def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
+    """Latents (2 N, num_ws, w_dim), float16, of uint8 pictures (N, 3, R, R) and of their mirror images."""
+    rows = []
+    for mirrored in (False, True):
+        for part in tqdm(pictures.split(batch), desc="mirror images" if mirrored else "pictures"):
+            images = part.float() / 127.5 - 1
+            rows.append(encode(images.flip(3) if mirrored else images).half().cpu())
+    return torch.cat(rows)
+
+
+def refit(
+    space: AttributeSpace, codes: Tensor, scores: np.ndarray, drawn: ScoredSamples | None = None
+) -> AttributeSpace:
+    """The space with hyperplanes fitted to the codes of pictures, where labels are taken from.
+
+    An encoder's latents are not spread as the generator's own are, and a plane between drawn faces says little of them.
+    Each third of the layers is averaged and has a normal of its own. Directions of plain edits stay as they are, and so
+    do style channels.
+
+    codes: (M, num_ws, w_dim); scores: (M, A), the predictor's, of the same pictures; drawn: faces of the generator,
+    which count as much as the codes, so that the planes hold for both. (A plane fitted to codes alone says nothing of
+    drawn faces: it reads differences between layers, which those have not.)
+    """
+    from sklearn.linear_model import RidgeCV
+
+    num_ws = codes.shape[1]
+    ends = [0, num_ws // 3, 2 * (num_ws // 3), num_ws]
+    groups = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    rows = torch.cat([codes[:, group].float().mean(1) for group in groups], 1).double().numpy()
+    mean, spread, weight = scores.mean(0), scores.std(0), np.ones(len(rows))
+    if drawn is not None:
+        rows = np.concatenate([rows, drawn.w.double().repeat(1, len(groups)).numpy()])
+        scores = np.concatenate([scores, drawn.scores])
+        weight = np.append(weight, np.full(len(drawn.w), len(weight) / len(drawn.w)))
+    normals, offsets = space.normals.clone(), space.offsets.clone()
+    for i, attribute in enumerate(space.attributes):
+        if attribute.method == "style":
+            continue
+        wanted = (scores[:, i] - mean[i]) / spread[i]
+        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit(rows, wanted, sample_weight=weight)
+        for group, normal in zip(groups, ridge.coef_.reshape(3, -1), strict=True):
+            normals[i, group] = torch.from_numpy(normal).float() / (group.stop - group.start)
+        offsets[i] = float(ridge.intercept_)
+    return AttributeSpace(space.attributes, normals, offsets, space.low, space.high, space.moves, space.gain)
+
+
+def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor, Tensor]:
+    """The space with the data's range, the values (2 N, A), and the distances (2 N, A), of inverted pictures.
+
+    codes: (2 N, num_ws, w_dim), mirror images last. A picture and its mirror image have the same value, or opposite
+    ones (`MIRRORED`): what the encoder says of the two is averaged, and the range of the opposite ones made even.
+    """
+    distances = space.distances(codes.float())
+    middle = distances.mean(0)
+    sign = torch.tensor([-1.0 if name in MIRRORED else 1.0 for name in space.names])
+    centred = distances - middle
+    first, second = centred.chunk(2)
+    both = (first + second * sign) / 2
+    centred = torch.cat([both, both * sign])
+    low, high = range_of(centred)
+    reach = torch.maximum(high, -low)
+    low, high = torch.where(sign < 0, -reach, low), torch.where(sign < 0, reach, high)
+    values = values_of(centred, low, high)
+    # A code's own distance is not centred: the range is where the data's codes lie.
+    ranged = AttributeSpace(
+        space.attributes, space.normals, space.offsets, low + middle, high + middle, space.moves, space.gain
+    )
+    return ranged, values, centred
+
+
+def draw_uniformly(values: Tensor, *, count: int = DRAWS, neighbours: int = NEIGHBOURS, seed: int = 0) -> Tensor:
+    """Indices (count,) of pictures with values (M, A) in [0, 1], spread evenly over the label cube."""
+    if values.ndim != 2 or not len(values):
+        raise BadValue("Drawing by labels needs at least one labelled picture.")
+    random = np.random.RandomState(seed)
+    points = random.rand(count, values.shape[1])
+    neighbours = min(neighbours, len(values))
+    _, nearest = cKDTree(values.numpy()).query(points, k=neighbours)
+    nearest = nearest.reshape(count, neighbours)
+    return torch.from_numpy(nearest[np.arange(count), random.randint(neighbours, size=count)]).long()
+
+
+def agreement(distances: Tensor, columns: dict[str, np.ndarray], measures: dict[str, str]) -> dict[str, float]:
+    """Correlation of each attribute's distance (N,) with its column of the portraits' table, where that is known.
+
+    measures: the column of each attribute, in the order of the distances' (N, A) columns.
+    """
+    facts = {}
+    for i, (name, column) in enumerate(measures.items()):
+        if column in columns:
+            known = np.isfinite(columns[column])
+            truth = columns[column][known]
+            facts[name] = float(np.corrcoef(distances[:, i].numpy()[known], truth)[0, 1])
+    return facts

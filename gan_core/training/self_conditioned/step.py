@@ -1,0 +1,248 @@
+"""Steps (c) and (d): the networks with their additions, and one training step (Liu et al. 2022, sections 3 and 4).
+
+What differs from `gan_core.training.stylegan2.step.GanTrainer`:
+- Real pictures are drawn uniformly in their labels; each comes with its label, the opposite one where mirrored.
+- Generated pictures are asked for attribute values drawn uniformly from [0, 1], whatever their latent is.
+- Both networks also learn from the attribute head: the divergence of its softmax from the soft label, on real pictures
+  for the discriminator, on generated ones for the generator.
+- The mapping network stays as it is, so that a seed is the same face in both generators and the encoder's latents keep
+  their meaning; part of the latents are those of the training pictures, which are what is inverted later.
+
+Beyond the paper, for data as small as ours:
+- A share of the real pictures is drawn without reweighting, and as many generated ones have the attribute values of
+  their own latents, so that the middle of the distribution is learned beside its tails.
+- Generated pictures come in pairs of one latent with different values. The cosine distance of the two identities, by an
+  identity network (not the one that evaluates), is part of the generator's loss. A share of the pairs differ in one
+  attribute only, so that each attribute's change of identity counts by itself.
+- At the attribute values that a latent has by itself, the generator's picture is kept near the pretrained one's.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_core.checkpoints.keys import load_strict
+from gan_core.errors import BadValue
+from gan_core.self_conditioned.labels import label_vector, soft_labels, weights_for_values, without_middle
+from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
+from gan_core.self_conditioned.predictors import FacePredictor
+from gan_core.self_conditioned.space import AttributeSpace
+from gan_core.stylegan2 import Generator
+from gan_core.training import distributed
+from gan_core.training.growing import FadingDiscriminator
+from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
+from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
+from gan_core.training.self_conditioned.settings import SelfConditionedSettings
+from gan_core.training.stylegan2.step import GanTrainer
+
+State = dict[str, Tensor]
+
+
+def start_generator(generator: SelfConditionedGenerator, plain: State) -> None:
+    """Copy a pretrained generator's weights; the constants stay zero, so that it draws what the pretrained one does.
+
+    An earlier self-conditioned generator's weights are taken as they are. Raises BadCheckpoint for a misfit.
+    """
+    state = plain if "constants" in plain else {**plain, "constants": torch.zeros_like(generator.constants)}
+    load_strict(generator, state, "generator")
+
+
+def start_discriminator(discriminator: SelfConditionedDiscriminator, plain: State) -> None:
+    """Copy a pretrained discriminator's weights; the attribute head starts from the score's hidden layer, and guesses
+    nothing yet. Raises BadCheckpoint for a misfit."""
+    state = dict(plain)
+    if not any(name.startswith("attribute_head.") for name in plain):
+        last = discriminator.attribute_head[1]
+        state |= {f"attribute_head.0.{kind}": plain[f"epilogue.fc.{kind}"].clone() for kind in ("weight", "bias")}
+        state |= {"attribute_head.1.weight": last.weight.detach() * 0.1, "attribute_head.1.bias": last.bias.detach()}
+    load_strict(discriminator, state, "discriminator")
+
+
+class SelfConditionedTrainer(GanTrainer):
+    """Networks, optimizers and pieces of a step.
+
+    Args:
+        pictures: uint8 (N, 3, R, R).
+        labels: of the pictures and of their mirror images, in their order.
+        space: measures the attribute values of latents (needed with `unweighted` or `single` only).
+        identity_network: for the identity loss; None leaves that out.
+        plain: the pretrained generator (needed with `anchor_weight` only).
+
+    Raises:
+        BadValue: these do not go together.
+    """
+
+    settings: SelfConditionedSettings
+
+    def __init__(
+        self,
+        settings: SelfConditionedSettings,
+        pictures: Tensor,
+        labels: Labels,
+        processes: distributed.ProcessGroup,
+        generator_start: State | None = None,
+        discriminator_start: State | None = None,
+        average_start: State | None = None,
+        graphs: bool = True,
+        space: AttributeSpace | None = None,
+        identity_network: FacePredictor | None = None,
+        plain: Generator | None = None,
+    ) -> None:
+        if len(labels.values) != 2 * len(pictures):
+            raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
+        if not 0 <= settings.unweighted <= 0.5 or settings.batch % 2:
+            raise BadValue("At most half of the pictures can be drawn unweighted, and a batch is of an even number.")
+        if (settings.unweighted or settings.single) and space is None:
+            raise BadValue("A latent's own values need the directions, which say what they are.")
+        if settings.anchor_weight and (plain is None or not settings.unweighted):
+            raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
+        if not 0 <= settings.single <= 1 or (settings.single and identity_network is None):
+            raise BadValue("Pairs that differ in one attribute need an identity network.")
+        self.settings, self.processes, device = settings, processes, processes.device
+        torch.manual_seed(settings.seed)
+        shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        attributes = labels.values.shape[1]
+        generator = SelfConditionedGenerator(
+            settings.resolution,
+            attributes=attributes,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            mapping_layers=settings.mapping_layers,
+            **shape,
+        )
+        discriminator = SelfConditionedDiscriminator(settings.resolution, attributes=attributes, **shape)
+        if generator_start is not None:
+            start_generator(generator, generator_start)
+        if discriminator_start is not None:
+            start_discriminator(discriminator, discriminator_start)
+        average = copy.deepcopy(generator)
+        if average_start is not None:
+            start_generator(average, average_start)
+        generator.train().requires_grad_(True).mapping.requires_grad_(False)
+        discriminator.train().requires_grad_(True)
+        self.values, self.codes = labels.values.to(device), labels.codes.to(device)
+        self.table = draw_uniformly(labels.values, seed=settings.seed + processes.rank).to(device)
+        self.knots = torch.linspace(0, 1, 3, device=device)  # made once: a captured graph may not copy from the host
+        self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
+        self.fake_values = torch.zeros(settings.batch, attributes, device=device)
+        self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
+        # Every other row, which leaves the groups of the discriminator's minibatch deviation unmixed.
+        row = torch.arange(settings.batch, device=device)
+        self.own_rows = slice(0, 2 * round(settings.unweighted * settings.batch), 2)
+        self.as_is = (row % 2 == 0) & (row < self.own_rows.stop)
+        self.single = (row % 2 == 1) & (row // 2 < round(settings.single * settings.batch / 2))
+        self.space = None if space is None else copy.deepcopy(space).to(device)
+        self.identity_network = (
+            None
+            if identity_network is None
+            else copy.deepcopy(identity_network).eval().requires_grad_(False).to(device)
+        )
+        self.plain, self.anchors = None, torch.empty(0)  # what the pretrained generator draws of this step's own rows
+        if plain is not None and settings.anchor_weight:
+            plain = copy.deepcopy(plain).eval().requires_grad_(False)
+            self.plain = plain.to(device, memory_format=torch.channels_last)
+        self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
+        self.set_progress(0.0)
+
+    def _reals(self) -> Tensor:
+        n, device = self.settings.batch, self.processes.device
+        evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
+        index = torch.where(self.as_is, torch.randint(len(self.values), (n,), device=device), evenly)
+        self.real_values = self.values[index]
+        count = len(self.pictures)
+        images = self.pictures[index % count].float() * (2 / 255) - 1
+        return torch.where((index >= count)[:, None, None, None], images.flip(3), images)
+
+    def _draw(self, w_plus: Tensor) -> Tensor:
+        s, device = self.settings, self.processes.device
+        index = torch.randint(len(self.codes), (s.batch,), device=device)
+        inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
+        w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
+        if self.identity_network is not None:  # one latent for each two rows
+            w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
+        self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
+        if s.unweighted or s.single:
+            assert self.space is not None
+            own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
+            if self.identity_network is not None:
+                own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
+            attribute = torch.arange(own.shape[1], device=device)
+            edited = attribute == torch.randint(own.shape[1], (s.batch, 1), device=device)
+            kept = self.as_is[:, None] | (self.single[:, None] & ~edited)
+            self.fake_values = torch.where(kept, own, self.fake_values)
+        if self.plain is not None:
+            with torch.no_grad():
+                anchors = self.plain.synthesis(w_plus[self.own_rows], noise="const", dtype=self.dtype)
+                self.anchors = thumbnails(anchors)
+        start = self.generator.start(without_middle(label_vector(soft_labels(self.fake_values, self.knots))))
+        return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype, start=start)
+
+    def _score_and_attributes(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.discriminator.discriminator.score_and_attributes(images, dtype=self.dtype)
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        real, logits = self._score_and_attributes(reals)
+        fake, _ = self._score_and_attributes(fakes)
+        divergence = attribute_divergence(logits, self.real_values, self.knots)
+        self.stats[6] += divergence.detach()
+        loss = F.softplus(fake - real).mean() + self.settings.attribute_weight * divergence
+        return real, fake, loss
+
+    def _generator_losses(self, fakes: Tensor) -> Tensor:
+        fake, logits = self._score_and_attributes(fakes)
+        divergence = attribute_divergence(logits, self.fake_values, self.knots)
+        self.stats[7] += divergence.detach()
+        loss = F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
+        if self.identity_network is not None:
+            change = identity_change(self.identity_network, self.fakes)
+            self.stats[8] += change.detach()
+            loss = loss + self.settings.identity_weight * change
+        if self.plain is not None:
+            away = (thumbnails(self.fakes[self.own_rows]) - self.anchors).abs().mean()
+            self.stats[9] += away.detach()
+            loss = loss + self.settings.anchor_weight * away
+        return loss
+
+    def step(self) -> None:
+        """One update of both networks; the generator's weight of the attributes rises from nothing."""
+        super().step()
+        s = self.settings
+        self.attribute_weight.fill_(s.attribute_weight * _risen(self.images_seen, s.attribute_kimg))
+        if self.images_seen <= 1000 * s.warm_kimg:
+            self.set_progress(0.0)
+
+    def set_progress(self, done: float) -> None:
+        """Set the learning rate for a run of which a share of `done` (0 to 1) is over; it rises at first."""
+        super().set_progress(done)
+        for adam in (self.generator_adam, self.discriminator_adam):
+            for group in adam.param_groups:
+                group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call, with the divergences `attributes_real` and `attributes_fake`, the change of the
+        `person` and the difference from the `anchor`; waits for the device."""
+        steps, names = max(self.stats[5].item(), 1), ("attributes_real", "attributes_fake", "person", "anchor")
+        own = {name: value / steps for name, value in zip(names, self.stats[6:].tolist(), strict=True)}
+        return super().read_stats() | own
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 0.7, seed: int = 0) -> Tensor:
+        """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
+        face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
+        attributes, net, device = self.values.shape[1], self.average, self.processes.device
+        rows = torch.full((10, attributes), 0.5)
+        for i in range(min(attributes, 3)):
+            rows[1 + 3 * i : 4 + 3 * i, i] = torch.tensor([0.0, 0.8, 1.0])
+        weights = weights_for_values(rows).to(device)
+        z = torch.randn(-(-count // 10), self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
+        w = net.mapping.truncate(net.mapping(z.to(device)), psi)
+        return torch.cat([net.draw(net.broadcast(one[None]), weights).cpu() for one in w])[:count]
+
+
+def _risen(seen: int, kimg: float) -> float:
+    """Share of a rise over so many thousand pictures; never nothing."""
+    return min((seen + 1) / (1000 * kimg), 1.0) if kimg > 0 else 1.0

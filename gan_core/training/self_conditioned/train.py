@@ -1,0 +1,226 @@
+"""The paper's four steps as one command.
+
+    python -m gan_core.training.self_conditioned.train --out RUN --steps a,b,c,d ...
+
+a  find the attributes' directions in the pretrained generator (directions.safetensors)
+b  invert the training pictures and label them by their distances (codes.safetensors, labels.safetensors)
+c  give generator and discriminator their additions (initial/)
+d  train on data drawn uniformly in the labels (generator_ema.safetensors and what training goes on from)
+
+Each step reads what the earlier ones wrote into --out, and can be run alone; what is there already is not done again
+unless --again is given. Step d goes on from its last checkpoint, and also runs under torchrun.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints import store
+from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadValue, WeightsMissing
+from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
+from gan_core.self_conditioned.predictors import MEASURES, load_predictor
+from gan_core.self_conditioned.space import AttributeSpace, load_space
+from gan_core.stylegan2 import Generator
+from gan_core.training import distributed
+from gan_core.training.data import find_pictures, load_pictures, split_pictures
+from gan_core.training.loop import train
+from gan_core.training.self_conditioned.directions import draw_and_score, find_directions
+from gan_core.training.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels, refit
+from gan_core.training.self_conditioned.portraits import read_portraits
+from gan_core.training.self_conditioned.settings import SelfConditionedSettings
+from gan_core.training.self_conditioned.step import SelfConditionedTrainer, start_discriminator, start_generator
+from gan_core.training.split import is_held_out
+
+log = logging.getLogger(__name__)
+
+STEPS = ("a", "b", "c", "d")
+
+
+def _pretrained(args: argparse.Namespace) -> Generator:
+    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
+    return generator.eval().requires_grad_(False)
+
+
+def step_a(args: argparse.Namespace, device: torch.device) -> None:
+    """Directions; see `directions.py`."""
+    if args.predictor is None:
+        raise WeightsMissing("Step a needs the predictor: give its file with --predictor.")
+    generator = _pretrained(args).to(device)
+    style = tuple(name for name in args.style.split(",") if name)
+    space, facts = find_directions(generator, load_predictor(args.predictor).to(device), count=args.faces, style=style)
+    space.save(args.out / "directions.safetensors", {"found": facts})
+    log.info("directions: %s", json.dumps(facts))
+
+
+def step_b(args: argparse.Namespace, device: torch.device) -> None:
+    """Labels; see `labelling.py`. With --labels, how they agree with the portraits' table is measured, too."""
+    from gan_core.e4e.encoding import load_encoder
+
+    paths = find_pictures(args.data)
+    names = [path.stem for path in paths]
+    kept = args.out / "codes.safetensors"
+    codes: Tensor | None = None
+    if kept.exists() and not args.again:
+        tensors, config = store.read(kept)
+        codes = tensors["codes"].half() if config["names"] == names else None
+    if codes is None:
+        codes = invert_all(load_encoder(args.weights, device=device), load_pictures(paths, 256))
+        store.save(kept, {"codes": codes}, config={"names": names})
+    space = load_space(args.out / "directions.safetensors")
+    if args.refit:
+        if args.predictor is None:
+            raise WeightsMissing("--refit needs the predictor: give its file with --predictor.")
+        space = _refitted(args, space, codes, paths, device)
+    space, values, distances = label(space, codes)
+    Labels(tuple(names), space.names, values, codes).save(args.out / "labels.safetensors")
+    report = store.read(args.out / "directions.safetensors")[1]["_report"]
+    if args.labels is not None:
+        table = read_portraits(args.data, args.labels, MEASURES)
+        rows = np.array([names.index(path.stem) for path in table.paths])
+        measures = {a.name: a.measure for a in space.attributes}
+        found = distances[: len(names)][rows]
+        report["agreement"] = agreement(found, table.columns, measures)
+        test = np.array([is_held_out(str(person)) for person in table.people])
+        if test.sum() > 2:
+            kept_out = {name: column[test] for name, column in table.columns.items()}
+            report["agreement_held_out"] = agreement(found[torch.from_numpy(test)], kept_out, measures)
+        log.info("correlation of labels with the portraits' table: %s", json.dumps(report))
+    space.save(args.out / "directions.safetensors", report)
+
+
+def _refitted(
+    args: argparse.Namespace, space: AttributeSpace, codes: Tensor, paths: list[Path], device: torch.device
+) -> AttributeSpace:
+    """Planes fitted to the codes of the training people's pictures and of their mirror images, and to drawn faces."""
+    predictor = load_predictor(args.predictor).to(device)
+    columns = [predictor.measures.index(a.measure) for a in space.attributes]
+    training, _ = split_pictures(args.data)
+    rows = torch.tensor([paths.index(path) for path in training])
+    images = load_pictures(training, 256)
+    parts = [part.float() / 127.5 - 1 for part in images.split(64)]
+    scores = torch.cat([predictor.predict(part)[1] for part in parts + [part.flip(3) for part in parts]])
+    both = torch.cat([rows, rows + len(paths)])
+    measures = [a.measure for a in space.attributes]
+    drawn = draw_and_score(_pretrained(args).to(device), predictor, measures, args.faces)
+    return refit(space, codes[both], scores[:, columns].numpy(), drawn)
+
+
+def step_c(args: argparse.Namespace, attributes: int) -> None:
+    """Networks with their additions, which at first give the pretrained ones' pictures and scores."""
+    for name, kind, begin in (
+        ("generator", SelfConditionedGenerator, start_generator),
+        ("discriminator", SelfConditionedDiscriminator, start_discriminator),
+    ):
+        plain, config = store.read(args.weights / "portraits_face" / f"{name}.safetensors")
+        network = kind(attributes=attributes, **{k: v for k, v in config.items() if k in _shape_of(kind)})
+        begin(network, plain)
+        store.save(args.out / "initial" / f"{name}.safetensors", network.state_dict(), config=network.config)
+
+
+def _shape_of(kind: type) -> set[str]:
+    """Names of a network's own arguments, without the number of attributes."""
+    return set(kind(8, channel_base=8, channel_max=8).config) - {"attributes"}
+
+
+def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> None:
+    """Training; see `trainer.py`."""
+    initial = args.initial or args.out / "initial"
+    starts: list[Any] = []  # the networks' states, or None
+    for name in ("generator", "discriminator", "generator_ema"):
+        file = initial / f"{name}.safetensors"
+        if name != "generator_ema" and not file.exists():
+            raise WeightsMissing(f"There is no {file.name} in {initial}; run step c first.")
+        starts.append(store.read(file)[0] if file.exists() else None)
+    config = store.read(initial / "generator.safetensors")[1]
+    settings = SelfConditionedSettings(**{name: getattr(args, name) for name in asdict(SelfConditionedSettings())})
+    for name in ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max"):
+        setattr(settings, name, config[name])  # the pretrained network's
+    paths, _ = split_pictures(args.data)
+    labels = load_labels(args.out / "labels.safetensors").of(paths)
+    pictures = load_pictures(paths, settings.resolution)
+    trainer = SelfConditionedTrainer(
+        settings,
+        pictures,
+        labels,
+        processes,
+        starts[0],
+        starts[1],
+        starts[2],
+        graphs=not args.no_graphs,
+        space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
+        identity_network=load_predictor(args.identity_network) if args.identity_network is not None else None,
+        plain=_pretrained(args) if settings.anchor_weight else None,
+    )
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
+    train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
+    trainer.close()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", default="a,b,c,d", help="which, by letter (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--data", type=Path, help="folder of aligned faces (steps b and d)")
+    parser.add_argument("--labels", type=Path, help="the portraits' table, to check step b's labels against")
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face (steps a, c) "
+                        "and portraits_hfgi (step b); default: weights")  # fmt: skip
+    parser.add_argument("--predictor", type=Path, help="file of the predictor (step a)")
+    parser.add_argument(
+        "--faces", type=int, default=4000, help="to draw in steps a and, with --refit, b (default: 4000)"
+    )
+    parser.add_argument("--style", default="", help="attributes to take a style channel for, as in: smile")
+    parser.add_argument("--refit", action="store_true", help="step b: fit the planes to the pictures' codes first")
+    parser.add_argument("--again", action="store_true", help="do steps a to c even where their files are there")
+    parser.add_argument("--initial", type=Path, help="folder of networks to start step d from (default: OUT/initial)")
+    parser.add_argument(
+        "--identity-network",
+        type=Path,
+        help="step d: file of a predictor, not the one that evaluates, for the identity",
+    )
+    parser.add_argument("--minutes", type=float, default=10.0, help="of step d (default: 10)")
+    parser.add_argument("--images", type=int, help="stop step d after this many pictures")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
+    parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
+    settings = parser.add_argument_group("training")
+    for name, value in asdict(SelfConditionedSettings()).items():
+        settings.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    steps = [step.strip() for step in args.steps.split(",") if step.strip()]
+    if not steps or any(step not in STEPS for step in steps):
+        raise BadValue(f"--steps takes some of {','.join(STEPS)}, not {args.steps!r}.")
+    if args.data is None and {"b", "d"} & set(steps):
+        raise BadValue("Steps b and d need the folder of pictures: --data.")
+    processes = distributed.init(args.device)
+    args.out.mkdir(parents=True, exist_ok=True)
+    results = {"a": "directions.safetensors", "b": "labels.safetensors", "c": "initial/discriminator.safetensors"}
+    for step in steps:
+        if step != "d" and (not processes.is_main or ((args.out / results[step]).exists() and not args.again)):
+            log.info("step %s: %s is there already", step, results[step])
+        elif step == "a":
+            step_a(args, processes.device)
+        elif step == "b":
+            step_b(args, processes.device)
+        elif step == "c":
+            step_c(args, len(load_space(args.out / "directions.safetensors").names))
+        else:
+            processes.broadcast_value(0.0)  # the others wait for the main process's files
+            step_d(args, processes)
+    processes.destroy()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Train StyleGAN2 on a folder of pictures: `python -m gan_core.training.stylegan2.train --data FOLDER --out FOLDER`.
+
+One process, or several GPUs under `torchrun --nproc-per-node N -m gan_core.training.stylegan2.train ...`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import Tensor
+
+from gan_core.checkpoints import store
+from gan_core.training import distributed
+from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.loop import train
+from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
+from gan_core.training.stylegan2.settings import GanSettings
+from gan_core.training.stylegan2.step import GanTrainer
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
+    parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
+    # not --start: torchrun takes that for an abbreviation of one of its own flags
+    parser.add_argument("--initial", type=Path, help="folder of a run to start from, of the same or a lower resolution")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--images", type=int, help="stop after this many pictures")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
+    parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
+    for name, value in asdict(GanSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
+    processes = distributed.init(args.device)
+    pictures: Tensor | PeopleStream
+    if args.people is not None:
+        people = read_people(args.people, settings.resolution, parse_shares(args.shares)).to(processes.device)
+        count, pictures = len(people), PeopleStream(people, Variation(backdrop=args.backdrop))
+    else:
+        paths, _ = split_pictures(args.data)
+        count, pictures = len(paths), load_pictures(paths, settings.resolution)
+    starts = read_starts(args.initial) if args.initial is not None else {}
+    trainer = GanTrainer(settings, pictures, processes, **starts, graphs=not args.no_graphs)
+    if processes.is_main:
+        log.info("%d pictures, %s, %d process(es)", count, settings, processes.size)
+    train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
+    trainer.close()
+    processes.destroy()
+
+
+def read_starts(folder: Path) -> dict[str, dict[str, Tensor]]:
+    """What `GanTrainer` starts from, of a folder that a run wrote; the average and the projected part may be absent."""
+    required = {"generator_start": "generator", "discriminator_start": "discriminator"}
+    optional = {"ema_start": "generator_ema", "projected_start": "projected"}
+    files = {start: folder / f"{name}.safetensors" for start, name in (required | optional).items()}
+    return {start: store.read(file)[0] for start, file in files.items() if start in required or file.exists()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Video files: opened safely, read picture by picture, and written."""

@@ -1,0 +1,218 @@
+"""Video files: opened safely, read picture by picture with their times, and written with their sound."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
+
+from gan_core.errors import BadVideo
+
+logger = logging.getLogger(__name__)
+
+MAX_SIDE = 4096  # pixels
+MAX_FRAMES = 2400  # 20 seconds at 120 pictures a second
+_DAMAGED = "This file is not a video that can be read, or it is damaged."
+# Containers that hold pictures and sound themselves; play lists, which name other files, are left out on
+# purpose.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
+_MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
+
+
+def _refuse(*_arguments: Any, **_named: Any) -> Any:
+    raise BadVideo("This file points to other files instead of holding a video.")
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The container, closed at the end. Raises BadVideo where there is no video to be read."""
+    with contextlib.ExitStack() as stack:
+        try:
+            # Through Python's own file and with a short list of formats: no demuxer may open anything else.
+            file = stack.enter_context(path.open("rb"))
+            options = {"format_whitelist": _FORMATS, "protocol_whitelist": ""}
+            container = stack.enter_context(
+                av.open(file, "r", io_open=_refuse, metadata_errors="ignore", options=options)
+            )
+        except FileNotFoundError as error:
+            raise BadVideo("The video file is not there.") from error
+        except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
+            logger.info("video refused: %s", error)
+            raise BadVideo(_DAMAGED) from error
+        yield container
+
+
+def stated_length(container: Any, max_seconds: float) -> float:
+    """Seconds as the container states them (0 where it does not), checked against the limits."""
+    if not container.streams.video:
+        raise BadVideo("This file has no pictures in it, only sound or data.")
+    stream = container.streams.video[0]
+    if not min(stream.width or 0, stream.height or 0) >= 16 or max(stream.width, stream.height) > MAX_SIDE:
+        raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
+    length = 0.0
+    if stream.duration is not None and stream.time_base is not None:
+        length = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        length = container.duration / av.time_base
+    if length > max_seconds + 0.5:
+        raise _too_long(max_seconds)
+    return length
+
+
+def _too_long(max_seconds: float) -> BadVideo:
+    return BadVideo(f"This video is longer than {max_seconds:g} seconds: please cut it first.")
+
+
+def _packets(container: Any, wanted: list[Any]) -> Iterator[Any]:
+    source = iter(container.demux(*wanted))
+    while True:
+        try:
+            packet = next(source)
+        except (StopIteration, av.error.EOFError):
+            return
+        except av.error.FFmpegError as error:
+            logger.info("video refused: %s", error)
+            raise BadVideo(_DAMAGED) from error
+        yield packet
+
+
+def frames(container: Any, max_seconds: float, packets: Callable[[Any], None] | None = None) -> Iterator[Any]:
+    """Pictures in the order shown, each with a time; a damaged packet is skipped.
+
+    packets: called with every sound packet on the way. Raises BadVideo where the video runs too long.
+    """
+    video = container.streams.video[0]
+    video.thread_type = "AUTO"
+    wanted = [video]
+    if packets is not None and container.streams.audio:
+        wanted.append(container.streams.audio[0])
+    count, first, last = 0, None, None
+    for packet in _packets(container, wanted):
+        if packet.stream.type == "audio":
+            if packets is not None:
+                packets(packet)
+            continue
+        try:
+            pictures = packet.decode()
+        except av.error.FFmpegError:  # a damaged packet
+            continue
+        for frame in pictures:
+            if frame.pts is None:
+                if last is None:
+                    frame.pts = 0
+                else:
+                    rate = video.average_rate or Fraction(25)
+                    frame.pts = last + max(1, round(1 / (rate * video.time_base)))
+            if last is not None and frame.pts <= last:
+                continue  # a broken clock: two pictures for one moment
+            first = frame.pts if first is None else first
+            last, count = frame.pts, count + 1
+            if (last - first) * video.time_base > max_seconds + 0.5 or count > MAX_FRAMES:
+                raise _too_long(max_seconds)
+            yield frame
+
+
+def colour(frame: Any) -> tuple[Any, Any]:
+    """The frame's colour matrix and range, with the usual guesses where it does not say."""
+    known = {
+        int(Colorspace.ITU709): Colorspace.ITU709,
+        int(Colorspace.SMPTE170M): Colorspace.ITU601,
+        int(Colorspace.ITU601): Colorspace.ITU601,
+    }
+    matrix = known.get(int(frame.colorspace), Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601)
+    full = int(frame.color_range) == int(ColorRange.JPEG) or "yuvj" in frame.format.name
+    return matrix, ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def upright(frame: Any) -> Image.Image:
+    """RGB picture of a frame, turned as its recorded rotation says."""
+    if max(frame.width, frame.height) > MAX_SIDE:
+        raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
+    matrix, span = colour(frame)
+    pixels = frame.reformat(
+        format="rgb24", src_colorspace=matrix, src_color_range=span, dst_color_range=ColorRange.JPEG
+    ).to_ndarray()
+    quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as numpy turns
+    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, quarter_turns)))
+
+
+def encoder(output: Any, width: int, height: int, video: Any) -> Any:
+    name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    rate = video.average_rate or video.guessed_rate or Fraction(25)
+    stream = output.add_stream(name, rate=min(max(rate, Fraction(1)), Fraction(240)))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.time_base = video.time_base
+    stream.codec_context.thread_count = 2
+    if name == "libx264":
+        stream.options = {"crf": "18", "preset": "veryfast"}
+    else:
+        stream.bit_rate = width * height * 8
+    return stream
+
+
+def encoded(stream: Any, frame: Any, picture: Image.Image, video: Any) -> list[Any]:
+    width, height = stream.width, stream.height
+    if picture.size != (width, height):
+        if abs(picture.width - width) > 1 or abs(picture.height - height) > 1:
+            picture = picture.resize((width, height))  # the size changed in mid-video
+        else:
+            picture = picture.crop((0, 0, width, height))  # H.264 wants even sides
+    matrix, _ = colour(frame)
+    fresh = av.VideoFrame.from_image(picture).reformat(
+        format="yuv420p",
+        dst_colorspace=matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+    fresh.pts, fresh.time_base = frame.pts, video.time_base
+    return stream.encode(fresh)
+
+
+class Sound:
+    """The input's first sound track on its way into the output: copied, or encoded anew where it must be."""
+
+    def __init__(self, container: Any, output: Any) -> None:
+        self._output = output
+        self._stream: Any = None
+        self._resampler: Any = None
+        source: Any = container.streams.audio[0] if container.streams.audio else None
+        self.present = source is not None and source.codec_context is not None
+        if not self.present:
+            return
+        if source.codec_context.name in _MP4_SOUND:
+            self._stream = output.add_stream_from_template(source)
+            self._stream.metadata.clear()
+        else:
+            rate = source.codec_context.sample_rate if source.codec_context.sample_rate in (44100, 48000) else 48000
+            self._stream = output.add_stream("aac", rate=rate, layout="stereo")
+            self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+
+    def copy(self, packets: list[Any]) -> None:
+        """Pass on what has come in, and empty the list."""
+        for packet in packets:
+            if self._resampler is None:
+                if packet.dts is not None:
+                    packet.stream = self._stream
+                    self._output.mux(packet)
+                continue
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:  # a damaged packet
+                continue
+            for frame in frames:
+                for piece in self._resampler.resample(frame):
+                    self._output.mux(self._stream.encode(piece))
+        packets.clear()
+
+    def finish(self) -> None:
+        """Flush an encoder, if there is one."""
+        if self._resampler is not None:
+            self._output.mux(self._stream.encode(None))

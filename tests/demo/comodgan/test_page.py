@@ -1,0 +1,296 @@
+"""The tab "Fill a hole" in a real browser, over small random networks: masks are drawn with the mouse."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.demo import fakes
+from tests.demo.comodgan import fakes as comodgan_fakes
+
+pytestmark = pytest.mark.browser
+
+WAIT = 30_000
+
+
+def open_tab(page) -> None:
+    tab = page.get_by_role("tab", name="Fill a hole")
+    if tab.count() == 0:  # a narrow page keeps it in a menu
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text="Fill a hole").first.click()
+    else:
+        tab.first.click()
+    wait_for_text(page, "comodgan-message", "A mask is ready")
+    page.wait_for_timeout(1500)  # the picture is loaded into the canvas
+
+
+def wait_for_text(page, place: str, text: str) -> None:
+    page.wait_for_function(
+        "([id, text]) => document.querySelector('#' + id)?.innerText.includes(text)", arg=[place, text], timeout=WAIT
+    )
+
+
+def upload(page, path, place: str = "comodgan-photo") -> None:
+    clear = f"#{place} button[aria-label='Clear'], #{place} button[aria-label='Remove Image']"
+    if page.locator(clear).count():
+        page.locator(clear).first.click()
+    page.set_input_files(f"#{place} input[type=file]", str(path))
+
+
+def upload_and_wait(page, path) -> None:
+    upload(page, path)
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+    page.wait_for_timeout(1500)  # the picture is loaded into the canvas
+
+
+def canvas(page, place: str = "comodgan-paint") -> dict[str, float]:
+    return page.locator(f"#{place} canvas").first.bounding_box()
+
+
+def stroke(page, place: str = "comodgan-paint", length: int = 60) -> None:
+    """Draw with the mouse from the canvas's middle to the right."""
+    box = canvas(page, place)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + length / 2, y + 5, steps=6)
+    page.mouse.move(x + length, y + 10, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+
+
+def run(page, button: str = "comodgan-start", results: int = 4) -> None:
+    """Press the button and wait until all its results are there."""
+    page.wait_for_selector(f"#{button}:enabled")
+    images = "[...document.querySelectorAll('#comodgan-gallery .grid-container img')].map(i => i.getAttribute('src'))"
+    before = page.evaluate(images)
+    page.click(f"#{button}")
+    page.wait_for_function(
+        f"([before, count]) => {{ const now = {images}; "
+        "return now.length === count && !now.some(one => before.includes(one)); }",
+        arg=[before, results],
+        timeout=WAIT,
+    )
+    wait_for_text(page, "comodgan-state", "1 result." if results == 1 else f"{results} results.")
+    page.wait_for_selector(f"#{button}:enabled")
+
+
+def compared(page) -> list[np.ndarray]:
+    """Before and after, as shown."""
+    page.wait_for_selector("#comodgan-compare img")
+    addresses = page.eval_on_selector_all("#comodgan-compare img", "all => all.map(i => i.getAttribute('src'))")
+    return [fetched(page, address) for address in addresses]
+
+
+def fetched(page, address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB"), int)
+
+
+def downloaded(page) -> tuple[np.ndarray, dict[str, str]]:
+    with page.expect_download() as download:
+        page.click("#comodgan-download")
+    with Image.open(download.value.path()) as saved:
+        return np.asarray(saved.convert("RGB"), int), dict(saved.text)
+
+
+@pytest.fixture
+def teal(tmp_path):
+    return fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png")
+
+
+@pytest.fixture
+def page(comodgan_server, open_page):
+    """The tab with an example in it, and a mask on that."""
+    page = open_page(comodgan_server.url)
+    open_tab(page)
+    return page
+
+
+def test_one_click_fills_the_example(page) -> None:
+    run(page)
+    before, after = compared(page)
+    assert np.abs(after - before).mean() > 10
+    page.locator("#comodgan-gallery .grid-container button").nth(2).click()
+    page.wait_for_timeout(1500)
+    assert np.abs(compared(page)[1] - after).mean() > 0.3
+    _, text = downloaded(page)
+    assert "seed 3" in text["Description"] and "% filled in" in text["Description"]
+
+
+def test_an_example_brings_its_own_mask(page) -> None:
+    page.locator("#comodgan-photo").locator("xpath=ancestor::*[contains(@class,'comodgan-source')]").locator(
+        ".gallery-item"
+    ).nth(1).click()
+    wait_for_text(page, "comodgan-message", "A mask is ready")
+    page.wait_for_timeout(2500)
+    run(page)
+    _, text = downloaded(page)
+    assert "50% filled in" in text["Description"]
+
+
+def test_a_mask_drawn_by_mouse(page, teal) -> None:
+    upload_and_wait(page, teal)
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
+    stroke(page)
+    run(page)
+    result, text = downloaded(page)
+    changed = (result != np.array([0, 128, 128])).any(-1)
+    assert result.shape == (200, 300, 3) and 0.002 < changed.mean() < 0.2
+    rows, columns = changed.nonzero()
+    assert 80 < rows.mean() < 125 and 150 < columns.mean() < 200  # right of the middle, as drawn
+    assert (result[~changed] == (0, 128, 128)).all()
+    page.click("#comodgan-invert")
+    wait_for_text(page, "comodgan-message", "of the picture will be filled")
+    page.wait_for_timeout(1500)
+    run(page)
+    inverse, _ = downloaded(page)
+    assert (inverse[changed] == (0, 128, 128)).mean() > 0.9
+    page.click("#comodgan-clear")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
+
+
+def test_eraser(page, teal) -> None:
+    upload_and_wait(page, teal)
+    page.click("#comodgan-mask-centre")
+    wait_for_text(page, "comodgan-message", "25% of the picture")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-paint button[aria-label='Erase']")
+    stroke(page)
+    run(page)
+    result, _ = downloaded(page)
+    changed = (result != (0, 128, 128)).any(-1)
+    assert changed[60, 100] and not changed[20, 20]
+    assert not changed[101:103, 160:165].any()  # erased
+
+
+def test_ready_made_masks_and_their_shapes(page, teal) -> None:
+    upload_and_wait(page, teal)
+    for name, inside in (("left", (100, 20)), ("bottom", (190, 150)), ("random", None)):
+        page.click(f"#comodgan-mask-{name}")
+        wait_for_text(page, "comodgan-message", "of the picture will be filled")
+        page.wait_for_timeout(1500)
+        run(page)
+        changed = (downloaded(page)[0] != (0, 128, 128)).any(-1)
+        assert 0 < changed.mean() <= 1
+        if inside:
+            assert changed[inside] and not changed[5, 295] and 0.45 < changed.mean() < 0.55
+    page.click("#comodgan-mask-eyes")
+    wait_for_text(page, "comodgan-message", "No face was found")
+
+
+def test_number_of_results_seed_and_dice(page) -> None:
+    page.locator("#comodgan-count input[type=number]").fill("2")
+    page.locator("#comodgan-count input[type=number]").press("Enter")
+    run(page, results=2)
+    page.click("#comodgan-dice")
+    page.wait_for_function("document.querySelector('#comodgan-seed input').value !== '1'")
+    wait_for_text(page, "comodgan-state", "2 results.")
+    seed = page.input_value("#comodgan-seed input")
+    page.wait_for_function(
+        "seed => document.querySelector('#comodgan-gallery').innerText.includes('seed ' + seed)", arg=seed, timeout=WAIT
+    )
+    page.locator("#comodgan-seed input").fill("-4")
+    page.click("#comodgan-start")
+    page.get_by_text("A seed must be a whole number").first.wait_for()
+
+
+def test_keep_painting_on_a_result(page) -> None:
+    run(page)
+    _, after = compared(page)
+    page.click("#comodgan-again")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-mask-bottom")
+    wait_for_text(page, "comodgan-message", "50% of the picture")
+    page.wait_for_timeout(1500)
+    run(page)
+    before, _ = compared(page)
+    assert np.abs(before - after).mean() < 2  # the result is what is filled now
+
+
+def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
+    picture = Image.new("RGBA", (200, 200), (10, 150, 60, 255))
+    picture.paste((0, 0, 0, 0), (0, 0, 80, 80))
+    picture.save(tmp_path / "clear.png")
+    upload(page, tmp_path / "clear.png")
+    wait_for_text(page, "comodgan-message", "transparent part is marked")
+    page.wait_for_timeout(1500)
+    run(page)
+    result, _ = downloaded(page)
+    changed = (result != (10, 150, 60)).any(-1)
+    assert changed[:75, :75].mean() > 0.9 and not changed[85:].any() and not changed[:, 85:].any()
+
+
+def test_from_a_drawing(page) -> None:
+    page.get_by_role("tab", name="From a drawing").click()
+    wait_for_text(page, "comodgan-drawing-message", "Then press Draw portraits")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-drawing-blank")
+    wait_for_text(page, "comodgan-drawing-message", "White paper")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-drawing-start")
+    wait_for_text(page, "comodgan-state", "Nothing is drawn yet")
+    stroke(page, "comodgan-drawing-paint")
+    run(page, "comodgan-drawing-start")
+    before, after = compared(page)
+    assert before.shape == after.shape == (comodgan_fakes.SIDE, comodgan_fakes.SIDE, 3)
+    assert before.min() < 120 and np.median(before) > 240
+    page.click("#comodgan-again")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+
+
+def test_bad_file_then_a_good_one(page, teal, tmp_path) -> None:
+    bad = tmp_path / "picture.png"
+    bad.write_text("this is text")
+    upload(page, bad)
+    page.get_by_text("not a picture that can be read").first.wait_for()
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "not a picture that can be read")
+    upload_and_wait(page, teal)
+    stroke(page)
+    run(page)
+
+
+def test_sent_to_and_from_another_tab(page) -> None:
+    run(page)
+    page.get_by_role("button", name="Send to Edit a face").click()
+    page.wait_for_selector("#hfgi-photo img")
+    page.wait_for_function("document.querySelector('#hfgi-message').innerText.includes('face')", timeout=WAIT)
+
+
+def test_closing_the_page_leaves_nothing(comodgan_server, open_page) -> None:
+    # An editor that a test left in the middle of sending may have left a stray, which only goes in time.
+    strays = set(comodgan_server.files())
+    page = open_page(comodgan_server.url)
+    open_tab(page)
+    run(page)
+    assert set(comodgan_server.files()) - strays
+    page.context.close()
+    deadline = time.monotonic() + 30
+    while set(comodgan_server.files()) - strays and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert set(comodgan_server.files()) - strays == set()
+
+
+def test_phone(comodgan_server, open_page) -> None:
+    page = open_page(comodgan_server.url, width=390, height=800)
+    open_tab(page)
+    run(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
+    page.wait_for_timeout(800)
+    box = page.locator("#comodgan-state").bounding_box()
+    assert 0 <= box["y"] < 800, "the results are out of sight"
+
+
+def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
+    page = open_page(fake_server.url)
+    page.get_by_role("tab", name="Fill a hole").click()
+    page.get_by_text("nothing to fill with").wait_for()

@@ -1,0 +1,175 @@
+"""The steps behind the tab as plain functions, over the fake editor."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.hfgi.editor import PREVIEW_SIDE, Editor
+from demo.session import Sessions
+from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName
+from tests.demo import fakes
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
+    registry = fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
+    return registry
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Sessions(tmp_path / "root").get("visitor")
+
+
+@pytest.fixture
+def editor(registry):
+    return Editor(fakes.EDITORS)
+
+
+def pipeline(registry):
+    with registry.use(fakes.MODEL) as model:
+        return model
+
+
+def difference(a, b):
+    return np.abs(np.asarray(a, float) - np.asarray(b, float))
+
+
+def test_moving_a_slider_only_draws(editor, session, registry, tmp_path):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    for strength in (0.0, 1.0, -2.0):
+        work = editor.open(session, path)
+        editor.edit(session, work, "portraits", {"smile": strength})
+    model = pipeline(registry)
+    assert model.inversions == 1
+    assert model.edits == 3, "one reconstruction, and one edit for each strength that is not 0"
+
+
+def test_nothing_changes_at_zero_and_only_the_face_otherwise(editor, session, tmp_path):
+    photo = fakes.draw_photo((640, 480), ((200, 240, 60),))
+    work = editor.open(session, fakes.save(photo, tmp_path / "photo.png"))
+    at_zero = editor.edit(session, work, "portraits", {"smile": 0, "age": 0}, full_size=True)
+    assert difference(at_zero.after, photo).max() == 0
+    edited = editor.edit(session, work, "portraits", {"smile": 2}, full_size=True)
+    change = difference(edited.after, photo).mean(-1)
+    assert change[240, 200] > 15 and change[:, 500:].max() == 0
+    assert edited.after.size == photo.size and edited.crop_edit.size == (256, 256)
+
+
+def test_progress_is_told(editor, session, tmp_path):
+    seen = []
+    work = editor.open(session, fakes.save(fakes.draw_photo(), tmp_path / "a.png"), lambda *s: seen.append(s))
+    editor.edit(session, work, "portraits", {"age": 1}, progress=lambda *s: seen.append(s))
+    assert [text for _, text in seen if "Looking" in text or "Putting" in text] == [
+        "Looking for faces",
+        "Putting the face back",
+    ]
+    assert all(0 <= fraction <= 1 for fraction, _ in seen)
+
+
+def test_large_photo_is_shown_smaller_and_saved_whole(editor, session, tmp_path):
+    photo = fakes.draw_photo((3000, 2000), ((1500, 1000, 400),))
+    work = editor.open(session, fakes.save(photo, tmp_path / "photo.jpg", quality=95))
+    preview = editor.edit(session, work, "portraits", {"smile": 3})
+    assert max(preview.after.size) == PREVIEW_SIDE
+    whole = editor.edit(session, work, "portraits", {"smile": 3}, full_size=True)
+    assert whole.after.size == (3000, 2000)
+    reduced = whole.after.resize(preview.after.size, Image.Resampling.LANCZOS)
+    assert difference(reduced, preview.after).mean() < 1.0, "both show the same edit in the same place"
+
+
+def test_several_faces_and_choosing(editor, session, tmp_path):
+    photo = fakes.draw_photo((900, 600), ((250, 300, 120), (650, 280, 80)))
+    work = editor.open(session, fakes.save(photo, tmp_path / "photo.png"))
+    assert work.found == 2
+    first = editor.edit(session, work, "portraits", {"smile": 3}).after
+    editor.choose(work, 1)
+    second = editor.edit(session, work, "portraits", {"smile": 3}).after
+    assert difference(first, photo)[300, 250].mean() > 15 > difference(first, photo)[280, 650].mean()
+    assert difference(second, photo)[280, 650].mean() > 15 > difference(second, photo)[300, 250].mean()
+    with pytest.raises(BadValue):
+        editor.choose(work, 2)
+
+
+def test_no_face_then_marked_by_hand(editor, session, tmp_path):
+    photo = Image.new("RGB", (2560, 1600), (90, 90, 90))
+    work = editor.open(session, fakes.save(photo, tmp_path / "photo.png"))
+    assert work.face is None and "No face" in work.trouble
+    with pytest.raises(NoFaceFound):
+        editor.edit(session, work, "portraits", {"smile": 1})
+    with pytest.raises(BadValue):
+        editor.mark(work, [(1, 1), (2, 2)])
+    scale = work.preview.width / photo.width
+    marks = [(900, 600), (1100, 600), (1000, 750)]
+    editor.mark(work, [(x * scale, y * scale) for x, y in marks])
+    change = difference(editor.edit(session, work, "portraits", {"smile": 3}, full_size=True).after, photo)
+    assert change[660, 1000].mean() > 15 and change[:, :300].max() == 0
+
+
+def test_plain_edit_only_when_asked(editor, session, tmp_path):
+    work = editor.open(session, fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
+    assert editor.edit(session, work, "portraits", {"smile": 1}).plain_edit is None
+    both = editor.edit(session, work, "portraits", {"smile": 1}, with_plain=True)
+    assert difference(both.plain_edit, both.crop_edit).mean() > 1
+    at_zero = editor.edit(session, work, "portraits", {}, with_plain=True)
+    assert at_zero.plain_edit is not None
+
+
+def test_results_that_had_to_go_are_made_again(editor, session, registry, tmp_path):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    editor.edit(session, editor.open(session, path), "portraits", {"smile": 1})
+    session._store._results.clear()
+    editor.edit(session, editor.open(session, path), "portraits", {"smile": 1})
+    assert pipeline(registry).inversions == 2
+
+
+def test_api_with_and_without_alignment(editor, session, tmp_path):
+    photo = fakes.draw_photo()
+    path = fakes.save(photo, tmp_path / "photo.png")
+    edited, plain = editor.edit_once(session, path, "smile", 2)
+    assert edited.size == plain.size == photo.size
+    assert difference(edited, photo)[240, 320].mean() > 15
+    assert difference(plain, photo).mean() > 0.1
+    same, _ = editor.edit_once(session, path, "smile", 0)
+    assert difference(same, photo).max() == 0
+    crop = fakes.save(fakes.draw_photo((300, 300), ((150, 150, 90),)), tmp_path / "crop.png")
+    edited, plain = editor.edit_once(session, crop, "smile", 1, align=False)
+    assert edited.size == plain.size == (256, 256)
+    with pytest.raises(BadImage, match="square"):
+        editor.edit_once(session, path, "smile", 1, align=False)
+
+
+@pytest.mark.parametrize("strength", [3.01, -4, float("nan"), float("inf"), None, "much", [1]])
+def test_bad_strengths(editor, session, tmp_path, strength):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    with pytest.raises(BadValue, match="strength of smile"):
+        editor.edit_once(session, path, "smile", strength)
+
+
+def test_unknown_names(editor, session, tmp_path):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    with pytest.raises(UnknownName, match="Choose one of: smile, age, pose, light"):
+        editor.edit_once(session, path, "smiel", 1)
+    with pytest.raises(UnknownName, match="Choose one of: portraits"):
+        editor.edit_once(session, path, "smile", 1, model="ffhq")
+
+
+def test_bad_pictures(editor, session, tmp_path):
+    for path in (None, "", str(tmp_path / "gone.png")):
+        with pytest.raises(BadImage):
+            editor.open(session, path)
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    with pytest.raises(BadImage):
+        editor.open(session, str(text))
+    with pytest.raises(BadImage, match="64"):
+        editor.open(session, fakes.save(Image.new("RGB", (63, 500)), tmp_path / "small.png"))
+
+
+def test_saved_result_says_what_was_done(editor, session):
+    path = editor.save(session, Image.new("RGB", (64, 64)), "portraits", {"smile": 2.0, "age": 0.0})
+    with Image.open(path) as saved:
+        assert saved.text["Description"].endswith("HFGI (portraits (embedded)): smile +2")
+    assert path.parent == session.folder

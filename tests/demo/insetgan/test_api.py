@@ -1,0 +1,94 @@
+"""The endpoint `insetgan_compose` through gradio_client: good requests, hostile ones, and the app without weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from tests.demo import fakes
+from tests.demo.hfgi.test_api import hostile_pictures
+from tests.demo.insetgan import fakes as insetgan_fakes
+
+
+def connect(server, tmp_path) -> Client:
+    return Client(server.url, download_files=str(tmp_path / "downloads"), verbose=False, analytics_enabled=False)
+
+
+def ask(client: Client, *arguments):
+    return client.predict(*arguments, api_name="/insetgan_compose")
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), float)
+
+
+@pytest.fixture
+def client(insetgan_server, tmp_path):
+    return connect(insetgan_server, tmp_path)
+
+
+def test_documented_signature(client) -> None:
+    endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/insetgan_compose"]
+    names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
+    assert names == ["face_image_or_none", "face_seed", "body_seed", "steps", "model"]
+    assert len(endpoint["returns"]) == 3
+
+
+def test_seeds(client) -> None:
+    first, again, other = (ask(client, None, 5, body, 20, "portraits") for body in (1, 1, 2))
+    composite, body, face = (pixels(path) for path in first)
+    assert composite.shape == body.shape == face.shape == (64, 64, 3)
+    assert np.array_equal(composite, pixels(again[0])) and not np.array_equal(composite, pixels(other[0]))
+    with Image.open(first[0]) as saved:
+        assert saved.format == "PNG" and "body seed 1, face seed 5" in saved.text["Description"]
+        assert not saved.getexif()
+    corner = (slice(0, 8), slice(0, 8))
+    assert np.abs(composite[corner] - body[corner]).max() <= 1  # outside the region it is the body's own picture
+
+
+def test_a_face_from_a_photo(client, tmp_path) -> None:
+    photo = fakes.save(fakes.draw_photo(), tmp_path / "photo.jpg")
+    composite, _, face = ask(client, handle_file(photo), 0, 1, 20, "portraits")
+    assert pixels(composite).shape == (64, 64, 3)
+    with Image.open(composite) as saved:
+        assert "an uploaded face" in saved.text["Description"] and "mode body" in saved.text["Description"]
+    other = ask(client, handle_file(photo), 0, 2, 20, "portraits")
+    assert np.array_equal(pixels(face), pixels(other[2])), "a given face stays, whatever the body"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((None, -1, 1, 20, "portraits"), "The face's seed must be"),
+        ((None, 1, 0.5, 20, "portraits"), "The body's seed must be"),
+        ((None, 1, 1, 0, "portraits"), "The number of steps must be"),
+        ((None, 1, 1, 10_000, "portraits"), "The number of steps must be"),
+        ((None, 1, 1, None, "portraits"), "The number of steps must be"),
+        ((None, 1, 1, 20, "faces"), "Choose one of: portraits"),
+    ],
+)
+def test_wrong_values_are_explained(client, arguments, words) -> None:
+    with pytest.raises(AppError, match=words):
+        ask(client, *arguments)
+
+
+def test_hostile_pictures_are_explained(client, tmp_path) -> None:
+    for name, words in hostile_pictures(tmp_path).items():
+        with pytest.raises(AppError, match=words):
+            ask(client, handle_file(str(tmp_path / name)), 0, 1, 20, "portraits")
+    assert len(ask(client, None, 1, 1, 20, "portraits")) == 3
+
+
+def test_models_are_listed(client) -> None:
+    ask(client, None, 1, 1, 20, "portraits")
+    infos = {info["name"]: info for info in client.predict(api_name="/models")}
+    assert infos[insetgan_fakes.MODEL]["loaded"] is True and infos[insetgan_fakes.MODEL]["busy"] is False
+
+
+def test_without_weights_it_says_so(fake_server, tmp_path) -> None:
+    with pytest.raises(AppError, match="not on this machine"):
+        ask(connect(fake_server, tmp_path), None, 1, 1, 20, "portraits")

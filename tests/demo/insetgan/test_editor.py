@@ -1,0 +1,210 @@
+"""The steps behind "Compose a body" over small random networks."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from demo.insetgan.curves import curves
+from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
+from demo.insetgan.result_panel import with_boxes
+from demo.insetgan.tasks import Composed, CompositionPreview
+from demo.session import Sessions
+from gan_core.errors import BadImage, BadValue, NoFaceFound, OutOfMemory, UnknownName, WeightsMissing
+from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
+from gan_core.insetgan.models import CANVASES, insetgan_models
+from gan_core.insetgan.pipeline import MODES, InsetGANPipeline
+from gan_core.insetgan.regions import REGIONS
+from tests.demo import fakes
+from tests.demo.insetgan import fakes as insetgan_fakes
+from weights.published import published
+
+CHOICE = insetgan_fakes.MODELS["portraits"]
+SHORT = Plan(Person(1), Person(2), steps=20)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """On networks this small the second one waits more than it works."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
+    registry = insetgan_fakes.make_registry()
+    fakes.run_here(monkeypatch, registry)
+    return registry
+
+
+@pytest.fixture
+def editor(registry):
+    return Editor(insetgan_fakes.MODELS)
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Sessions(tmp_path / "visitors").get("visitor")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+
+
+def run(editor, session, plan, choice=CHOICE) -> list:
+    return list(editor.compose(session, choice, plan))
+
+
+def test_the_same_seed_is_the_same_person(editor) -> None:
+    first, again = (editor.roll(CHOICE, "body", 3, 0.7, 2) for _ in range(2))
+    assert [seed for seed, _ in first] == [3, 4]
+    assert first[0][1].tobytes() == again[0][1].tobytes() != first[1][1].tobytes()
+
+
+def test_previews_then_the_result(editor, session) -> None:
+    *steps, done = run(editor, session, SHORT)
+    previews = [step.composed for step in steps if isinstance(step, CompositionPreview)]
+    assert [composed.step for composed in previews] == [0, 10, 20]
+    assert previews[0].image.tobytes() != previews[-1].image.tobytes()
+    assert all(composed.pasted.tobytes() == previews[0].pasted.tobytes() for composed in previews)
+    result = done.value
+    assert isinstance(result, Composed) and result.done and len(result.losses) == 20
+    assert set(result.losses[0]) == {"coarse", "border", "perceptual", "body", "face", "latents"}
+    assert result.distance and len(result.boxes) == 1 and result.image.size == (64, 64)
+
+
+def test_a_tall_body_and_a_second_inset(editor, session) -> None:
+    plan = Plan(Person(1), Person(2), steps=20, second="mouth", second_seed=4, alternate=5)
+    *_, done = run(editor, session, plan, insetgan_fakes.MODELS["human"])
+    assert done.value.image.size == (32, 64) and len(done.value.faces) == 2
+
+
+def test_a_real_face_and_a_real_body(editor, session, photo) -> None:
+    plan = Plan(Person(path=photo), Person(path=photo), steps=20)
+    *steps, done = run(editor, session, plan)
+    texts = [step.text for step in steps]
+    assert any("Finding the body" in text for text in texts) and any("Finding the face" in text for text in texts)
+    assert done.value.done
+    again = run(editor, session, plan)
+    assert not any("Finding" in step.text for step in again[:-1]), "found once a session"
+    assert "an uploaded body, an uploaded face" in editor.note(CHOICE, plan, done.value)
+
+
+def test_hostile_pictures(editor, session, tmp_path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
+    for path, error in ((str(text), BadImage), (nobody, NoFaceFound), (str(tmp_path / "gone.png"), BadImage)):
+        with pytest.raises(error):
+            run(editor, session, Plan(Person(1), Person(path=path), steps=20))
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "words"),
+    [
+        (Plan(mode="both"), UnknownName, "no mode"),
+        (Plan(region="ears"), UnknownName, "no region"),
+        (Plan(second="whole"), UnknownName, "no region"),
+        (Plan(steps=0), BadValue, "steps"),
+        (Plan(steps=401), BadValue, "steps"),
+        (Plan(Person(-1)), BadValue, "seed"),
+        (Plan(Person(1, psi=1.2)), BadValue, "Truncation"),
+        (Plan(Person(1, psi=float("nan"))), BadValue, "Truncation"),
+        (Plan(keep_weight=float("inf")), BadValue, "kept"),
+    ],
+)
+def test_wrong_plans(plan, error, words) -> None:
+    with pytest.raises(error, match=words):
+        check(CHOICE, plan)
+
+
+def test_whole_numbers() -> None:
+    assert whole_number(3.0, "It", 0, 5) == 3
+    for value in (None, "x", 2.5, -1, 6, float("nan"), float("inf")):
+        with pytest.raises(BadValue, match="It must be a whole number from 0 to 5"):
+            whole_number(value, "It", 0, 5)
+
+
+def test_unknown_and_missing_models(editor) -> None:
+    with pytest.raises(UnknownName, match="portraits, human"):
+        editor.model("faces")
+    with pytest.raises(WeightsMissing):
+        Editor({}).model("portraits")
+
+
+def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry) -> None:
+    steps = editor.compose(session, CHOICE, SHORT)
+    for step in steps:
+        if isinstance(step, CompositionPreview) and step.composed.step == 10:
+            break
+    assert next(info for info in registry.models() if info.name == CHOICE.model).busy
+    frames = weakref.ref(steps)
+    steps.close()
+    del steps
+    gc.collect()
+    assert frames() is None
+    assert not next(info for info in registry.models() if info.name == CHOICE.model).busy
+    assert run(editor, session, SHORT)[-1].value.done, "and it works again"
+
+
+def test_out_of_memory_begins_again_once(editor, session, registry, monkeypatch) -> None:
+    original, failures = InsetGANPipeline.compose, [1]
+
+    def compose(self, request):
+        for report in original(self, request):
+            yield report
+            if failures and report.step:
+                failures.pop()
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(InsetGANPipeline, "compose", compose)
+    *steps, done = run(editor, session, SHORT)
+    assert any("Memory ran out" in step.text for step in steps) and done.value.done
+    failures += [1, 1]
+    with pytest.raises(OutOfMemory):
+        run(editor, session, SHORT)
+    assert not any(info.busy for info in registry.models())
+
+
+def test_warm_up(editor, registry) -> None:
+    editor.warm_up()
+    assert next(info for info in registry.models() if info.name == CHOICE.model).loaded
+
+
+def test_labels_are_those_of_the_method() -> None:
+    assert MODE_LABELS.keys() == MODES.keys() and REGION_LABELS.keys() == REGIONS.keys()
+
+
+def test_published_choices_need_canvas_and_face(tmp_path) -> None:
+    nothing = tmp_path / "weights"
+    for canvas in CANVASES:
+        file = tmp_path / canvas.entry / published(canvas.entry).files[0].file
+        file.parent.mkdir()
+        file.touch()
+    assert insetgan_models(tmp_path, nothing) == {}
+    face = tmp_path / "insetgan_face" / "ffhq.pkl"
+    face.parent.mkdir()
+    face.touch()
+    models = insetgan_models(tmp_path, nothing)
+    assert {name: model.size for name, model in models.items()} == {canvas.name: canvas.size for canvas in CANVASES}
+
+
+def test_curves() -> None:
+    svg = curves({"falls": [100.0, 10.0, 1.0], "<never>": [0.0, 0.0, 0.0]}, length=10, what="two & one")
+    heights = [float(point.split(",")[1]) for point in svg.split('points="')[1].split('"')[0].split()]
+    assert heights == sorted(heights) and len(heights) == 3  # SVG's y grows downwards
+    assert "never" not in svg and "two &amp; one" in svg
+    assert curves({"none": []}, length=5, what="") == ""
+
+
+def test_boxes_are_drawn_on_a_copy() -> None:
+    picture = fakes.draw_photo()
+    drawn = with_boxes(picture, [[(10, 10), (60, 10), (60, 60), (10, 60)]])
+    assert drawn.getpixel((30, 10)) == (79, 70, 229) and picture.getpixel((30, 10)) != (79, 70, 229)

@@ -1,0 +1,203 @@
+"""The tab in a real browser, over small random networks, and as it is shipped."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.demo import fakes
+
+pytestmark = pytest.mark.browser
+
+WAIT = 60_000
+
+
+def open_tab(page) -> None:
+    tab = page.get_by_role("tab", name="Compose a body")
+    if tab.count() == 0:  # a narrow page keeps it in a menu
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text="Compose a body").first.click()
+    else:
+        tab.click()
+    page.wait_for_selector("#insetgan-start")
+
+
+def wait_for_message(page, pattern: str, timeout: int = WAIT) -> str:
+    page.wait_for_function(
+        "pattern => new RegExp(pattern).test(document.querySelector('#insetgan-message')?.innerText ?? '')",
+        arg=pattern,
+        timeout=timeout,
+    )
+    return page.inner_text("#insetgan-message")
+
+
+def thumbnails(page, kind: str) -> list[str]:
+    page.wait_for_function(f"document.querySelectorAll('#insetgan-{kind}-gallery img').length >= 12", timeout=WAIT)
+    return [image.get_attribute("src") for image in page.locator(f"#insetgan-{kind}-gallery img").all()]
+
+
+def fetched(page, address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB"), float)
+
+
+def compared(page) -> tuple[np.ndarray, np.ndarray]:
+    """The plain paste and the result."""
+    page.wait_for_selector("#insetgan-compare img")
+    images = page.locator("#insetgan-compare img")
+    return fetched(page, images.first.get_attribute("src")), fetched(page, images.last.get_attribute("src"))
+
+
+def set_steps(page, steps: int) -> None:
+    field = page.locator("#insetgan-steps input[type=number]")
+    field.fill(str(steps))
+    field.press("Enter")
+
+
+@pytest.fixture
+def page(insetgan_server, open_page):
+    page = open_page(insetgan_server.url)
+    open_tab(page)
+    return page
+
+
+def test_galleries_fill_by_themselves_and_a_click_chooses(page) -> None:
+    before = thumbnails(page, "body")
+    assert len(thumbnails(page, "face")) == 12
+    page.locator("#insetgan-body-gallery button.gallery-item, #insetgan-body-gallery .thumbnail-item").nth(4).click()
+    page.wait_for_function("document.querySelector('#insetgan-body-seed input').value === '4'", timeout=WAIT)
+    page.click("#insetgan-body-roll")
+    page.wait_for_function(
+        "before => document.querySelector('#insetgan-body-gallery img').getAttribute('src') !== before",
+        arg=before[0],
+        timeout=WAIT,
+    )
+    page.locator("#insetgan-body-gallery button.gallery-item, #insetgan-body-gallery .thumbnail-item").nth(1).click()
+    page.wait_for_function("document.querySelector('#insetgan-body-seed input').value === '13'", timeout=WAIT)
+
+
+def test_compose_and_download(page) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 40)
+    page.click("#insetgan-start")
+    message = wait_for_message(page, "^Done")
+    assert "not LPIPS" in message or "LPIPS" in message
+    pasted, result = compared(page)
+    assert pasted.shape == result.shape == (64, 64, 3) and np.abs(pasted - result).mean() > 1
+    assert page.locator("#insetgan-plot polyline").count() == 6
+    with page.expect_download() as download:
+        page.click("#insetgan-download")
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (64, 64) and "40 of 40 steps" in saved.text["Description"]
+    page.get_by_role("tab", name="Behind it").click()
+    for place in ("body", "face"):
+        page.wait_for_selector(f"#insetgan-{place} img")
+
+
+def test_stop_keeps_what_there_is(page) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 400)
+    page.click("#insetgan-start")
+    wait_for_message(page, "Step [1-9]0 of 400")
+    page.click("#insetgan-stop")
+    message = wait_for_message(page, "Stopped at step")
+    step = int(re.search(r"step (\d+)", message).group(1))
+    assert 0 < step < 400
+    with page.expect_download() as download:
+        page.click("#insetgan-download")
+    with Image.open(download.value.path()) as saved:
+        assert f"{step} of 400 steps" in saved.text["Description"]
+    page.wait_for_function("!document.querySelector('#insetgan-start').disabled", timeout=WAIT)
+
+
+def test_several_results_and_choosing_one(page) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 20)
+    page.locator("#insetgan-count input[type=number]").fill("2")
+    page.locator("#insetgan-count input[type=number]").press("Enter")
+    page.click("#insetgan-start")
+    wait_for_message(page, "Result 2 of 2: Done")
+    page.wait_for_function("document.querySelectorAll('#insetgan-results img').length === 2", timeout=WAIT)
+    second = compared(page)[1]
+    page.locator("#insetgan-results button.gallery-item, #insetgan-results .thumbnail-item").first.click()
+    page.wait_for_timeout(1500)
+    assert np.abs(compared(page)[1] - second).mean() > 1
+
+
+def test_a_photo_with_and_without_a_face(page, tmp_path) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 20)
+    page.get_by_role("tab", name="Photo", exact=True).last.click()
+    page.wait_for_selector("#insetgan-face-photo input[type=file]", state="attached")
+    nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
+    page.set_input_files("#insetgan-face-photo input[type=file]", nobody)
+    page.wait_for_selector("#insetgan-face-photo img")
+    page.click("#insetgan-start")
+    wait_for_message(page, "No face was found")
+    page.wait_for_function("!document.querySelector('#insetgan-start').disabled", timeout=WAIT)
+
+
+def test_the_result_is_sent_to_another_tab(page) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 20)
+    page.click("#insetgan-start")
+    wait_for_message(page, "^Done")
+    page.get_by_role("button", name="Send to Edit a face").last.click()
+    page.wait_for_selector("#hfgi-photo img", timeout=WAIT)
+
+
+def test_a_face_sent_from_another_tab_arrives(insetgan_server, open_page, tmp_path) -> None:
+    page = open_page(insetgan_server.url)
+    page.set_input_files("#hfgi-photo input[type=file]", fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
+    page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
+    page.get_by_role("button", name="Send to Compose a body").first.click()
+    page.wait_for_selector("#insetgan-start")
+    set_steps(page, 20)
+    page.click("#insetgan-start")
+    wait_for_message(page, "^Done", 3 * WAIT)  # the face is found by optimisation first
+    with page.expect_download() as download:
+        page.click("#insetgan-download")
+    with Image.open(download.value.path()) as saved:
+        assert "an uploaded face" in saved.text["Description"]
+
+
+def test_closing_in_the_middle_leaves_nothing(insetgan_server, page) -> None:
+    thumbnails(page, "face")
+    set_steps(page, 400)
+    page.click("#insetgan-start")
+    wait_for_message(page, "Step [1-9]0 of 400")
+    page.context.close()
+    deadline = time.monotonic() + 40
+    while insetgan_server.files() and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert insetgan_server.files() == []
+
+
+def test_phone(insetgan_server, open_page) -> None:
+    page = open_page(insetgan_server.url, width=390, height=800)
+    open_tab(page)
+    thumbnails(page, "body")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
+
+
+def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
+    page = open_page(fake_server.url)
+    page.get_by_role("tab", name="Compose a body").click()
+    page.get_by_text("nothing to compose").wait_for()
+
+
+def test_as_shipped(server, open_page) -> None:
+    page = open_page(server.url)
+    open_tab(page)
+    thumbnails(page, "body")
+    set_steps(page, 20)
+    page.click("#insetgan-start")
+    page.wait_for_function(
+        "/^(Done|Step)/.test(document.querySelector('#insetgan-message')?.innerText ?? '')", timeout=3 * WAIT
+    )
+    pasted, result = compared(page)
+    assert pasted.shape == (256, 256, 3) == result.shape

@@ -1,0 +1,48 @@
+"""The real Self-Conditioned GAN code over small random networks, for tests of the app that need no weights."""
+
+from __future__ import annotations
+
+import torch
+
+from demo import context as studio
+from gan_core.registry import ModelRegistry, ModelSpec
+from gan_core.self_conditioned.models import AttributeSlider, SelfConditionedModel
+from gan_core.self_conditioned.pipeline import SelfConditionedPipeline
+from tests.gan_core.self_conditioned import small
+
+MODEL = "fake/edges"
+SIDE = small.SIZE
+SLIDERS = tuple(AttributeSlider(a.name, a.label, a.low, a.high, a.measure, a.note) for a in small.ATTRIBUTES)
+MODELS = {"portraits": SelfConditionedModel("portraits", "portraits (embedded)", MODEL, SIDE, "CC0-1.0", SLIDERS)}
+
+
+def make() -> SelfConditionedPipeline:
+    """Its encoder gives latents that depend on the picture."""
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        codes = images.mean((2, 3)).repeat(1, small.LAYERS * small.W_DIM)[:, : small.LAYERS * small.W_DIM]
+        return codes.view(-1, small.LAYERS, small.W_DIM) / 2
+
+    return small.pipeline(encode=encode)
+
+
+def spec() -> ModelSpec:
+    return ModelSpec(MODEL, lambda load: make(), SIDE, "CC0-1.0", title="the small generators")
+
+
+def make_registry() -> ModelRegistry:
+    registry = ModelRegistry(lambda: ("cpu",))
+    registry.declare(spec())
+    return registry
+
+
+def install(monkeypatch) -> None:
+    """On top of `fakes.install`."""
+    before = studio.declare_models
+
+    def declare(registry, folder):
+        before(registry, folder)
+        registry.declare(spec())
+
+    monkeypatch.setattr(studio, "declare_models", declare)
+    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: MODELS)

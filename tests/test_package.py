@@ -1,0 +1,121 @@
+"""Installed as a package, everything is there and the command works from anywhere; the bootstrap does what it says."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gan_studio
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = (
+    "app.py",
+    "gan_studio.py",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements-dev.txt",
+    "README.md",
+    "LICENSE",
+)
+PACKAGES = ("ops_cuda", "gan_core", "demo", "weights")
+
+
+def lean_copy(source, target):
+    """Weights are shortened: whether they are taken along does not depend on what is in them."""
+    if source.endswith(".safetensors"):
+        Path(target).write_bytes(Path(source).read_bytes()[:100])
+        return target
+    return shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which the project was installed, away from its source."""
+    folder = tmp_path_factory.mktemp("package")
+    source, target = folder / "source", folder / "site"
+    source.mkdir()
+    for name in SHIPPED:
+        shutil.copy2(ROOT / name, source / name)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=ignored, copy_function=lean_copy)
+    command = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
+        "--disable-pip-version-check", "--target", str(target), str(source),
+    ]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return target
+
+
+def run(installed, *command):
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=installed.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_file_of_the_packages_is_installed(installed):
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*"):
+            wanted = path.suffix in (".py", ".safetensors", ".json") or "assets" in path.parts
+            if path.is_file() and wanted and "__pycache__" not in path.parts:
+                assert (installed / path.relative_to(ROOT)).is_file(), path.relative_to(ROOT)
+
+
+def test_importable_from_elsewhere_with_its_weights(installed):
+    code = (
+        "import json, app, demo, gan_core, gan_studio, ops_cuda, weights.catalogue as c;"
+        "print(json.dumps([app.__file__, c.missing(), bool(c._measured())]))"
+    )
+    result = run(installed, sys.executable, "-c", code)
+    assert result.returncode == 0, result.stderr
+    file, missing, measured = json.loads(result.stdout)
+    assert Path(file).parent == installed and missing == [] and measured
+
+
+def test_the_command_from_elsewhere(installed):
+    command = installed / "bin" / "gan-studio"
+    result = run(installed, sys.executable, command, "--help")
+    assert result.returncode == 0 and "gan-studio run" in result.stdout
+    result = run(installed, sys.executable, command, "run", "--help")
+    assert result.returncode == 0 and "--port" in result.stdout
+    result = run(installed, sys.executable, command, "fetch")
+    assert result.returncode == 0 and "hfgi_ffhq" in result.stdout
+
+
+MODULES = {**gan_studio.SINGLE, **{f"{a} {b}": m for a, f in gan_studio.FAMILIES.items() for b, m in f.items()}}
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=MODULES.keys())
+def test_every_word_names_a_module_with_a_command_line(module):
+    text = Path(importlib.util.find_spec(module).origin).read_text()
+    assert '__name__ == "__main__"' in text
+
+
+def test_every_paper_can_be_trained_and_measured():
+    papers = {"hfgi", "self_conditioned", "comodgan", "swapping_autoencoder"}
+    assert papers <= set(gan_studio.FAMILIES["train"])
+    assert papers | {"insetgan"} <= set(gan_studio.FAMILIES["evaluate"])
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["nonsense"], ["train", "nonsense"]], ids=str)
+def test_words_that_name_nothing_say_what_there_is(words, capsys):
+    assert gan_studio.main(words) == 2
+    assert "gan-studio" in capsys.readouterr().err
+
+
+def test_flags_and_status_are_handed_over(capsys):
+    assert gan_studio.main(["evaluate", "samples", "--help"]) == 0
+    assert "--data" in capsys.readouterr().out
+    assert gan_studio.main(["evaluate", "samples", "--no-such-flag"]) == 2

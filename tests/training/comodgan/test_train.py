@@ -1,0 +1,177 @@
+"""Training starts as the unconditional generator, lets the condition in, resumes, and the baseline has one answer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_core.checkpoints import store
+from gan_core.comodgan import masks
+from gan_core.comodgan.networks import CoModGenerator, hole_condition
+from gan_core.comodgan.pipeline import load_embedded
+from gan_core.errors import BadCheckpoint, BadValue
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training.comodgan.settings import CoModGANSettings, Starts
+from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
+from gan_core.training.comodgan.step import CoModGANTrainer, known_nearby
+from gan_core.training.comodgan.train import draw_all, held_out_set, read_starts
+from gan_core.training.distributed import ProcessGroup
+from gan_core.training.loop import train
+
+SHAPE = {"channel_base": 128, "channel_max": 16}
+SIZES = {"resolution": 16, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "global_dim": 6, "batch": 8} | SHAPE
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
+
+
+def unconditional() -> tuple[Generator, Discriminator]:
+    torch.manual_seed(0)
+    generator = Generator(16, z_dim=8, w_dim=8, mapping_layers=2, **SHAPE).eval()
+    for name, parameter in generator.named_parameters():
+        if name.endswith(("bias", "noise_strength")):
+            torch.nn.init.normal_(parameter, std=0.3)
+    return generator, Discriminator(16, **SHAPE).eval()
+
+
+def pictures(count: int = 24) -> torch.Tensor:
+    """Discs of many colours on many grounds, uint8 (count, 3, 16, 16)."""
+    rng = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, 16)] * 2, indexing="ij")
+    inside = (x**2 + y**2 < 0.5).float()
+    colours = torch.rand(2, count, 3, 1, 1, generator=rng) * 255
+    return (colours[0] * inside + colours[1] * (1 - inside)).to(torch.uint8)
+
+
+def trainer(starts: Starts | None = None, held_out: bool = False, **changes) -> CoModGANTrainer:
+    settings = CoModGANSettings(**(SIZES | changes))
+    some = pictures()
+    drawings = draw_all(some, ALONE.device) if settings.task == "drawing" else None
+    kept = held_out_set(some[:4], settings.task, ALONE.device) if held_out else None
+    holes = torch.from_numpy(masks.bank(32, 16))
+    return CoModGANTrainer(settings, some, ALONE, holes, drawings, kept, starts)
+
+
+def from_unconditional() -> Starts:
+    generator, discriminator = unconditional()
+    return Starts(generator.state_dict(), discriminator.state_dict(), unconditional=True)
+
+
+def test_the_first_network_is_the_unconditional_generator() -> None:
+    generator, discriminator = unconditional()
+    net = CoModGenerator(16, z_dim=8, w_dim=8, mapping_layers=2, global_dim=6, skip_gain=True, **SHAPE).eval()
+    start_generator(net, generator.state_dict())
+    image, known = torch.rand(3, 3, 16, 16) * 2 - 1, (torch.rand(3, 1, 16, 16) > 0.5).float()
+    condition, z = hole_condition(image, known), torch.randn(3, 8)
+    start_encoder(net, discriminator.state_dict(), condition)
+    with torch.no_grad():
+        torch.testing.assert_close(net(condition, z, noise="const"), generator(z, noise="const"))
+        spreads = [x.std().item() for x in net.encoder(condition).features.values()]
+    assert spreads == pytest.approx([0.6] * len(spreads), rel=0.05)
+
+    wide = Discriminator(16, img_channels=4, **SHAPE).eval()
+    start_discriminator(wide, discriminator.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(wide(torch.cat([image, known], 1)), discriminator(image))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    generator, discriminator = unconditional()
+    net = CoModGenerator(32, z_dim=8, w_dim=8, mapping_layers=2, global_dim=6, skip_gain=True, **SHAPE)
+    with pytest.raises(BadCheckpoint):
+        start_generator(net, CoModGenerator(16, z_dim=4, w_dim=8, mapping_layers=2, **SHAPE).state_dict())
+    with pytest.raises(BadCheckpoint, match="discriminator"):
+        start_discriminator(Discriminator(32, img_channels=4, **SHAPE), discriminator.state_dict())
+    with pytest.raises(BadValue, match="both"):
+        read_starts(Path("a"), Path("b"), None)
+    with pytest.raises(BadValue, match="together"):
+        read_starts(None, Path("b"), None)
+    with pytest.raises(BadValue, match="multiple"):
+        trainer(batch=12)
+    with pytest.raises(BadValue, match="task"):
+        trainer(task="colour")
+
+
+@pytest.mark.parametrize("task", ["hole", "drawing"])
+def test_a_few_steps_let_the_condition_in(task: str) -> None:
+    one = trainer(from_unconditional(), held_out=True, task=task, lr=0.01, ema_kimg=0.01, penalty_every=16)
+    before = one.held_out_stats()
+    for _ in range(30):
+        one.step()
+    stats = one.read_stats()
+    assert all(np.isfinite(value) for value in stats.values())
+    assert all(gain.abs().max() > 0 for gain in one.generator.gains.values())
+    if task == "hole":
+        assert stats["known"] < 0.8 * before["known"]
+    assert stats["diversity"] > 0.01
+    assert one.sample(20).shape == (20, 3, 16, 16)
+    one.close()
+
+
+def test_known_pixels_are_pasted_before_the_discriminator_looks() -> None:
+    one = trainer(full=0.0)
+    one.strength.zero_()
+    one._draw_piece()
+    known = (one.hole == 0).repeat(2, 1, 1, 1)
+    reals = one.reals.repeat(2, 1, 1, 1)
+    assert torch.equal(one.fakes[known.expand_as(reals)], reals[known.expand_as(reals)])
+    seen = one._fakes_seen()  # a condition's completions side by side, the mask beside them
+    torch.testing.assert_close(seen[0::2, 3:], one.seen, atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[1::2, 3:], one.seen, atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[1::2, :3], one.fakes[4:], atol=1e-4, rtol=0)
+
+
+def test_the_baseline_has_one_answer() -> None:
+    one = trainer(from_unconditional(), plain=True, pairs=1)
+    for _ in range(3):
+        one.step()
+    columns = [p[:, 8:] for name, p in one.generator.named_parameters() if name.endswith("affine.weight")]
+    assert all(column.abs().max() == 0 for column in columns), "the condition modulates nothing"
+    net = one.average
+    condition = hole_condition(torch.rand(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
+    a, b = (net(condition, torch.randn(1, 8), psi=0.0, noise=noise) for noise in ("const", "random"))
+    torch.testing.assert_close(a, b)
+
+
+def test_a_run_goes_on_where_it_was(tmp_path) -> None:
+    one = trainer(from_unconditional(), held_out=True)
+    train(one, tmp_path, minutes=10, images=160)
+    again = trainer(held_out=True)
+    again.load_state(tmp_path / "state.pt")
+    assert again.images_seen == one.images_seen
+    for a, b in zip(one.generator.parameters(), again.generator.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert load_embedded(tmp_path / "generator_ema.safetensors", framing="face").kind == "hole"
+    later = trainer(read_starts(tmp_path, None, None))
+    torch.testing.assert_close(later.average.state_dict(), one.average.state_dict(), rtol=1e-3, atol=1e-3)
+
+
+def test_command_line(tmp_path) -> None:
+    for i, pixels in enumerate(pictures(12)):
+        folder = tmp_path / "data"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(folder / f"x_p{i}.png")
+    for name, net in zip(("g", "d"), unconditional(), strict=True):
+        store.save(tmp_path / f"{name}.safetensors", net.state_dict(), config=net.config)
+    sizes = [part for name, value in SIZES.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "gan_core.training.comodgan.train", "--data", str(tmp_path / "data"), *sizes]
+    command += ["--out", str(tmp_path / "out"), "--images", "160", "--device", "cpu", "--holes", "16", "--no-state"]
+    starts = ["--generator", str(tmp_path / "g.safetensors"), "--discriminator", str(tmp_path / "d.safetensors")]
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run(command + starts, check=True, cwd=root, capture_output=True)
+    made = {path.suffix for path in (tmp_path / "out").iterdir()}
+    assert made == {".safetensors", ".jsonl", ".jpg"}
+    refused = subprocess.run([*command, *starts[:2]], cwd=root, capture_output=True, text=True)
+    assert refused.returncode == 1 and "go together" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_only_blocks_near_known_pixels_are_held_to_their_tone() -> None:
+    hole = torch.zeros(1, 1, 96, 96)
+    hole[..., 32:] = 1  # the left third is known
+    near = known_nearby(hole)[0, 0]
+    assert near.shape == (6, 6)
+    assert (near[:, 0] == 1).all()
+    assert torch.allclose(near[:, 2], torch.tensor(1 / 3))  # the first hidden column of blocks
+    assert (near[:, 3:] == 0).all()
