@@ -118,7 +118,8 @@ class GanTrainer:
         # D loss, G loss, sign, penalty, penalties, steps, projected D loss, three to spare
         self.stats = torch.zeros(10, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
-        self.fake_maps: list[Tensor] = []  # of the frozen projection, with their graph
+        self.real_maps: list[Tensor] = []  # of the frozen projection
+        self.fake_maps: list[Tensor] = []  # with their graph
         self.real_scores = torch.zeros(settings.batch, 1, device=device)
         self.images_seen = 0
         self.steps = 0
@@ -207,9 +208,9 @@ class GanTrainer:
         assert self.projection is not None
         self.projected_flat.buffer.zero_()
         with torch.no_grad():
-            real_maps = self.projection(diff_augment(self.reals), self.dtype)
+            self.real_maps = self.projection(diff_augment(self.reals), self.dtype)
         self.fake_maps = self.projection(diff_augment(self.fakes), self.dtype)
-        loss = self.projected.losses(real_maps, [x.detach() for x in self.fake_maps])
+        loss = self.projected.losses(self.real_maps, [x.detach() for x in self.fake_maps])
         self.stats[6] += loss.detach()
         with self.projected_flat.exchanged(self.processes):
             loss.backward()
@@ -222,7 +223,7 @@ class GanTrainer:
             p.requires_grad_(False)
         loss = self._generator_losses(augment(self.fakes, self.strength)) * self.settings.pixel_weight
         if self.projection is not None:
-            loss = loss + self.projected.generator_loss(self.fake_maps) * self.settings.projected_weight
+            loss = loss + self.projected.generator_loss(self.real_maps, self.fake_maps) * self.settings.projected_weight
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.processes):
             loss.backward()
@@ -307,7 +308,7 @@ class GanTrainer:
         """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
         self._run.clear()
         self.fakes = torch.empty(0)
-        self.fake_maps = []
+        self.real_maps, self.fake_maps = [], []
         gc.collect()
 
     def save(self, folder: Path) -> None:
