@@ -179,9 +179,11 @@ def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
     if _executor is None:
         raise RuntimeError("no executor: call demo.gpu.use first")
     started = time.monotonic()
-    with contextlib.closing(_executor.stream(call, progress)) as steps:
-        yield from steps
-    logger.info("%s took %.2f s", call.task.name, time.monotonic() - started)
+    try:
+        with contextlib.closing(_executor.stream(call, progress)) as steps:
+            yield from steps
+    finally:
+        logger.info("%s took %.2f s", call.task.name, time.monotonic() - started)
 
 
 def run(call: Call[T], progress: Progress | None = None) -> T:

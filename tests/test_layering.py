@@ -6,6 +6,7 @@ knows the app's registry (demo/context.py) and through it gan_core/models.py.
 """
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ MAY_REACH = {
 PAPERS = {"hfgi", "self_conditioned", "comodgan", "insetgan", "swapping_autoencoder"}
 JOINS_THE_PAPERS = "gan_core.models"
 PAGE_ONLY = ("gradio", "spaces")
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 
 def paper_of(name):
@@ -115,6 +117,17 @@ def test_torch_is_not_loaded_by_building_the_page():
     script = "import sys, demo.layout; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stdout.strip() == "False", result.stderr
+
+
+def test_the_documents_line_counts_are_about_right():
+    """docs/architecture.md says how much the app imports and how much it does not."""
+    rows = re.findall(r"\| (imported by the app|not imported by it) \| ([\d,]+) \|", ARCHITECTURE.read_text())
+    told = {title: int(number.replace(",", "")) for title, number in rows}
+    reached = GRAPH.reached("app")
+    inside = sum(GRAPH.lines(name) for name in reached)
+    outside = sum(GRAPH.lines(name) for name in NAMES if name not in reached)
+    assert told["imported by the app"] == pytest.approx(inside, rel=0.05), "run: python -m tests.import_graph"
+    assert told["not imported by it"] == pytest.approx(outside, rel=0.05), "run: python -m tests.import_graph"
 
 
 def test_no_silent_except():

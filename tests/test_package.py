@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gan_studio
+from tests.import_graph import ImportGraph
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
@@ -119,3 +121,35 @@ def test_flags_and_status_are_handed_over(capsys):
     assert gan_studio.main(["evaluate", "samples", "--help"]) == 0
     assert "--data" in capsys.readouterr().out
     assert gan_studio.main(["evaluate", "samples", "--no-such-flag"]) == 2
+
+
+# Requirements
+
+DISTRIBUTIONS = {"PIL": "pillow"}  # where a package is installed under another name
+OPTIONAL = {"facexlib", "spaces", "triton"}  # used where they are: a fallback is behind each
+
+
+def required(name):
+    lines = (ROOT / name).read_text().splitlines()
+    return {re.split(r"[<>=\[ ]", line)[0] for line in lines if line and not line.startswith("#")}
+
+
+def third_party(graph, names):
+    found = {target.split(".")[0] for name in names for target in graph.named(name)}
+    ours = {"weights", "ops_cuda", "gan_core", "demo", "app", "tests"}
+    return {DISTRIBUTIONS.get(name, name) for name in found - ours - set(sys.stdlib_module_names)} - OPTIONAL
+
+
+def test_the_requirements_are_what_the_app_imports_no_more_and_no_less():
+    graph = ImportGraph()
+    assert third_party(graph, graph.reached("app")) | {"tqdm"} == required("requirements.txt")
+    assert "tqdm" in third_party(graph, ["gan_core.checkpoints.fetch"])
+
+
+def test_training_and_evaluation_import_what_the_development_requirements_name():
+    graph = ImportGraph()
+    names = {"sklearn": "scikit-learn", "cv2": "opencv-python", "mediapipe": "mediapipe"}
+    mine = [name for name in graph.files if name != "gan_core.benchmarks.authors"]  # imports the authors' own code
+    used = {names.get(name, name) for name in third_party(graph, mine)}
+    by_hand = {"opencv-python", "mediapipe"}  # asked for by the two commands that use them, with a sentence
+    assert used - by_hand <= required("requirements.txt") | required("requirements-dev.txt")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from demo.comodgan.editor import MAX_PIXELS, MIN_SIDE, read_upload
+from demo.comodgan.editor import MAX_PIXELS, MIN_SIDE
 from demo.parts.painting import PEN, layer_of, painted_strength
+from demo.parts.uploads import read_upload
 from demo.session import Session
 from gan_core.errors import FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, to_tensor
@@ -32,7 +33,7 @@ def lines_of(session: Session, path: str | None, find: FindFaces) -> tuple[np.nd
     the model knows faces, and its edges are taken; without a face, those of the middle. find: the app's way of
     finding faces, with its settings (`Editor.find_faces`). Raises BadImage.
     """
-    data = read_upload(session, path, "a picture")
+    data = read_upload(session, path)
     key = ("comodgan-lines", hashlib.sha256(data).hexdigest())
     found = session.recall(key)
     if found is None:

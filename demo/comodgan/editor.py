@@ -21,10 +21,11 @@ from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
 from demo.comodgan.tasks import Completion
 from demo.gpu import Step
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.parts.uploads import read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import CoModGANModel
-from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
+from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
 
 if TYPE_CHECKING:
@@ -282,17 +283,6 @@ class Editor:
             remark = _NO_FACE if face is None else _BESIDE_IT
         region = region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
         return region, remark
-
-
-def read_upload(session: Session, path: str | None, what: str) -> bytes:
-    """The bytes of an upload, which is deleted with the session. Raises BadImage."""
-    if not path:
-        raise BadImage(f"Please choose {what} first.")
-    session.own_upload(path)
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise BadImage("The picture is not there any more. Please upload it again.") from error
 
 
 def seeds_from(seed: Any, samples: Any) -> list[int]:

@@ -18,6 +18,7 @@ from PIL import Image
 from demo import gpu
 from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
+from demo.parts.uploads import read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
 from gan_core.hfgi.models import HFGIModel
@@ -120,13 +121,7 @@ class Editor:
 
         Raises BadImage.
         """
-        if not path:
-            raise BadImage("Please choose a picture first.")
-        session.own_upload(path)
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        data = read_upload(session, path)
         digest = hashlib.sha256(data).hexdigest()
         work = session.recall(("photo", digest))
         if work is None:

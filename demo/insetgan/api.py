@@ -27,8 +27,8 @@ def build(studio: Studio, editor: Editor) -> None:
         """Join a face and a body without a seam.
 
         face_image_or_none: a photo whose largest face is used and kept as it is; without one the face is drawn from
-        face_seed, and both give way. steps: from 1 to 400; about 60 are enough. Returns three PNGs: the composite, the
-        body generator's own picture, and the face generator's.
+        face_seed, and both are optimised. steps: from 1 to 400; about 60 are enough. Returns three PNGs: the composite,
+        the body generator's own picture, and the face generator's.
         """
         session = studio.sessions.get(request.session_hash)
         if face_image_or_none:

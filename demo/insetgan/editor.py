@@ -20,8 +20,9 @@ from demo.gpu import Done, Step, Steps
 from demo.insetgan import tasks
 from demo.insetgan.tasks import Composed, FoundLatent
 from demo.parts.numbers import LARGEST_SEED, whole_number
+from demo.parts.uploads import read_upload
 from demo.session import Session
-from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.images import open_image, save_png
 from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
@@ -114,11 +115,7 @@ class Editor:
 
         Faces go through an encoder where the model has one. Raises BadImage, NoFaceFound or FaceTooSmall.
         """
-        session.own_upload(path)
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        data = read_upload(session, path)
         key = ("insetgan-found", choice.model, kind, hashlib.sha256(data).hexdigest())
         found = session.recall(key)
         if found is None:

@@ -1,4 +1,4 @@
-"""Pictures on their way to the page: written into the visitor's own folder, so that they go when he goes."""
+"""Pictures on their way to the page: in the visitor's own folder, deleted with the session."""
 
 from __future__ import annotations
 

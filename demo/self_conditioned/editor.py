@@ -17,6 +17,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Step, Steps
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.parts.uploads import read_upload
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
@@ -230,11 +231,7 @@ class Editor:
     def _find_photo(
         self, session: Session, choice: SelfConditionedModel, path: str, progress: Progress | None, refined: bool = True
     ) -> Steps[Subject]:
-        session.own_upload(path)
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        data = read_upload(session, path)
         key = ("self-conditioned-face", choice.model, hashlib.sha256(data).hexdigest())
         subject = (session.recall(("self-conditioned-refined", key)) if refined else None) or session.recall(key)
         if subject is None:

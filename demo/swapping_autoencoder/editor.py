@@ -16,6 +16,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Call, Steps
+from demo.parts.uploads import read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
@@ -97,16 +98,10 @@ class Editor:
         there is one, as models of faces know them. what: for the message when there is no picture.
         Raises BadImage or BadValue.
         """
-        if not path:
-            raise BadImage(f"Please choose {what} first.")
         side = side or choice.resolution
         if not min(SIZES[0], choice.resolution) <= side <= SIZES[-1]:
             raise BadValue(f"The size must be from {SIZES[0]} to {SIZES[-1]} pixels, not {side}.")
-        session.own_upload(path)
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise BadImage("The picture is not there any more. Please upload it again.") from error
+        data = read_upload(session, path, what)
         key = f"{hashlib.sha256(data).hexdigest()}/{side}/{cut_face}"
         source = session.recall(("swapping-autoencoder-source", key))
         if source is None:

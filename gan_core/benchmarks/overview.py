@@ -34,7 +34,7 @@ from ops_cuda import status
 
 
 @dataclass(frozen=True)
-class Task:
+class Benchmark:
     """Something to time: `make(device)` prepares it and gives the function to run."""
 
     name: str
@@ -125,30 +125,30 @@ def swap(side: int) -> Callable[[torch.device], Work]:
     return make
 
 
-TASKS = {
-    "synthesis": Task("StyleGAN2 1024, batch 1", synthesis(1), gpu_goal=1.9, measured=12.2),
-    "synthesis16": Task("StyleGAN2 1024, batch 16", synthesis(16), 16, gpu_goal=1.0, measured=3.49),
-    "latent": Task("latent step 1024, forward and backward", latent_step, gpu_goal=6.0, measured=34.5),
-    "hfgi": Task("HFGI edit 1024", hfgi(slider_only=False), gpu_goal=6.0, cpu_goal=5000, measured=50.8),
-    "slider": Task("HFGI 1024, slider moved", hfgi(slider_only=True), gpu_goal=4.0),
-    "swap": Task("Swapping Autoencoder 512", swap(512), gpu_goal=2.5, cpu_goal=4000, measured=14.6),
+BENCHMARKS = {
+    "synthesis": Benchmark("StyleGAN2 1024, batch 1", synthesis(1), gpu_goal=1.9, measured=12.2),
+    "synthesis16": Benchmark("StyleGAN2 1024, batch 16", synthesis(16), 16, gpu_goal=1.0, measured=3.49),
+    "latent": Benchmark("latent step 1024, forward and backward", latent_step, gpu_goal=6.0, measured=34.5),
+    "hfgi": Benchmark("HFGI edit 1024", hfgi(slider_only=False), gpu_goal=6.0, cpu_goal=5000, measured=50.8),
+    "slider": Benchmark("HFGI 1024, slider moved", hfgi(slider_only=True), gpu_goal=4.0),
+    "swap": Benchmark("Swapping Autoencoder 512", swap(512), gpu_goal=2.5, cpu_goal=4000, measured=14.6),
 }
 CHECKOUTS = {
     "stylegan2": "NVlabs/stylegan2-ada-pytorch",
     "hfgi": "Tengfei-Wang/HFGI",
     "swapping": "taesungp/swapping-autoencoder-pytorch",
 }
-CPU_TASKS = ("hfgi", "slider", "swap")
+CPU_BENCHMARKS = ("hfgi", "slider", "swap")
 
 
 def timed(
     names: list[str], device: torch.device, repeats: int, checkouts: dict[str, Path]
-) -> Iterator[tuple[Task, list[float], float | None]]:
-    """Task, milliseconds a picture of each run, and the median of the authors' code where there is a checkout."""
+) -> Iterator[tuple[Benchmark, list[float], float | None]]:
+    """Benchmark, milliseconds a picture of each run, and the median of the authors' code where there is a checkout."""
     gpu = device.type == "cuda"
     repeats = repeats if gpu else max(3, repeats // 10)
     for name in names:
-        task = TASKS[name]
+        task = BENCHMARKS[name]
         work = task.make(device)
         with torch.inference_mode(not gpu):
             found = measure(work, device, repeats=repeats, warm_up=5 if gpu else 1, events=True)
@@ -164,7 +164,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--only", nargs="*", choices=list(TASKS), help="these tasks; all that the device is asked for")
+    parser.add_argument(
+        "--only", nargs="*", choices=list(BENCHMARKS), help="these tasks; all that the device is asked for"
+    )
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--threads", type=int, default=2, help="on the CPU")
     for name, what in CHECKOUTS.items():
@@ -179,7 +181,7 @@ def main() -> None:
     where = place(device)
     print(f"{where}, PyTorch {torch.__version__}, operations: {status().name}")  # noqa: T201
     numbers: dict[str, object] = {"where": where}
-    names = args.only or (list(TASKS) if gpu else list(CPU_TASKS))
+    names = args.only or (list(BENCHMARKS) if gpu else list(CPU_BENCHMARKS))
     checkouts = {name: getattr(args, name) for name in CHECKOUTS if getattr(args, name) is not None}
     for task, times, authors in timed(names, device, args.repeats, checkouts):
         median, goal = statistics.median(times), task.gpu_goal if gpu else task.cpu_goal

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_core.comodgan.edges import gaussian_blur
+from gan_core.blur import gaussian_blur
 
 _REACH = 8  # the offset fades out over about this share (1 / _REACH) of the square's side
 _RIM = 2 / 256  # standard deviation of the blur that says what is just inside and outside, share of the side

@@ -7,12 +7,12 @@ the conditions of training, reads a photo, and tells whether a generated picture
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gan_core.blur import gaussian_blur
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,3 @@ def edges_of(image: Tensor) -> Tensor:
     )
     drawn = lines(small)
     return F.interpolate(drawn, (height, width), mode="bilinear", align_corners=False)[0].clamp(0, 1)
-
-
-def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (N, C, H, W), mirrored at the border; sigma in pixels, none below a fifth of one."""
-    if sigma < 0.2:
-        return x
-    radius = min(math.ceil(2.5 * sigma), min(x.shape[-2:]) - 1)
-    at = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
-    taps = torch.exp(-0.5 * (at / sigma).square())
-    taps = (taps / taps.sum()).to(x.dtype)
-    n, c, h, w = x.shape
-    flat = x.reshape(n * c, 1, h, w)
-    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="reflect"), taps.view(1, 1, 1, -1))
-    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="reflect"), taps.view(1, 1, -1, 1))
-    return flat.view(n, c, h, w)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.comodgan.published import published_file
 from gan_core.model_spec import Load, ModelSpec
 from gan_core.registry import ModelRegistry
 from weights import catalogue
@@ -84,12 +85,6 @@ def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
     return models
 
 
-def published_file(entry: str, folder: Path) -> Path | None:
-    """A file of the published model, the authors' before the port's; None if there is none."""
-    paths = (folder / entry / file.file for file in published(entry).files)
-    return next((path for path in paths if path.is_file()), None)
-
-
 def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:
     """Declare every one of `comodgan_models`, and each embedded network once."""
     offered = comodgan_models(published_folder, weights)
@@ -129,17 +124,6 @@ def _build_embedded(load: Load, one: _Embedded, weights: Path) -> Any:
 
 def _build_published(load: Load, model: CoModGANModel, published_folder: Path) -> Any:
     load.report(0.1, "Reading the published network: a large file")
-    from gan_core.checkpoints import comodgan as adapter
-    from gan_core.checkpoints.keys import build_with
-    from gan_core.checkpoints.reader import read_tensors
-    from gan_core.comodgan.pipeline import CoModGANPipeline
-    from gan_core.errors import WeightsMissing
+    from gan_core.comodgan.published import load_published
 
-    path = published_file(model.source, published_folder)
-    if path is None:
-        raise WeightsMissing(
-            f"The published model {model.name!r} is not on this machine. "
-            f"Fetch it with: python -m gan_core.checkpoints.fetch {model.source}"
-        )
-    built = build_with((adapter,), read_tensors(path), path.name)
-    return CoModGANPipeline(built.modules["generator"], framing=model.alignment)
+    return load_published(model.source, published_folder, framing=model.alignment)

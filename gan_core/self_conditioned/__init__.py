@@ -1,1 +1,1 @@
-"""Self-Conditioned GAN for image editing (Liu et al., SIGGRAPH 2022): attributes set out to the data's edges."""
+"""Self-Conditioned GAN for image editing (Liu et al., SIGGRAPH 2022): attribute values far out on the data's tails."""

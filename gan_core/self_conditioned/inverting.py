@@ -1,7 +1,8 @@
 """A real face in this generator: a few steps of latent optimisation, and pivotal tuning (Roich et al. 2021).
 
-The encoder was made for the generator that this one was trained from; its latents are a start that little is missing
-from. The attribute values that go with them are held: what the constants say is not to be said by the latents again.
+The encoder was trained for the generator that this one started from, so its latents are near the answer already. The
+attribute values that belong to them stay fixed during the optimisation: otherwise the latents would take over a part of
+what the attributes' constants do.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's parts beside the pixels' 
 
 
 @dataclass(frozen=True)
-class FoundLatent:
+class InvertedLatent:
     """Latents after some steps."""
 
     step: int
@@ -51,7 +52,7 @@ def find_latent(
     picture: Tensor,  # (1, 3, R, R) in [-1, 1]
     predictor: FacePredictor | None,
     steps: int,
-) -> Iterator[FoundLatent]:
+) -> Iterator[InvertedLatent]:
     """Move the latents until the generator draws the picture as well as it can in so many steps."""
     loss_of = _Reconstruction(picture, predictor)
     start = start.clone()  # may be an inference tensor
@@ -66,7 +67,7 @@ def find_latent(
         added.grad = gradient
         adam.step()
         if (i + 1) % _EVERY == 0 or i + 1 == steps:
-            yield FoundLatent(i + 1, (start + added).detach())
+            yield InvertedLatent(i + 1, (start + added).detach())
 
 
 def tune_weights(
@@ -96,7 +97,7 @@ def tune_weights(
 
 
 class _Reconstruction:
-    """How far a drawn picture is from a given one: pixels, pixels at an eighth, and the predictor's features."""
+    """The reconstruction loss against a given picture: pixels, pixels at an eighth, and the predictor's features."""
 
     def __init__(self, picture: Tensor, predictor: FacePredictor | None) -> None:
         self.picture, self.predictor = picture, predictor

@@ -11,7 +11,7 @@ from typing import Any
 
 from gan_core.model_spec import Load, ModelSpec
 from gan_core.registry import ModelRegistry
-from gan_core.swapping_autoencoder.published import PUBLISHED_SWAPS, PublishedSwap, checkpoint, is_here
+from gan_core.swapping_autoencoder.published import PUBLISHED, PublishedAutoencoder, is_here
 from weights import catalogue
 from weights.published import published
 
@@ -64,7 +64,7 @@ def swapping_autoencoder_models(
         models[EMBEDDED] = SwappingAutoencoderModel(
             EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=0.5
         )
-    for entry in PUBLISHED_SWAPS:
+    for entry in PUBLISHED:
         if is_here(entry, published_folder):
             licence = published(entry.archive).licence
             models[entry.name] = SwappingAutoencoderModel(
@@ -99,7 +99,7 @@ def declare_swapping_autoencoder_models(
                 weights=tuple(f"{FOLDER}/{name}" for name in FILES),
             )
         )
-    for entry in PUBLISHED_SWAPS:
+    for entry in PUBLISHED:
         if entry.name in models:
             registry.declare(
                 ModelSpec(
@@ -132,13 +132,8 @@ def _build_embedded(load: Load, weights: Path) -> Any:
     return load_embedded(weights)
 
 
-def _build_published(load: Load, entry: PublishedSwap, published_folder: Path) -> Any:
+def _build_published(load: Load, entry: PublishedAutoencoder, published_folder: Path) -> Any:
     load.report(0.1, "Reading the published swapping autoencoder: a large file")
-    from gan_core.checkpoints import swapping_autoencoder as adapter
-    from gan_core.checkpoints.keys import build_with
-    from gan_core.checkpoints.reader import read_tensors
-    from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
+    from gan_core.swapping_autoencoder.published import load_published
 
-    path = checkpoint(entry, published_folder)
-    built = build_with((adapter,), read_tensors(path), str(path))
-    return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=entry.resolution)
+    return load_published(entry, published_folder)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_core import memory
+from gan_core.blur import gaussian_blur
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
@@ -267,7 +268,7 @@ class SwappingAutoencoderPipeline:
         mask = mixture.mask.to(self.device, torch.float32).clamp(0, 1)[None, None]
         h, w = first.structure.shape[-2:]
         small = F.adaptive_avg_pool2d(self._padded(mask), (h * fine, w * fine))
-        return _blurred(small, mixture.feather * max(first.size) * fine / self.step).clamp(0, 1)
+        return gaussian_blur(small, mixture.feather * max(first.size) * fine / self.step).clamp(0, 1)
 
     def _finish(self, image: Tensor, first: Codes, mixture: Mixture, reshaped: bool) -> Tensor:
         if not mixture.detail or reshaped or first.picture is None:
@@ -315,18 +316,6 @@ def _resized(code: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(code.shape[-2:]) == tuple(size):
         return code
     return F.interpolate(code, tuple(size), mode="bilinear", align_corners=False)
-
-
-def _blurred(mask: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (1, 1, h, w), mirrored at the edges; sigma in pixels, none below a fifth of one."""
-    if sigma < 0.2:
-        return mask
-    radius = min(math.ceil(2.5 * sigma), min(mask.shape[-2:]) - 1)
-    at = torch.arange(-radius, radius + 1, device=mask.device, dtype=torch.float32)
-    taps = torch.exp(-0.5 * (at / sigma).square())
-    taps = taps / taps.sum()
-    mask = F.conv2d(F.pad(mask, (radius, radius, 0, 0), mode="reflect"), taps.view(1, 1, 1, -1))
-    return F.conv2d(F.pad(mask, (0, 0, radius, radius), mode="reflect"), taps.view(1, 1, -1, 1))
 
 
 # ---------------------------------------------------------------- from files

@@ -1,7 +1,7 @@
 """The authors' Swapping Autoencoders, from the archives that a person has fetched (weights/published.py).
 
 An archive holds several models; the checkpoint of the one asked for is taken out of it the first time. Unpacked by hand
-it is found as well.
+it is found as well. Imports no torch before a network is read: which files are here is asked when the page is built.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan_core.errors import BadCheckpoint, WeightsMissing
 from weights.published import published
+
+if TYPE_CHECKING:
+    from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
 log = logging.getLogger(__name__)
 FILE = "latest_checkpoint.pth"
 
 
 @dataclass(frozen=True)
-class PublishedSwap:
+class PublishedAutoencoder:
     """One of the models in an archive."""
 
     name: str
@@ -34,22 +38,22 @@ class PublishedSwap:
     resolution: int
 
 
-PUBLISHED_SWAPS = (
-    PublishedSwap("church", "swapping_models", "church_pretrained", 256),
-    PublishedSwap("bedroom", "swapping_models", "bedroom_pretrained", 256),
-    PublishedSwap("mountain", "swapping_models", "mountain_pretrained", 512),
-    PublishedSwap("ffhq512", "swapping_models", "ffhq512_pretrained", 512),
-    PublishedSwap("ffhq1024", "swapping_models", "ffhq1024_pretrained", 1024),
-    PublishedSwap("animals", "swapping_afhq", "afhq_pretrained", 256),
+PUBLISHED = (
+    PublishedAutoencoder("church", "swapping_models", "church_pretrained", 256),
+    PublishedAutoencoder("bedroom", "swapping_models", "bedroom_pretrained", 256),
+    PublishedAutoencoder("mountain", "swapping_models", "mountain_pretrained", 512),
+    PublishedAutoencoder("ffhq512", "swapping_models", "ffhq512_pretrained", 512),
+    PublishedAutoencoder("ffhq1024", "swapping_models", "ffhq1024_pretrained", 1024),
+    PublishedAutoencoder("animals", "swapping_afhq", "afhq_pretrained", 256),
 )
 
 
-def is_here(model: PublishedSwap, published_folder: Path) -> bool:
+def is_here(model: PublishedAutoencoder, published_folder: Path) -> bool:
     """Whether the model's checkpoint is on this machine, unpacked or in its archive."""
     return _unpacked(model, published_folder) is not None or _member(model, published_folder) is not None
 
 
-def checkpoint(model: PublishedSwap, published_folder: Path) -> Path:
+def checkpoint(model: PublishedAutoencoder, published_folder: Path) -> Path:
     """The path of the model's checkpoint, unpacked if need be.
 
     Raises WeightsMissing if it is not here, BadCheckpoint if the archive is damaged.
@@ -78,13 +82,28 @@ def checkpoint(model: PublishedSwap, published_folder: Path) -> Path:
     return target
 
 
-def _unpacked(model: PublishedSwap, published_folder: Path) -> Path | None:
+def load_published(model: PublishedAutoencoder, published_folder: Path) -> SwappingAutoencoderPipeline:
+    """The pipeline of one of the authors' models.
+
+    Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is not what it should be.
+    """
+    from gan_core.checkpoints import swapping_autoencoder as adapter
+    from gan_core.checkpoints.keys import build_with
+    from gan_core.checkpoints.reader import read_tensors
+    from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
+
+    path = checkpoint(model, published_folder)
+    built = build_with((adapter,), read_tensors(path), str(path))
+    return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=model.resolution)
+
+
+def _unpacked(model: PublishedAutoencoder, published_folder: Path) -> Path | None:
     root = published_folder / model.archive
     places = (root / model.folder / FILE, root / "checkpoints" / model.folder / FILE)
     return next((path for path in places if path.is_file()), None)
 
 
-def _member(model: PublishedSwap, published_folder: Path) -> tuple[Path, str] | None:
+def _member(model: PublishedAutoencoder, published_folder: Path) -> tuple[Path, str] | None:
     """The archive and the name in it of the model's checkpoint."""
     (entry,) = published(model.archive).files
     archive = published_folder / model.archive / entry.file

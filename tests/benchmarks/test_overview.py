@@ -46,7 +46,7 @@ def test_a_line_and_numbers(monkeypatch, capsys, checkout: Path, tmp_path: Path)
     def make(device: torch.device) -> bench.Work:
         return lambda: torch.ones(10, device=device).sum()
 
-    monkeypatch.setitem(bench.TASKS, "synthesis", bench.Task("a sum", make, cpu_goal=10_000))
+    monkeypatch.setitem(bench.BENCHMARKS, "synthesis", bench.Benchmark("a sum", make, cpu_goal=10_000))
     out = tmp_path / "numbers.json"
     flags = ["--device", "cpu", "--only", "synthesis", "--stylegan2", str(checkout), "--json", str(out), "--threads"]
     monkeypatch.setattr(sys, "argv", ["bench", *flags, str(torch.get_num_threads())])

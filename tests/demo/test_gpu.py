@@ -75,6 +75,15 @@ def test_closing_the_stream_stops_the_task(registry):
     assert stopped == [True]
 
 
+def test_the_time_that_a_task_took_is_logged(registry, caplog):
+    with caplog.at_level("INFO", logger="demo.gpu"):
+        gpu.run(double(1))
+        steps = gpu.stream(long([]))
+        next(steps)
+        steps.close()
+    assert [record.args[0].split(".")[-1] for record in caplog.records] == ["double", "long"]
+
+
 def test_a_task_without_a_result_and_no_executor_are_errors(registry, monkeypatch):
     with pytest.raises(RuntimeError, match="without a result"):
         gpu.run(nothing())

@@ -137,7 +137,8 @@ def write_scores(args: argparse.Namespace) -> dict[str, object]:
     """The command `scores`: numbers and plot of a file that `features` wrote."""
     from gan_core.evaluation.metrics.features import EmbeddedFeatures
     from gan_core.evaluation.metrics.plot import plot_scores
-    from gan_core.evaluation.metrics.scores import BinScore, score_features
+    from gan_core.evaluation.metrics.results import BinScore
+    from gan_core.evaluation.metrics.scores import score_features
 
     with np.load(args.features) as stored:
         rows = {name: stored[name].astype(np.float32) for name in stored.files}

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from gan_core.errors import BadValue
-from gan_core.evaluation.metrics.scores import NAMES, BinScore, Features
+from gan_core.evaluation.metrics.results import NAMES, BinScore, Features
 
 _SCALE = 3  # drawn that much larger and reduced, for smooth lines
 _WIDTH, _HEIGHT = 330, 250  # of a panel, pixels

@@ -14,9 +14,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,47 +25,13 @@ from tqdm import tqdm
 
 from gan_core.errors import BadImage, BadValue, StudioError, UnknownName, WeightsMissing
 from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance, to_8_bits
+from gan_core.evaluation.metrics.plot import plot_scores
+from gan_core.evaluation.metrics.results import NAMES, BinScore, Features, Scores
 from gan_core.images import open_image
 
 BINS = 10
 FEWEST = 2  # pairs in a bin from which on it is scored
-NAMES = ("FID", "P-IDS", "U-IDS")
-"""Of the scores, in the order of `Scores`' fields."""
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
-
-class Features(Protocol):
-    """A feature network: pictures (N, 3, H, W) in [-1, 1] to (N, D) on the CPU."""
-
-    title: str
-    """What the numbers are of."""
-    prefix: str
-    """What stands before their names; not "" where they are not the published ones."""
-
-    def __call__(self, images: Tensor) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Of a set of pairs."""
-
-    fid: float
-    """Frechet distance; lower is better."""
-    paired: float
-    """P-IDS, share from 0 to about 0.5; higher is better."""
-    unpaired: float
-    """U-IDS, share from 0 to 0.5; higher is better."""
-
-
-@dataclass(frozen=True)
-class BinScore:
-    """Of the pairs whose hole's share of the picture lies in [low, high) (the last bin includes 1)."""
-
-    low: float
-    high: float
-    count: int
-    scores: Scores | None
-    """None where there are too few pairs."""
 
 
 def score_features(real: ArrayLike, fake: ArrayLike) -> Scores:
@@ -232,8 +197,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 by_hole = score_by_hole(real, fake, ratios, progress=lambda done, _: bar.update(done - bar.n))
         found = report(features, len(pairs), score_features(real, fake), by_hole)
         if options.plot:
-            from gan_core.evaluation.metrics.plot import plot_scores
-
             plot_scores({options.fake.name: by_hole}, options.plot, features)
     except StudioError as error:
         sys.stderr.write(f"{error}\n")

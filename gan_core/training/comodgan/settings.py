@@ -1,4 +1,4 @@
-"""What shapes a run of CoModGAN's training: settings, what it starts from, what it is watched on."""
+"""What shapes a run of CoModGAN's training: settings, starting weights, and held-out pictures for the log."""
 
 from __future__ import annotations
 

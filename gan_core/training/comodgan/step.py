@@ -211,6 +211,7 @@ class CoModGANTrainer(GanTrainer):
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
+        self._drop_non_finite(self.discriminator_flat)
 
     def _generator_piece(self) -> None:
         for p in self.discriminator_flat.parameters:
@@ -219,6 +220,7 @@ class CoModGANTrainer(GanTrainer):
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.processes):
             (loss + self._other_losses()).backward()
+        self._drop_non_finite(self.generator_flat)
         if self.settings.plain:  # its layers are not modulated by the condition
             for name, p in self.generator.named_parameters():
                 if name.endswith("affine.weight"):
@@ -244,14 +246,14 @@ class CoModGANTrainer(GanTrainer):
             missing = drawn - F.avg_pool2d(lines(self.raw), 2)
             first = F.leaky_relu(missing, -_OWN_LINES).mean()
             total = s.follow_weight * first
-        self.stats[6] += first.detach()
+        self.stats[8] += first.detach()
         if k > 1 and s.spread_weight > 0:
             a, b = self.raw.chunk(k)[:2]
             difference = F.avg_pool2d((a - b) * self.hole, 4).abs().mean([1, 2, 3], keepdim=True)
             difference = difference / ratio.clamp_min(0.01)
             wanted = 2 * s.spread * ((ratio - 0.1) / 0.3).clamp(0, 1)
             total = total + s.spread_weight * F.relu(wanted - difference).mean()
-            self.stats[7] += (difference.detach() / 2).mean()
+            self.stats[9] += (difference.detach() / 2).mean()
         return total
 
     # ------------------------------------------------------------ what the log and the grids show
@@ -259,7 +261,7 @@ class CoModGANTrainer(GanTrainer):
     def read_stats(self) -> dict[str, float]:
         """Means since the last call, and the averaged network's numbers on held-out pictures; waits for the device."""
         steps = max(self.stats[5].item(), 1)
-        own = {"l1": self.stats[6].item() / steps, "spread": self.stats[7].item() / steps}
+        own = {"l1": self.stats[8].item() / steps, "spread": self.stats[9].item() / steps}
         return super().read_stats() | own | self.held_out_stats()
 
     @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from gan_core.errors import BadValue
 from gan_core.faces.geometry import apply_affine, invert_affine
+from gan_core.training.table import read_table
 
 REGISTERED = 5.0  # grey levels: worst residual of a bust's registration that is trusted
 
@@ -30,7 +30,7 @@ class Portrait:
 
 
 def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
-    """All portraits of a folder with face/, landmarks.npz, portraits.csv and transfer.npz (`faces.transfer`).
+    """All portraits of a folder with face/, landmarks.npz, portraits.csv and transfer.npz (`transfer.py`).
 
     busts: folder of the wider pictures; by default `bust/` in the folder, or a sibling named `<folder>_bust`.
     Raises BadValue where something needed is missing.
@@ -52,8 +52,7 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
                 )
                 if residual < REGISTERED
             }
-    with (data / "portraits.csv").open(newline="") as file:
-        people: dict[str, str] = {str(row["id"]): row["person"] for row in csv.DictReader(file)}
+    people = {name: row["person"] for name, row in read_table(data / "portraits.csv").items()}
     found = []
     for name, mesh in sorted(meshes.items()):
         face = data / "face" / f"{name}.jpg"
@@ -64,7 +63,7 @@ def read_portraits(data: Path, busts: Path | None = None) -> list[Portrait]:
         found.append(
             Portrait(
                 name,
-                people.get(name) or name,
+                people.get(str(name), str(name)),
                 face,
                 bust if known else None,
                 transfers[name] if known else None,

@@ -37,7 +37,7 @@ SCENE = 192  # side of the locator's training pictures
 
 
 @dataclass(frozen=True)
-class Part:
+class FinderPart:
     """One of the two networks with its data, loss and scores."""
 
     network: nn.Module
@@ -62,12 +62,12 @@ def draw_crops(bank: Bank, n: int) -> Crops:
     return Crops(*(torch.cat([getattr(p, name) for p in parts]) for name in ("pictures", "landmarks", "face")))
 
 
-def make_part(name: str, device: torch.device) -> Part:
+def make_part(name: str, device: torch.device) -> FinderPart:
     """`locator` or `refiner`, freshly initialised on the device."""
     if name == "locator":
-        return Part(FaceLocator().to(device), draw_scenes, locator_loss, locator_scores)
+        return FinderPart(FaceLocator().to(device), draw_scenes, locator_loss, locator_scores)
     weights = landmark_weights(device)
-    return Part(
+    return FinderPart(
         LandmarkRefiner().to(device),
         draw_crops,
         lambda outputs, crops: refiner_loss(outputs, crops, weights),
@@ -113,7 +113,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 @torch.no_grad()
-def validate(part: Part, network: nn.Module, bank: Bank, batches: int, batch: int) -> dict[str, float]:
+def validate(part: FinderPart, network: nn.Module, bank: Bank, batches: int, batch: int) -> dict[str, float]:
     """Mean scores on held-out people, the same pictures every time."""
     device = bank.pictures.device
     with torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else []):

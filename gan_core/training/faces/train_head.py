@@ -65,7 +65,7 @@ def label_generated(generator: Generator, count: int) -> Labelled:
 
 
 def label_portraits(net: HeadNet, pictures: Tensor) -> Labelled:
-    """Labels of uint8 portraits (N, 3, S, S) from the network's present opinion."""
+    """Labels of uint8 portraits (N, 3, S, S) from the network's current predictions."""
     soft = torch.cat([net.masks(part.float() / 127.5 - 1) for part in pictures.split(32)])
     return _label(pictures, soft[:, 1], soft[:, 0])
 

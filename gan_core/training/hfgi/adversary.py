@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Adversary:
     """A discriminator, the pictures that it is trained on next, and its own optimizer.
 
-    A step of the networks that draw calls `mark` inside its loss, which remembers the pictures; then `learn` and
-    `update` teach the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
+    A step of the trained networks calls `generator_losses`, which keeps the pictures; then `discriminator_terms` and
+    `update` train the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
     from step to step, so that both can be captured in CUDA graphs.
     """
 
@@ -42,8 +42,8 @@ class Adversary:
         """Scores (N, 1) of pictures (N, 3, R, R)."""
         return self.net(images, dtype=self.dtype)
 
-    def mark(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
-        """How much less real each pair's drawn pictures look than its real ones, a scalar a pair.
+    def generator_losses(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """The generator's relativistic loss, a scalar for each pair; the pictures are kept for `discriminator_terms`.
 
         pairs: real and drawn pictures, each (N, 3, R, R) in about [-1, 1]; the drawn ones may carry a gradient.
         """
@@ -61,8 +61,8 @@ class Adversary:
         self.net.requires_grad_(True)
         return losses
 
-    def learn(self, penalise: bool) -> dict[str, Tensor]:
-        """Fill the discriminator's gradients from what `mark` last saw; the terms of its loss.
+    def discriminator_terms(self, penalise: bool) -> dict[str, Tensor]:
+        """Fill the discriminator's gradients from what `generator_losses` last saw; the terms of its loss.
 
         penalise: with R1 and R2, to be asked for every `settings.penalty_every` steps, by which they are weighted.
         """

@@ -1,4 +1,4 @@
-"""Weights between two trainings of one network.
+"""Interpolate between the weights of two trainings of one network.
 
     python -m gan_core.training.hfgi.blend BEFORE AFTER --share 0.65 --out OUT
 

@@ -134,7 +134,7 @@ class ConsultationStage(TrainingStage):
             pairs = [(target[:first], image[:first])]
             if edits:
                 pairs.append((target[-edits:], edited))
-            looks = self.adversary.mark(pairs)
+            looks = self.adversary.generator_losses(pairs)
             weight, pull = balanced(image, result["l2"] + result["feature"], looks[0], s.adversarial_weight)
             result["looks"] = weight * looks[0]
             result = {name: value.detach() for name, value in result.items()} | {"pull": pull}

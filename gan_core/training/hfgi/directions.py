@@ -14,7 +14,6 @@ al. 2020) join on request.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 from collections.abc import Callable
@@ -45,6 +44,7 @@ from gan_core.training.hfgi.measures import FinderMeasures, head_measures, mesh_
 from gan_core.training.hfgi.sensitivities import sensitivities, solve_direction
 from gan_core.training.hfgi.targets import PRINCIPAL_STEP, TARGETS
 from gan_core.training.split import is_held_out
+from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +55,13 @@ def read_labels(path: Path, folder: Path) -> tuple[list[Path], list[str], Column
 
     Raises BadValue if there are none.
     """
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (folder / f"{row['id']}.jpg").is_file()]
-    if not rows:
-        raise BadValue(f"None of the pictures that {path.name} names is in {folder}.")
-    names = ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open")
-    columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
-    columns["gender"] = np.array([{"M": 0.0, "F": 1.0}.get(row["gender"], np.nan) for row in rows])
-    return [folder / f"{row['id']}.jpg" for row in rows], [row["person"] for row in rows], columns
+    found = read_table(path, (picture.stem for picture in folder.glob("*.jpg")))
+    rows = list(found.values())
+    columns = {
+        name: numbers(rows, name) for name in ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open")
+    }
+    columns["gender"] = genders(rows)
+    return [folder / f"{name}.jpg" for name in found], [row["person"] for row in rows], columns
 
 
 def mesh_column(path: Path, files: list[Path]) -> Columns:

@@ -64,7 +64,7 @@ class Runner:
 
     def _discriminator_piece(self, penalise: bool) -> None:
         assert self.stage.adversary is not None
-        self._add(self.stage.adversary.learn(penalise))
+        self._add(self.stage.adversary.discriminator_terms(penalise))
 
     def _capture(self) -> None:
         """Record the pieces, and forget what the warm-up added up."""

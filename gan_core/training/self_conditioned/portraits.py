@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from gan_core.errors import BadValue
 from gan_core.training.data import find_pictures
+from gan_core.training.table import numbers, read_table
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,10 @@ def read_portraits(folder: Path, table: Path, columns: tuple[str, ...], limit: i
     and BadImage if there are none at all.
     """
     pictures = {path.stem: path for path in find_pictures(folder)}
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["id"] in pictures][:limit]
-    if not rows:
-        raise BadValue(f"None of the pictures that {table.name} names is in {folder}.")
+    rows = list(read_table(table, pictures).values())[:limit]
     missing = [name for name in ("person", *columns) if name not in rows[0]]
     if missing:
         raise BadValue(f"{table.name} has no column {', '.join(missing)}.")
-    values = {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}
+    values = {name: numbers(rows, name) for name in columns}
     paths = [pictures[row["id"]] for row in rows]
     return Portraits(paths, np.array([row["person"] for row in rows]), values)

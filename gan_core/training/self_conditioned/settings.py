@@ -17,7 +17,7 @@ class SelfConditionedSettings(GanSettings):
     attribute_kimg: float = 8.0  # pictures, in thousands, over which the generator's weight of it rises to that
     warm_kimg: float = 2.0  # pictures, in thousands, over which the learning rate rises
     ema_kimg: float = 8.0
-    ema_rampup: float = 1.0  # the average starts from pretrained weights, which are worth averaging
+    ema_rampup: float = 1.0  # the average starts from pretrained weights, so it may be long from the start
     inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
     unweighted: float = 0.0  # share of pictures drawn as the data is, at most half; of generated ones with own values
     identity_weight: float = 1.0  # of the change of the person between two values of one latent; needs a network for it

@@ -188,22 +188,22 @@ class SelfConditionedTrainer(GanTrainer):
         real, logits = self._score_and_attributes(reals)
         fake, _ = self._score_and_attributes(fakes)
         divergence = attribute_divergence(logits, self.real_values, self.knots)
-        self.stats[6] += divergence.detach()
+        self.stats[8] += divergence.detach()
         loss = F.softplus(fake - real).mean() + self.settings.attribute_weight * divergence
         return real, fake, loss
 
     def _generator_losses(self, fakes: Tensor) -> Tensor:
         fake, logits = self._score_and_attributes(fakes)
         divergence = attribute_divergence(logits, self.fake_values, self.knots)
-        self.stats[7] += divergence.detach()
+        self.stats[9] += divergence.detach()
         loss = F.softplus(self.real_scores - fake).mean() + self.attribute_weight * divergence
         if self.identity_network is not None:
             change = identity_change(self.identity_network, self.fakes)
-            self.stats[8] += change.detach()
+            self.stats[10] += change.detach()
             loss = loss + self.settings.identity_weight * change
         if self.plain is not None:
             away = (thumbnails(self.fakes[self.own_rows]) - self.anchors).abs().mean()
-            self.stats[9] += away.detach()
+            self.stats[11] += away.detach()
             loss = loss + self.settings.anchor_weight * away
         return loss
 
@@ -226,7 +226,7 @@ class SelfConditionedTrainer(GanTrainer):
         """Means since the last call, with the divergences `attributes_real` and `attributes_fake`, the change of the
         `person` and the difference from the `anchor`; waits for the device."""
         steps, names = max(self.stats[5].item(), 1), ("attributes_real", "attributes_fake", "person", "anchor")
-        own = {name: value / steps for name, value in zip(names, self.stats[6:].tolist(), strict=True)}
+        own = {name: value / steps for name, value in zip(names, self.stats[8:].tolist(), strict=True)}
         return super().read_stats() | own
 
     @torch.no_grad()

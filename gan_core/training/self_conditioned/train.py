@@ -133,7 +133,7 @@ def _shape_of(kind: type) -> set[str]:
 
 
 def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> None:
-    """Training; see `trainer.py`."""
+    """Training; see `step.py`."""
     initial = args.initial or args.out / "initial"
     starts: list[Any] = []  # the networks' states, or None
     for name in ("generator", "discriminator", "generator_ema"):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -152,15 +153,8 @@ def fit(
 
 def roc_auc(same: np.ndarray, different: np.ndarray) -> float:
     """Chance that a score of `same` is above one of `different` (equal ones count half)."""
-    order = np.concatenate([same, different])
-    ranks = np.empty(len(order))
-    ranks[order.argsort(kind="stable")] = np.arange(1, len(order) + 1)
-    for value in np.unique(order[np.isin(order, same)]):  # equal scores share their mean rank
-        tied = order == value
-        if tied.sum() > 1:
-            ranks[tied] = ranks[tied].mean()
-    n = len(same)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(different)))
+    truth = np.concatenate([np.ones(len(same)), np.zeros(len(different))])
+    return float(roc_auc_score(truth, np.concatenate([same, different])))
 
 
 def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:

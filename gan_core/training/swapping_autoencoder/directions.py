@@ -13,10 +13,9 @@ Written to directions.safetensors beside the model's weights.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from gan_core.errors import BadValue
 from gan_core.swapping_autoencoder.networks import Encoder, unit_length
 from gan_core.training.data import find_pictures, load_pictures, person_of
 from gan_core.training.split import is_held_out
+from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
@@ -40,7 +40,7 @@ SMALLEST_GROUP = 4
 
 
 @dataclass(frozen=True)
-class Target:
+class VectorTarget:
     """A domain vector: pictures in the upper part of a column against those in the lower."""
 
     name: str
@@ -54,7 +54,7 @@ class Target:
 
 
 TARGETS = (
-    Target(
+    VectorTarget(
         "older",
         "Older",
         "age",
@@ -63,14 +63,14 @@ TARGETS = (
         high=2.0,
         note="skin, hair and their light; the shape stays",
     ),
-    Target("light_hair", "Light hair", "hair", ("gender", "studio"), low=-1.5, high=1.5),
-    Target("woman", "Man to woman", "gender", ("studio",), low=-1.5, high=1.5, note="of colours and surfaces"),
-    Target("studio", "New studio", "studio", ("gender",), note="the light and backdrop of 2023 instead of 2013"),
-    Target("grey", "Black and white", "grey", ("gender",), low=-0.5),
-    Target("bright", "Bright", "brightness", ("studio",)),
-    Target("contrast", "Hard light", "contrast", ("studio", "gender")),
-    Target("warm", "Warm colours", "warmth", ("studio",)),
-    Target("vivid", "Vivid colours", "saturation", ("studio",)),
+    VectorTarget("light_hair", "Light hair", "hair", ("gender", "studio"), low=-1.5, high=1.5),
+    VectorTarget("woman", "Man to woman", "gender", ("studio",), low=-1.5, high=1.5, note="of colours and surfaces"),
+    VectorTarget("studio", "New studio", "studio", ("gender",), note="the light and backdrop of 2023 instead of 2013"),
+    VectorTarget("grey", "Black and white", "grey", ("gender",), low=-0.5),
+    VectorTarget("bright", "Bright", "brightness", ("studio",)),
+    VectorTarget("contrast", "Hard light", "contrast", ("studio", "gender")),
+    VectorTarget("warm", "Warm colours", "warmth", ("studio",)),
+    VectorTarget("vivid", "Vivid colours", "saturation", ("studio",)),
 )
 # What a principal direction of the structure code is called that goes with a column.
 SHAPES = {
@@ -107,23 +107,12 @@ def label_columns(path: Path, ids: Sequence[str]) -> Columns:
 
     Raises BadValue if no row fits a picture.
     """
-    with path.open(newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file)}
-    if not rows.keys() & set(ids):
-        raise BadValue(f"No row of {path.name} is of a picture in the folder.")
-
-    def number(row: Mapping[str, str], name: str) -> float:
-        try:
-            return float(row.get(name, ""))
-        except ValueError:
-            return float("nan")
-
-    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    rows = read_table(path, ids)
     chosen = [rows.get(key, {}) for key in ids]
-    columns = {name: np.array([number(row, name) for row in chosen]) for name in names}
-    sexes = {"F": 1.0, "M": 0.0}
-    columns["gender"] = np.array([sexes.get(row.get("gender", "")[:1].upper(), float("nan")) for row in chosen])
-    years = np.array([number(row, "year") for row in chosen])
+    names = ("age", "grey", "yaw_deg", "mouth_open", "mouth_width", "corner_lift")
+    columns = {name: numbers(chosen, name) for name in names}
+    columns["gender"] = genders(chosen)
+    years = numbers(chosen, "year")
     columns["studio"] = np.where(np.isnan(years), np.nan, (years > 2018).astype(float))
     return columns
 
@@ -194,7 +183,7 @@ def read_codes(encoder: Encoder, pictures: Tensor, device: str) -> tuple[Tensor,
 
 
 def fit_textures(
-    textures: Tensor, columns: Columns, held_out: np.ndarray, targets: Sequence[Target] = TARGETS
+    textures: Tensor, columns: Columns, held_out: np.ndarray, targets: Sequence[VectorTarget] = TARGETS
 ) -> tuple[dict[str, Tensor], list[dict]]:
     """Domain vectors that hold on held-out pictures, and their entries for the file."""
     tensors, entries = {}, []

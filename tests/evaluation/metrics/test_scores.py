@@ -16,7 +16,7 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, Weig
 from gan_core.evaluation.metrics import inception, scores
 from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance, to_8_bits
 from gan_core.evaluation.metrics.plot import plot_scores
-from gan_core.evaluation.metrics.scores import BinScore, Scores
+from gan_core.evaluation.metrics.results import BinScore, Scores
 from weights.published import published
 
 

@@ -15,7 +15,7 @@ from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 from tests.gan_core.swapping_autoencoder import published_names
 from tests.gan_core.swapping_autoencoder.test_pipeline import networks, picture, write_embedded
 
-CHURCH = published.PUBLISHED_SWAPS[0]
+CHURCH = published.PUBLISHED[0]
 
 
 def write_checkpoint(path: Path) -> SwappingAutoencoderPipeline:

@@ -65,17 +65,17 @@ def test_the_opponent_learns_and_pulls_as_hard_as_asked() -> None:
     first = []
     for step in range(30):
         drawn = (0.3 * torch.randn(8, 3, 16, 16)).requires_grad_()
-        (looks,) = opponent.mark([(real, drawn)])
-        terms = opponent.learn(penalise=step % 2 == 0)
+        (looks,) = opponent.generator_losses([(real, drawn)])
+        terms = opponent.discriminator_terms(penalise=step % 2 == 0)
         assert ("discriminator_penalty" in terms) == (step % 2 == 0)
         assert drawn.grad is None  # learning does not reach what was drawn
         opponent.update(1.0)
         first.append(terms["discriminator"].item())
     assert first[-1] < 0.5 * first[0]
     (expected,) = torch.autograd.grad((drawn - real).square().mean(), drawn)
-    (looks,) = opponent.mark([(real, drawn)])
+    (looks,) = opponent.generator_losses([(real, drawn)])
     (against,) = torch.autograd.grad(looks, drawn)
-    (looks,) = opponent.mark([(real, drawn)])
+    (looks,) = opponent.generator_losses([(real, drawn)])
     weight, pull = balanced(drawn, (drawn - real).square().mean(), looks, 0.25)
     assert (weight * against).norm().item() == pytest.approx(0.25 * expected.norm().item(), rel=1e-3)
     (got,) = torch.autograd.grad(pull, drawn)

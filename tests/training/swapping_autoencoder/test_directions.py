@@ -51,7 +51,7 @@ def test_vectors_that_do_not_hold_are_left_out() -> None:
     column, held_out = draw.rand(300), np.arange(300) % 4 == 0
     textures = torch.randn(300, 8)
     textures[:, 2] += torch.from_numpy(4 * column).float()
-    targets = [directions.Target("real", "Real", "column"), directions.Target("noise", "Noise", "random")]
+    targets = [directions.VectorTarget("real", "Real", "column"), directions.VectorTarget("noise", "Noise", "random")]
     columns = {"column": column, "random": draw.rand(300)}
     tensors, entries = directions.fit_textures(textures, columns, held_out, targets)
     assert list(tensors) == ["real"] and entries[0]["label"] == "Real"
@@ -128,5 +128,5 @@ def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="form"):
         directions.fit_pair(encoder, "snow=only_one", 32, "cpu")
     (tmp_path / "labels.csv").write_text("id,age\nsomebody,40\n")
-    with pytest.raises(BadValue, match="No row"):
+    with pytest.raises(BadValue, match="None of the pictures"):
         directions.label_columns(tmp_path / "labels.csv", ["nobody"])

@@ -1,0 +1,22 @@
+"""Pictures that people send, as the files that came in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from demo.session import Session
+from gan_core.errors import BadImage
+
+
+def read_upload(session: Session, path: str | None, what: str = "a picture") -> bytes:
+    """The bytes of an upload, which is deleted with the session. what: for the message where none was chosen.
+
+    Raises BadImage.
+    """
+    if not path:
+        raise BadImage(f"Please choose {what} first.")
+    session.own_upload(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BadImage("The picture is not there any more. Please upload it again.") from error
