@@ -211,7 +211,7 @@ class CoModGANTrainer(GanTrainer):
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
-        self._drop_non_finite(self.discriminator_flat)
+        self.discriminator_flat.drop_non_finite()
 
     def _generator_piece(self) -> None:
         for p in self.discriminator_flat.parameters:
@@ -220,7 +220,7 @@ class CoModGANTrainer(GanTrainer):
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.processes):
             (loss + self._other_losses()).backward()
-        self._drop_non_finite(self.generator_flat)
+        self.generator_flat.drop_non_finite()
         if self.settings.plain:  # its layers are not modulated by the condition
             for name, p in self.generator.named_parameters():
                 if name.endswith("affine.weight"):
