@@ -12,7 +12,8 @@ import torch
 
 from gan_core.benchmarks.timer import clock, place
 from gan_core.training import distributed
-from gan_core.training.loop import GanSettings, GanTrainer
+from gan_core.training.stylegan2.settings import GanSettings
+from gan_core.training.stylegan2.step import GanTrainer
 
 NVIDIA_ON_H200 = 298.0
 

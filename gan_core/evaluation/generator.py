@@ -21,7 +21,7 @@ from gan_core.evaluation.metrics import samples as sample_scores
 from gan_core.features import load as load_features
 from gan_core.stylegan2 import Generator
 from gan_core.training.grids import save_grid
-from gan_core.training.people import PeopleStream, Variation, read_people
+from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
 
 
 @torch.no_grad()
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--generator", type=Path, required=True, nargs="+")
     parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--shares", default="portraits=3.8,london=1.4,varied=4.8")
+    parser.add_argument("--shares", default=SHARES)
     parser.add_argument("--psi", type=float, nargs="+", default=[1.0])
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    shares = {name: float(share) for name, share in (part.split("=") for part in args.shares.split(","))}
+    shares = parse_shares(args.shares)
     network = load_features().to(args.device)
     people = read_people(args.people, 256, shares).to(args.device)
     stream = PeopleStream(people, Variation())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,7 +34,7 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5) -
     return _without_square(_moved(images, uniform, shift), uniform, cut_out)
 
 
-def _moved(images: Tensor, uniform, shift: float) -> Tensor:  # noqa: ANN001
+def _moved(images: Tensor, uniform: Callable[[float, float], Tensor], shift: float) -> Tensor:
     """By whole pixels, so that nothing is blurred."""
     n, _, h, w = images.shape
     right = torch.round(uniform(-shift, shift) * w) * (2 / w)
@@ -43,7 +45,7 @@ def _moved(images: Tensor, uniform, shift: float) -> Tensor:  # noqa: ANN001
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _without_square(images: Tensor, uniform, side: float) -> Tensor:  # noqa: ANN001
+def _without_square(images: Tensor, uniform: Callable[[float, float], Tensor], side: float) -> Tensor:
     _, _, h, w = images.shape
     rows = torch.arange(h, device=images.device).view(1, 1, h, 1)
     columns = torch.arange(w, device=images.device).view(1, 1, 1, w)

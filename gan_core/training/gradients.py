@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from gan_core.errors import TrainingDiverged
 from gan_core.training.distributed import ProcessGroup
 
 BUCKET = 4 << 20  # numbers exchanged at once: long enough for the link, short enough to start early
 
 
+def check_finite(gradients: Collection[Flat], steps: int) -> int:
+    """How many gradients were dropped since the last call; waits for the device.
+
+    Raises:
+        TrainingDiverged: of one network's, more than half of the last `steps` were.
+    """
+    counts = [int(gradient.dropped.item()) for gradient in gradients]
+    for gradient in gradients:
+        gradient.dropped.zero_()
+    if counts and max(counts) > steps / 2:
+        raise TrainingDiverged(
+            f"{max(counts)} gradients of the last {steps} steps were not finite. The last checkpoint is kept; go on "
+            "from it with a lower learning rate or stronger gradient penalties."
+        )
+    return sum(counts)
+
+
 class Flat:
     """Gradients as views of one buffer, so that one call zeroes them all and few calls exchange them."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
+    def __init__(self, *modules: nn.Module) -> None:
+        self.parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
+        self.dropped = torch.zeros((), device=self.buffer.device)  # gradients that were not finite, since last asked
         self._buckets: list[tuple[int, int]] = []  # ends of each bucket in the buffer
         self._members: list[int] = []  # parameters in each
         self._missing: list[int] | None = None  # gradients still to come, while a backward pass is being exchanged
@@ -52,6 +71,12 @@ class Flat:
         start, end = self._buckets[bucket]
         assert self._processes is not None
         self._begun.append(self._processes.begin_all_reduce_mean(self.buffer[start:end]))
+
+    def drop_non_finite(self) -> None:
+        """Count a gradient that is not finite anywhere and learn nothing from it; does not wait for the device."""
+        broken = ~torch.isfinite(self.buffer).all()
+        self.buffer.masked_fill_(broken, 0.0)
+        self.dropped += broken
 
     @contextmanager
     def exchanged(self, processes: ProcessGroup) -> Iterator[None]:

@@ -14,6 +14,7 @@ the discriminator would have to see through, and the generator learns it.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,13 +24,29 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_core.errors import BadImage
+from gan_core.errors import BadImage, BadValue
 from gan_core.training.data import find_pictures, load_pictures
 
 BACKDROPS = "backdrops"
 MATTES = "mattes"
 HELD_OUT_PERCENT = {"portraits": 8}  # as in the first generation
 HELD_OUT_OTHERS = 10
+SHARES = "portraits=3.8,london=1.4,varied=4.8"  # so that six in ten are no politicians
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Collections and their shares from `NAME=NUMBER,NAME=NUMBER`.
+
+    Raises:
+        BadValue: it is written otherwise, or a share is not positive.
+    """
+    try:
+        shares = {name.strip(): float(share) for name, share in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise BadValue(f"Shares are written NAME=NUMBER,NAME=NUMBER, for instance {SHARES}; not {text!r}.") from error
+    if min(shares.values()) <= 0:
+        raise BadValue("The share of every collection must be positive; leave out the ones not wanted.")
+    return shares
 
 
 def person_of(collection: str, stem: str) -> str:
@@ -100,8 +117,15 @@ def read_people(folder: Path, resolution: int, shares: dict[str, float], *, held
         stems += [f"{name}/{p.stem}" for p in paths]
     places = folder / BACKDROPS
     backdrops = load_pictures(find_pictures(places), resolution) if places.is_dir() else pictures[0][:0]
-    joined = [torch.cat(parts) for parts in (pictures, mattes, collection)]
-    return People(*joined, list(shares), torch.cat(weights), backdrops, stems)
+    return People(
+        torch.cat(pictures),
+        torch.cat(mattes),
+        torch.cat(collection),
+        list(shares),
+        torch.cat(weights),
+        backdrops,
+        stems,
+    )
 
 
 def _matte(picture: Path, resolution: int) -> np.ndarray:
@@ -132,7 +156,7 @@ class PeopleStream:
         self._ends = people.weights.cumsum(0)
         self._kernels: dict[float, Tensor] = {}
         device = people.pictures.device
-        for sigma in (0.8, 4.0, 12.0):
+        for sigma in (0.8, 4.0):
             radius = round(2.5 * sigma)
             taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=device) / sigma) ** 2)
             self._kernels[sigma] = taps / taps.sum()
@@ -143,11 +167,15 @@ class PeopleStream:
         index = torch.searchsorted(self._ends, torch.rand(count, device=device) * self._ends[-1])
         index = index.clamp_(max=len(people) - 1)
         pictures = _unit(people.pictures[index])
-        if len(people.backdrops):
-            pictures = self._before_backdrops(pictures, people.mattes[index].float() / 255)
+        # The first ones of a batch: which they are is random, and only they have to be computed.
+        changed = round(count * self.variation.backdrop) if len(people.backdrops) else 0
+        if changed:
+            mattes = people.mattes[index[:changed]].float() / 255
+            pictures[:changed] = self._before_backdrops(pictures[:changed], mattes)
         pictures = self._lit(pictures)
-        soft = self._chance(count, self.variation.soft)
-        pictures = torch.where(soft, self._blurred(pictures, 0.8), pictures)
+        soft = round(count * self.variation.soft)
+        if soft:
+            pictures[-soft:] = self._blurred(pictures[-soft:], 0.8)
         mirror = self._chance(count, 0.5)
         return torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
 
@@ -167,14 +195,14 @@ class PeopleStream:
     def _before_backdrops(self, pictures: Tensor, mattes: Tensor) -> Tensor:
         n = len(pictures)
         places = _unit(self.people.backdrops[torch.randint(len(self.people.backdrops), (n,), device=pictures.device)])
-        depth = self._uniform(n, 0, 1)  # sharp, out of focus, far out of focus
-        places = torch.where(depth < 0.25, places, self._blurred(places, 4.0))
+        sharp = self._chance(n, 0.25)  # the others are out of focus
+        places = torch.where(sharp, places, self._blurred(places, 4.0))
         flat = self._uniform(n, -0.9, 0.9) + self._uniform(n, -0.2, 0.2, 3)
         ramp = torch.linspace(-1, 1, pictures.shape[2], device=pictures.device).view(1, 1, -1, 1)
         flat = (flat + ramp * self._uniform(n, -0.2, 0.2)).expand_as(places)
         backdrop = torch.where(self._chance(n, self.variation.plain), flat, places)
         person = foreground(pictures, mattes, lambda x: self._blurred(x, 4.0))
-        return torch.where(self._chance(n, self.variation.backdrop), backdrop + (person - backdrop) * mattes, pictures)
+        return backdrop + (person - backdrop) * mattes
 
     def _lit(self, pictures: Tensor) -> Tensor:
         n, v = len(pictures), self.variation
@@ -191,7 +219,7 @@ class PeopleStream:
         return x.clamp(0, 1) * 2 - 1
 
 
-def foreground(pictures: Tensor, mattes: Tensor, blur) -> Tensor:  # noqa: ANN001
+def foreground(pictures: Tensor, mattes: Tensor, blur: Callable[[Tensor], Tensor]) -> Tensor:
     """The person's own colours, also where the old backdrop shines through hair (Forte 2021, blur fusion, one pass).
 
     Args:

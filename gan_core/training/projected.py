@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations
 
 from gan_core.features import CHANNELS, EfficientNetLite0
 
@@ -62,7 +62,7 @@ class ScaleDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         while side > SMALLEST:
             wider = min(channels * 2, WIDEST)
-            norm = nn.BatchNorm2d(wider, track_running_stats=False)  # always by the batch, as in the paper's code
+            norm = nn.BatchNorm2d(wider, track_running_stats=False)  # always by the batch
             layers += [_convolution(channels, wider, 4, 2), norm, nn.LeakyReLU(SLOPE)]
             channels, side = wider, side // 2
         self.body = nn.Sequential(*layers)
@@ -94,13 +94,18 @@ class ProjectedDiscriminator(nn.Module):
 
     def losses(self, real: list[Tensor], fake: list[Tensor]) -> Tensor:
         """Hinge loss of the discriminators, summed over scales: mean relu(1 - real) + mean relu(1 + fake)."""
-        with parametrize.cached():  # one step of the power iteration an update
-            reals, fakes = self(real), self(fake)
         total = torch.zeros((), device=real[0].device)
-        for r, f in zip(reals, fakes, strict=True):
-            total = total + F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean()
+        for r, f in self._scores(real, fake):
+            total = total + F.relu(1 - r).mean() + F.relu(1 + f).mean()
         return total
 
-    def generator_loss(self, fake: list[Tensor]) -> Tensor:
-        """What the generator minimises: minus the mean score, summed over scales."""
-        return -torch.stack([score.float().mean() for score in self(fake)]).sum()
+    def generator_loss(self, real: list[Tensor], fake: list[Tensor]) -> Tensor:
+        """What the generator minimises: minus the mean score of `fake`, summed over scales."""
+        return -torch.stack([score.mean() for _, score in self._scores(real, fake)]).sum()
+
+    def _scores(self, real: list[Tensor], fake: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Scores of both, float32. They share a batch: were each normalised by itself, no discriminator could see that
+        all generated pictures have too much contrast."""
+        n = len(real[0])
+        joined = self([torch.cat(pair) for pair in zip(real, fake, strict=True)])
+        return [(score[:n].float(), score[n:].float()) for score in joined]

@@ -183,3 +183,24 @@ def test_upfirdn2d_of_a_part_of_a_map() -> None:
     got = kernel.forward(part, filter, 1, 2, padding, False, 1.0, _output_size(part.shape, filter.shape, 1, 2, padding))
     close(got, upfirdn2d_reference(part.double(), filter.double(), 1, 2, padding, False, 1.0), torch.float32)
     assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@direct
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "shape"), [(3, 1, (2, 5, 7, 8)), (3, 2, (1, 130, 8, 6)), (5, 2, (2, 16, 9, 7))]
+)
+def test_relu6_depthwise(dtype: torch.dtype, kernel_size: int, stride: int, shape: tuple) -> None:
+    from ops_cuda.kernels import relu6_depthwise as kernel
+    from ops_cuda.relu6_depthwise import _reference, _reference_backward
+
+    x = laid_out((torch.randn(shape, device=DEVICE) * 2).to(dtype), True)
+    c = shape[1]
+    weight = torch.randn(c, 1, kernel_size, kernel_size, device=DEVICE)
+    in_bias, bias = torch.randn(c, device=DEVICE), torch.randn(c, device=DEVICE)
+    y = kernel.forward(x, in_bias, weight, bias, stride)
+    close(y, _reference(x.double(), in_bias.double(), weight.double(), bias.double(), stride), dtype)
+    dy = torch.randn_like(y)
+    dx = kernel.backward(dy, y, x, in_bias, weight, stride)
+    wide = (t.double() for t in (dy, y, x, in_bias, weight))
+    close(dx, _reference_backward(*wide, stride), dtype)

@@ -227,3 +227,26 @@ def test_library_contract() -> None:
         torch.library.opcheck(ops.convolution.default, (x, args[1], 2, 1, False, [0, 0]))
         finish = (x.detach(), scale.detach(), torch.randn(3), None, False, None, None, x.detach(), [1, 2], True)
         torch.library.opcheck(ops.finish.default, (*finish, scale.detach(), None, None, None, None))
+
+
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_relu6_depthwise_gradient(size: int, stride: int) -> None:
+    from ops_cuda import relu6_depthwise
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 6, 7, dtype=torch.double, generator=generator, requires_grad=True)
+    in_bias, bias = (torch.randn(3, dtype=torch.double, generator=generator) for _ in range(2))
+    weight = torch.randn(3, 1, size, size, dtype=torch.double, generator=generator)
+    assert torch.autograd.gradcheck(lambda x: relu6_depthwise(x, in_bias, weight, bias, stride=stride), (x,))
+
+
+def test_relu6_depthwise_says_what_does_not_fit() -> None:
+    from ops_cuda import relu6_depthwise
+
+    x, bias, weight = torch.zeros(1, 3, 8, 8), torch.zeros(3), torch.zeros(3, 1, 3, 3)
+    with pytest.raises(ValueError, match="do not fit"):
+        relu6_depthwise(x, bias, weight[:2], bias)
+    with pytest.raises(ValueError, match="stride"):
+        relu6_depthwise(x, bias, weight, bias, stride=3)
+    with pytest.raises(ValueError, match="frozen"):
+        relu6_depthwise(x, bias, weight.requires_grad_(), bias)

@@ -18,9 +18,11 @@ from gan_core.training import distributed
 from gan_core.training.augment import augment
 from gan_core.training.data import load_pictures, person_of, random_batch, split_pictures
 from gan_core.training.growing import FadingDiscriminator, grow_generator
-from gan_core.training.loop import GanSettings, GanTrainer, train
+from gan_core.training.loop import train
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
 from gan_core.training.split import is_held_out
+from gan_core.training.stylegan2.settings import GanSettings
+from gan_core.training.stylegan2.step import GanTrainer
 
 TINY = GanSettings(resolution=16, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=16, batch=4)
 ALONE = distributed.ProcessGroup(0, 1, torch.device("cpu"))

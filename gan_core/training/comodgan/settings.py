@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_core.training.loop import GanSettings
+from gan_core.training.stylegan2.settings import GanSettings
 
 TASKS = ("hole", "drawing")
 State = dict[str, Tensor]

@@ -1,4 +1,4 @@
-"""One step of CoModGAN's training, as pieces that CUDA graphs can hold (see `gan_core.training.loop.GanTrainer`).
+"""One step of CoModGAN's training, in pieces that CUDA graphs can hold (see `training.stylegan2.step`).
 
 What differs from an unconditional step:
 - A real picture and the completions made of it stand against each other in the relativistic loss, under the same
@@ -28,8 +28,8 @@ from gan_core.training.augment import draw_transforms, transform
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts, State
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.growing import FadingDiscriminator
-from gan_core.training.loop import GanTrainer
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.stylegan2.step import GanTrainer
 
 _TONE = 16  # pixels, a side, of the blocks whose colour is compared
 _OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
@@ -211,7 +211,7 @@ class CoModGANTrainer(GanTrainer):
             loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
-        self._drop_non_finite(self.discriminator_flat)
+        self.discriminator_flat.drop_non_finite()
 
     def _generator_piece(self) -> None:
         for p in self.discriminator_flat.parameters:
@@ -220,7 +220,7 @@ class CoModGANTrainer(GanTrainer):
         self.stats[1] += loss.detach()
         with self.generator_flat.exchanged(self.processes):
             (loss + self._other_losses()).backward()
-        self._drop_non_finite(self.generator_flat)
+        self.generator_flat.drop_non_finite()
         if self.settings.plain:  # its layers are not modulated by the condition
             for name, p in self.generator.named_parameters():
                 if name.endswith("affine.weight"):

@@ -10,25 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_core.stylegan2 import Discriminator
+from gan_core.training.gradients import Flat
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
 
 if TYPE_CHECKING:
     from gan_core.training.hfgi.settings import HFGISettings
-
-
-class FlatGradient:
-    """All gradients of some networks as one buffer: one call zeroes, exchanges or clips them."""
-
-    def __init__(self, *modules: nn.Module) -> None:
-        self.parameters = [p for module in modules for p in module.parameters()]
-        self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
-        offset = 0
-        for p in self.parameters:  # views in the parameters' own memory formats
-            p.grad = self.buffer.as_strided(p.shape, p.stride(), offset)
-            offset += p.numel()
 
 
 class Adversary:
@@ -44,7 +33,7 @@ class Adversary:
     ) -> None:
         self.net = discriminator.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
         self.settings, self.dtype = settings, dtype
-        self.gradient = FlatGradient(self.net)
+        self.gradient = Flat(self.net)
         adam = {"lr": settings.discriminator_lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.adam = torch.optim.Adam(self.gradient.parameters, **adam)
         self._pairs: list[tuple[Tensor, Tensor]] = []  # real and drawn pictures; kept from the first step on
@@ -92,7 +81,7 @@ class Adversary:
         """One step of the discriminator's optimizer; `warm` (0 to 1) scales its rate at the run's start."""
         for group in self.adam.param_groups:
             group["lr"] = self.settings.discriminator_lr * warm
-        self.gradient.buffer.nan_to_num_(0.0, 0.0, 0.0)
+        self.gradient.drop_non_finite()
         self.adam.step()
 
 

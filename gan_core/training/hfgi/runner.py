@@ -16,8 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_core.training import distributed
+from gan_core.training.capture import capture
+from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.grids import save_grid
-from gan_core.training.hfgi.adversary import FlatGradient
 from gan_core.training.hfgi.step import TrainingStage
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Runner:
         self, stage: TrainingStage, settings: HFGISettings, processes: distributed.ProcessGroup, *, graphs: bool = True
     ) -> None:
         self.stage, self.settings, self.processes = stage, settings, processes
-        self.gradient = FlatGradient(*stage.trained.values())
+        self.gradient = Flat(*stage.trained.values())
         cuda = processes.device.type == "cuda"
         self.adam = torch.optim.Adam(self.gradient.parameters, lr=settings.lr, betas=(0.9, 0.99), fused=cuda)
         self.sums: dict[str, Tensor] = {}
@@ -66,25 +67,8 @@ class Runner:
         self._add(self.stage.adversary.discriminator_terms(penalise))
 
     def _capture(self) -> None:
-        """Record each piece as a CUDA graph; on failure go on without, saying so."""
-        try:
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(3):
-                    for piece in self._pieces.values():
-                        piece()
-            torch.cuda.current_stream().wait_stream(side)
-            replays: dict[str, Piece] = {}
-            for name, piece in self._pieces.items():
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    piece()
-                replays[name] = graph.replay
-        except RuntimeError as error:
-            log.warning("The step could not be captured and runs as it is (slower): %s", error)
-        else:
-            self._pieces = replays
+        """Record the pieces, and forget what the warm-up added up."""
+        self._pieces = capture(self._pieces)
         for total in self.sums.values():
             total.zero_()
 
@@ -98,7 +82,7 @@ class Runner:
         self._pieces["draw"]()
         buffer = self.gradient.buffer
         self.processes.all_reduce_mean_(buffer)
-        buffer.nan_to_num_(0.0, 0.0, 0.0)
+        self.gradient.drop_non_finite()
         buffer.mul_((s.clip / (buffer.norm() + 1e-6)).clamp(max=1.0))
         self.adam.step()
         if adversary is not None:
@@ -112,6 +96,8 @@ class Runner:
     def read_losses(self) -> dict[str, float]:
         """Mean of each term since the last call; waits for the device."""
         count, self.counted = max(self.counted, 1), 0
+        adversary = self.stage.adversary
+        check_finite([self.gradient, *([adversary.gradient] if adversary is not None else [])], count)
         result = {name: total.item() / count for name, total in self.sums.items()}
         for total in self.sums.values():
             total.zero_()

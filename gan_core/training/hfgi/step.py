@@ -18,6 +18,7 @@ from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import WeightsMissing
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import random_batch
+from gan_core.training.ema import update_average
 from gan_core.training.hfgi.adversary import Adversary
 from gan_core.training.hfgi.data import jitter
 from gan_core.training.hfgi.losses import FeatureDistance, LatentPrior
@@ -79,7 +80,7 @@ class TrainingStage:
         """Move the averaged networks, which are the ones saved, towards the trained ones."""
         for name, module in self.trained.items():
             average = self.averages[name]
-            torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - decay)
+            update_average(average, module, decay)
             torch._foreach_copy_(list(average.buffers()), list(module.buffers()))
 
     def save(self, out: Path, note: dict) -> None:

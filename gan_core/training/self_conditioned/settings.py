@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gan_core.training.loop import GanSettings
+from gan_core.training.stylegan2.settings import GanSettings
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Steps (c) and (d): the networks with their additions, and one training step (Liu et al. 2022, sections 3 and 4).
 
-What differs from `gan_core.training.loop.GanTrainer`:
+What differs from `gan_core.training.stylegan2.step.GanTrainer`:
 - Real pictures are drawn uniformly in their labels; each comes with its label, the opposite one where mirrored.
 - Generated pictures are asked for attribute values drawn uniformly from [0, 1], whatever their latent is.
 - Both networks also learn from the attribute head: the divergence of its softmax from the soft label, on real pictures
@@ -34,10 +34,10 @@ from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.growing import FadingDiscriminator
-from gan_core.training.loop import GanTrainer
 from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
+from gan_core.training.stylegan2.step import GanTrainer
 
 State = dict[str, Tensor]
 

@@ -15,8 +15,10 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
-from gan_core.training.loop import GanSettings, GanTrainer, train
-from gan_core.training.people import PeopleStream, Variation, read_people
+from gan_core.training.loop import train
+from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
+from gan_core.training.stylegan2.settings import GanSettings
+from gan_core.training.stylegan2.step import GanTrainer
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,7 @@ def main() -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--data", type=Path, help="folder of pictures")
     data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
-    parser.add_argument(
-        "--shares", default="portraits=3.8,london=1.4,varied=4.8", help="with --people: shares of the collections"
-    )
+    parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
     parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     # not --start: torchrun takes that for an abbreviation of one of its own flags
@@ -47,29 +47,26 @@ def main() -> None:
     processes = distributed.init(args.device)
     pictures: Tensor | PeopleStream
     if args.people is not None:
-        shares = {name: float(share) for name, share in (part.split("=") for part in args.shares.split(","))}
-        people = read_people(args.people, settings.resolution, shares).to(processes.device)
+        people = read_people(args.people, settings.resolution, parse_shares(args.shares)).to(processes.device)
         count, pictures = len(people), PeopleStream(people, Variation(backdrop=args.backdrop))
     else:
         paths, _ = split_pictures(args.data)
         count, pictures = len(paths), load_pictures(paths, settings.resolution)
-    starts: dict[str, dict[str, Tensor]] = {}
-    if args.initial is not None:
-        names = {
-            "generator_start": "generator",
-            "discriminator_start": "discriminator",
-            "ema_start": "generator_ema",
-            "projected_start": "projected",
-        }
-        files = {start: args.initial / f"{name}.safetensors" for start, name in names.items()}
-        required = ("generator_start", "discriminator_start")
-        starts = {k: store.read(file)[0] for k, file in files.items() if k in required or file.exists()}
+    starts = read_starts(args.initial) if args.initial is not None else {}
     trainer = GanTrainer(settings, pictures, processes, **starts, graphs=not args.no_graphs)
     if processes.is_main:
         log.info("%d pictures, %s, %d process(es)", count, settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
     processes.destroy()
+
+
+def read_starts(folder: Path) -> dict[str, dict[str, Tensor]]:
+    """What `GanTrainer` starts from, of a folder that a run wrote; the average and the projected part may be absent."""
+    required = {"generator_start": "generator", "discriminator_start": "discriminator"}
+    optional = {"ema_start": "generator_ema", "projected_start": "projected"}
+    files = {start: folder / f"{name}.safetensors" for start, name in (required | optional).items()}
+    return {start: store.read(file)[0] for start, file in files.items() if start in required or file.exists()}
 
 
 if __name__ == "__main__":

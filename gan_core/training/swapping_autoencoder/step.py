@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from gan_core.training import distributed
 from gan_core.training.augment import augment
+from gan_core.training.capture import capture
 from gan_core.training.data import random_batch
-from gan_core.training.gradients import Flat
+from gan_core.training.ema import decay_of, half_life_of, update_average
+from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
 from gan_core.training.swapping_autoencoder.growing import grow
 from gan_core.training.swapping_autoencoder.losses import (
@@ -88,7 +90,9 @@ class ResolutionStage:
         self.images_seen = 0  # over all stages
         torch.manual_seed(settings.seed + 1 + processes.rank + 1000 * dropped)
         self._run = self._pieces()
-        self.captured = graphs and device.type == "cuda" and self._capture()
+        self.captured = False
+        if graphs and device.type == "cuda":
+            self._capture()
 
     # ------------------------------------------------------------ the step's pieces
 
@@ -201,31 +205,14 @@ class ResolutionStage:
             "coder": self._coder_piece,
         }
 
-    def _capture(self) -> bool:
-        """Record each piece as a CUDA graph; on failure the pieces run as they are, which is said. True if recorded."""
-        replays: dict[str, Callable[[], None]] = {}
-        try:
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                for _ in range(2):
-                    for piece in self._run.values():
-                        piece()
-            torch.cuda.current_stream().wait_stream(stream)
-            pool = None
-            for name, piece in self._run.items():
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool):
-                    piece()
-                pool = pool or graph.pool()
-                replays[name] = graph.replay
-            self._run = replays
-        except RuntimeError as error:
-            log.warning("The step could not be captured and runs as it is (slower): %s", error)
+    def _capture(self) -> None:
+        """Record the pieces, and forget what the warm-up added up."""
+        pieces = self._run
+        self._run = capture(pieces, warm_up=2)
+        self.captured = self._run["coder"] is not pieces["coder"]
         self.strength.fill_(self.settings.augment_start)
         for total in self.sums.values():
             total.zero_()
-        return self._run is replays
 
     # ------------------------------------------------------------ what a training loop calls
 
@@ -251,20 +238,20 @@ class ResolutionStage:
 
     def _update(self, name: str, flat: Flat) -> None:
         self.processes.all_reduce_mean_(flat.buffer)
-        flat.buffer.nan_to_num_(0.0, 0.0, 0.0)
+        flat.drop_non_finite()
         self.optimizers[name].step()
 
     @torch.no_grad()
     def _update_averages(self) -> None:
         s = self.settings
-        half_life = min(s.ema_kimg * 1000, max(self.images_seen * s.ema_rampup, 1))
-        weight = 1 - 0.5 ** (self.batch * self.processes.size / half_life)
+        decay = decay_of(self.batch * self.processes.size, half_life_of(self.images_seen, s.ema_kimg, s.ema_rampup))
         for name, average in self.averages.items():
-            torch._foreach_lerp_(list(average.parameters()), list(self.networks[name].parameters()), weight)
+            update_average(average, self.networks[name], decay)
 
     def read_losses(self) -> dict[str, float]:
         """Mean of each term, with its weight, since the last call; waits for the device."""
         count, self.counted = max(self.counted, 1), 0
+        check_finite([self.discriminators, self.coder], count)
         names = list(self.sums)
         values = torch.stack([self.sums[n] for n in names]).tolist() if names else []
         for total in self.sums.values():

@@ -1,0 +1,364 @@
+"""One step of StyleGAN2's training (Karras et al. 2020), as pieces that CUDA graphs can hold.
+
+Pictures, augmentation and its adaptive strength stay on the device, so that no step waits for the host. Two
+discriminators may judge at once: one of pixels, and one of ImageNet features (`gan_core.training.projected`). Other
+papers' steps extend this one.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_core.checkpoints import store
+from gan_core.features import load as load_features
+from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training import distributed
+from gan_core.training.augment import augment
+from gan_core.training.capture import capture
+from gan_core.training.data import PictureStream
+from gan_core.training.diff_augment import diff_augment
+from gan_core.training.ema import decay_of, half_life_of, update_average
+from gan_core.training.gradients import Flat, check_finite
+from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.people import PeopleStream
+from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator
+from gan_core.training.stylegan2.settings import GanSettings
+
+
+class GanTrainer:
+    """Generator, discriminator, their optimizers and the captured pieces of a step.
+
+    The pictures that a step draws serve both networks: the discriminator learns to tell them, and the generator, which
+    has not changed in between, from what the discriminator then says of them. The relativistic loss compares with the
+    real pictures' scores from before the discriminator's update. Each spares a pass of a network.
+    """
+
+    def __init__(
+        self,
+        settings: GanSettings,
+        pictures: Tensor | PeopleStream,  # uint8 (N, 3, R, R), or a stream of them on the device
+        processes: distributed.ProcessGroup,
+        generator_start: dict[str, Tensor] | None = None,
+        discriminator_start: dict[str, Tensor] | None = None,
+        ema_start: dict[str, Tensor] | None = None,
+        projected_start: dict[str, Tensor] | None = None,
+        graphs: bool = True,
+    ) -> None:
+        self.settings, self.processes = settings, processes
+        torch.manual_seed(settings.seed)
+        shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        generator = Generator(
+            settings.resolution,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+            mapping_layers=settings.mapping_layers,
+            **shape,
+        )
+        discriminator = Discriminator(settings.resolution, **shape)
+        average = copy.deepcopy(generator)
+        if generator_start is not None:
+            grow_generator(generator, generator_start)
+            average.load_state_dict(generator.state_dict())
+            if ema_start is not None:
+                grow_generator(average, ema_start)
+        self._projected_start = projected_start
+        self._set_up(generator, average, FadingDiscriminator(discriminator, discriminator_start), pictures, graphs)
+
+    def _set_up(
+        self,
+        generator: nn.Module,
+        average: nn.Module,
+        discriminator: FadingDiscriminator,
+        pictures: Tensor | PeopleStream,
+        graphs: bool,
+    ) -> None:
+        """Put everything on the device, make the optimizers and record the pieces of a step."""
+        settings, processes, device = self.settings, self.processes, self.processes.device
+        layout = {"memory_format": torch.channels_last}
+        self.generator = generator.to(device, **layout)
+        self.average = average.to(device, **layout).eval().requires_grad_(False)
+        self.discriminator = discriminator.to(device, **layout)
+        for net in (self.generator, self.average, self.discriminator):
+            processes.broadcast_(list(net.state_dict().values()))
+        if isinstance(pictures, Tensor):
+            self.pictures = pictures.to(device)
+            self.stream: PictureStream | PeopleStream = PictureStream(self.pictures)
+        else:
+            self.stream = pictures
+        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
+        self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
+        self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
+        self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
+        self.projection: FrozenProjection | None = None
+        if settings.projected_weight > 0:
+            # In memory of their own: two recordings fill it, one of them a step, and a recording may use the memory
+            # that another one's results lie in.
+            self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
+            self.projection = FrozenProjection(load_features()).to(device, **layout)
+            self.projected = ProjectedDiscriminator(settings.resolution)
+            if self._projected_start is not None:
+                self.projected.load_state_dict(self._projected_start)
+            self.projected.to(device, **layout)
+            processes.broadcast_(list(self.projected.state_dict().values()))
+            self.projected_flat = Flat(self.projected)
+            self.projected_adam = torch.optim.Adam(
+                self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
+            )
+        self.strength = torch.full((), settings.augment_start, device=device)
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, three to spare
+        self.stats = torch.zeros(10, device=device)
+        self.fakes = torch.empty(0)  # drawn by this step, with their graph
+        self.real_maps: list[Tensor] = []  # of the frozen projection
+        self.fake_maps: list[Tensor] = []  # with their graph
+        self.real_scores = torch.zeros(settings.batch, 1, device=device)
+        self.images_seen = 0
+        self.steps = 0
+        torch.manual_seed(settings.seed + 1 + processes.rank)
+        self._run = self._pieces()
+        if graphs and device.type == "cuda":
+            self._run = capture(self._run)
+            for p in self.discriminator_flat.parameters:  # a recording that failed may have left them switched off
+                p.requires_grad_(True)
+            self.strength.fill_(settings.augment_start)
+            self.stats.zero_()
+            for flat in self.gradients:
+                flat.dropped.zero_()
+
+    @property
+    def gradients(self) -> list[Flat]:
+        """Of all networks that learn."""
+        own = [self.generator_flat, self.discriminator_flat]
+        return own if self.projection is None else [*own, self.projected_flat]
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.discriminator(images, dtype=self.dtype)
+
+    def _reals(self) -> Tensor:
+        """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
+        return self.stream.draw(self.settings.batch)
+
+    def _draw(self, w_plus: Tensor) -> Tensor:
+        """Pictures of latents (batch, num_ws, w_dim)."""
+        return self.generator.synthesis(w_plus, noise="random", dtype=self.dtype)
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (batch, 1) of both, and the loss without penalties."""
+        real, fake = self._score(reals), self._score(fakes)
+        return real, fake, discriminator_loss(real, fake)
+
+    def _generator_losses(self, fakes: Tensor) -> Tensor:
+        return generator_loss(self.real_scores, self._score(fakes))
+
+    def _draw_piece(self) -> None:
+        self.generator_flat.buffer.zero_()
+        s, net = self.settings, self.generator
+        device = self.processes.device
+        z = torch.randn(2 * s.batch, s.z_dim, device=device)
+        w = net.mapping(z)
+        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
+        first, second = w.chunk(2)
+        # Style mixing (Karras et al. 2019, section 3.1): layers from a random one on take the second latent.
+        layer = torch.arange(net.num_ws, device=device)[None, :, None]
+        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
+        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
+        w_plus = torch.where(mixed, second[:, None], first[:, None])
+        self.fakes = self._draw(w_plus)
+
+    def _discriminator_piece(self, penalise: bool) -> None:
+        s = self.settings
+        self.discriminator_flat.buffer.zero_()
+        with torch.no_grad():
+            fakes = augment(self.fakes, self.strength)
+            drawn = self._reals()
+            if self.projection is not None:
+                self.reals.copy_(drawn)
+            reals = augment(drawn, self.strength)
+        reals.requires_grad_(penalise)
+        fakes.requires_grad_(penalise)
+        real, fake, loss = self._discriminator_losses(reals, fakes)
+        self.real_scores.copy_(real.detach())
+        self.stats[0] += loss.detach()
+        sign = (real - fake).detach().sign().mean()
+        self.stats[2] += sign
+        self.stats[5] += 1
+        if s.augment_target > 0:
+            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
+            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        if penalise:
+            penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
+            self.stats[3] += penalty.detach()
+            self.stats[4] += 1
+            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+        with self.discriminator_flat.exchanged(self.processes):
+            loss.backward()
+        self.discriminator_flat.drop_non_finite()
+
+    def _projected_piece(self) -> None:
+        """The projected discriminators learn; the features of the fakes are kept for the generator."""
+        assert self.projection is not None
+        self.projected_flat.buffer.zero_()
+        with torch.no_grad():
+            self.real_maps = self.projection(diff_augment(self.reals), self.dtype)
+        self.fake_maps = self.projection(diff_augment(self.fakes), self.dtype)
+        loss = self.projected.losses(self.real_maps, [x.detach() for x in self.fake_maps])
+        self.stats[6] += loss.detach()
+        with self.projected_flat.exchanged(self.processes):
+            loss.backward()
+        self.projected_flat.drop_non_finite()
+
+    def _generator_piece(self) -> None:
+        trained = [*self.discriminator_flat.parameters]
+        trained += self.projected_flat.parameters if self.projection is not None else []
+        for p in trained:
+            p.requires_grad_(False)
+        loss = self._generator_losses(augment(self.fakes, self.strength)) * self.settings.pixel_weight
+        if self.projection is not None:
+            loss = loss + self.projected.generator_loss(self.real_maps, self.fake_maps) * self.settings.projected_weight
+        self.stats[1] += loss.detach()
+        with self.generator_flat.exchanged(self.processes):
+            loss.backward()
+        self.generator_flat.drop_non_finite()
+        for p in trained:
+            p.requires_grad_(True)
+
+    def _pieces(self) -> dict[str, Callable[[], None]]:
+        pieces = {
+            "draw": self._draw_piece,
+            "discriminator": lambda: self._discriminator_piece(False),
+            "penalty": lambda: self._discriminator_piece(True),
+        }
+        if self.projection is not None:
+            pieces["projected"] = self._projected_piece
+        return {**pieces, "generator": self._generator_piece}
+
+    def step(self) -> None:
+        """One update of the discriminator and one of the generator."""
+        s = self.settings
+        self._run["draw"]()
+        self._run["penalty" if self.steps % s.penalty_every == 0 else "discriminator"]()
+        self.discriminator_adam.step()
+        if self.projection is not None:
+            self._run["projected"]()
+            self.projected_adam.step()
+        self._run["generator"]()
+        self.generator_adam.step()
+        self.steps += 1
+        self.images_seen += s.batch * self.processes.size
+        self._update_average()
+        if self.discriminator.old_from_rgb is not None:
+            self.discriminator.fade.fill_(min(self.images_seen / (s.fade_kimg * 1000), 1.0))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        s = self.settings
+        half_life = half_life_of(self.images_seen, s.ema_kimg, s.ema_rampup)
+        update_average(self.average, self.generator, decay_of(s.batch * self.processes.size, half_life))
+        self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
+
+    def set_progress(self, done: float) -> None:
+        """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
+        s = self.settings
+        left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
+        rates = [(self.generator_adam, s.lr), (self.discriminator_adam, s.lr)]
+        if self.projection is not None:
+            rates.append((self.projected_adam, s.projected_lr))
+        for adam, rate in rates:
+            for group in adam.param_groups:
+                group["lr"] = rate * (0.1 + 0.9 * left)
+
+    def read_stats(self) -> dict[str, float]:
+        """Means since the last call; waits for the device.
+
+        Raises:
+            TrainingDiverged: more than half of the gradients since then were not finite.
+        """
+        d, g, sign, penalty, penalties, steps, projected = self.stats[:7].tolist()
+        self.stats.zero_()
+        dropped = check_finite(self.gradients, max(int(steps), 1))
+        steps, penalties = max(steps, 1), max(penalties, 1)
+        return {
+            "loss_d": d / steps,
+            "loss_g": g / steps,
+            "sign": sign / steps,
+            "penalty": penalty / penalties,
+            "loss_projected": projected / steps,
+            "dropped": dropped,
+            "augment": self.strength.item(),
+        }
+
+    @torch.no_grad()
+    def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+        """Pictures of the averaged generator, (count, 3, R, R), on the CPU."""
+        z = torch.randn(count, self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
+        return torch.cat(
+            [self.average(part.to(self.processes.device), psi=psi, noise="const").cpu() for part in z.split(32)]
+        )
+
+    def close(self) -> None:
+        """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
+        self._run.clear()
+        self.fakes = torch.empty(0)
+        self.real_maps, self.fake_maps = [], []
+        gc.collect()
+
+    def save(self, folder: Path) -> None:
+        """Weights in half precision: averaged generator, generator, discriminator."""
+        note = {"images_seen": self.images_seen, "settings": asdict(self.settings)}
+        nets = {
+            "generator_ema": self.average,
+            "generator": self.generator,
+            "discriminator": self.discriminator.discriminator,
+        }
+        for name, net in nets.items():
+            store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
+        if self.projection is not None:
+            # A small file, in full precision: the spectral normalisation's vectors belong to the weights.
+            store.save(
+                folder / "projected.safetensors",
+                self.projected.state_dict(),
+                config={"resolution": self.settings.resolution, "training": note},
+            )
+
+    def save_state(self, path: Path) -> None:
+        """Everything that resuming exactly needs, in full precision."""
+        state = {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.discriminator.state_dict(),
+            "generator_adam": self.generator_adam.state_dict(),
+            "discriminator_adam": self.discriminator_adam.state_dict(),
+            "images_seen": self.images_seen,
+            "steps": self.steps,
+            "strength": self.strength,
+        }
+        if self.projection is not None:
+            state["projected"] = self.projected.state_dict()
+            state["projected_adam"] = self.projected_adam.state_dict()
+        temporary = path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def load_state(self, path: Path) -> None:
+        """Continue from `save_state`."""
+        state = torch.load(path, map_location=self.processes.device, weights_only=True)
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.discriminator.load_state_dict(state["discriminator"])
+        self.generator_adam.load_state_dict(state["generator_adam"])
+        self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        if self.projection is not None:
+            self.projected.load_state_dict(state["projected"])
+            self.projected_adam.load_state_dict(state["projected_adam"])
+        self.images_seen, self.steps = state["images_seen"], state["steps"]
+        self.strength.copy_(state["strength"])
+        self.discriminator.fade.fill_(1.0)
