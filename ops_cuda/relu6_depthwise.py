@@ -84,18 +84,18 @@ def _relu6_depthwise(x: Tensor, in_bias: Tensor, weight: Tensor, bias: Tensor, s
         try:
             return kernel.forward(x, in_bias, weight, bias, stride)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "relu6_depthwise")
     return _reference(x, in_bias, weight, bias, stride).contiguous(memory_format=_format(x))
 
 
 @torch.library.custom_op("gan_studio::relu6_depthwise_backward", mutates_args=())
 def _relu6_depthwise_backward(dy: Tensor, y: Tensor, x: Tensor, in_bias: Tensor, weight: Tensor, stride: int) -> Tensor:
-    kernel = backend.kernel_for(x, "relu6_depthwise") if channels_innermost(x) else None
+    kernel = backend.kernel_for(x, "relu6_depthwise", "backward") if channels_innermost(x) else None
     if kernel is not None:
         try:
             return kernel.backward(dy, y, x, in_bias, weight, stride)
         except Exception as error:
-            backend.give_up(error)
+            backend.give_up(error, "relu6_depthwise", "backward")
     return _reference_backward(dy, y, x, in_bias, weight, stride).contiguous(memory_format=_format(x))
 
 

@@ -100,7 +100,7 @@ def read_people(folder: Path, resolution: int, shares: dict[str, float], *, held
         stems += [f"{name}/{p.stem}" for p in paths]
     places = folder / BACKDROPS
     backdrops = load_pictures(find_pictures(places), resolution) if places.is_dir() else pictures[0][:0]
-    joined = [torch.cat(parts) for parts in (pictures, mattes, collection)]
+    joined = torch.cat(pictures), torch.cat(mattes), torch.cat(collection)
     return People(*joined, list(shares), torch.cat(weights), backdrops, stems)
 
 
