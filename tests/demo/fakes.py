@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +62,18 @@ def make_registry():
     return registry
 
 
+class SentAway(gpu.LocalExecutor):
+    """Runs calls here, but pickles each call and each of its steps, as an executor of other processes would."""
+
+    def stream(self, call, progress):
+        with contextlib.closing(super().stream(pickle.loads(pickle.dumps(call)), progress)) as steps:
+            for step in steps:
+                yield pickle.loads(pickle.dumps(step))
+
+
 def run_here(monkeypatch, registry):
-    """Have GPU tasks run in this process over this registry, until the test is over."""
-    monkeypatch.setattr(gpu, "_executor", gpu.LocalExecutor(registry))
+    """Have GPU tasks run over this registry, until the test is over."""
+    monkeypatch.setattr(gpu, "_executor", SentAway(registry))
 
 
 def draw_photo(size=(640, 480), faces=((320, 240, 90),)):

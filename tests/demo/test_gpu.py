@@ -29,13 +29,17 @@ def length(worker: Worker, model: str, size: int) -> Steps[int]:
     yield Done(worker.run(model, lambda value: len(value) + size))
 
 
+STOPPED: list[int] = []  # steps made by each `long` that has ended
+
+
 @gpu.task()
-def long(worker: Worker, stopped: list[bool]) -> Steps[None]:
+def long(worker: Worker) -> Steps[None]:
+    index = 0
     try:
         for index in range(1000):
             yield Step(index / 1000, "working")
     finally:
-        stopped.append(True)
+        STOPPED.append(index)
 
 
 @gpu.task()
@@ -68,17 +72,18 @@ def test_models_are_the_executors_own_and_loading_is_heard_of(registry):
 
 
 def test_closing_the_stream_stops_the_task(registry):
-    stopped = []
-    steps = gpu.stream(long(stopped))
+    STOPPED.clear()
+    steps = gpu.stream(long())
+    next(steps)
     next(steps)
     steps.close()
-    assert stopped == [True]
+    assert STOPPED == [1]
 
 
 def test_the_time_that_a_task_took_is_logged(registry, caplog):
     with caplog.at_level("INFO", logger="demo.gpu"):
         gpu.run(double(1))
-        steps = gpu.stream(long([]))
+        steps = gpu.stream(long())
         next(steps)
         steps.close()
     assert [record.args[0].split(".")[-1] for record in caplog.records] == ["double", "long"]
