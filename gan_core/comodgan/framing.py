@@ -11,14 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan_core.faces.geometry import Face, ffhq_quad
+from gan_core.faces.geometry import BUST_MIDDLE, BUST_SIDE, Face, ffhq_quad
 
 FRAMINGS = ("face", "bust", "any")
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom are outside
 
-# The middle and side of the face's FFHQ square in the portraits' bust pictures, as shares of their side (medians; the
-# same numbers as in insetgan/bust.py, which another paper may not import).
-_BUST_MIDDLE, _BUST_SIDE = (0.495, 0.486), 0.896
 _CONTEXT = 1.25  # the square along the picture's longer side, in lengths of the hole, at least
 
 
@@ -52,7 +49,7 @@ def face_region(face: Face, *, framing: str) -> SquareCrop:
     side = float(np.hypot(*(quad[3] - quad[0])))
     centre, middle = quad.mean(0), (0.5, 0.5)
     if framing == "bust":
-        side, middle = side / _BUST_SIDE, _BUST_MIDDLE
+        side, middle = side / BUST_SIDE, BUST_MIDDLE
     left, top = np.rint(centre - side * np.array(middle)).astype(int)
     return SquareCrop(int(left), int(top), max(2, round(side)))
 

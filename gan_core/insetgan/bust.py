@@ -5,19 +5,14 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from gan_core.faces.geometry import Face, ffhq_quad
-
-# Of the portraits that the bust generator was trained on: the middle of the face's FFHQ square and its side, as shares
-# of the picture's side (medians of 85 pictures; the middle half lies within 0.05 of them).
-_MIDDLE = (0.495, 0.486)
-_SIDE = 0.896
+from gan_core.faces.geometry import BUST_MIDDLE, BUST_SIDE, Face, ffhq_quad
 
 
 def cut_bust(photo: Image.Image, face: Face, size: int) -> Image.Image:
     """Head and shoulders, size x size; where the photo ends it is mirrored."""
     quad = ffhq_quad(face)
-    side = float(np.hypot(*(quad[3] - quad[0]))) / _SIDE
-    x0, y0 = quad.mean(0) - side * np.array(_MIDDLE)
+    side = float(np.hypot(*(quad[3] - quad[0]))) / BUST_SIDE
+    x0, y0 = quad.mean(0) - side * np.array(BUST_MIDDLE)
     left, top = int(np.floor(x0)), int(np.floor(y0))
     length = max(2, round(side))
     box = (left, top, left + length, top + length)

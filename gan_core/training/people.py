@@ -117,15 +117,8 @@ def read_people(folder: Path, resolution: int, shares: dict[str, float], *, held
         stems += [f"{name}/{p.stem}" for p in paths]
     places = folder / BACKDROPS
     backdrops = load_pictures(find_pictures(places), resolution) if places.is_dir() else pictures[0][:0]
-    return People(
-        torch.cat(pictures),
-        torch.cat(mattes),
-        torch.cat(collection),
-        list(shares),
-        torch.cat(weights),
-        backdrops,
-        stems,
-    )
+    joined = torch.cat(pictures), torch.cat(mattes), torch.cat(collection)
+    return People(*joined, list(shares), torch.cat(weights), backdrops, stems)
 
 
 def _matte(picture: Path, resolution: int) -> np.ndarray:

@@ -7,7 +7,6 @@ from gan_core.checkpoints.formats import build
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
 from gan_core.stylegan2 import Generator
-from gan_core.training.self_conditioned.scale_constants import scaled
 from tests.gan_core.checkpoints.test_adapters import FILTER, rosinality_names
 
 SMALL = {"channel_base": 256, "channel_max": 16}
@@ -111,12 +110,3 @@ def test_what_does_not_fit_is_refused() -> None:
     del file["d"]["final_class.1.bias"]
     with pytest.raises(BadCheckpoint, match="final_class"):
         build(file)
-
-
-def test_constants_are_strengthened_by_attribute() -> None:
-    constants = torch.ones(9, 2, 1, 1)
-    stronger = scaled(constants, [2.0, 1.0, 0.5])
-    assert stronger[:, 0, 0, 0].tolist() == [2, 2, 2, 1, 1, 1, 0.5, 0.5, 0.5]
-    for wrong in ([1.0, 2.0], [1.0, 0.0, 1.0]):
-        with pytest.raises(BadValue, match="3 factors"):
-            scaled(constants, wrong)
