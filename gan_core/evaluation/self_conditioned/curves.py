@@ -1,20 +1,21 @@
-"""Identity against change: bins, errors by resampling faces, and a drawing without a plotting program."""
+"""Identity against change: bins, errors by resampling faces, and their plot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_core.evaluation.plots import Line, Panel, save_plot
+
 QUANTILES = (0.0, 0.35, 0.6, 0.8, 0.9, 0.97)  # of the data's deviations from its median: ends of the bins of change
 FAR = 4  # the first bin beyond the 90th percentile
 FEWEST = 20  # edits in a bin that say anything
 RESAMPLES = 500
-_COLOURS = ("#4f46e5", "#dc2626", "#d97706")
 
 
 @dataclass(frozen=True)
@@ -87,48 +88,19 @@ def compare(ours: Curve, other: Curve, away: NDArray) -> dict[str, float]:
     return {key: round(value, 4) for key, value in facts.items()}
 
 
-def draw_curves(panels: Mapping[str, Mapping]) -> str:
-    """An SVG with one panel for each attribute: identity similarity against measured change, with standard errors.
+def draw_curves(panels: Mapping[str, Mapping], path: Path | str) -> Path:
+    """Draw a panel for each attribute: identity similarity against measured change, with standard errors.
 
-    panels: by title, "unit", "far" (where the data's 90th percentile is) and "curves" (by method, of `summarise`).
+    Args:
+        panels: by title, "unit", "far" (where the data's 90th percentile is) and "curves" (by method, of `summarise`).
+        path: where to; the format is its suffix.
     """
-    width, height, left, top = 300, 210, 44, 28
-    parts = []
-    for k, (title, panel) in enumerate(panels.items()):
-        x0 = k * (width + 20) + left
-        shown = {name: c for name, c in panel["curves"].items() if c["change"]}
-        most = max((max(c["change"]) for c in shown.values()), default=1.0) * 1.08
-        least = min((min(c["similarity"]) - 0.05 for c in shown.values()), default=0.0)
-        low = np.floor(least * 10) / 10
-
-        def x(value: float, x0: float = x0, most: float = most) -> float:
-            return x0 + value / most * (width - left)
-
-        def y(value: float, low: float = low) -> float:
-            return top + (1 - value) / (1 - low) * (height - top - 36)
-
-        parts.append(f'<text x="{x0}" y="16" font-weight="bold">{escape(title)}</text>')
-        for value in np.linspace(low, 1, 5):
-            parts.append(f'<path d="M{x0} {y(value):.1f}H{x0 + width - left}" stroke="#ddd"/>')
-            parts.append(f'<text x="{x0 - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>')
-        for value in np.linspace(0, most, 5):
-            text = f'<text x="{x(value):.1f}" y="{height - 20}" text-anchor="middle">{value:.3g}</text>'
-            parts.append(text)
-        parts.append(f'<text x="{x0}" y="{height - 4}">measured change ({escape(panel["unit"])})</text>')
-        far = x(panel["far"])
-        parts.append(f'<path d="M{far:.1f} {top}V{height - 36}" stroke="#999" stroke-dasharray="4 3"/>')
-        for (_, curve), colour in zip(shown.items(), _COLOURS, strict=False):
-            points = list(zip(curve["change"], curve["similarity"], curve["error"], strict=True))
-            line = " ".join(f"{x(c):.1f},{y(s):.1f}" for c, s, _ in points)
-            parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-            parts += [f'<path d="M{x(c):.1f} {y(s - e):.1f}V{y(s + e):.1f}" stroke="{colour}"/>' for c, s, e in points]
-    names = list(next(iter(panels.values()))["curves"]) if panels else []
-    for k, (name, colour) in enumerate(zip(names, _COLOURS, strict=False)):
-        at = left + 170 * k
-        parts.append(f'<path d="M{at} {height + 14}h22" stroke="{colour}" stroke-width="3"/>')
-        parts.append(f'<text x="{at + 28}" y="{height + 18}">{escape(name)}</text>')
-    whole, tall = len(panels) * (width + 20) + 20, height + 28
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {tall}" width="{whole}" height="{tall}" '
-        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>'
-    )
+    drawn = []
+    for title, panel in panels.items():
+        lines = {
+            name: Line(curve["change"], curve["similarity"], curve["error"])
+            for name, curve in panel["curves"].items()
+            if curve["change"]
+        }
+        drawn.append(Panel(title, f"measured change ({panel['unit']})", lines, marks=(panel["far"],)))
+    return save_plot(drawn, path)

@@ -295,7 +295,7 @@ def evaluate_edits(
         log.info("%s: %s", attribute.name, json.dumps(facts[attribute.name]["against_hyperplane"]))
     out.mkdir(parents=True, exist_ok=True)
     for name, panel in panels.items():
-        (out / f"{name}.svg").write_text(draw_curves(panel))
+        draw_curves(panel, out / f"{name}.svg")
     return facts
 
 

@@ -58,10 +58,13 @@ def test_edits_that_go_the_wrong_way_do_not_count() -> None:
     assert right["change"] == sorted(right["change"]) and right["similarity"] == sorted(right["similarity"])[::-1]
 
 
-def test_curves_are_drawn() -> None:
+def test_curves_are_drawn(tmp_path) -> None:
     shown = {"Age & more": {"unit": "age", "far": 1.6, "curves": {OURS: summarise(curve(0.1), AWAY)}}}
-    svg = draw_curves(shown)
-    assert svg.startswith("<svg") and "Age &amp; more" in svg and svg.count("polyline") == 1
+    one = draw_curves(shown, tmp_path / "one.svg").read_text()
+    assert "<svg" in one
+    shown["Age & more"]["curves"]["other"] = summarise(curve(0.2), AWAY)
+    two = draw_curves(shown, tmp_path / "two.svg").read_text()
+    assert "#dc2626" in two and "#dc2626" not in one  # a second colour for a second method
 
 
 def test_principal_moves_end_at_the_wanted_distance() -> None:
