@@ -245,6 +245,7 @@ def test_a_format_that_nothing_reads_is_a_failure(tmp_path: Path) -> None:
         test_fixture(tmp_path, lambda name, value: None)
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("folder", FIXTURES, ids=lambda path: path.name)
 def test_fixture(folder: Path, record_property: Callable[[str, object], None]) -> None:
