@@ -20,12 +20,13 @@ from demo.comodgan import tasks
 from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
 from demo.comodgan.tasks import Completion
 from demo.gpu import Step
+from demo.parts.choices import choice_of
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
 from demo.parts.uploads import read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import CoModGANModel
-from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
+from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, save_png
 
 if TYPE_CHECKING:
@@ -105,13 +106,8 @@ class Editor:
 
     def model(self, name: str, kind: str) -> CoModGANModel:
         """The choice of that name. Raises UnknownName, or WeightsMissing where there is none of that kind."""
-        choices = self.of_kind(kind)
-        if not choices:
-            what = "fills holes" if kind == HOLE else "makes pictures of drawings"
-            raise WeightsMissing(f"The weights of the network that {what} are not on this machine.")
-        if name not in choices:
-            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(choices)}.")
-        return choices[name]
+        what = "fills holes" if kind == HOLE else "makes pictures of drawings"
+        return choice_of(self.of_kind(kind), name, f"the network that {what}")
 
     def warm_up(self) -> None:
         """Load the first model of each kind and run it once."""

@@ -18,6 +18,7 @@ from PIL import Image
 from demo import gpu
 from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
+from demo.parts.choices import choice_of
 from demo.parts.uploads import read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
@@ -103,9 +104,7 @@ class Editor:
 
     def model(self, name: str) -> HFGIModel:
         """The choice of weights of that name. Raises UnknownName."""
-        if name not in self.models:
-            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
-        return self.models[name]
+        return choice_of(self.models, name, "the face editor")
 
     def warm_up(self) -> None:
         """Load the face finder and the first model, and run both once on an empty picture."""

@@ -19,10 +19,11 @@ from demo import gpu
 from demo.gpu import Done, Step, Steps
 from demo.insetgan import tasks
 from demo.insetgan.tasks import Composed, FoundLatent
+from demo.parts.choices import choice_of
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.uploads import read_upload
 from demo.session import Session
-from gan_core.errors import BadValue, UnknownName, WeightsMissing
+from gan_core.errors import BadValue, UnknownName
 from gan_core.images import open_image, save_png
 from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
@@ -80,11 +81,7 @@ class Editor:
 
     def model(self, name: str) -> InsetGANModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
-        if not self.models:
-            raise WeightsMissing("The weights of the generator of bodies are not on this machine.")
-        if name not in self.models:
-            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
-        return self.models[name]
+        return choice_of(self.models, name, "the generator of bodies")
 
     def warm_up(self) -> None:
         """Load the first model and draw one picture of each kind."""

@@ -16,12 +16,13 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps
+from demo.parts.choices import choice_of
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
 from demo.parts.uploads import read_upload
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
-from gan_core.errors import BadImage, BadValue, UnknownName, WeightsMissing
+from gan_core.errors import BadImage, BadValue, UnknownName
 from gan_core.images import open_image, save_png
 from gan_core.self_conditioned.models import SelfConditionedModel
 
@@ -80,11 +81,7 @@ class Editor:
 
     def model(self, name: str) -> SelfConditionedModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
-        if not self.models:
-            raise WeightsMissing("The weights of the self-conditioned generator are not on this machine.")
-        if name not in self.models:
-            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
-        return self.models[name]
+        return choice_of(self.models, name, "the self-conditioned generator")
 
     def warm_up(self) -> None:
         """Load the first model and draw a face once."""

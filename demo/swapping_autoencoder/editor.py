@@ -16,12 +16,13 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Call, Steps
+from demo.parts.choices import choice_of
 from demo.parts.uploads import read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
-from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName, WeightsMissing
+from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, save_png
 from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
 
@@ -67,11 +68,7 @@ class Editor:
 
     def model(self, name: str) -> SwappingAutoencoderModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
-        if not self.models:
-            raise WeightsMissing("The weights of the swapping autoencoder are not on this machine.")
-        if name not in self.models:
-            raise UnknownName(f"There is no model {name!r}. Choose one of: {', '.join(self.models)}.")
-        return self.models[name]
+        return choice_of(self.models, name, "the swapping autoencoder")
 
     def warm_up(self) -> None:
         """Load the first model and run it once on an empty picture."""
