@@ -9,13 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5) -> Tensor:
+def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p: float = 0.6) -> Tensor:
     """Change brightness, saturation and contrast, move, and blank a square, each picture by other amounts.
 
     Args:
         images: (N, 3, H, W) in about [-1, 1].
         shift: largest move, as a share of each side; what comes in from outside is zero.
         cut_out: side of the blank square, as a share of each side; its centre may lie anywhere.
+        p: probability of each change of colour. Below 1, so that what is judged has its own contrast often enough for
+            a wrong one to be noticed (Karras et al. 2020, section 2.2); places change always.
 
     Returns:
         (N, 3, H, W), float32; gradients reach the pictures.
@@ -26,11 +28,14 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5) -
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(n, 1, 1, 1, device=images.device) * (high - low) + low
 
-    images = images + uniform(-0.5, 0.5)
+    def sometimes(low: float, high: float, neutral: float) -> Tensor:
+        return torch.where(uniform(0, 1) < p, uniform(low, high), neutral)
+
+    images = images + sometimes(-0.5, 0.5, 0.0)
     grey = images.mean(1, keepdim=True)
-    images = grey + (images - grey) * uniform(0.0, 2.0)
+    images = grey + (images - grey) * sometimes(0.0, 2.0, 1.0)
     level = images.mean((1, 2, 3), keepdim=True)
-    images = level + (images - level) * uniform(0.5, 1.5)
+    images = level + (images - level) * sometimes(0.5, 1.5, 1.0)
     return _without_square(_moved(images, uniform, shift), uniform, cut_out)
 
 

@@ -1,4 +1,9 @@
-"""Starting a network from one of lower resolution (after Karras et al. 2018, section 2)."""
+"""Starting a network from one of another resolution (after Karras et al. 2018, section 2).
+
+Up: what is new adds nothing to the picture until it learns to. Down: the finest blocks are left out; a generator's
+pictures of lower resolution are what its skip connections had summed up to there. Most of what tells people apart is
+learned several times as fast at a lower resolution, and `complete` puts the finest blocks back afterwards.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,20 @@ from gan_core.stylegan2 import Discriminator, EqualConv2d
 from ops_cuda import upfirdn2d
 
 
+def complete(state: dict[str, Tensor], larger: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A generator's weights with what it lacks taken from a larger one's of the same family."""
+    return {**larger, **state}
+
+
 def grow_generator(generator: nn.Module, small: dict[str, Tensor]) -> None:
-    """Copy a smaller generator's weights; new resolutions add nothing to the picture until they learn to.
+    """Copy the weights of a generator of lower, equal or higher resolution; see the module's docstring.
 
     Raises:
-        BadCheckpoint: the smaller network has parts that the larger one lacks, or of other shapes.
+        BadCheckpoint: the other network has parts that this one lacks besides finer blocks, or of other shapes.
     """
     state = generator.state_dict()
+    blocks = len(generator.synthesis.blocks) if hasattr(generator, "synthesis") else 0
+    small = {k: v for k, v in small.items() if not (blocks and k.startswith(_BLOCKS) and _index(k, 2) >= blocks)}
     misfits = [k for k, v in small.items() if k not in state or state[k].shape != v.shape]
     if misfits:
         raise BadCheckpoint(f"the smaller generator does not fit the larger one: {', '.join(misfits[:5])}")
@@ -24,6 +36,13 @@ def grow_generator(generator: nn.Module, small: dict[str, Tensor]) -> None:
     for name, parameter in generator.named_parameters():
         if name not in small and ".to_rgb.weight" in name:
             nn.init.zeros_(parameter)
+
+
+_BLOCKS = "synthesis.blocks."
+
+
+def _index(key: str, part: int) -> int:
+    return int(key.split(".")[part])
 
 
 class FadingDiscriminator(nn.Module):
@@ -37,7 +56,10 @@ class FadingDiscriminator(nn.Module):
         self.new_blocks = 0
         if small is None:
             return
-        count = 1 + max(int(k.split(".")[1]) for k in small if k.startswith("blocks."))
+        count = 1 + max(_index(k, 1) for k in small if k.startswith("blocks."))
+        if count > len(discriminator.blocks):  # the first blocks are the finest; the colours must be read anew
+            small, count = _without_finest(small, count - len(discriminator.blocks)), len(discriminator.blocks)
+            small |= {k: v for k, v in discriminator.state_dict().items() if k.startswith("from_rgb.")}
         self.new_blocks = len(discriminator.blocks) - count
         renamed = {}
         for key, value in small.items():
@@ -69,3 +91,18 @@ class FadingDiscriminator(nn.Module):
                 low = low.to(x.dtype).contiguous(memory_format=torch.channels_last)
                 x = torch.lerp(self.old_from_rgb(low), x, self.fade.to(x.dtype))
         return net.score_of(x)
+
+
+def _without_finest(state: dict[str, Tensor], left_out: int) -> dict[str, Tensor]:
+    """A discriminator's weights without its first blocks and its reading of colours, the other blocks renumbered."""
+    result = {}
+    for key, value in state.items():
+        if key.startswith("from_rgb."):
+            continue
+        if key.startswith("blocks."):
+            _, index, rest = key.split(".", 2)
+            if int(index) < left_out:
+                continue
+            key = f"blocks.{int(index) - left_out}.{rest}"
+        result[key] = value
+    return result

@@ -17,7 +17,7 @@ from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.augment import augment
 from gan_core.training.data import load_pictures, person_of, random_batch, split_pictures
-from gan_core.training.growing import FadingDiscriminator, grow_generator
+from gan_core.training.growing import FadingDiscriminator, complete, grow_generator
 from gan_core.training.loop import train
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_penalty
 from gan_core.training.split import is_held_out
@@ -175,3 +175,27 @@ def test_two_processes_train_one_network(folder: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr[-2000:]
     lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["kimg"] == 0.16  # 20 steps of 2 x 4
+
+
+def test_a_larger_run_goes_on_at_a_lower_resolution_and_back() -> None:
+    """Down, pictures are the sum of the coarser blocks; back up with the finest blocks, they are the old ones."""
+    shape = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 256, "channel_max": 16}
+    torch.manual_seed(0)
+    large, small, again = Generator(32, **shape), Generator(16, **shape), Generator(32, **shape)
+    grow_generator(small, large.state_dict())
+    z = torch.randn(2, 8)
+    assert small(z).shape[-1] == 16
+    for name, value in small.state_dict().items():
+        assert torch.equal(value, large.state_dict()[name]), name
+    grow_generator(again, complete(small.state_dict(), large.state_dict()))
+    torch.testing.assert_close(again(z, noise="const"), large(z, noise="const"))
+
+
+def test_a_larger_discriminator_goes_on_without_its_finest_blocks() -> None:
+    torch.manual_seed(0)
+    large, small = (Discriminator(side, channel_base=256, channel_max=16) for side in (32, 16))
+    fresh = small.from_rgb.weight.clone()
+    FadingDiscriminator(small, large.state_dict())
+    assert torch.equal(small.blocks[0].conv.weight, large.blocks[1].conv.weight)
+    assert torch.equal(small.epilogue.out.weight, large.epilogue.out.weight)
+    assert torch.equal(small.from_rgb.weight, fresh)  # there is no such layer to take it from

@@ -15,6 +15,7 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.growing import complete
 from gan_core.training.loop import train
 from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
 from gan_core.training.stylegan2.settings import GanSettings
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     # not --start: torchrun takes that for an abbreviation of one of its own flags
-    parser.add_argument("--initial", type=Path, help="folder of a run to start from, of the same or a lower resolution")
+    parser.add_argument("--initial", type=Path, help="folder of a run to start from, of any resolution")
+    parser.add_argument("--finest", type=Path, help="folder of a larger run whose finest blocks complete the generator")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--images", type=int, help="stop after this many pictures")
     parser.add_argument("--device", default="auto")
@@ -52,7 +54,10 @@ def main() -> None:
     else:
         paths, _ = split_pictures(args.data)
         count, pictures = len(paths), load_pictures(paths, settings.resolution)
-    starts = read_starts(args.initial) if args.initial is not None else {}
+    starts = read_starts(args.initial, settings.resolution) if args.initial is not None else {}
+    if args.finest is not None and starts:
+        larger, _ = store.read(args.finest / "generator_ema.safetensors")
+        starts |= {name: complete(starts[name], larger) for name in ("generator_start", "ema_start") if name in starts}
     trainer = GanTrainer(settings, pictures, processes, **starts, graphs=not args.no_graphs)
     if processes.is_main:
         log.info("%d pictures, %s, %d process(es)", count, settings, processes.size)
@@ -61,12 +66,24 @@ def main() -> None:
     processes.destroy()
 
 
-def read_starts(folder: Path) -> dict[str, dict[str, Tensor]]:
-    """What `GanTrainer` starts from, of a folder that a run wrote; the average and the projected part may be absent."""
-    required = {"generator_start": "generator", "discriminator_start": "discriminator"}
-    optional = {"ema_start": "generator_ema", "projected_start": "projected"}
-    files = {start: folder / f"{name}.safetensors" for start, name in (required | optional).items()}
-    return {start: store.read(file)[0] for start, file in files.items() if start in required or file.exists()}
+def read_starts(folder: Path, resolution: int) -> dict[str, dict[str, Tensor]]:
+    """What `GanTrainer` starts from, of a folder that a run wrote.
+
+    The average may be absent; so may the projected discriminators, which fit one resolution only and are left out where
+    that is another than `resolution`. Raises WeightsMissing or BadCheckpoint.
+    """
+    starts = {
+        "generator_start": store.read(folder / "generator.safetensors")[0],
+        "discriminator_start": store.read(folder / "discriminator.safetensors")[0],
+    }
+    average, projected = folder / "generator_ema.safetensors", folder / "projected.safetensors"
+    if average.exists():
+        starts["ema_start"] = store.read(average)[0]
+    if projected.exists():
+        tensors, config = store.read(projected)
+        if config["resolution"] == resolution:
+            starts["projected_start"] = tensors
+    return starts
 
 
 if __name__ == "__main__":
