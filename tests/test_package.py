@@ -151,5 +151,5 @@ def test_training_and_evaluation_import_what_the_development_requirements_name()
     names = {"sklearn": "scikit-learn", "cv2": "opencv-python", "mediapipe": "mediapipe"}
     mine = [name for name in graph.files if name != "gan_core.benchmarks.authors"]  # imports the authors' own code
     used = {names.get(name, name) for name in third_party(graph, mine)}
-    by_hand = {"opencv-python", "mediapipe"}  # asked for by the two commands that use them, with a sentence
+    by_hand = {"opencv-python", "mediapipe", "kornia"}  # asked for by the commands that use them
     assert used - by_hand <= required("requirements.txt") | required("requirements-dev.txt")
