@@ -115,8 +115,8 @@ class GanTrainer:
                 self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
             )
         self.strength = torch.full((), settings.augment_start, device=device)
-        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, three to spare
-        self.stats = torch.zeros(10, device=device)
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, one to spare; from 8 on, a paper's own four
+        self.stats = torch.zeros(12, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
         self.real_maps: list[Tensor] = []  # of the frozen projection
         self.fake_maps: list[Tensor] = []  # with their graph
