@@ -116,10 +116,11 @@ def layout_view(images: Tensor, share: float) -> Tensor:
 @functools.cache
 def _colour_axes(count: int, device: torch.device) -> Tensor:
     """`count` directions spread evenly over half the sphere of colours, (3, count): a spiral."""
-    i = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-    angle = math.pi * (1 + math.sqrt(5)) * count * i
-    radius = (1 - i.square()).sqrt()
-    return torch.stack([radius * angle.cos(), radius * angle.sin(), i]).float().to(device)
+    with torch.inference_mode(False):  # kept for training, whoever asks first
+        i = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+        angle = math.pi * (1 + math.sqrt(5)) * count * i
+        radius = (1 - i.square()).sqrt()
+        return torch.stack([radius * angle.cos(), radius * angle.sin(), i]).float().to(device)
 
 
 def colour_distance(images: Tensor, others: Tensor, *, side: int = 32, axes: int = 16) -> Tensor:

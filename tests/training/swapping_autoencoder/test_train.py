@@ -215,7 +215,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, minutes: float, *extra: s
 def test_run_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
     write_pictures(tmp_path)
     extra = [] if keep else ["--no-state"]
-    facts = run(tmp_path, monkeypatch, 0.08, *extra)
+    facts = run(tmp_path, monkeypatch, 0.15, *extra)
     out = tmp_path / "out"
     assert [fact["side"] for fact in facts] == sorted(fact["side"] for fact in facts)
     assert {16, 32} == {fact["side"] for fact in facts} and {"psnr", "colour_ratio", "l1"} <= facts[-1].keys()
@@ -254,6 +254,16 @@ def test_exact_state_is_exact(tmp_path: Path) -> None:
     assert second.steps == first.steps and second.images_seen == first.images_seen
     for ours, theirs in zip(first.coder.parameters, second.coder.parameters, strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_measuring_before_training_leaves_training_possible() -> None:
+    """What is made once is kept: the first to ask for it may have been an evaluation."""
+    objective._colour_axes.cache_clear()
+    with torch.inference_mode():
+        objective.colour_distance(smooth(1, 32), smooth(1, 32, seed=1))
+    picture = smooth(1, 32).requires_grad_()
+    objective.colour_distance(picture, smooth(1, 32, seed=1)).sum().backward()
+    assert picture.grad is not None and picture.grad.abs().sum() > 0
 
 
 def test_odd_batch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
