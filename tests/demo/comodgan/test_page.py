@@ -14,7 +14,7 @@ from tests.demo.comodgan import fakes as comodgan_fakes
 
 pytestmark = pytest.mark.browser
 
-WAIT = 30_000
+WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page takes for ever
 
 
 def open_tab(page) -> None:

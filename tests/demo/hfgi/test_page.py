@@ -25,7 +25,7 @@ def upload(page, path):
 
 def wait_for_message(page, text):
     page.wait_for_function(
-        "text => document.querySelector('#hfgi-message').innerText.includes(text)", arg=text, timeout=30_000
+        "text => document.querySelector('#hfgi-message').innerText.includes(text)", arg=text, timeout=120_000
     )
 
 
@@ -39,7 +39,7 @@ def wait_for_other_result(page, before):
         "before => { const all = document.querySelectorAll('#hfgi-compare img');"
         " return all.length && all[all.length - 1].getAttribute('src') !== before; }",
         arg=before,
-        timeout=30_000,
+        timeout=120_000,
     )
     return result_address(page)
 

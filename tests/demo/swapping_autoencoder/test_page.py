@@ -14,7 +14,7 @@ from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
 
 pytestmark = pytest.mark.browser
 
-WAIT = 30_000
+WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page takes for ever
 
 
 def open_tab(page) -> None:

@@ -339,7 +339,10 @@ def test_what_does_not_go_together_is_refused() -> None:
     for settings, message in ((replace(TINY, unweighted=0.6), "half"), (replace(TINY, unweighted=0.5), "directions")):
         with pytest.raises(BadValue, match=message):
             trainer(settings)
-    for settings, message in ((replace(TINY, single=0.5), "identity network"), (replace(TINY, anchor_weight=1.0), "anchor")):
+    for settings, message in (
+        (replace(TINY, single=0.5), "identity network"),
+        (replace(TINY, anchor_weight=1.0), "anchor"),
+    ):
         with pytest.raises(BadValue, match=message):
             trainer(settings, space=space())
     with pytest.raises(BadValue, match="even"):
