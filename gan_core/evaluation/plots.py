@@ -65,14 +65,15 @@ def save_plot(panels: Sequence[Panel], path: Path | str, foot: str = "") -> Path
         if panel.from_zero:
             axes.set_ylim(bottom=0)
     handles = {h.get_label(): h for axes in figure.axes for h in axes.get_legend_handles_labels()[0]}
-    figure.legend(
-        handles=list(handles.values()),
-        labels=list(handles),
-        loc="outside lower left",
-        ncols=3,
-        fontsize=9,
-        frameon=False,
-    )
+    if handles:  # matplotlib refuses an empty legend
+        figure.legend(
+            handles=list(handles.values()),
+            labels=list(handles),
+            loc="outside lower left",
+            ncols=3,
+            fontsize=9,
+            frameon=False,
+        )
     if foot:
         figure.supxlabel(foot, fontsize=8, color="#64748b")
     path.parent.mkdir(parents=True, exist_ok=True)

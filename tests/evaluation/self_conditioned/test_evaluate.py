@@ -87,7 +87,7 @@ def test_edits_are_measured(tmp_path) -> None:
     facts = evaluate_edits(pipe, methods, np.random.randn(50, 3), 2, 3, 0.7, tmp_path)
     assert set(facts) == {"age", "pose", "smile"}
     for name in ("curves.svg", "across.svg"):
-        assert (tmp_path / name).read_text().startswith("<svg")
+        assert "<svg" in (tmp_path / name).read_text()  # also where no bin has enough edits for a curve
 
 
 def test_two_attributes_at_once_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
