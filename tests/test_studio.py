@@ -15,6 +15,8 @@ def studio(monkeypatch, tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.calls, module.failing = [], ()
+    # VENV too: where venv fails, studio.py removes the folder, and the real one holds the Python that runs this test.
+    monkeypatch.setattr(module, "VENV", tmp_path)
     monkeypatch.setattr(module, "PYTHON", tmp_path / "bin" / "python")
     monkeypatch.setattr(module, "STAMP", tmp_path / ".installed")
 
@@ -104,3 +106,4 @@ def test_no_system_says_what_is_missing_of_python(studio):
     studio.failing = ("-m venv",)
     with pytest.raises(SystemExit, match="venv"):
         studio.main(["run", "--no-system"])
+    assert not studio.VENV.exists(), "a half-made environment does not stay"

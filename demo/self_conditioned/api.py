@@ -9,6 +9,7 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.parts.errors import guarded
+from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.self_conditioned.editor import OWN, PLAIN, Editor, Origin, checked_values
 from gan_core.errors import BadValue
@@ -37,7 +38,7 @@ def build(studio: Studio, editor: Editor) -> None:
             session.own_upload(image_or_none)
         choice = editor.model(model)
         values = checked_values(choice, {**_mapping(more_values), attribute or "": value})
-        subject = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None))
+        subject = editor.subject(session, choice, _origin(seed, image_or_none))
         pictures = zip((OWN, PLAIN), editor.edit(choice, subject, values), strict=True)
         edited, plain = (
             str(editor.save(session, drawn.picture, choice, subject, values, method=method, purpose="api"))
@@ -54,7 +55,7 @@ def build(studio: Studio, editor: Editor) -> None:
         if image_or_none:
             session.own_upload(image_or_none)
         choice = editor.model(model)
-        present = editor.subject(session, choice, Origin(int(seed), path=image_or_none or None)).face.values
+        present = editor.subject(session, choice, _origin(seed, image_or_none)).face.values
         return {
             slider.name: {"value": present[slider.name], "low": slider.low, "high": slider.high}
             for slider in choice.sliders
@@ -82,6 +83,10 @@ def build(studio: Studio, editor: Editor) -> None:
             api_name="self_conditioned_values",
             **gpu.QUEUE,
         )
+
+
+def _origin(seed: float, image: str | None) -> Origin:
+    return Origin(whole_number(seed, "The seed", 0, LARGEST_SEED), path=image or None)
 
 
 def _mapping(values: Any) -> dict[str, Any]:
