@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from demo import gpu
+from demo import gpu, turns
 from demo.session import Sessions
 from demo.settings import Settings
 from gan_core.errors import StudioError
@@ -38,7 +38,8 @@ class Studio:
             importlib.import_module("matplotlib")  # Gradio does so before its first event
         for warmer in self.warmers:
             try:
-                warmer()
+                with turns.line.join(None, "warm_up") as request, request.turn(), turns.current(request):
+                    warmer()
             except StudioError as error:
                 logger.warning("not loaded in advance: %s", error)
         logger.info("ready")

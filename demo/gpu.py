@@ -1,4 +1,4 @@
-"""The one way to GPU work: one queue over all tabs, typed tasks, and an executor that runs them.
+"""The one way to GPU work: typed tasks, and an executor that runs them.
 
 A task is a module-level generator function under `task`. Its first argument is the `Worker` where it runs; it yields
 `Step`s while it works and a `Done` at its end, so it can be stopped between steps:
@@ -11,7 +11,8 @@ A task is a module-level generator function under `task`. Its first argument is 
 
 Calling a task only makes a `Call`: the task and its arguments, which can be pickled. The executor runs it, here or, on
 a ZeroGPU Space, in a forked worker that has a GPU for one call; so tasks take and give pictures and CPU tensors, and
-find their models in the worker's own registry.
+find their models in the worker's own registry. Whose turn it is to compute is decided by `demo.turns`, which is asked
+between a task's steps.
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
+from demo import turns
 from gan_core.registry import ModelRegistry
 from gan_core.threads import use_available_cores
 
 logger = logging.getLogger(__name__)
-
-# Options of every Gradio event that ends up here: the same id and limit make one queue of them all.
-QUEUE: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1}
 
 Progress = Callable[[float, str], None]
 P = ParamSpec("P")
@@ -67,9 +66,10 @@ class Worker:
         """work(model), on its device; once more with other models put away when memory runs out."""
         return self.registry.run(model, work, self.progress)
 
-    def use(self, model: str) -> contextlib.AbstractContextManager[Any]:
-        """The model on its device, for as long as the context lasts."""
-        return self.registry.use(model, self.progress)
+    def iterate(self, model: str, begin: Callable[[Any], Iterator[T]]) -> Generator[T, None, None]:
+        """The items of begin(model), computed one at a time; the model stays on its device from the first to the last,
+        but others may use it between two of them. Closing the iterator closes that of `begin`."""
+        return self.registry.iterate(model, begin, self.progress)
 
 
 class Task(Generic[P, T]):
@@ -181,9 +181,17 @@ def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
     started = time.monotonic()
     try:
         with contextlib.closing(_executor.stream(call, progress)) as steps:
-            yield from steps
+            for step in steps:
+                yield step
+                if isinstance(step, Step):
+                    turns.pause(_telling(progress, step))
     finally:
         logger.info("%s took %.2f s", call.task.name, time.monotonic() - started)
+
+
+def _telling(progress: Progress | None, step: Step) -> turns.Tell | None:
+    """Tells of waiting where the step's own text was told."""
+    return (lambda text: progress(step.fraction, text)) if progress else None
 
 
 def run(call: Call[T], progress: Progress | None = None) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo import turns
 from demo.comodgan import tab as comodgan
 from demo.context import Studio
 from demo.hfgi import tab as hfgi
@@ -42,6 +43,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         def left(request: gr.Request) -> None:
             studio.sessions.delete(request.session_hash)
+            turns.line.forget(request.session_hash or "")
 
         page.unload(left)
     return page

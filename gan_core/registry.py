@@ -16,7 +16,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -47,6 +47,8 @@ class _Entry:
     """Bytes by device, when last looked at."""
     looked_at: tuple[int, ...] = ()
     last_used: int = 0
+    pins: int = 0
+    """Iterations under way that will come back to it: it stays where it is until then."""
 
 
 class ModelRegistry:
@@ -143,6 +145,45 @@ class ModelRegistry:
             self.put_away_idle(keep=(name,))
         raise AssertionError("unreachable")
 
+    def iterate(
+        self, name: str, begin: Callable[[Any], Iterator[Result]], progress: Progress | None = None
+    ) -> Generator[Result, None, None]:
+        """The items of begin(model), each computed under a lease of its own.
+
+        Between two items others may use the model, but it is not put away: its tensors stay where the iterator of
+        `begin` knows them, which must keep nothing else in the model. That iterator is closed with this one.
+        Raises what `use` raises, and what the iterator raises.
+        """
+        closure = [self._entries[part] for part in self._closure(name)]
+        items: Iterator[Result] | None = None
+        with self._pinned(closure):
+            try:
+                while True:
+                    with self.use(name, progress) as model:
+                        if items is None:
+                            items = begin(model)
+                        try:
+                            item = next(items)
+                        except StopIteration:
+                            return
+                    yield item
+            finally:
+                if isinstance(items, Generator):
+                    items.close()
+
+    @contextmanager
+    def _pinned(self, closure: Sequence[_Entry]) -> Iterator[None]:
+        with self._placement:
+            for entry in closure:
+                entry.pins += 1
+        try:
+            yield
+        finally:
+            with self._placement:
+                for entry in closure:
+                    entry.pins -= 1
+                self._placement.notify_all()
+
     def put_away_idle(self, keep: Iterable[str] = ()) -> None:
         """Put models away from where they run, unless in use; those named and their parts stay."""
         kept = {part for name in keep for part in self._closure(name)}
@@ -183,7 +224,7 @@ class ModelRegistry:
         if not grown:
             return
         for entry in grown:
-            idle = entry.value.idle_networks() if hasattr(entry.value, "idle_networks") else []
+            idle = entry.value.idle_networks() if hasattr(entry.value, "idle_networks") and not entry.pins else []
             if idle and entry.device not in (None, "cpu") and not self._resident:
                 for network in idle:
                     memory.move(memory.own_submodules(network, self._parts(entry)), "cpu")
@@ -334,8 +375,8 @@ class ModelRegistry:
         return free is None or free >= needed - allocated + _MARGIN
 
     def _put_away(self, entry: _Entry) -> None:
-        """GPU -> CPU -> out, one step, unless somebody uses it. The placement lock is held."""
-        if entry.value is None or self._resident or not entry.lock.acquire(blocking=False):
+        """GPU -> CPU -> out, one step, unless somebody uses it or will go on with it. The placement lock is held."""
+        if entry.value is None or self._resident or entry.pins or not entry.lock.acquire(blocking=False):
             return
         try:
             if entry.device not in (None, "cpu") and self._room_on_cpu(entry):

@@ -7,12 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.comodgan.drawing import lines_of
 from demo.comodgan.editor import DRAWING, HOLE, Editor, Result, seeds_from
 from demo.context import Studio
-from demo.parts.errors import guarded
 from demo.parts.photo import photo_input
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from gan_core.comodgan.models import DEFAULT
 from gan_core.comodgan.models import DRAWING as DRAWING_MODEL
@@ -24,7 +23,7 @@ def build(studio: Studio, editor: Editor) -> None:
     def saved(session: Session, results: Sequence[Result]) -> list[str]:
         return [str(editor.save(session, result, "api")) for result in results]
 
-    @guarded
+    @queued
     def comodgan_inpaint(
         request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str
     ) -> list[str]:
@@ -39,7 +38,7 @@ def build(studio: Studio, editor: Editor) -> None:
             session.own_upload(upload)
         return saved(session, editor.fill_once(session, image, mask, seed, samples, model))
 
-    @guarded
+    @queued
     def comodgan_draw(request: gr.Request, drawing: str, seed: float, samples: float, model: str) -> list[str]:
         """Make portraits of a drawing.
 
@@ -70,7 +69,7 @@ def _endpoint(handler: Any, pictures: list[Any], model: str) -> None:
         ],
         gr.Gallery(label="images", format="png", type="filepath"),
         api_name=handler.__name__,
-        **gpu.QUEUE,
+        **QUEUE,
     )
 
 

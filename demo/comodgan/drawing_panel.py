@@ -8,7 +8,6 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from demo import gpu
 from demo.comodgan.drawing import CANVAS, lines_of, painted_lines
 from demo.comodgan.editor import Editor
 from demo.comodgan.run_bar import RunBar
@@ -18,6 +17,7 @@ from demo.parts.examples import examples_row
 from demo.parts.painting import PEN, layer_of, paint_input
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 
 Data = dict[Any, Any]
@@ -68,14 +68,14 @@ class DrawingPanel:
             "api_visibility": "private",
             "show_progress": "minimal",
             "show_progress_on": [self.message],
-            **gpu.QUEUE,
+            **QUEUE,
         }
         quick: dict[str, Any] = {
             "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
         }  # fmt: skip
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
-            guarded(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture
+            queued(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture
         )
         self.blank.click(guarded(self.on_blank), None, [self.paint, self.message], **quick)
 

@@ -11,7 +11,6 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from demo import gpu
 from demo.comodgan.editor import Editor, Photo
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
@@ -20,6 +19,7 @@ from demo.parts.examples import examples_row
 from demo.parts.painting import Painting, layer_of, paint_input, painted
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from gan_core.errors import BadValue
 
@@ -87,7 +87,7 @@ class HolePanel:
             "api_visibility": "private",
             "show_progress": "minimal",
             "show_progress_on": [self.message],  # each report to the editor itself would have it upload all it holds
-            **gpu.QUEUE,
+            **QUEUE,
         }
         quick: dict[str, Any] = {
             "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
@@ -95,14 +95,14 @@ class HolePanel:
         shown_now = [self.paint, self.message]
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
-            guarded(self.on_photo),
+            queued(self.on_photo),
             {self.photo, self.shown},
             [*shown_now, self.shown],
             trigger_mode="always_last",
             **picture,
         )
         for name, button in self.masks.items():
-            button.click(guarded(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
+            button.click(queued(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
         self.invert.click(guarded(self.on_invert), {self.photo, self.paint}, shown_now, **quick)
         self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
 

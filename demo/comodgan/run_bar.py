@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
+from demo.parts.queued import QUEUE
 from gan_core.comodgan.models import CoModGANModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
@@ -73,10 +73,10 @@ class RunBar:
 
         read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
         event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
-        the guarded handler, whose outputs must hold these, too. shown_on: where its progress is shown.
+        the `queued` handler, whose outputs must hold these, too. shown_on: where its progress is shown.
         """
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-        running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
+        running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
         for first in (self.start.click, rolled.then):

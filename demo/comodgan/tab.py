@@ -20,6 +20,7 @@ from demo.context import Studio
 from demo.gpu import Step
 from demo.parts.errors import guarded
 from demo.parts.long_job import can_be_stopped
+from demo.parts.queued import queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
@@ -93,7 +94,7 @@ class FillAHole:
                 run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
                 reader = self._reader(panel)
-                for event in run.wire(reader, panel.painting, guarded(handler), outputs, shown_on):
+                for event in run.wire(reader, panel.painting, queued(handler), outputs, shown_on):
                     event.then(self.results.on_end, None, self.results.gallery, **quiet)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.hfgi.editor import Editor
-from demo.parts.errors import guarded
 from demo.parts.photo import photo_input
+from demo.parts.queued import QUEUE, queued
 
 API_NAME = "hfgi_edit"
 
@@ -18,7 +17,7 @@ def build(studio: Studio, editor: Editor) -> None:
     sliders = [slider for choice in editor.models.values() for slider in choice.sliders]
     names = ", ".join(dict.fromkeys(slider.name for slider in sliders))
 
-    @guarded
+    @queued
     def hfgi_edit(
         request: gr.Request, image: str, attribute: str, strength: float, align: bool, model: str
     ) -> tuple[str, str]:
@@ -48,5 +47,5 @@ def build(studio: Studio, editor: Editor) -> None:
             [image, attribute, strength, align, model],
             [edited, plain],
             api_name=API_NAME,
-            **gpu.QUEUE,
+            **QUEUE,
         )

@@ -8,16 +8,15 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.hfgi import api, marking, video_panel
 from demo.hfgi.editor import Editor, Work
 from demo.hfgi.sliders import SliderBank
 from demo.parts.download import download_button
-from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
@@ -125,25 +124,25 @@ class EditAFace:
         drawing = [self.message, *self.drawn]
         marking = [self.points, self.marking, self.canvas, self.hint]
         busy: dict[str, Any] = {
-            "api_visibility": "private", "show_progress_on": [self.compare], **gpu.QUEUE,
+            "api_visibility": "private", "show_progress_on": [self.compare], **QUEUE,
         }  # fmt: skip
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
         # While sliders move the last picture stays in sight.
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-        change = guarded(self.on_change)
+        change = queued(self.on_change)
 
-        self.photo.change(guarded(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
-        self.faces.select(guarded(self.on_face), inputs, drawing, **busy)
+        self.photo.change(queued(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
+        self.faces.select(queued(self.on_face), inputs, drawing, **busy)
         self.canvas.select(
-            guarded(self.on_mark),
+            queued(self.on_mark),
             inputs | {self.points},
             [*drawing, *marking],
             trigger_mode="multiple",  # else a quick second click is lost
             **busy,
         )
         for button in (self.by_hand, self.again):
-            button.click(guarded(self.on_by_hand), inputs, marking, **busy)
+            button.click(queued(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
         self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **redraw)

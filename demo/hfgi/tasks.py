@@ -113,13 +113,22 @@ def video(
 
 
 def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:
-    """Run work(progress, cancelled) in a thread and yield its reports; closing the iterator cancels it."""
+    """Run work(progress, cancelled) in a thread and yield its reports; closing the iterator cancels it.
+
+    The thread goes on only while the next report is waited for: between two of them others may compute.
+    """
     reports: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
+    wanted, stop = threading.Semaphore(0), threading.Event()
+
+    def tell(fraction: float, text: str) -> None:
+        reports.put(Step(fraction, text))
+        if not stop.is_set():
+            wanted.acquire()
 
     def run() -> None:
         try:
-            work(lambda fraction, text: reports.put(Step(fraction, text)), stop.is_set)
+            wanted.acquire()
+            work(tell, stop.is_set)
             reports.put(None)
         except BaseException as error:  # handed to the thread that waits
             reports.put(error)
@@ -127,12 +136,15 @@ def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[
     thread = threading.Thread(target=run, name="video", daemon=True)
     thread.start()
     try:
+        wanted.release()
         while (report := reports.get()) is not None:
             if isinstance(report, BaseException):
                 raise report
             yield report
+            wanted.release()
     finally:
         stop.set()
+        wanted.release()
         thread.join()
 
 

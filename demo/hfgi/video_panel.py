@@ -14,8 +14,8 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
-from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
+from demo.parts.queued import QUEUE, queued
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
@@ -56,7 +56,7 @@ class VideoPanel:
     ) -> None:
         """Connect the buttons. strengths: reads the sliders out of a handler's data."""
 
-        @guarded
+        @queued
         def on_start(
             data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
         ) -> Iterator[dict[Any, Any]]:
@@ -112,7 +112,7 @@ class VideoPanel:
             [self.output, self.state, self.start, self.stop],
             show_progress_on=[self.output],
             api_visibility="private",
-            **gpu.QUEUE,
+            **QUEUE,
         )
 
 

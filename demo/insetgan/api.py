@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_STEPS, Editor, Person, Plan
-from demo.parts.errors import guarded
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
+from demo.parts.queued import QUEUE, queued
 from gan_core.insetgan.models import EMBEDDED
 
 API_NAME = "insetgan_compose"
@@ -19,7 +18,7 @@ _PSI = 0.7
 def build(studio: Studio, editor: Editor) -> None:
     """Add the endpoint; its components are never on the page."""
 
-    @guarded
+    @queued
     def insetgan_compose(
         request: gr.Request, face_image_or_none: str | None, face_seed: float, body_seed: float, steps: float,
         model: str,
@@ -58,5 +57,5 @@ def build(studio: Studio, editor: Editor) -> None:
             [face_image, face_seed, body_seed, steps, model],
             results,
             api_name=API_NAME,
-            **gpu.QUEUE,
+            **QUEUE,
         )

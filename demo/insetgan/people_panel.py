@@ -6,14 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.insetgan.editor import ROLL, Editor, Person
-from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 
 Data = dict[Any, Any]
@@ -68,7 +67,7 @@ class PersonPanel:
     def wire(self, model: gr.Dropdown) -> None:
         """Connect the gallery."""
         inputs = {self.first, self.psi, model}
-        rolled: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **gpu.QUEUE}
+        rolled: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **QUEUE}
 
         def on_roll(data: Data, request: gr.Request) -> Data:
             first = data[self.first] + ROLL
@@ -80,9 +79,9 @@ class PersonPanel:
         def on_select(data: Data, event: gr.SelectData) -> int:
             return data[self.first] + int(event.index)
 
-        self.roll.click(guarded(on_roll), inputs, [self.first, self.gallery], **rolled)
-        self.psi.release(guarded(on_change), inputs, [self.gallery], **rolled)
-        model.change(guarded(on_change), inputs, [self.gallery], **rolled)
+        self.roll.click(queued(on_roll), inputs, [self.first, self.gallery], **rolled)
+        self.psi.release(queued(on_change), inputs, [self.gallery], **rolled)
+        model.change(queued(on_change), inputs, [self.gallery], **rolled)
         self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
 
     def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.insetgan import api
@@ -22,6 +21,7 @@ from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
@@ -147,22 +147,22 @@ class ComposeABody:
         for panel in self.people:
             panel.wire(self.model)
         self.opened.tick(
-            guarded(self.on_opened),
+            queued(self.on_opened),
             {self.model, *(panel.psi for panel in self.people)},
             [*galleries, self.opened],
             api_visibility="private",
             show_progress="minimal",
             trigger_mode="once",
-            **gpu.QUEUE,
+            **QUEUE,
         )
         self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **quiet)
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            guarded(self.on_start),
+            queued(self.on_start),
             inputs,
             [*drawing, self.start, self.stop],
             show_progress="hidden",
             api_visibility="private",
-            **gpu.QUEUE,
+            **QUEUE,
         ).then(
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
         ).then(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)

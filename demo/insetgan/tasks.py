@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -110,15 +110,17 @@ def find(
 ) -> Steps[FoundLatent]:
     """A real picture's codes, as a `FoundLatent`."""
     yield Step(0.0, f"Finding the {kind} in the generator")
-    last: Projection | None = None
-    with worker.use(model) as pipeline:
+
+    def begin(pipeline: InsetGANPipeline) -> Iterator[Projection]:
         target = to_tensor(picture)
-        steps = pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
-        with closing(steps):
-            for last in steps:
-                yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
-        assert last is not None  # there is always a first report
-        yield Done(FoundLatent(to_pil(last.image), last.codes))
+        return pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
+
+    last: Projection | None = None
+    with closing(worker.iterate(model, begin)) as steps:
+        for last in steps:
+            yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
+    assert last is not None  # there is always a first report
+    yield Done(FoundLatent(to_pil(last.image), last.codes))
 
 
 @gpu.task(seconds=lambda model, request: 15 + request.schedule.steps // 5)
@@ -136,12 +138,16 @@ def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Co
 
 
 def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
-    with worker.use(model) as pipeline, closing(pipeline.compose(request)) as reports:
-        for report in reports:
-            composed = _composed(report, pipeline.distance)
-            text = "Pasted; now both are optimised" if not report.step else f"Step {report.step} of {report.steps}"
-            yield CompositionPreview(report.step / report.steps, text, composed)
-        yield Done(composed)
+    def begin(pipeline: InsetGANPipeline) -> Iterator[Composed]:
+        with closing(pipeline.compose(request)) as reports:
+            for report in reports:
+                yield _composed(report, pipeline.distance)
+
+    with closing(worker.iterate(model, begin)) as steps:
+        for composed in steps:
+            text = "Pasted; now both are optimised" if not composed.step else f"Step {composed.step} of {composed.steps}"
+            yield CompositionPreview(composed.step / composed.steps, text, composed)
+    yield Done(composed)
 
 
 def _composed(report: Report, distance: str) -> Composed:

@@ -7,8 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
-from demo.parts.errors import guarded
+from demo.parts.queued import QUEUE, queued
 
 
 def download_button(label: str, make: Callable[..., str], inputs: Any, *, elem_id: str) -> gr.Button:
@@ -20,12 +19,12 @@ def download_button(label: str, make: Callable[..., str], inputs: Any, *, elem_i
     button = gr.Button(label, elem_id=elem_id, size="sm")
     hidden = gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file")
     event = button.click(
-        guarded(make),
+        queued(make),
         inputs,
         hidden,
         api_visibility="private",
         show_progress="minimal",
-        **gpu.QUEUE,
+        **QUEUE,
     )
     event.success(
         None,

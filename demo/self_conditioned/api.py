@@ -6,11 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
-from demo.parts.errors import guarded
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
+from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import OWN, PLAIN, Editor, Origin, checked_values
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import EMBEDDED
@@ -21,7 +20,7 @@ def build(studio: Studio, editor: Editor) -> None:
     sliders = [slider for choice in editor.models.values() for slider in choice.sliders]
     names = ", ".join(dict.fromkeys(slider.name for slider in sliders))
 
-    @guarded
+    @queued
     def self_conditioned_edit(
         request: gr.Request, image_or_none: str | None, seed: float, attribute: str | None, value: float | None,
         model: str, more_values: Any = None,
@@ -46,7 +45,7 @@ def build(studio: Studio, editor: Editor) -> None:
         )
         return edited, plain
 
-    @guarded
+    @queued
     def self_conditioned_values(
         request: gr.Request, image_or_none: str | None, seed: float, model: str
     ) -> dict[str, Any]:
@@ -74,14 +73,14 @@ def build(studio: Studio, editor: Editor) -> None:
             [image, seed, attribute, value, model, more],
             [edited, plain],
             api_name="self_conditioned_edit",
-            **gpu.QUEUE,
+            **QUEUE,
         )
         gr.Button().click(
             self_conditioned_values,
             [image, seed, model],
             gr.JSON(label="values"),
             api_name="self_conditioned_values",
-            **gpu.QUEUE,
+            **QUEUE,
         )
 
 

@@ -10,13 +10,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
-from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
+from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.self_conditioned.strip_panel import OWN, PLAIN, Request, names_of
@@ -79,12 +78,12 @@ class GridPanel:
         inputs = inputs | {self.down, self.across, self.side}
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            guarded(self.on_start),
+            queued(self.on_start),
             inputs,
             [self.own, self.plain, self.state, self.start, self.stop],
             show_progress="hidden",
             api_visibility="private",
-            **gpu.QUEUE,
+            **QUEUE,
         ).then(
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
         )

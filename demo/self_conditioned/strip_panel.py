@@ -10,11 +10,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo import gpu
 from demo.context import Studio
 from demo.parts.download import download_button
-from demo.parts.errors import guarded
 from demo.parts.pictures import captioned_picture, shown
+from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import STRIP_FRAMES, Editor, Subject
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.session import Session
@@ -74,12 +73,12 @@ class StripPanel:
         outputs = [self.axis, self.own, self.plain]
         drawing: dict[str, Any] = {
             "api_visibility": "private", "show_progress_on": [self.own, self.plain], "trigger_mode": "always_last",
-            **gpu.QUEUE,
+            **QUEUE,
         }  # fmt: skip
         for event in (self.start.click, self.attribute.change):
-            event(guarded(self.on_draw), inputs, outputs, **drawing)
+            event(queued(self.on_draw), inputs, outputs, **drawing)
         for event in refresh:
-            event(guarded(self.on_refresh), inputs | {view}, outputs, **drawing)
+            event(queued(self.on_refresh), inputs | {view}, outputs, **drawing)
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:

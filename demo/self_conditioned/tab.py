@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done, Step
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
+from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.self_conditioned import api
@@ -120,10 +120,10 @@ class EditAtTheEdges:
         edited = [self.message, *self.drawn]
         begun = [*edited, self.before, *self.bank.outputs, face.refining, face.bar]
         latest: dict[str, Any] = {
-            "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **gpu.QUEUE,
+            "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-        on_face, change = guarded(self.on_face), guarded(self.on_change)
+        on_face, change = queued(self.on_face), queued(self.on_change)
 
         begin = [
             self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **quiet).then(
@@ -133,17 +133,17 @@ class EditAtTheEdges:
             face.dice.click(None, None, [face.seed, face.photo], js=DICE, api_visibility="private").then(
                 on_face, inputs, begun, **latest
             ),
-            face.seed.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
-            face.psi.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
+            face.seed.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
+            face.psi.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
             self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **quiet).then(
                 on_face, inputs, begun, **latest
             ),
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
-        self.reset.click(guarded(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
+        self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
-            guarded(self.on_refine),
+            queued(self.on_refine),
             inputs | {face.steps},
             [*begun, face.refine, face.stop],
             **{**latest, "trigger_mode": "once"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -81,8 +81,7 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[EncodedFace]:
     """Previews, and at last the `EncodedFace` of an aligned picture."""
     yield Step(0.0, "Reading the face")
     picture = to_tensor(crop)
-    with worker.use(model) as pipeline, closing(pipeline.invert(picture)) as reports:
-        yield from _reading(pipeline, reports, picture, "Reading the face")
+    yield from _reading(worker, model, lambda pipeline: pipeline.invert(picture), picture, "Reading the face")
 
 
 @gpu.task(seconds=lambda model, code, crop, steps: 15 + steps)
@@ -90,8 +89,11 @@ def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int
     """Previews, and at last the `EncodedFace` whose generators were tuned to the picture."""
     yield Step(0.0, "Refining")
     picture = to_tensor(crop)
-    with worker.use(model) as pipeline, closing(pipeline.refine(code, picture, steps=steps)) as reports:
-        yield from _reading(pipeline, reports, picture, "Refining")
+
+    def begin(pipeline: SelfConditionedPipeline) -> Iterator[InversionReport]:
+        return pipeline.refine(code, picture, steps=steps)
+
+    yield from _reading(worker, model, begin, picture, "Refining")
 
 
 @gpu.task(seconds=5)
@@ -161,18 +163,29 @@ def grid(
 
 
 def _reading(
-    pipeline: SelfConditionedPipeline, reports: Iterator[InversionReport], picture: torch.Tensor, what: str
+    worker: Worker,
+    model: str,
+    begin: Callable[[SelfConditionedPipeline], Iterator[InversionReport]],
+    picture: torch.Tensor,
+    what: str,
 ) -> Steps[EncodedFace]:
     """Previews of a picture (1, 3, R, R) being read; both edits of it are compared with the picture itself."""
-    identity, measures = _look(pipeline, picture)
-    identity = None if identity is None else identity.expand(2, -1)
-    face: EncodedFace | None = None
-    for report in reports:
-        face = _encoded_face(pipeline, report.code, report.image, identity, measures)
-        text = f"{what}: step {report.step} of {report.steps}"
-        yield InversionPreview(report.step / max(1, report.steps), text, face, report.step, report.steps, report.error)
-    assert face is not None  # there is always a first report
-    yield Done(face)
+
+    def previews(pipeline: SelfConditionedPipeline) -> Iterator[InversionPreview]:
+        identity, measures = _look(pipeline, picture)
+        identity = None if identity is None else identity.expand(2, -1)
+        for report in begin(pipeline):
+            face = _encoded_face(pipeline, report.code, report.image, identity, measures)
+            text = f"{what}: step {report.step} of {report.steps}"
+            fraction = report.step / max(1, report.steps)
+            yield InversionPreview(fraction, text, face, report.step, report.steps, report.error)
+
+    last: InversionPreview | None = None
+    with closing(worker.iterate(model, previews)) as steps:
+        for last in steps:
+            yield last
+    assert last is not None  # there is always a first report
+    yield Done(last.face)
 
 
 def _encoded_face(

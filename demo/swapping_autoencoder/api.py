@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
-from demo.parts.errors import guarded
 from demo.parts.photo import photo_input
+from demo.parts.queued import QUEUE, queued
 from demo.swapping_autoencoder.editor import Editor
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount
 from gan_core.swapping_autoencoder.models import EMBEDDED
@@ -18,7 +17,7 @@ API_NAME = "autoencoder_swap"
 def build(studio: Studio, editor: Editor) -> None:
     """Add the endpoint; its components are never on the page."""
 
-    @guarded
+    @queued
     def autoencoder_swap(
         request: gr.Request, structure_image: str, texture_image: str, amount: float, model: str
     ) -> str:
@@ -47,5 +46,5 @@ def build(studio: Studio, editor: Editor) -> None:
             [structure, texture, amount, model],
             result,
             api_name=API_NAME,
-            **gpu.QUEUE,
+            **QUEUE,
         )

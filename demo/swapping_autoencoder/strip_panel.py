@@ -9,12 +9,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
-from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, OpenedPicture
 from demo.swapping_autoencoder.request import MixtureRequest, note_of
@@ -54,12 +53,12 @@ class StripPanel:
         """Connect the buttons."""
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            guarded(self.on_start),
+            queued(self.on_start),
             inputs,
             [self.strip, self.video, self.state, self.start, self.stop],
             show_progress="hidden",
             api_visibility="private",
-            **gpu.QUEUE,
+            **QUEUE,
         ).then(
             lambda: (gr.Button(interactive=True), gr.Button(interactive=False)),
             None,

@@ -10,13 +10,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from demo import gpu
 from demo.context import Studio
 from demo.parts.download import download_button
-from demo.parts.errors import guarded
 from demo.parts.examples import examples_row
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
+from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
@@ -178,18 +177,18 @@ class SwapStructureAndTexture:
         self.drawn = [self.compare, self.result]
         drawing = [self.message, *self.drawn]
         latest: dict[str, Any] = {
-            "api_visibility": "private", "show_progress_on": [self.compare], "trigger_mode": "always_last", **gpu.QUEUE,
+            "api_visibility": "private", "show_progress_on": [self.compare], "trigger_mode": "always_last", **QUEUE,
         }  # fmt: skip
         # While sliders move the last picture stays in sight.
         live: dict[str, Any] = {**latest, "show_progress": "hidden"}
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-        change = guarded(self.on_change)
+        change = queued(self.on_change)
 
         def redraw(event: Any) -> None:
             event.then(change, inputs, drawing, **live)
 
         for component in (self.structure, self.texture, self.more, self.cut, self.side):
-            component.change(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
+            component.change(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         sliders = [self.amount, *self.weights, *bank_sliders, self.vector.strength]
         for slider in (*sliders, self.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
@@ -197,9 +196,9 @@ class SwapStructureAndTexture:
         redraw(self.reset.click(lambda: neutral, None, sliders, **quiet))
         self.model.change(
             self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **quiet
-        ).then(guarded(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
+        ).then(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         self.codes_view.select(
-            guarded(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **gpu.QUEUE
+            queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
         )
         self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
         self.vector.wire(self.model, self.cut, redraw)

@@ -7,9 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
-from demo.parts.errors import guarded
+from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from demo.swapping_autoencoder.editor import MOST_IN_A_SET, Editor
 from demo.swapping_autoencoder.files import pictures_input
@@ -45,7 +44,7 @@ class VectorPanel:
     def wire(self, model: gr.Dropdown, cut: gr.Checkbox, redraw: Callable[[Any], None]) -> None:
         """Connect the button. redraw: adds the drawing to an event."""
 
-        @guarded
+        @queued
         def on_make(data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[Any, Any]:
             session = self.studio.sessions.get(request.session_hash)
             choice = self.editor.model(data[model])
@@ -69,7 +68,7 @@ class VectorPanel:
                 [self.strength, self.state],
                 api_visibility="private",
                 show_progress_on=[self.state],
-                **gpu.QUEUE,
+                **QUEUE,
             )
         )
 

@@ -1,0 +1,135 @@
+"""Every event that computes waits for its turn, and what it raises reaches the person as a sentence."""
+
+import threading
+
+import gradio as gr
+import pytest
+
+from demo import turns
+from demo.context import Studio
+from demo.layout import build_page
+from demo.parts.queued import queued
+from demo.turns import Limits, Line
+from gan_core.errors import Busy
+
+
+@pytest.fixture
+def line():
+    before, line = turns.line, Line()
+    turns.use(line)
+    yield line
+    turns.use(before)
+
+
+def test_a_plain_handler_has_one_turn(line) -> None:
+    @queued
+    def handler(number):
+        assert line.state().computing == 1
+        return number + 1
+
+    assert handler(1) == 2
+    assert line.state().computing == 0
+
+
+def test_a_generator_has_a_turn_for_each_step_and_none_between(line) -> None:
+    @queued
+    def handler():
+        for i in range(3):
+            assert line.state().computing == 1
+            yield i
+
+    seen = []
+    for item in handler():
+        assert line.state().computing == 0, "whoever reads slowly does not hold the device"
+        seen.append(item)
+    assert seen == [0, 1, 2]
+
+
+def test_a_closed_generator_leaves_the_line(line) -> None:
+    closed = threading.Event()
+
+    @queued
+    def handler():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.set()
+
+    steps = handler()
+    next(steps)
+    steps.close()
+    assert closed.is_set() and line.state() == turns.State(1, 0, 0, 0.0)
+
+
+def test_a_pause_within_a_handler_is_one_of_its_request(line) -> None:
+    """What the handler calls finds the request by itself, in each step of a generator anew."""
+    passed = []
+
+    @queued
+    def short():
+        passed.append("short")
+
+    @queued
+    def long():
+        for _ in range(2):
+            turns._current.get().used = turns.LONG + 1
+            thread = threading.Thread(target=short)
+            thread.start()
+            while not line.state().waiting:
+                pass
+            turns.pause()
+            thread.join(5)
+            yield len(passed)
+
+    assert list(long()) == [1, 2]
+
+
+def test_busy_is_a_sentence(line) -> None:
+    line.limits = Limits(requests=0)
+
+    @queued
+    def handler(request):
+        raise AssertionError("it was not let in")
+
+    with pytest.raises(gr.Error, match="busy, about 5 s") as error:
+        handler(gr.Request(session_hash="visitor"))
+    assert isinstance(error.value.__cause__, Busy)
+
+
+def test_errors_of_the_handler_reach_the_person(line) -> None:
+    @queued
+    def handler():
+        raise ValueError("secret")
+
+    with pytest.raises(gr.Error, match="went wrong on our side"):
+        handler()
+    assert line.state().computing == 0
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    from demo import settings
+    from demo.session import Sessions
+    from gan_core.models import declare_models
+    from gan_core.registry import ModelRegistry
+
+    found = settings.read(["--weights", str(tmp_path_factory.mktemp("weights"))])
+    registry = ModelRegistry()
+    declare_models(registry, found.weights)
+    return build_page(Studio(found, registry, Sessions(tmp_path_factory.mktemp("visitors"))))
+
+
+def test_every_event_that_computes_waits_for_its_turn(page) -> None:
+    """Gradio starts them all at once (no limit), so one without a turn would compute beside the others."""
+    unlimited = [event for event in page.fns.values() if event.concurrency_limit is None]
+    assert len(unlimited) > 40
+    for event in unlimited:
+        assert getattr(event.fn, "queued", False), event.name
+
+
+def test_every_endpoint_waits_for_its_turn(page) -> None:
+    public = {event.api_name: event for event in page.fns.values() if event.api_visibility == "public"}
+    assert {"hfgi_edit", "self_conditioned_edit", "comodgan_inpaint", "insetgan_compose"} <= set(public)
+    for name, event in public.items():
+        assert name == "models" or getattr(event.fn, "queued", False), name

@@ -1,0 +1,296 @@
+"""Whose turn it is: short before long, fair between visitors, bounded, and nothing is left standing."""
+
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from demo import turns
+from demo.turns import Limits, Line, Outcome
+from gan_core.errors import Busy, Cancelled
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def until(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.002)
+
+
+class Visit:
+    """A request in a thread of its own that takes a turn of `seconds` on the test's clock, writes its name down, leaves."""
+
+    def __init__(self, line, clock, visitor, kind, order, *, seconds=0.1, name=None):
+        self.error, self.told = None, []
+
+        def run():
+            try:
+                with line.join(visitor, kind) as request, request.turn(self.told.append):
+                    clock.now += seconds
+                    order.append(name or visitor)
+            except Exception as error:
+                self.error = error
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        before = len(line._requests)
+        self.thread.start()
+        until(lambda: len(line._requests) > before or self.error or not self.thread.is_alive())
+
+    def end(self):
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def line(clock):
+    return Line(clock=clock)
+
+
+def learn(line, clock, kind, seconds):
+    """Have the line see how long requests of that kind take."""
+    with line.join(None, kind) as request, request.turn():
+        clock.now += seconds
+
+
+def test_one_at_a_time_in_the_order_they_came(line, clock) -> None:
+    order: list = []
+    with line.join("first", "edit") as request, request.turn():
+        visits = [Visit(line, clock, name, "edit", order) for name in "abc"]
+        time.sleep(0.05)
+        assert order == [] and line.state().waiting == 3 and line.state().computing == 1
+    for visit in visits:
+        visit.end()
+    assert order == ["a", "b", "c"]
+    assert (line.state().waiting, line.state().computing) == (0, 0)
+
+
+def test_as_many_at_once_as_there_are_seats(clock) -> None:
+    line, order = Line(2, clock=clock), []
+    with line.join("a", "edit") as request, request.turn():
+        Visit(line, clock, "b", "edit", order).end()
+        assert order == ["b"]
+
+
+def test_who_has_used_least_goes_first(line, clock) -> None:
+    order: list = []
+    for _ in range(3):
+        Visit(line, clock, "greedy", "edit", [], seconds=1.0).end()
+    with line.join("other", "edit") as request, request.turn():
+        visits = [Visit(line, clock, "greedy", "edit", order, name=f"greedy {i}") for i in range(3)]
+        visits.append(Visit(line, clock, "modest", "edit", order))
+    for visit in visits:
+        visit.end()
+    assert order[0] == "modest"
+
+
+def test_use_is_forgotten(line, clock) -> None:
+    Visit(line, clock, "greedy", "edit", [], seconds=3.0).end()
+    clock.now += 600
+    order: list = []
+    with line.join("other", "edit") as request, request.turn():
+        visits = [Visit(line, clock, name, "edit", order) for name in ("greedy", "modest")]
+    for visit in visits:
+        visit.end()
+    assert order == ["greedy", "modest"]
+
+
+def test_a_short_one_passes_a_long_one_between_two_steps(line, clock) -> None:
+    learn(line, clock, "compose", 40)
+    order: list = []
+    with line.join("patient", "compose") as request, request.turn():
+        clock.now += 1
+        request.pause()
+        assert order == []
+        visit = Visit(line, clock, "quick", "edit", order)
+        clock.now += 1
+        request.pause()  # comes back when the short one is done
+        assert order == ["quick"]
+        visit.end()
+
+
+def test_a_long_one_is_found_out(line, clock) -> None:
+    """The first of its kind counts as short until it has computed for long enough."""
+    order: list = []
+    with line.join("a", "new") as request, request.turn():
+        clock.now += turns.LONG + 1
+        visit = Visit(line, clock, "b", "edit", order)
+        request.pause()
+        assert order == ["b"]
+        visit.end()
+
+
+def test_a_quarter_of_the_time_is_left_for_long_ones(line, clock) -> None:
+    """While short work never ends, long work goes on."""
+    learn(line, clock, "compose", 40)
+    seconds = {"compose": 0.0, "edit": 0.0}
+    done = threading.Event()
+
+    def edits(visitor):
+        while not done.is_set():
+            with line.join(visitor, "edit") as request, request.turn():
+                clock.now += 0.5
+                seconds["edit"] += 0.5
+
+    threads = [threading.Thread(target=edits, args=(f"v{i}",), daemon=True) for i in range(4)]
+    with line.join("patient", "compose") as request, request.turn():
+        for thread in threads:
+            thread.start()
+        until(lambda: line.state().waiting == 4)
+        for _ in range(40):
+            clock.now += 1
+            seconds["compose"] += 1
+            request.pause()
+    done.set()
+    for thread in threads:
+        thread.join(10)
+    share = seconds["compose"] / sum(seconds.values())
+    assert 0.2 < share < 0.35, f"{share:.2f}"
+
+
+def test_one_long_job_of_a_visitor_at_a_time(clock) -> None:
+    line, order = Line(2, clock=clock), []
+    learn(line, clock, "compose", 40)
+    with line.join("a", "compose") as first, first.turn():
+        second = Visit(line, clock, "a", "compose", order, name="a again")
+        Visit(line, clock, "b", "compose", order).end()
+        assert order == ["b"]
+    second.end()
+    assert order == ["b", "a again"]
+
+
+def test_two_long_ones_run_one_after_another(line, clock) -> None:
+    """Not in turns: both would be late."""
+    learn(line, clock, "compose", 40)
+    order: list = []
+    with line.join("a", "compose") as request, request.turn():
+        visit = Visit(line, clock, "b", "compose", order)
+        for _ in range(5):
+            clock.now += 10
+            request.pause()
+        assert order == []
+    visit.end()
+
+
+def test_beyond_the_limit_it_says_when_to_come_back(clock) -> None:
+    line = Line(limits=Limits(requests=3), clock=clock)
+    learn(line, clock, "edit", 4)
+    with ExitStack() as stack:
+        for name in "abc":
+            stack.enter_context(line.join(name, "edit"))
+        with pytest.raises(Busy, match=r"busy, about 12 s"):
+            stack.enter_context(line.join("d", "edit"))
+    assert line.counts.ended["edit", Outcome.REFUSED] == 1
+    with line.join("d", "edit"):
+        pass
+
+
+def test_who_would_wait_too_long_is_refused_at_once(clock) -> None:
+    line = Line(limits=Limits(patience=60), clock=clock)
+    learn(line, clock, "compose", 40)
+    with line.join("a", "compose"), line.join("b", "compose"):
+        with pytest.raises(Busy, match="about 80 s"):
+            line.join("c", "compose").__enter__()
+        with line.join("c", "edit"):  # short work passes
+            pass
+
+
+def test_one_visitor_cannot_fill_the_line(clock) -> None:
+    line = Line(limits=Limits(each=2), clock=clock)
+    with line.join("a", "edit"), line.join("a", "edit"):
+        with pytest.raises(Busy, match="2 of your requests"):
+            line.join("a", "edit").__enter__()
+        with line.join("b", "edit"):
+            pass
+
+
+def test_the_app_itself_is_never_refused(clock) -> None:
+    line = Line(limits=Limits(requests=0, patience=0), clock=clock)
+    learn(line, clock, "warm_up", 1)
+
+
+def test_a_promise_is_kept_or_ends_as_busy(line, clock) -> None:
+    with line.join("a", "edit") as request, request.turn():
+        visit = Visit(line, clock, "b", "edit", [])
+        until(lambda: visit.told)
+        assert "1 before you, about 2 s, at most 10 s" in visit.told[0]
+        clock.now += 11
+        visit.end()
+    assert isinstance(visit.error, Busy) and "busy, about" in str(visit.error)
+    assert line.counts.ended["edit", Outcome.GAVE_UP] == 1
+    assert line.state().waiting == 0
+
+
+def test_who_has_begun_is_not_sent_away(line, clock) -> None:
+    with line.join("a", "edit") as request:
+        with request.turn():
+            clock.now += 1
+        clock.now += 1000
+        with request.turn():
+            pass
+
+
+def test_what_a_visitor_has_waiting_ends_when_they_leave(line, clock) -> None:
+    with line.join("a", "edit") as request, request.turn():
+        visit = Visit(line, clock, "b", "edit", [])
+        line.forget("b")
+        visit.end()
+        assert isinstance(visit.error, Cancelled)
+        line.forget("a")
+        with pytest.raises(Cancelled):
+            request.pause()
+    assert line.counts.ended["edit", Outcome.LEFT] == 2 - 1  # the test itself swallowed the second
+    assert line.state() == turns.State(1, 0, 0, 0.0)
+
+
+def test_an_error_gives_the_turn_back(line, clock) -> None:
+    with pytest.raises(ZeroDivisionError), line.join("a", "edit") as request, request.turn():
+        raise ZeroDivisionError
+    assert line.counts.ended["edit", Outcome.FAILED] == 1
+    order: list = []
+    Visit(line, clock, "b", "edit", order).end()
+    assert order == ["b"]
+
+
+def test_idle_time_is_not_saved_up(line, clock) -> None:
+    """After an hour of sliders alone a composition does not hold everybody up for a quarter of an hour."""
+    learn(line, clock, "compose", 40)
+    for _ in range(200):
+        learn(line, clock, "edit", 2)
+    order: list = []
+    with line.join("patient", "compose") as request, request.turn():
+        clock.now += 1
+        visit = Visit(line, clock, "quick", "edit", order)
+        request.pause()
+        assert order == ["quick"]
+        visit.end()
+
+
+def test_pause_outside_of_a_request_does_nothing() -> None:
+    turns.pause()
+
+
+def test_pause_finds_the_request_of_this_thread(line, clock) -> None:
+    learn(line, clock, "compose", 40)
+    order: list = []
+    with line.join("a", "compose") as request, request.turn(), turns.current(request):
+        visit = Visit(line, clock, "b", "edit", order)
+        clock.now += 1
+        turns.pause()
+        assert order == ["b"]
+        visit.end()
