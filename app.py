@@ -11,6 +11,8 @@ from demo import settings as settings_module
 
 logger = logging.getLogger("app")
 
+_SPARE_THREADS = 24  # for what is answered at once; each request that waits for its turn keeps one
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the settings, put the studio together, show the page, and serve until stopped."""
@@ -28,13 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that `finally` runs
     studio = assemble(settings)
     try:
-        page = build_page(studio).queue(max_size=24, default_concurrency_limit=4)
+        # Gradio's own queue is never full: `demo.turns` decides who is let in, and says when to come back.
+        page = build_page(studio).queue(max_size=4 * settings.limits.requests, default_concurrency_limit=4)
         page.launch(
             server_name=settings.host,
             server_port=settings.port,
             share=settings.share,
             auth=settings.auth,
             max_file_size=settings.max_upload,
+            max_threads=settings.limits.requests + _SPARE_THREADS,
             blocked_paths=[str(FOLDER), str(settings.weights)],
             show_error=False,
             footer_links=["api", "settings"],

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from demo import gpu, turns
+from demo import executors, gpu, turns
 from demo.session import Sessions
 from demo.settings import Settings
 from gan_core.errors import StudioError
@@ -20,6 +21,7 @@ from gan_core.registry import ModelRegistry
 logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY = 60.0  # seconds
+_ZERO_GPU_SEATS = 8  # there each call gets a GPU of its own, and the Space's host decides when
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ class Studio:
     """One running app."""
 
     settings: Settings
-    registry: ModelRegistry
     sessions: Sessions
     warmers: list[Callable[[], None]] = field(default_factory=list)
     """What tabs want done in advance: loading their embedded models and running them once."""
@@ -65,16 +66,41 @@ class Studio:
 
 def assemble(settings: Settings) -> Studio:
     """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
-    zero_gpu = gpu.ZeroGPUExecutor() if settings.zero_gpu else None  # before anything imports torch
-    registry = ModelRegistry(lambda: gpu.devices(settings.device), budgets=settings.memory, resident=settings.zero_gpu)
-    declare_models(registry, settings.weights)
-    if zero_gpu is None:
-        gpu.use(gpu.LocalExecutor(registry))
+    if settings.zero_gpu:
+        gpu.use(_zero_gpu(settings))
     else:
-        from gan_core import graphs
+        gpu.use(_local(settings))
+    return Studio(settings, Sessions(settings.temporary))
 
-        graphs.disable()  # a worker lives for one request
-        registry.load_all()
-        zero_gpu.registry = registry
-        gpu.use(zero_gpu)
-    return Studio(settings, registry, Sessions(settings.temporary))
+
+def _local(settings: Settings) -> executors.LocalExecutor:
+    line = turns.Line(limits=settings.limits)
+    turns.use(line)
+
+    def registry(devices: Callable[[], Sequence[str]]) -> ModelRegistry:
+        made = ModelRegistry(devices, budgets=settings.memory)
+        declare_models(made, settings.weights)
+        return made
+
+    @functools.cache
+    def devices() -> tuple[str, ...]:
+        return executors.devices(settings.device)
+
+    def others() -> list[ModelRegistry]:
+        line.seats = len(devices())
+        return [registry(lambda device=device: (device,)) for device in devices()[1:]]  # type: ignore[misc]
+
+    return executors.LocalExecutor(registry(lambda: devices()[:1]), others)
+
+
+def _zero_gpu(settings: Settings) -> executors.ZeroGPUExecutor:
+    executor = executors.ZeroGPUExecutor()  # before anything imports torch
+    registry = ModelRegistry(lambda: executors.devices(settings.device), budgets=settings.memory, resident=True)
+    declare_models(registry, settings.weights)
+    from gan_core import graphs
+
+    graphs.disable()  # a worker lives for one request
+    registry.load_all()
+    executor.registry = registry
+    turns.use(turns.Line(_ZERO_GPU_SEATS, settings.limits))
+    return executor

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from demo import turns
+from gan_core.model_spec import ModelInfo
 from gan_core.registry import ModelRegistry
-from gan_core.threads import use_available_cores
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,11 @@ class Call(Generic[T]):
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def model(self) -> str:
+        """Registry name of the model it needs: what every task of an app takes first."""
+        return str(self.args[0]) if self.args else ""
+
+    @property
     def seconds(self) -> float:
         """GPU time to ask for, an estimate."""
         return self.task.seconds(*self.args, **self.kwargs)
@@ -123,43 +128,16 @@ def task(seconds: Callable[..., float] | float = 10.0) -> _Decorator:
 
 
 class Executor(Protocol):
-    """Runs calls, somewhere."""
+    """Runs calls, somewhere: see `demo.executors`."""
 
     def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
         """The call's steps and its result. Closing the iterator stops the task."""
 
+    def models(self) -> list[ModelInfo]:
+        """The state of every declared model. Never waits."""
 
-class LocalExecutor:
-    """Runs calls in this process, over its registry."""
-
-    def __init__(self, registry: ModelRegistry) -> None:
-        self.registry = registry
-
-    def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
-        """See `Executor`."""
-        yield from call.steps(Worker(self.registry, progress))
-
-
-class ZeroGPUExecutor:
-    """Runs calls in the workers of a ZeroGPU Space, each forked from this process, with a GPU for one call.
-
-    To be made before torch is imported, once; the registry is set before the first call.
-    """
-
-    def __init__(self) -> None:
-        import spaces
-
-        self.registry: ModelRegistry | None = None
-        self._dispatch = spaces.GPU(duration=lambda call: max(1, round(call.seconds)))(self._run)
-
-    def _run(self, call: Call[T]) -> Steps[T]:
-        assert self.registry is not None
-        yield from call.steps(Worker(self.registry))
-
-    def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
-        """See `Executor`. `progress` is a function and cannot be sent; there the models are loaded beforehand."""
-        with contextlib.closing(self._dispatch(call)) as steps:
-            yield from steps
+    def devices(self) -> tuple[str, ...]:
+        """Where models run. Imports torch."""
 
 
 _executor: Executor | None = None
@@ -171,16 +149,21 @@ def use(executor: Executor) -> None:
     _executor = executor
 
 
+def executor() -> Executor:
+    """The one in use. Raises RuntimeError where there is none."""
+    if _executor is None:
+        raise RuntimeError("no executor: call demo.gpu.use first")
+    return _executor
+
+
 def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
     """Run a call, yielding its steps and at last its result. Closing the iterator stops the task.
 
     progress: hears of what happens within a step (a model being loaded).
     """
-    if _executor is None:
-        raise RuntimeError("no executor: call demo.gpu.use first")
-    started = time.monotonic()
+    chosen, started = executor(), time.monotonic()
     try:
-        with contextlib.closing(_executor.stream(call, progress)) as steps:
+        with contextlib.closing(chosen.stream(call, progress)) as steps:
             for step in steps:
                 yield step
                 if isinstance(step, Step):
@@ -219,25 +202,3 @@ def passed_on(steps: Steps[T]) -> Generator[Step, None, T]:
                 return step.value
             yield step
     raise RuntimeError("GPU work ended without a result")
-
-
-def devices(wanted: str) -> tuple[str, ...]:
-    """The settings' device text as device names, best first. Imports torch."""
-    import torch
-
-    use_available_cores()
-    if wanted == "auto":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return tuple(f"cuda:{index}" for index in range(count)) or ("cpu",)
-    names = tuple(name.strip() for name in wanted.split(",") if name.strip())
-    return tuple("cuda:0" if name == "cuda" else str(torch.device(name)) for name in names)
-
-
-def describe(names: tuple[str, ...]) -> str:
-    """For a person: which hardware the models run on."""
-    import torch
-
-    gpus = [torch.cuda.get_device_name(name) for name in names if name.startswith("cuda")]
-    if not gpus:
-        return f"CPU, {torch.get_num_threads()} threads"
-    return gpus[0] if len(gpus) == 1 else f"{len(gpus)} x {gpus[0]}"

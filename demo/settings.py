@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.turns import Limits
 from weights.published import default_folder
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -32,6 +33,8 @@ class Settings:
     """Where published checkpoints are kept."""
     max_upload: int
     """Bytes of one uploaded file."""
+    limits: Limits
+    """Of requests: how many at once, and how long anybody waits."""
     preload: bool
     zero_gpu: bool
     """Running on a ZeroGPU Space, where a GPU is lent to one call at a time."""
@@ -58,6 +61,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         offline=options.offline,
         weights=options.weights,
         max_upload=options.max_upload,
+        limits=Limits(options.requests, options.requests_each, options.patience),
         preload=options.preload,
         zero_gpu=zero_gpu,
         temporary=Path(tempfile.gettempdir()) / f"gan-studio-{secrets.token_hex(6)}",
@@ -103,6 +107,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="folder of published checkpoints")  # fmt: skip
     add("--max-upload", type=_size, default=default("MAX_UPLOAD", "100M"), metavar="SIZE",
         help="largest file that can be uploaded")  # fmt: skip
+    add("--requests", type=_count, default=default("REQUESTS", Limits.requests), metavar="N",
+        help="answered or waiting at once; who comes then reads when to come back")  # fmt: skip
+    add("--requests-each", type=_count, default=default("REQUESTS_EACH", Limits.each), metavar="N",
+        help="the same, of one visitor")  # fmt: skip
+    add("--patience", type=float, default=default("PATIENCE", Limits.patience), metavar="SECONDS",
+        help="who would wait longer reads when to come back")  # fmt: skip
     add("--preload", action=argparse.BooleanOptionalAction,
         default=not _is_false(environment.get("STUDIO_PRELOAD")),
         help="load the embedded models in the background once the page is up")  # fmt: skip
@@ -114,6 +124,12 @@ def _size(text: str) -> int:
     if not match or not float(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 500M or 2G")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _user(text: str) -> tuple[str, str]:

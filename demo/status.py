@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.context import Studio
+from demo.executors import describe
 
 _COLUMNS = ["model", "loaded", "device", "memory (MB)", "resolution", "licence"]
 
@@ -20,7 +21,7 @@ def build_footer(studio: Studio, blocks: gr.Blocks) -> None:
 
     def models() -> list[dict[str, Any]]:
         """What models there are: loaded or not, on which device, memory in bytes, licence, resolution."""
-        return [asdict(info) for info in studio.registry.models()]
+        return [asdict(info) for info in gpu.executor().models()]
 
     def refresh() -> tuple[str, list[list[Any]]]:
         return status_line(studio), model_rows(studio)
@@ -41,12 +42,12 @@ def status_line(studio: Studio) -> str:
         return "<span>Starting: the models are loaded when they are first needed.</span>"
     from ops_cuda import status
 
-    infos = [info for info in studio.registry.models() if info.loaded]
+    infos = [info for info in gpu.executor().models() if info.loaded]
     size = sum(info.memory_bytes for info in infos) / 1e6
     loaded = f"{len(infos)} loaded, {size:.0f} MB" if infos else "none loaded yet"
     backend = status()
     parts = [
-        f"Runs on <b>{escape(gpu.describe(studio.registry.devices))}</b>",
+        f"Runs on <b>{escape(describe(gpu.executor().devices()))}</b>",
         f"operations: <b>{escape(backend.name)}</b> ({escape(backend.reason)})",
         f"models: <b>{escape(loaded)}</b>",
     ]
@@ -64,5 +65,5 @@ def model_rows(studio: Studio) -> list[list[Any]]:
             info.resolution,
             info.licence,
         ]
-        for info in studio.registry.models()
+        for info in gpu.executor().models()
     ]

@@ -139,13 +139,14 @@ def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Co
 
 def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
     def begin(pipeline: InsetGANPipeline) -> Iterator[Composed]:
-        with closing(pipeline.compose(request)) as reports:
-            for report in reports:
-                yield _composed(report, pipeline.distance)
+        for report in pipeline.compose(request):
+            yield _composed(report, pipeline.distance)
 
     with closing(worker.iterate(model, begin)) as steps:
         for composed in steps:
-            text = "Pasted; now both are optimised" if not composed.step else f"Step {composed.step} of {composed.steps}"
+            text = (
+                "Pasted; now both are optimised" if not composed.step else f"Step {composed.step} of {composed.steps}"
+            )
             yield CompositionPreview(composed.step / composed.steps, text, composed)
     yield Done(composed)
 

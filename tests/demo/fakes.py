@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from demo import gpu
+from demo.executors import LocalExecutor
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
 from gan_core.hfgi.models import HFGIModel, Slider
@@ -62,7 +63,7 @@ def make_registry():
     return registry
 
 
-class SentAway(gpu.LocalExecutor):
+class SentAway(LocalExecutor):
     """Runs calls here, but pickles each call and each of its steps, as an executor of other processes would."""
 
     def stream(self, call, progress):

@@ -4,7 +4,8 @@ import pickle
 
 import pytest
 
-from demo import gpu
+from demo import executors, gpu
+from demo.executors import LocalExecutor
 from demo.gpu import Done, Step, Steps, Worker
 from gan_core.registry import ModelRegistry, ModelSpec
 from tests.demo import fakes
@@ -66,7 +67,7 @@ def test_models_are_the_executors_own_and_loading_is_heard_of(registry):
     seen = []
     assert gpu.run(length("word", 10), lambda *step: seen.append(step)) == 14
     assert any("the word" in text for _, text in seen)
-    other = gpu.LocalExecutor(ModelRegistry(lambda: ("cpu",)))
+    other = LocalExecutor(ModelRegistry(lambda: ("cpu",)))
     with pytest.raises(Exception, match="word"):
         list(other.stream(length("word", 10), None))
 
@@ -139,7 +140,7 @@ def test_a_lent_gpu_gets_no_functions(monkeypatch):
             return decorate
 
     monkeypatch.setitem(__import__("sys").modules, "spaces", Spaces)
-    executor = gpu.ZeroGPUExecutor()
+    executor = executors.ZeroGPUExecutor()
     executor.registry = ModelRegistry(lambda: ("cpu",))
     monkeypatch.setattr(gpu, "_executor", executor)
     assert gpu.run(double(4), print) == 8 and asked == [7]
@@ -148,9 +149,72 @@ def test_a_lent_gpu_gets_no_functions(monkeypatch):
 def test_devices():
     import torch
 
-    assert gpu.devices("cpu") == ("cpu",)
-    assert gpu.devices("cuda") == ("cuda:0",)
-    assert gpu.devices("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
-    assert gpu.devices("auto")[0] == ("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert executors.devices("cpu") == ("cpu",)
+    assert executors.devices("cuda") == ("cuda:0",)
+    assert executors.devices("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
+    assert executors.devices("auto")[0] == ("cuda:0" if torch.cuda.is_available() else "cpu")
     with pytest.raises(RuntimeError):
-        gpu.devices("toaster")
+        executors.devices("toaster")
+
+
+@gpu.task()
+def where(worker: Worker, model: str) -> Steps[str]:
+    yield Step(0.5, "looking")
+    yield Done(worker.run(model, lambda value: value))
+
+
+def _devices(*names: str) -> LocalExecutor:
+    """An executor over registries whose one model says which of them it is in."""
+
+    def registry(name: str) -> ModelRegistry:
+        made = ModelRegistry(lambda: ("cpu",))
+        made.declare(ModelSpec("place", lambda load: name, 1, "CC0-1.0"))
+        made.declare(ModelSpec("other", lambda load: name, 1, "CC0-1.0"))
+        return made
+
+    return LocalExecutor(registry(names[0]), lambda: [registry(name) for name in names[1:]])
+
+
+def test_a_second_device_takes_what_comes_while_the_first_computes(monkeypatch):
+    executor = _devices("first", "second")
+    assert list(executor.stream(where("place"), None))[-1] == Done("first")
+    with executor._lock:
+        executor._computing[0] += 1
+    assert list(executor.stream(where("place"), None))[-1] == Done("second")
+    with executor._lock:
+        executor._computing[0] -= 1
+    assert executor._computing == [0, 0]
+
+
+def test_a_call_goes_where_its_model_is(monkeypatch):
+    executor = _devices("first", "second")
+    registries = executor.registries()
+    with registries[1].use("other"):
+        pass
+    assert list(executor.stream(where("other"), None))[-1] == Done("second")
+    assert list(executor.stream(where("place"), None))[-1] == Done("first")
+
+
+def test_a_paused_call_does_not_count_as_computing():
+    executor = _devices("first")
+    steps = executor.stream(where("place"), None)
+    next(steps)
+    assert executor._computing == [0]
+    steps.close()
+    assert executor._computing == [0]
+
+
+def test_models_of_several_devices_are_one_row_each():
+    executor = _devices("first", "second")
+    for registry in executor.registries():
+        with registry.use("place"):
+            pass
+    place, other = executor.models()
+    assert (place.name, place.loaded, place.device) == ("place", True, "cpu")
+    assert (other.name, other.loaded, other.device) == ("other", False, None)
+    assert executor.devices() == ("cpu", "cpu")
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_first_thing_a_task_takes_is_its_model(task):
+    assert list(inspect.signature(task.work).parameters)[1] in ("model", "encoder")

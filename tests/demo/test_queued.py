@@ -5,8 +5,9 @@ import threading
 import gradio as gr
 import pytest
 
-from demo import turns
+from demo import gpu, turns
 from demo.context import Studio
+from demo.executors import LocalExecutor
 from demo.layout import build_page
 from demo.parts.queued import queued
 from demo.turns import Limits, Line
@@ -117,7 +118,9 @@ def page(tmp_path_factory):
     found = settings.read(["--weights", str(tmp_path_factory.mktemp("weights"))])
     registry = ModelRegistry()
     declare_models(registry, found.weights)
-    return build_page(Studio(found, registry, Sessions(tmp_path_factory.mktemp("visitors"))))
+    before, gpu._executor = gpu._executor, LocalExecutor(registry)
+    yield build_page(Studio(found, Sessions(tmp_path_factory.mktemp("visitors"))))
+    gpu._executor = before
 
 
 def test_every_event_that_computes_waits_for_its_turn(page) -> None:

@@ -29,7 +29,7 @@ def until(condition, seconds=5.0):
 
 
 class Visit:
-    """A request in a thread of its own that takes a turn of `seconds` on the test's clock, writes its name down, leaves."""
+    """A request in a thread of its own: takes a turn of `seconds` on the test's clock, writes its name down, leaves."""
 
     def __init__(self, line, clock, visitor, kind, order, *, seconds=0.1, name=None):
         self.error, self.told = None, []

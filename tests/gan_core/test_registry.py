@@ -519,3 +519,61 @@ def test_idle_networks_of_others_stay_where_their_owner_has_them(moves):
     registry.declare(ModelSpec("lazy", lambda load: Lazy(load.part("face")), 256, "CC0", parts=("face",)))
     registry.run("lazy", Lazy.work)
     assert (8, "cpu") not in moves and where(registry)["face"] == "cuda:0"
+
+
+def registry_of(name: str) -> ModelRegistry:
+    registry = ModelRegistry()
+    registry.declare(ModelSpec(name, lambda load: Network(1), 1, "CC0-1.0"))
+    return registry
+
+
+def test_others_use_a_model_between_two_items_of_an_iteration() -> None:
+    registry = registry_of("a")
+    items = registry.iterate("a", lambda model: iter([model, model]))
+    first = next(items)
+    with registry.use("a") as model:
+        assert model is first
+    assert next(items) is first
+    assert list(items) == []
+
+
+def test_a_model_stays_while_an_iteration_will_go_on_with_it() -> None:
+    registry = registry_of("a")
+    items = registry.iterate("a", lambda model: iter([model, model]))
+    first = next(items)
+    registry.put_away_idle()
+    assert next(items) is first and {info.loaded for info in registry.models() if info.name == "a"} == {True}
+    items.close()
+    registry.put_away_idle()
+    assert {info.loaded for info in registry.models() if info.name == "a"} == {False}
+
+
+def test_closing_an_iteration_closes_what_it_came_from() -> None:
+    registry, closed = registry_of("a"), []
+
+    def begin(model):
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    items = registry.iterate("a", begin)
+    next(items)
+    items.close()
+    assert closed == [True]
+
+
+def test_an_iteration_that_fails_lets_go() -> None:
+    registry = registry_of("a")
+
+    def begin(model):
+        yield 1
+        raise ZeroDivisionError
+
+    items = registry.iterate("a", begin)
+    next(items)
+    with pytest.raises(ZeroDivisionError):
+        next(items)
+    registry.put_away_idle()
+    assert {info.loaded for info in registry.models() if info.name == "a"} == {False}
