@@ -144,13 +144,17 @@ def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry)
     for step in steps:
         if isinstance(step, CompositionPreview) and step.composed.step == 10:
             break
-    assert next(info for info in registry.models() if info.name == CHOICE.model).busy
+    model = next(info for info in registry.models() if info.name == CHOICE.model)
+    assert not model.busy, "others may use it between two steps"
+    registry.put_away_idle()
+    assert next(info for info in registry.models() if info.name == CHOICE.model).loaded, "but it stays"
     frames = weakref.ref(steps)
     steps.close()
     del steps
     gc.collect()
     assert frames() is None
-    assert not next(info for info in registry.models() if info.name == CHOICE.model).busy
+    registry.put_away_idle()
+    assert not next(info for info in registry.models() if info.name == CHOICE.model).loaded
     assert run(editor, session, SHORT)[-1].value.done, "and it works again"
 
 
