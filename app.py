@@ -18,15 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the settings, put the studio together, show the page, and serve until stopped."""
     settings = settings_module.read(arguments)
     settings_module.export(settings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logger.info("%s", settings)
 
     # Gradio reads its environment when it is imported, so only now.
     from demo.context import assemble
     from demo.layout import build_page, launch_options
+    from demo.monitoring import add_endpoints, set_up_logs
     from weights.catalogue import FOLDER
 
+    set_up_logs(settings.log_format)
+    logger.info("%s", settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that `finally` runs
     studio = assemble(settings)
     try:
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             prevent_thread_lock=True,
             **launch_options(),
         )
+        add_endpoints(page.app, studio, metrics=settings.metrics)
         logger.info("open %s", page.local_url)
         studio.start_background()
         page.block_thread()

@@ -31,6 +31,7 @@ FAMILIES = {
     },
     "evaluate": {
         "samples": "gan_core.evaluation.metrics.samples",
+        "generator": "gan_core.evaluation.generator",
         "hfgi": "gan_core.evaluation.hfgi.evaluate",
         "self_conditioned": "gan_core.evaluation.self_conditioned.evaluate",
         "comodgan": "gan_core.evaluation.comodgan.evaluate",
@@ -41,7 +42,9 @@ FAMILIES = {
         "overview": "gan_core.benchmarks.overview",
         "authors": "gan_core.benchmarks.authors",
         "page": "gan_core.benchmarks.page",
+        "load": "gan_core.benchmarks.load",
         "training": "gan_core.benchmarks.training",
+        "augmentation": "gan_core.benchmarks.augmentation",
         "stylegan2": "gan_core.benchmarks.stylegan2",
         "comodgan": "gan_core.benchmarks.comodgan",
         "insetgan": "gan_core.benchmarks.insetgan",

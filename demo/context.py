@@ -32,6 +32,8 @@ class Studio:
     sessions: Sessions
     warmers: list[Callable[[], None]] = field(default_factory=list)
     """What tabs want done in advance: loading their embedded models and running them once."""
+    ready: threading.Event = field(default_factory=threading.Event)
+    """Set once all that is loaded in advance is loaded."""
 
     def warm_up(self) -> None:
         """Do what the first visitor would wait for: importing torch, loading models, a first run of each."""
@@ -43,12 +45,15 @@ class Studio:
                     warmer()
             except StudioError as error:
                 logger.warning("not loaded in advance: %s", error)
+        self.ready.set()
         logger.info("ready")
 
     def start_background(self) -> None:
         """Load models in advance if the settings say so, and delete idle sessions and stray uploads now and then."""
         if self.settings.preload and not self.settings.zero_gpu:
             threading.Thread(target=self.warm_up, name="warm-up", daemon=True).start()
+        else:
+            self.ready.set()
 
         def sweep() -> None:
             while not stop.wait(_SWEEP_EVERY):

@@ -14,6 +14,8 @@ from pathlib import Path
 from demo.turns import Limits
 from weights.published import default_folder
 
+SHARED_A_MINUTE = 120
+"""Requests from one address through a public link: a slider moved twice a second."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -35,6 +37,10 @@ class Settings:
     """Bytes of one uploaded file."""
     limits: Limits
     """Of requests: how many at once, and how long anybody waits."""
+    metrics: bool
+    """Whether /metrics is served."""
+    log_format: str
+    """"text" or "json"."""
     preload: bool
     zero_gpu: bool
     """Running on a ZeroGPU Space, where a GPU is lent to one call at a time."""
@@ -50,6 +56,10 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     """Flags over environment over defaults. Ends the program with a usage line on a bad flag."""
     parser = _parser(environment)
     options = parser.parse_args(arguments)
+    if options.share and not (options.auth or options.public):
+        parser.error(
+            "--share lets in everybody who has the link: add --auth USER:PASSWORD, or --public if that is meant"
+        )
     zero_gpu = _is_true(environment.get("SPACES_ZERO_GPU"))
     return Settings(
         host=options.host,
@@ -61,7 +71,14 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         offline=options.offline,
         weights=options.weights,
         max_upload=options.max_upload,
-        limits=Limits(options.requests, options.requests_each, options.patience),
+        limits=Limits(
+            options.requests,
+            options.requests_each,
+            options.patience,
+            options.requests_a_minute or (SHARED_A_MINUTE if options.share else None),
+        ),
+        metrics=options.metrics,
+        log_format=options.log_format,
         preload=options.preload,
         zero_gpu=zero_gpu,
         temporary=Path(tempfile.gettempdir()) / f"gan-studio-{secrets.token_hex(6)}",
@@ -94,6 +111,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--port", type=int, default=default("PORT", environment.get("GRADIO_SERVER_PORT") or 7860))
     add("--share", action="store_true", default=_is_true(environment.get("STUDIO_SHARE")),
         help="also make a public link through Gradio's servers")  # fmt: skip
+    add("--public", action="store_true", default=_is_true(environment.get("STUDIO_PUBLIC")),
+        help="with --share: without a password is meant")  # fmt: skip
     add("--auth", type=_user, default=default("AUTH", None), metavar="USER:PASSWORD",
         help="ask visitors for this name and password")  # fmt: skip
     add("--device", default=default("DEVICE", "auto"),
@@ -113,6 +132,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="the same, of one visitor")  # fmt: skip
     add("--patience", type=float, default=default("PATIENCE", Limits.patience), metavar="SECONDS",
         help="who would wait longer reads when to come back")  # fmt: skip
+    add("--requests-a-minute", type=_count, default=default("REQUESTS_A_MINUTE", None), metavar="N",
+        help="from one address; unset: 120 with --share, else as many as they come")  # fmt: skip
+    add("--metrics", action="store_true", default=_is_true(environment.get("STUDIO_METRICS")),
+        help="serve /metrics for Prometheus")  # fmt: skip
+    add("--log-format", choices=("text", "json"), default=default("LOG_FORMAT", "text"))
     add("--preload", action=argparse.BooleanOptionalAction,
         default=not _is_false(environment.get("STUDIO_PRELOAD")),
         help="load the embedded models in the background once the page is up")  # fmt: skip

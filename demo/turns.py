@@ -21,7 +21,7 @@ import logging
 import math
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +36,8 @@ LONG = 4.0  # seconds of computing after which a request is a long one
 _SHARE = {False: 0.75, True: 0.25}  # of the time, by whether requests are long, while there are both
 _FORGET = 30.0  # seconds in which half of what a visitor has used is forgotten
 _UNKNOWN = 2.0  # seconds that a request takes of whose kind there has been none yet
+_MINUTE = 60.0
+_ADDRESSES = 10_000  # to remember before the idle ones are dropped
 _TELL_EVERY = 1.0  # seconds between two words to somebody who waits
 
 Tell = Callable[[str], None]
@@ -51,6 +53,8 @@ class Limits:
     """Of one visitor."""
     patience: float = 60.0
     """Seconds: who would wait longer is refused at once."""
+    a_minute: int | None = None
+    """Requests from one address; None: no limit."""
 
 
 class Outcome(str, Enum):
@@ -142,16 +146,17 @@ class Line:
         self._requests: list[Request] = []
         self._usual: dict[str, float] = {}  # seconds that a request takes, by kind
         self._used: dict[str, tuple[float, float]] = {}  # by visitor: seconds, as of when
+        self._came: dict[str, deque[float]] = {}  # by address: when, within the last minute
         self._served = {False: 0.0, True: 0.0}  # start-time fair queueing's virtual time, by whether long
 
     @contextmanager
-    def join(self, visitor: str | None, kind: str) -> Iterator[Request]:
+    def join(self, visitor: str | None, kind: str, address: str | None = None) -> Iterator[Request]:
         """A request for the block. visitor: None for the app itself, which is let in always.
 
-        kind: what is asked for (an endpoint's name); how long requests take is learned by kind.
+        kind: what is asked for (an endpoint's name); how long requests take is learned by kind. address: from where.
         Raises Busy with a sentence that says when to come back.
         """
-        request = self._enter(visitor, kind)
+        request = self._enter(visitor, kind, address)
         outcome = Outcome.FAILED
         try:
             yield request
@@ -185,24 +190,38 @@ class Line:
 
     # What is said to whom. `_changed` is held from here on, where nothing else is said.
 
-    def _enter(self, visitor: str | None, kind: str) -> Request:
+    def _enter(self, visitor: str | None, kind: str, address: str | None) -> Request:
         with self._changed:
-            now = self._clock()
-            newcomer = Request(self, visitor, kind, now, math.inf)
+            newcomer = Request(self, visitor, kind, self._clock(), math.inf)
             if visitor is not None:
                 seconds = self._seconds_before(newcomer)
-                own = sum(request.visitor == visitor for request in self._requests)
-                if own >= self.limits.each:
+                if refusal := self._refusal(visitor, address, seconds):
                     self.counts.ended[kind, Outcome.REFUSED] += 1
-                    raise Busy(f"{own} of your requests are waiting already. Please wait for them first.")
-                others = sum(request.visitor is not None for request in self._requests)
-                if others >= self.limits.requests or seconds > self.limits.patience:
-                    self.counts.ended[kind, Outcome.REFUSED] += 1
-                    raise Busy(_busy(seconds))
-                newcomer.deadline = now + _promise(seconds)
+                    raise Busy(refusal)
+                newcomer.deadline = newcomer.joined + _promise(seconds)
             self._level()
             self._requests.append(newcomer)
             return newcomer
+
+    def _refusal(self, visitor: str, address: str | None, seconds: float) -> str:
+        """Why this visitor's request, which would wait for so many seconds, is not let in; "" where it is."""
+        own = sum(request.visitor == visitor for request in self._requests)
+        if own >= self.limits.each:
+            return f"{own} of your requests are waiting already. Please wait for them first."
+        others = sum(request.visitor is not None for request in self._requests)
+        if others >= self.limits.requests or seconds > self.limits.patience:
+            return _busy(seconds)
+        if address is not None and self.limits.a_minute:
+            now, came = self._clock(), self._came.setdefault(address, deque())
+            while came and came[0] <= now - _MINUTE:
+                came.popleft()
+            if len(came) >= self.limits.a_minute:
+                rest = max(1, math.ceil(came[0] + _MINUTE - now))
+                return f"{len(came)} requests came from you within a minute. Please go on in {rest} s."
+            came.append(now)
+            if len(self._came) > _ADDRESSES:
+                self._came = {key: times for key, times in self._came.items() if times and times[-1] > now - _MINUTE}
+        return ""
 
     def _take(self, request: Request, tell: Tell | None) -> None:
         """Wait for a turn. `_changed` is not held, so that `tell` may take its time."""

@@ -32,6 +32,10 @@ class UnknownName(StudioError):
     """An attribute, model or option of that name does not exist."""
 
 
+class NotInstalled(StudioError):
+    """An optional package is missing; the message names it."""
+
+
 class WeightsMissing(StudioError):
     """The weights file of a model is not on this machine."""
 

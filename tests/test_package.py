@@ -21,6 +21,7 @@ SHIPPED = (
     "pyproject.toml",
     "requirements.txt",
     "requirements-dev.txt",
+    "requirements-host.txt",
     "README.md",
     "LICENSE",
 )
@@ -126,7 +127,10 @@ def test_flags_and_status_are_handed_over(capsys):
 # Requirements
 
 DISTRIBUTIONS = {"PIL": "pillow"}  # where a package is installed under another name
-OPTIONAL = {"facexlib", "spaces", "triton"}  # used where they are: a fallback is behind each
+OPTIONAL = {
+    "facexlib", "spaces", "triton",  # used where they are: a fallback is behind each
+    "prometheus_client",  # for a flag, which says so where it is missing
+}  # fmt: skip
 
 
 def required(name):

@@ -32,7 +32,7 @@ def queued(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
     @functools.wraps(handler)
     def function(*arguments: Any, **named: Any) -> Any:
-        with turns.line.join(_visitor(arguments), kind) as request, request.turn(_tell), turns.current(request):
+        with turns.line.join(*_who(arguments, kind)) as request, request.turn(_tell), turns.current(request):
             return handler(*arguments, **named)
 
     return function
@@ -41,7 +41,7 @@ def _in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
 def _steps_in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
     @functools.wraps(handler)
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
-        with turns.line.join(_visitor(arguments), kind) as request:
+        with turns.line.join(*_who(arguments, kind)) as request:
             steps = handler(*arguments, **named)
             try:
                 while True:
@@ -57,11 +57,21 @@ def _steps_in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]
     return generator
 
 
-def _visitor(arguments: tuple[Any, ...]) -> str | None:
-    """The session of the request that is being answered; None outside of one (in tests)."""
+def _who(arguments: tuple[Any, ...], kind: str) -> tuple[str | None, str, str | None]:
+    """Visitor, kind and address for `Line.join`: of the request that is being answered; none outside of one (tests)."""
     given = (argument for argument in arguments if isinstance(argument, gr.Request))
     request = next(given, None) or LocalContext.request.get(None)
-    return request.session_hash if request else None
+    if request is None:
+        return None, kind, None
+    return request.session_hash, kind, _address(request)
+
+
+def _address(request: gr.Request) -> str | None:
+    """Where it came from; through a proxy or a public link on this machine, where that says it came from."""
+    host = request.client.host if request.request and request.client else None
+    if host in ("127.0.0.1", "::1"):
+        return (request.headers.get("x-forwarded-for") or "").split(",")[-1].strip() or host
+    return host
 
 
 def _tell(text: str) -> None:

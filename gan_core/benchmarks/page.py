@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ _SHOWN = "() => [...document.querySelectorAll('#hfgi-compare img')].map(image =>
 
 
 @contextmanager
-def _server(folder: Path, threads: int) -> Iterator[tuple[str, int, float]]:
-    """Address, process id and seconds to the first answer."""
+def server(folder: Path, threads: int, flags: Sequence[str] = ()) -> Iterator[tuple[str, int, float]]:
+    """The app as it is, with `flags`: its address, process id and seconds to the first answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +45,7 @@ def _server(folder: Path, threads: int) -> Iterator[tuple[str, int, float]]:
     started = clock("cpu")
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)],
+            [sys.executable, "app.py", "--port", str(port), *flags],
             cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
@@ -55,7 +55,7 @@ def _server(folder: Path, threads: int) -> Iterator[tuple[str, int, float]]:
         process.wait(30)
 
 
-def _wait_until_warm(log: Path, patience: float = 120.0) -> None:
+def wait_until_warm(log: Path, patience: float = 120.0) -> None:
     """Until the server says that its models are loaded and have run once."""
     deadline = clock("cpu") + patience
     while "demo.context: ready" not in log.read_text():
@@ -95,13 +95,13 @@ def measure(runs: int, threads: int, browser: str | None) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
     example = EXAMPLE
-    with tempfile.TemporaryDirectory() as name, _server(Path(name), threads) as (url, process, answered):
+    with tempfile.TemporaryDirectory() as name, server(Path(name), threads) as (url, process, answered):
         uploads, slides = [], []
         with sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=browser, args=_FLAGS)
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
             page.goto(url)
-            _wait_until_warm(Path(name) / "server.log")
+            wait_until_warm(Path(name) / "server.log")
             for run in range(runs + 1):  # during the first one the app still warms up
                 photo = _photo(example, Path(name) / f"photo{run}.jpg", run)
                 before = page.evaluate(_SHOWN)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,13 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+# The picture editor draws itself anew in every frame, which takes half a core where there is no GPU.
+FEWER_FRAMES = """
+    const soon = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = draw => setTimeout(() => soon(draw), 200);
+"""
 
 
 @dataclass(frozen=True)
@@ -75,47 +83,81 @@ def started(command, folder):
         process.wait(30)
 
 
+class Servers:
+    """Each started once, when it is first asked for, and stopped (SIGSTOP) while no test uses it: an idle Gradio looks
+    for work twenty times a second, and several of them take half a core from the one that is tested."""
+
+    def __init__(self, folder):
+        self._folder, self._running, self._stack = folder, {}, ExitStack()
+
+    @contextmanager
+    def awake(self, name, *command):
+        if name not in self._running:
+            self._running[name] = self._stack.enter_context(started(command, self._folder(name)))
+        server = self._running[name]
+        _signal(server.process, "SIGCONT")
+        try:
+            yield server
+        finally:
+            _signal(server.process, "SIGSTOP")
+
+    def close(self):
+        for server in self._running.values():
+            _signal(server.process, "SIGCONT")
+        self._stack.close()
+
+
+def _signal(process, name):
+    if hasattr(signal, name):  # not on Windows
+        process.send_signal(getattr(signal, name))
+
+
 @pytest.fixture(scope="session")
-def fake_server(tmp_path_factory):
+def servers(tmp_path_factory):
+    servers = Servers(tmp_path_factory.mktemp)
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def fake_server(servers):
     """The app over the fake editor of fakes.py."""
-    with started(["-m", "tests.demo.fake_app"], tmp_path_factory.mktemp("fake")) as server:
+    with servers.awake("fake", "-m", "tests.demo.fake_app") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def swapping_autoencoder_server(tmp_path_factory):
+@pytest.fixture
+def swapping_autoencoder_server(servers):
     """The app over the fake editor and the fake swapper of swapping_autoencoder/fakes.py."""
-    with started(
-        ["-m", "tests.demo.swapping_autoencoder.fake_app"], tmp_path_factory.mktemp("swapping-autoencoder")
-    ) as server:
+    with servers.awake("swapping-autoencoder", "-m", "tests.demo.swapping_autoencoder.fake_app") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def comodgan_server(tmp_path_factory):
+@pytest.fixture
+def comodgan_server(servers):
     """The app over the fake editor and the small networks of comodgan/fakes.py."""
-    with started(["-m", "tests.demo.comodgan.fake_app"], tmp_path_factory.mktemp("comodgan")) as server:
+    with servers.awake("comodgan", "-m", "tests.demo.comodgan.fake_app") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def insetgan_server(tmp_path_factory):
+@pytest.fixture
+def insetgan_server(servers):
     """The app over the fake editor and the small random generators of insetgan/fakes.py."""
-    with started(["-m", "tests.demo.insetgan.fake_app"], tmp_path_factory.mktemp("insetgan")) as server:
+    with servers.awake("insetgan", "-m", "tests.demo.insetgan.fake_app") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def self_conditioned_server(tmp_path_factory):
+@pytest.fixture
+def self_conditioned_server(servers):
     """The app over the fake editor and the small random networks of self_conditioned/fakes.py."""
-    with started(["-m", "tests.demo.self_conditioned.fake_app"], tmp_path_factory.mktemp("self-conditioned")) as server:
+    with servers.awake("self-conditioned", "-m", "tests.demo.self_conditioned.fake_app") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
+@pytest.fixture
+def server(servers):
     """The app as it is shipped."""
-    with started(["app.py"], tmp_path_factory.mktemp("real")) as server:
+    with servers.awake("real", "app.py") as server:
         yield server
 
 
@@ -142,7 +184,10 @@ def open_page(browser):
     contexts, complaints = [], []
 
     def opener(url, width=1280, height=900):
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, reduced_motion="reduce"
+        )
+        context.add_init_script(FEWER_FRAMES)
         context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
         contexts.append(context)
         page = context.new_page()

@@ -1,6 +1,7 @@
 import pytest
 
 from demo import settings
+from demo.turns import Limits
 
 
 def read(*arguments, **environment):
@@ -68,3 +69,21 @@ def test_export():
     environment = {}
     settings.export(read("--no-offline"), environment)
     assert "HF_HUB_OFFLINE" not in environment
+
+
+def test_a_public_link_needs_a_password_or_a_word(capsys):
+    with pytest.raises(SystemExit):
+        read("--share")
+    assert "--auth" in capsys.readouterr().err
+    assert read("--share", "--public").share
+    assert read("--share", "--auth", "ann:secret").share
+    assert read(STUDIO_SHARE="1", STUDIO_PUBLIC="1").share
+
+
+def test_limits_of_the_line():
+    assert read().limits == Limits()
+    found = read("--requests", "8", "--requests-each", "2", "--patience", "20", "--requests-a-minute", "30").limits
+    assert (found.requests, found.each, found.patience, found.a_minute) == (8, 2, 20.0, 30)
+    assert read("--share", "--public").limits.a_minute == settings.SHARED_A_MINUTE
+    with pytest.raises(SystemExit):
+        read("--requests", "0")

@@ -294,3 +294,30 @@ def test_pause_finds_the_request_of_this_thread(line, clock) -> None:
         turns.pause()
         assert order == ["b"]
         visit.end()
+
+
+def test_so_many_requests_a_minute_from_one_address(clock) -> None:
+    line = Line(limits=Limits(a_minute=2), clock=clock)
+
+    def ask(visitor, address):
+        with line.join(visitor, "edit", address):
+            pass
+
+    ask("a", "1.2.3.4")
+    clock.now += 10
+    ask("b", "1.2.3.4")
+    with pytest.raises(Busy, match="go on in 50 s"):
+        ask("c", "1.2.3.4")
+    ask("d", "5.6.7.8")
+    clock.now += 51
+    ask("c", "1.2.3.4")
+
+
+def test_addresses_are_forgotten(clock, monkeypatch) -> None:
+    monkeypatch.setattr(turns, "_ADDRESSES", 10)
+    line = Line(limits=Limits(a_minute=5), clock=clock)
+    for i in range(100):
+        clock.now += 10
+        with line.join("a", "edit", f"address {i}"):
+            pass
+    assert len(line._came) <= 11
