@@ -94,7 +94,7 @@ class FillAHole:
                 run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
                 reader = self._reader(panel)
-                for event in run.wire(reader, panel.painting, queued(handler), outputs, shown_on):
+                for event in run.wire(reader, panel.painting, queued(handler, idle=run.idle), outputs, shown_on):
                     event.then(self.results.on_end, None, self.results.gallery, **quiet)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()
@@ -169,7 +169,7 @@ class FillAHole:
                     if job.stopped:
                         break
         except StudioError as error:
-            yield {**run.idle(), message: str(error)}
+            yield {message: str(error)}
             raise
         yield {message: _said(results, stopped=job.stopped)}
 

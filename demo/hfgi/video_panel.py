@@ -14,7 +14,7 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
-from demo.parts.long_job import long_job
+from demo.parts.long_job import idle, long_job
 from demo.parts.queued import QUEUE, queued
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
@@ -56,18 +56,17 @@ class VideoPanel:
     ) -> None:
         """Connect the buttons. strengths: reads the sliders out of a handler's data."""
 
-        @queued
+        at_rest = idle(self.start, self.stop)
+
         def on_start(
             data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
         ) -> Iterator[dict[Any, Any]]:
             yield {self.state: "Reading the video ..."}
-            # Here and not in an event that follows: after an error none does, and the button would stay dead.
-            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
             try:
                 yield from work(data, request, progress)
-                yield idle
+                yield at_rest()
             except Exception as error:
-                yield {**idle, self.state: str(error) if isinstance(error, StudioError) else ""}
+                yield {self.state: str(error) if isinstance(error, StudioError) else ""}
                 raise
 
         def work(data: dict[Any, Any], request: gr.Request, progress: gr.Progress) -> Iterator[dict[Any, Any]]:
@@ -107,7 +106,7 @@ class VideoPanel:
                         yield {self.state: f"{step.text} ({step.fraction:.0%})"}
 
         long_job(studio.sessions, _JOB, self.start, self.stop).then(
-            on_start,
+            queued(on_start, idle=at_rest),
             inputs | {self.source},
             [self.output, self.state, self.start, self.stop],
             show_progress_on=[self.output],

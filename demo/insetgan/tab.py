@@ -18,7 +18,7 @@ from demo.insetgan.result_panel import ResultPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.long_job import idle, long_job
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
@@ -157,7 +157,7 @@ class ComposeABody:
         )
         self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **quiet)
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start),
+            queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
             [*drawing, self.start, self.stop],
             show_progress="hidden",
@@ -235,8 +235,7 @@ class ComposeABody:
                 if job.stopped:
                     break
         except StudioError as error:
-            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
-            yield {**idle, self.message: str(error)}
+            yield {self.message: str(error)}
             raise
 
     def _composing(

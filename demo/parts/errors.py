@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
-from gan_core.errors import Cancelled, StudioError
+from gan_core.errors import Busy, Cancelled, StudioError
 
 logger = logging.getLogger(__name__)
 
+_TITLES: dict[type[StudioError], str] = {Cancelled: "Stopped", Busy: "Busy"}
 GENERIC = "Something went wrong on our side. It was logged; please try again, or try another picture."
 
 
@@ -45,7 +46,8 @@ def _shown(error: Exception, handler: Callable[..., Any]) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, StudioError):
-        title = "Stopped" if isinstance(error, Cancelled) else "That did not work"
-        return gr.Error(str(error), title=title, duration=12, print_exception=False)
+        return gr.Error(
+            str(error), title=_TITLES.get(type(error), "That did not work"), duration=12, print_exception=False
+        )
     logger.error("error in %s", handler.__name__, exc_info=error)
     return gr.Error(GENERIC, title="Sorry", duration=12, print_exception=False)

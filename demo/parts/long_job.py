@@ -6,6 +6,7 @@ follows through the queue and looks at `Session.job(name).stopped` first of all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -24,6 +25,11 @@ def long_job(sessions: Sessions, name: str, start: gr.Button, stop: gr.Button) -
 
     can_be_stopped(sessions, name, stop)
     return start.click(on_ask, None, [start, stop], trigger_mode="once", **QUIET)
+
+
+def idle(start: gr.Button, stop: gr.Button) -> Callable[[], dict[Any, Any]]:
+    """For `queued`: the buttons as they are when nothing runs."""
+    return lambda: {start: gr.Button(interactive=True), stop: gr.Button(interactive=False)}
 
 
 def can_be_stopped(sessions: Sessions, name: str, stop: gr.Button) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -17,13 +17,18 @@ QUEUE: dict[str, Any] = {"concurrency_limit": None}
 """Options of their events. Gradio starts them at once, in a thread each; the order is `demo.turns`'s."""
 
 
-def queued(handler: Callable[..., Any]) -> Callable[..., Any]:
+def queued(handler: Callable[..., Any], *, idle: Callable[[], dict[Any, Any]] | None = None) -> Callable[..., Any]:
     """A `guarded` handler that computes only while it has a turn; a generator, from each of its yields to the next.
 
     What its visitor is told while it waits is Gradio's progress text. Beyond the line's limits it raises Busy, at once.
+    idle: updates of a generator's outputs after any error, also when it was not let in: no event follows an error, and
+    the buttons of a long job would stay as they are while it runs.
     """
-    kind = getattr(handler, "__qualname__", type(handler).__name__)
-    steps = _steps_in_turn(handler, kind) if inspect.isgeneratorfunction(handler) else _in_turn(handler, kind)
+    kind = getattr(handler, "__qualname__", type(handler).__name__).rsplit("<locals>.", 1)[-1]
+    if inspect.isgeneratorfunction(handler):
+        steps: Callable[..., Any] = _steps_in_turn(handler, kind, idle)
+    else:
+        steps = _in_turn(handler, kind)
     wrapped = guarded(steps)
     wrapped.queued = True  # type: ignore[attr-defined]  # a test looks whether every event with QUEUE is one of these
     return wrapped
@@ -38,23 +43,33 @@ def _in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
     return function
 
 
-def _steps_in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
+def _steps_in_turn(
+    handler: Callable[..., Any], kind: str, idle: Callable[[], dict[Any, Any]] | None
+) -> Callable[..., Any]:
     @functools.wraps(handler)
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
-        with turns.line.join(*_who(arguments, kind)) as request:
-            steps = handler(*arguments, **named)
-            try:
-                while True:
-                    with request.turn(_tell), turns.current(request):
-                        try:
-                            value = next(steps)
-                        except StopIteration:
-                            return
-                    yield value
-            finally:
-                steps.close()
+        try:
+            with turns.line.join(*_who(arguments, kind)) as request:
+                yield from _in_turns(handler(*arguments, **named), request)
+        except Exception:
+            if idle is not None:
+                yield idle()
+            raise
 
     return generator
+
+
+def _in_turns(steps: Generator[Any, None, None], request: turns.Request) -> Iterator[Any]:
+    try:
+        while True:
+            with request.turn(_tell), turns.current(request):
+                try:
+                    value = next(steps)
+                except StopIteration:
+                    return
+            yield value
+    finally:
+        steps.close()
 
 
 def _who(arguments: tuple[Any, ...], kind: str) -> tuple[str | None, str, str | None]:

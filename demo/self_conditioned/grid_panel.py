@@ -13,7 +13,7 @@ from PIL import Image
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
-from demo.parts.long_job import long_job
+from demo.parts.long_job import idle, long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
@@ -78,7 +78,7 @@ class GridPanel:
         inputs = inputs | {self.down, self.across, self.side}
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start),
+            queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
             [self.own, self.plain, self.state, self.start, self.stop],
             show_progress="hidden",

@@ -13,7 +13,7 @@ from demo.context import Studio
 from demo.gpu import Done, Step
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.long_job import idle, long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
@@ -143,7 +143,7 @@ class EditAtTheEdges:
             slider.input(change, inputs, edited, **latest)
         self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
-            queued(self.on_refine),
+            queued(self.on_refine, idle=idle(face.refine, face.stop)),
             inputs | {face.steps},
             [*begun, face.refine, face.stop],
             **{**latest, "trigger_mode": "once"},

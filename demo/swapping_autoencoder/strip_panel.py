@@ -11,7 +11,7 @@ from PIL import Image
 
 from demo.context import Studio
 from demo.gpu import Done
-from demo.parts.long_job import long_job
+from demo.parts.long_job import idle, long_job
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
@@ -53,7 +53,7 @@ class StripPanel:
         """Connect the buttons."""
         quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start),
+            queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
             [self.strip, self.video, self.state, self.start, self.stop],
             show_progress="hidden",

@@ -11,7 +11,7 @@ from demo.executors import LocalExecutor
 from demo.layout import build_page
 from demo.parts.queued import queued
 from demo.turns import Limits, Line
-from gan_core.errors import Busy
+from gan_core.errors import BadValue, Busy
 
 
 @pytest.fixture
@@ -96,6 +96,22 @@ def test_busy_is_a_sentence(line) -> None:
     with pytest.raises(gr.Error, match="busy, about 5 s") as error:
         handler(gr.Request(session_hash="visitor"))
     assert isinstance(error.value.__cause__, Busy)
+
+
+@pytest.mark.parametrize("let_in", [True, False])
+def test_after_an_error_the_buttons_are_as_before(line, let_in) -> None:
+    line.limits = Limits(requests=int(let_in))
+
+    def handler(request):
+        yield {"message": "working"}
+        raise BadValue("That is wrong.")
+
+    steps = queued(handler, idle=lambda: {"start": True})(gr.Request(session_hash="visitor"))
+    seen = []
+    with pytest.raises(gr.Error, match="That is wrong" if let_in else "busy"):
+        for step in steps:
+            seen.append(step)
+    assert seen == ([{"message": "working"}] if let_in else []) + [{"start": True}]
 
 
 def test_errors_of_the_handler_reach_the_person(line) -> None:
