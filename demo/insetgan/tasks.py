@@ -138,17 +138,24 @@ def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Co
 
 
 def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
-    def begin(pipeline: InsetGANPipeline) -> Iterator[Composed]:
+    def begin(pipeline: InsetGANPipeline) -> Iterator[Step]:
+        drawn: Composite | None = None
         for report in pipeline.compose(request):
-            yield _composed(report, pipeline.distance)
+            text = f"Step {report.step} of {report.steps}" if report.step else "Pasted; now both are optimised"
+            fraction = report.step / report.steps
+            if report.best is drawn:
+                yield Step(fraction, text)
+            else:
+                yield CompositionPreview(fraction, text, _composed(report, pipeline.distance))
+            drawn = report.best
 
+    last: CompositionPreview | None = None
     with closing(worker.iterate(model, begin)) as steps:
-        for composed in steps:
-            text = (
-                "Pasted; now both are optimised" if not composed.step else f"Step {composed.step} of {composed.steps}"
-            )
-            yield CompositionPreview(composed.step / composed.steps, text, composed)
-    yield Done(composed)
+        for step in steps:
+            last = step if isinstance(step, CompositionPreview) else last
+            yield step
+    assert last is not None  # the paste is always reported, and the last step
+    yield Done(last.composed)
 
 
 def _composed(report: Report, distance: str) -> Composed:

@@ -69,7 +69,7 @@ class Report:
     step: int
     steps: int
     losses: Tensor  # (step, len(TERMS)), on the CPU
-    best: Composite
+    best: Composite  # the very same object as in the report before, where nothing was drawn since
     pasted: Composite  # before any optimisation
     notes: tuple[str, ...] = ()
 

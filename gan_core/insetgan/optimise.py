@@ -1,8 +1,8 @@
 """Joint optimisation of the latents of two or more generators (section 3.2); the networks' weights stay as they are.
 
-`optimise` is an iterator: it yields what there is every few steps, and closing it is how it is stopped; the best state
-so far is in every report. A step is one function of tensors; on a GPU it is recorded as a CUDA graph, and nothing in
-between waits for the device.
+`optimise` is an iterator: it yields what there is every few steps (on a CPU after each, with the last picture until
+there is a new one), and closing it is how it is stopped; the best state so far is in every report. A step is one function
+of tensors; on a GPU it is recorded as a CUDA graph, and nothing in between waits for the device.
 """
 
 from __future__ import annotations
@@ -223,7 +223,8 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
     places, _ = job.find(references, None)
     job.sizes = [_working(place) for place in places]
     pasted = job.compose(nothing, places)
-    yield Report(0, schedule.steps, torch.zeros(0, len(TERMS)), pasted, pasted)
+    best = pasted
+    yield Report(0, schedule.steps, torch.zeros(0, len(TERMS)), best, pasted)
     state = _State(
         nothing, [a.clone() for a in nothing], [a.clone() for a in nothing], nothing,
         torch.zeros((), device=device), torch.full((), torch.inf, device=device),
@@ -255,6 +256,8 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
         if (step + 1) % schedule.preview == 0 or step + 1 == schedule.steps:
             best = job.compose(state.best, places)
             yield Report(step + 1, schedule.steps, torch.stack(losses).cpu(), best, pasted, tuple(notes))
+        elif device.type == "cpu":  # a step takes seconds there: it can be stopped, and others compute, after each
+            yield Report(step + 1, schedule.steps, torch.stack(losses), best, pasted, tuple(notes))
     log.debug("%d generators optimised jointly in %d steps", n, schedule.steps)
 
 

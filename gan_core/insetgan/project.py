@@ -27,6 +27,7 @@ _RATE = 0.05  # of Adam, in units of the spread of w
 _L1, _SMALL_L1, _PERCEPTUAL = 4.0, 4.0, 0.4
 _WEIGHTS = Weights(mean=2e-6, offsets=0.02)
 _SMALL = 32  # the picture is also compared at an eighth of its size, where colours and shapes are found first
+_PREVIEW_ON_CPU = 4  # steps: a second or two there
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def project(
 ) -> Iterator[Projection]:
     """Find latents of a picture (1, 3, H, W) in [-1, 1], of the generator's size; yields every `preview` steps.
 
+    On a CPU it yields more often, every `_PREVIEW_ON_CPU`.
+
     start: latents (1, num_ws, w_dim) to begin from, as an encoder may give them; the mean w otherwise.
     Closing the iterator stops it. Raises BadValue for a picture of another size.
     """
@@ -79,6 +82,8 @@ def _run(
     rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)
     small = resized(picture, (_SMALL, _SMALL))
     maps = features.maps(picture)
+    if picture.device.type == "cpu":
+        preview = min(preview, _PREVIEW_ON_CPU)
     for i in range(steps):
         *state, loss = step(*state, rates[i], picture, small, *maps)
         if (i + 1) % preview == 0 or i + 1 == steps:

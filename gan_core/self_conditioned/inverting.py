@@ -22,7 +22,7 @@ from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.stylegan2 import Generator
 
 LATENT_STEPS, TUNING_STEPS = 15, 60
-_EVERY = 5  # steps between reports
+_EVERY = 5  # steps between reports; on a CPU, where each takes long, one
 _RATE = 0.015  # of Adam on the latents
 _TUNING_RATE = 0.002  # of Adam on the weights
 _STAY = 0.02  # weight of the latents' mean squared distance from the encoder's, which editing is made for
@@ -55,6 +55,7 @@ def find_latent(
 ) -> Iterator[InvertedLatent]:
     """Move the latents until the generator draws the picture as well as it can in so many steps."""
     loss_of = _Reconstruction(picture, predictor)
+    every = 1 if picture.device.type == "cpu" else _EVERY
     start = start.clone()  # may be an inference tensor
     added = torch.zeros_like(start).requires_grad_()
     adam = torch.optim.Adam([added], lr=_RATE, betas=(0.9, 0.95))
@@ -66,7 +67,7 @@ def find_latent(
             (gradient,) = torch.autograd.grad(loss_of(image) + _STAY * added.square().mean(), [added])
         added.grad = gradient
         adam.step()
-        if (i + 1) % _EVERY == 0 or i + 1 == steps:
+        if (i + 1) % every == 0 or i + 1 == steps:
             yield InvertedLatent(i + 1, (start + added).detach())
 
 
@@ -80,6 +81,7 @@ def tune_weights(
 ) -> Iterator[Tuned]:
     """Change the synthesis network until it draws the picture at the pivot; the generator itself stays as it is."""
     loss_of = _Reconstruction(picture, predictor)
+    every = 1 if picture.device.type == "cpu" else _EVERY
     network, w_plus = copy.deepcopy(generator.synthesis), w_plus.clone()
     start = None if start is None else start.clone()
     moving = {name: p for name, p in network.named_parameters() if name.startswith("blocks.") and "noise" not in name}
@@ -92,7 +94,7 @@ def tune_weights(
         with torch.enable_grad():
             loss_of(network(w_plus, noise="const", start=start)).backward()
         adam.step()
-        if (i + 1) % _EVERY == 0 or i + 1 == steps:
+        if (i + 1) % every == 0 or i + 1 == steps:
             yield Tuned(i + 1, {f"synthesis.{name}": p.detach().half().cpu() for name, p in moving.items()})
 
 
