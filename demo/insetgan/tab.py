@@ -13,9 +13,9 @@ from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.insetgan import api
+from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
-from demo.insetgan.result_panel import ResultPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
@@ -59,7 +59,7 @@ class ComposeABody:
         self.models = insetgan_models(settings.weights)
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
-        self.panel = ResultPanel()
+        self.panel = CompositePanel()
         studio.warmers.append(self.editor.warm_up)
 
     # Layout

@@ -18,8 +18,8 @@ from demo.parts.errors import guarded
 from demo.parts.long_job import long_job
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
+from demo.self_conditioned.filmstrip_panel import OWN, PLAIN, Request, names_of
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
-from demo.self_conditioned.strip_panel import OWN, PLAIN, Request, names_of
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
 

@@ -21,11 +21,11 @@ from demo.parts.tab import Tab
 from demo.self_conditioned import api
 from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
+from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
+from demo.self_conditioned.filmstrip_panel import FilmstripPanel
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
-from demo.self_conditioned.strip_panel import VIEW as STRIP_VIEW
-from demo.self_conditioned.strip_panel import StripPanel
 from demo.self_conditioned.tasks import InversionPreview
 from demo.session import Session
 from gan_core.errors import StudioError
@@ -56,7 +56,7 @@ class EditAtTheEdges:
         self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
-        self.strip = StripPanel(studio, self.editor, self.read)
+        self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
 

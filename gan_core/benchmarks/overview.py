@@ -113,7 +113,7 @@ def swap(side: int) -> Callable[[torch.device], Work]:
 
     def make(device: torch.device) -> Work:
         torch.manual_seed(0)
-        pipeline = SwappingAutoencoderPipeline(swapping.Encoder(), swapping.Generator(), device=device)
+        pipeline = SwappingAutoencoderPipeline(swapping.Encoder(), swapping.SwappingGenerator(), device=device)
         pictures = torch.rand(2, 3, side, side, device=device) * 2 - 1
 
         def work() -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.benchmarks.timer import Work, measure, place, spread
-from gan_core.swapping_autoencoder.networks import Encoder, Generator
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline, load_embedded
 from ops_cuda import status
 
@@ -26,7 +26,7 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 def published_architecture(device: str) -> SwappingAutoencoderPipeline:
     """The networks of the authors' 256 and 512 pixel models (their default options), untrained."""
     torch.manual_seed(0)
-    return SwappingAutoencoderPipeline(Encoder(), Generator(), device=device)
+    return SwappingAutoencoderPipeline(Encoder(), SwappingGenerator(), device=device)
 
 
 def swap(pipe: SwappingAutoencoderPipeline, images: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class BatchedHeads(nn.Module):
         return torch.baddbmm(self.linear_bias[:, None], x, self.linear_weight.transpose(1, 2)).transpose(0, 1)
 
 
-class FastEncoder(nn.Module):
+class BatchedEncoder(nn.Module):
     """The basic encoder with its heads in three batches."""
 
     def __init__(self, encoder: Encoder4Editing) -> None:
@@ -89,7 +89,7 @@ class FastNetworks:
     ) -> None:
         self._dtype, self._fusion_layer = dtype, fusion_layer
         self._synthesis = FusedSynthesis(generator.synthesis, dtype)
-        self._encoder = self._half(FastEncoder(encoder))
+        self._encoder = self._half(BatchedEncoder(encoder))
         self._alignment = self._half(copy.deepcopy(alignment))
         self._consultation = self._half(copy.deepcopy(consultation))
         self.encode = Captured(self._encode)

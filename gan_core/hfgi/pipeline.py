@@ -30,7 +30,7 @@ Conditions = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Attribute:
+class EditDirection:
     """Something a slider changes: a direction in W+ and the range over which it keeps its meaning."""
 
     name: str
@@ -65,7 +65,7 @@ class HFGIPipeline:
         alignment: DistortionAlignment,
         consultation: ConsultationEncoder,
         latent_avg: Tensor,  # (num_ws, w_dim), what the encoder's codes are relative to
-        attributes: Mapping[str, Attribute],
+        attributes: Mapping[str, EditDirection],
         *,
         head: HeadNet | None = None,  # tells edits of the head where it is; an ellipse where there is none
         device: str | torch.device = "cpu",
@@ -89,7 +89,7 @@ class HFGIPipeline:
     def from_checkpoint(
         cls,
         built: BuiltCheckpoint,
-        attributes: Mapping[str, Attribute] | None = None,
+        attributes: Mapping[str, EditDirection] | None = None,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
@@ -205,13 +205,13 @@ class HFGIPipeline:
         self.__dict__.pop("_fast", None)
 
 
-def load_attributes(path: Path) -> dict[str, Attribute]:
+def load_attributes(path: Path) -> dict[str, EditDirection]:
     """The attributes of a directions file: one tensor each, and label, range, kind and note in its config."""
     directions, config = store.read(path)
     described = {entry["name"]: entry for entry in config.get("attributes", [])}
     if described.keys() != directions.keys():
         raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
-    return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
+    return {name: EditDirection(direction=directions[name], **entry) for name, entry in described.items()}
 
 
 def load_embedded(

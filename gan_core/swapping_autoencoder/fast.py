@@ -27,9 +27,9 @@ from gan_core.swapping_autoencoder.networks import (
     EPSILON,
     DownBlock,
     Encoder,
-    Generator,
-    ResidualBlock,
     StridedConv,
+    SwappingGenerator,
+    TextureResidualBlock,
     unit_length,
 )
 from ops_cuda import bias_act, finish, setup_filter, upfirdn2d
@@ -145,9 +145,9 @@ class FastEncoder(_Packed):
 
 
 class FastResidualBlock(_Packed):
-    """`ResidualBlock` of features given twice: modulated for its first convolution, and as they are."""
+    """`TextureResidualBlock` of features given twice: modulated for its first convolution, and as they are."""
 
-    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
+    def __init__(self, block: TextureResidualBlock, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype, self.up = dtype, block.up
         for name, conv in (("conv1", block.conv1), ("conv2", block.conv2)):
@@ -180,9 +180,9 @@ class FastResidualBlock(_Packed):
 
 
 class FastGenerator(_Packed):
-    """What `Generator` computes, for one texture a picture."""
+    """What `SwappingGenerator` computes, for one texture a picture."""
 
-    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: SwappingGenerator, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
         blocks = (*generator.head, *generator.blocks)
@@ -216,7 +216,7 @@ class FastGenerator(_Packed):
 
     def forward(self, structure: Tensor, texture: Tensor, *noise: Tensor) -> Tensor:
         """Pictures (N, 3, H, W), float32, not clamped, of codes (N, structure_dim, h, w) and (N, texture_dim); `noise`
-        is what `Generator.draw_noise` gives, or nothing."""
+        is what `SwappingGenerator.draw_noise` gives, or nothing."""
         *styles, rgb_style, scale, shift = self.styles(texture)
         plain = unit_length(structure) * scale[:, :, None, None] + shift[:, :, None, None]
         x = plain * styles[0][:, :, None, None]
@@ -235,7 +235,7 @@ class FastGenerator(_Packed):
 class FastNetworks:
     """Both networks of a pipeline, ready for one device. Make it anew when they move."""
 
-    def __init__(self, encoder: Encoder, generator: Generator, dtype: torch.dtype = torch.float16) -> None:
+    def __init__(self, encoder: Encoder, generator: SwappingGenerator, dtype: torch.dtype = torch.float16) -> None:
         with torch.no_grad():
             self._encoder, self._generator = FastEncoder(encoder, dtype), FastGenerator(generator, dtype)
         self.encode = Captured(self._encoder)

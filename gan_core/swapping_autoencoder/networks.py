@@ -190,7 +190,7 @@ class TextureConv(nn.Module):
         return bias_act(x, self.bias, noise=None if noise is None else noise * self.noise_strength)
 
 
-class ResidualBlock(nn.Module):
+class TextureResidualBlock(nn.Module):
     """Two texture-modulated convolutions beside a skip; their sum over sqrt(2).
 
     A block that keeps the size has a linear 1x1 skip where channels differ; one that doubles it has a skip with bias
@@ -215,7 +215,7 @@ class ResidualBlock(nn.Module):
         return (skip + main) * math.sqrt(0.5)
 
 
-class Generator(nn.Module):
+class SwappingGenerator(nn.Module):
     """Structure and texture codes to a picture."""
 
     def __init__(
@@ -237,10 +237,12 @@ class Generator(nn.Module):
         self.scale = EqualLinear(texture_dim, structure_dim, bias_init=1.0)
         self.shift = EqualLinear(texture_dim, structure_dim)
         chain = [structure_dim, *head_widths]
-        self.head = nn.ModuleList(ResidualBlock(a, b, texture_dim) for a, b in zip(chain, chain[1:], strict=False))
+        self.head = nn.ModuleList(
+            TextureResidualBlock(a, b, texture_dim) for a, b in zip(chain, chain[1:], strict=False)
+        )
         chain = [chain[-1], *widths]
         self.blocks = nn.ModuleList(
-            ResidualBlock(a, b, texture_dim, up=2) for a, b in zip(chain, chain[1:], strict=False)
+            TextureResidualBlock(a, b, texture_dim, up=2) for a, b in zip(chain, chain[1:], strict=False)
         )
         self.to_rgb = TextureToRGB(chain[-1], texture_dim)
 
@@ -309,3 +311,7 @@ class TextureToRGB(nn.Module):
         x, style = modulate(x, modulation(self.affine, texture, x.shape[-2:]))
         x = modulated_conv2d(x, self.weight * self.weight_gain, style, demodulate=False)
         return bias_act(x.float() if x.dtype.itemsize < 4 else x, self.bias, act="linear")
+
+
+Generator = SwappingGenerator
+"""The name that gan_core/checkpoints/swapping_autoencoder.py imports it by."""

@@ -27,7 +27,7 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
 from gan_core.precision import drawing_dtype
 from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.fast import FastNetworks
-from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator, unit_length
 
 EMBEDDED_FOLDER = "portraits_swap"
 KINDS = ("texture", "structure")
@@ -83,7 +83,7 @@ class SwappingAutoencoderPipeline:
     def __init__(
         self,
         encoder: Encoder,
-        generator: Generator,
+        generator: SwappingGenerator,
         directions: Mapping[str, Direction] | None = None,
         *,
         resolution: int = 256,
@@ -139,7 +139,7 @@ class SwappingAutoencoderPipeline:
         return structure.float(), texture.float()
 
     def render(self, structure: Tensor, texture: Tensor) -> Tensor:
-        """The generator alone: pictures (N, 3, H, W), not clamped, of codes as `Generator` takes them."""
+        """The generator alone: pictures (N, 3, H, W), not clamped, of codes as `SwappingGenerator` takes them."""
         noise = self._noise(*structure.shape[-2:]) if self._noisy else ()
         if self._fast and texture.ndim == 2:
             return self._fast.draw(structure, texture, *noise)
@@ -343,6 +343,6 @@ def load_embedded(
     """
     own = Path(folder) / EMBEDDED_FOLDER
     encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
-    generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
+    generator, _ = build_from_file(SwappingGenerator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")
     return SwappingAutoencoderPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)

@@ -14,7 +14,7 @@ from demo import gpu
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
 from gan_core.hfgi.models import HFGIModel, Slider
-from gan_core.hfgi.pipeline import Attribute, Inversion
+from gan_core.hfgi.pipeline import EditDirection, Inversion
 from gan_core.registry import ModelRegistry, ModelSpec
 
 SLIDERS = (
@@ -37,7 +37,7 @@ class FakePipeline(torch.nn.Module):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.full((64,), 0.1))
         self.device = torch.device("cpu")
-        self.attributes = {s.name: Attribute(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
+        self.attributes = {s.name: EditDirection(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
         self.inversions = self.edits = 0
 
     def invert(self, face):

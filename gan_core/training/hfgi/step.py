@@ -19,9 +19,10 @@ from gan_core.errors import WeightsMissing
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import random_batch
 from gan_core.training.ema import update_average
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.hfgi.adversary import Adversary
 from gan_core.training.hfgi.data import jitter
-from gan_core.training.hfgi.losses import FeatureDistance, LatentPrior
+from gan_core.training.hfgi.losses import LatentPrior
 
 if TYPE_CHECKING:
     from gan_core.training.hfgi.settings import HFGISettings

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import EqualConv2d
-from gan_core.swapping_autoencoder.networks import Generator
+from gan_core.swapping_autoencoder.networks import SwappingGenerator
 
 State = Mapping[str, Tensor]
 
@@ -38,7 +38,7 @@ def grow(network: nn.Module, small: State, fade: Tensor) -> int:
     new = len(network.blocks) - 1 - max(numbers, default=-1)
     if new < 0:
         raise BadCheckpoint("The weights to start from are of a larger network than the one to train.")
-    draws = isinstance(network, Generator)
+    draws = isinstance(network, SwappingGenerator)
     outer = "to_rgb" if draws else "from_rgb"
     state = dict(network.state_dict())
     for name, value in small.items():
@@ -80,7 +80,7 @@ def _like(layer: EqualConv2d, old: State) -> EqualConv2d:
     return copied.to(weight.device).requires_grad_(False)
 
 
-def _fade_output(network: Generator, old: State, new: int, fade: Tensor) -> None:
+def _fade_output(network: SwappingGenerator, old: State, new: int, fade: Tensor) -> None:
     inside, texture_dim = old["affine.weight"].shape
     layer = type(network.to_rgb)(inside, texture_dim)
     layer.load_state_dict(dict(old))

@@ -13,9 +13,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from gan_core.stylegan2 import Discriminator
+from torch import Tensor
 
 
 def swap_pairs(x: Tensor) -> Tensor:
@@ -140,26 +138,3 @@ def colour_distance(images: Tensor, others: Tensor, *, side: int = 32, axes: int
     if a.shape[1] != b.shape[1]:
         b = F.interpolate(b.transpose(1, 2), a.shape[1], mode="linear", align_corners=True).transpose(1, 2)
     return (a - b).abs().mean((1, 2)) * math.sqrt(3)  # an axis sees 1 / sqrt(3) of a distance, root mean square
-
-
-class FeatureDistance(nn.Module):
-    """Distance of two pictures in a trained discriminator's features, as LPIPS has it (Zhang et al. 2018, equation 1).
-
-    Features of length 1 over channels, squared differences, mean over pixels and blocks.
-    """
-
-    def __init__(self, discriminator: Discriminator, *, skip: int = 1, levels: int = 4) -> None:
-        super().__init__()
-        self.net, self.skip = discriminator.eval().requires_grad_(False), skip
-        self.resolution = discriminator.config["resolution"]
-        self.net.blocks = self.net.blocks[: skip + levels - 1]  # no others are computed
-
-    def _maps(self, image: Tensor, dtype: torch.dtype) -> list[Tensor]:
-        return [F.normalize(m.float(), dim=1, eps=1e-6) for m in self.net.features(image, dtype)[self.skip :]]
-
-    def forward(self, image: Tensor, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Mean distance, a scalar, of pictures (N, 3, H, W) in about [-1, 1]."""
-        with torch.no_grad():
-            wanted = self._maps(target, dtype)
-        pairs = zip(self._maps(image, dtype), wanted, strict=True)
-        return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).mean()

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from gan_core.swapping_autoencoder.discriminators import ImageDiscriminator, PatchDiscriminator
-from gan_core.swapping_autoencoder.networks import Encoder, Generator
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 
 NAMES = ("encoder", "generator", "discriminator", "patch_discriminator")
 
@@ -62,7 +62,7 @@ def build_networks(settings: SwappingAutoencoderSettings, dropped: int = 0) -> d
     generator["widths"] = generator["widths"][: len(generator["widths"]) - dropped]
     return {
         "encoder": Encoder(**encoder, **codes),
-        "generator": Generator(**generator, **codes),
+        "generator": SwappingGenerator(**generator, **codes),
         "discriminator": ImageDiscriminator(settings.resolution >> dropped, **SMALL["discriminator"]),
         "patch_discriminator": PatchDiscriminator(**patch),
     }

@@ -21,11 +21,11 @@ from gan_core.training.augment import augment
 from gan_core.training.capture import capture
 from gan_core.training.data import random_batch
 from gan_core.training.ema import decay_of, half_life_of, update_average
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
 from gan_core.training.swapping_autoencoder.growing import grow
 from gan_core.training.swapping_autoencoder.losses import (
-    FeatureDistance,
     colour_distance,
     colour_view,
     fake_loss,

@@ -27,8 +27,8 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.grids import save_grid
-from gan_core.training.swapping_autoencoder.losses import FeatureDistance
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
@@ -234,7 +234,7 @@ def main() -> None:
         torch.backends.cudnn.benchmark = False
     features = None
     if args.features is not None:
-        features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0])
+        features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0], levels=4)
     paths, held_out = (part[: args.limit] for part in split_pictures(args.data))
     if len(paths) < 2:
         raise BadImage(f"{args.data} has too few pictures to train on.")

@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
+from demo.insetgan.composite_panel import with_boxes
 from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
-from demo.insetgan.result_panel import with_boxes
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, OutOfMemory, UnknownName, WeightsMissing

@@ -41,7 +41,7 @@ class Strip:
     plain: list[Image.Image]
 
 
-class StripPanel:
+class FilmstripPanel:
     """read: what the page asks for, out of a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Request]) -> None:

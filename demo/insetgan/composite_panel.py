@@ -22,7 +22,7 @@ _LABELS = {
 }  # fmt: skip
 
 
-class ResultPanel:
+class CompositePanel:
     """The result column."""
 
     def build(self) -> None:
