@@ -17,28 +17,26 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from gan_core.comodgan.edges import lines
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.augment import draw_transforms, transform
+from gan_core.training.comodgan.losses import (
+    colour_loss,
+    counted_pixels,
+    drawn_lines_loss,
+    known_nearby,
+    reconstruction_loss,
+    spread_loss,
+    spread_of,
+)
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts, State
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.growing import FadingDiscriminator
-from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.objective import discriminator_loss, generator_loss
 from gan_core.training.stylegan2.step import GanTrainer
-
-_TONE = 16  # pixels, a side, of the blocks whose colour is compared
-_OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
-
-
-def known_nearby(hole: Tensor) -> Tensor:
-    """Of each block of holes (N, 1, R, R), 1 = hole: the share of known pixels in and next to it, (N, 1, B, B)."""
-    known = F.avg_pool2d(1 - hole, _TONE)
-    return F.avg_pool2d(known, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class CoModGANTrainer(GanTrainer):
@@ -161,17 +159,10 @@ class CoModGANTrainer(GanTrainer):
             self.fakes = self.raw
 
     def _latents(self) -> Tensor:
-        """w+ (batch, num_ws, w_dim), some of two latents (style mixing, Karras et al. 2019, section 3.1)."""
-        s, net, device = self.settings, self.generator, self.processes.device
-        if s.plain:
-            return net.mapping.w_avg.expand(s.batch, net.num_ws, -1)
-        w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
-        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
-        first, second = w.chunk(2)
-        layer = torch.arange(net.num_ws, device=device)[None, :, None]
-        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
-        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
-        return torch.where(mixed, second[:, None], first[:, None])
+        """As for every GAN; of the plain baseline, which has no latent, the mean (batch, num_ws, w_dim)."""
+        if self.settings.plain:
+            return self.generator.mapping.w_avg.expand(self.settings.batch, self.generator.num_ws, -1)
+        return super()._latents()
 
     def _fakes_seen(self) -> Tensor:
         """What the discriminator sees of the completions, (batch, 4, R, R), a condition's completions side by side: so
@@ -187,7 +178,6 @@ class CoModGANTrainer(GanTrainer):
         return x if k == 1 else x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
 
     def _discriminator_piece(self, penalise: bool) -> None:
-        s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = self._fakes_seen()
@@ -195,20 +185,10 @@ class CoModGANTrainer(GanTrainer):
         pictures = [x[:, :3].clone().requires_grad_(penalise) for x in (reals, fakes)]
         real, fake = (self._score(torch.cat([p, x[:, 3:]], 1)) for p, x in zip(pictures, (reals, fakes), strict=True))
         paired = self._side_by_side(real)
-        self.real_scores.copy_(paired.detach())
         loss = discriminator_loss(paired, fake)
-        self.stats[0] += loss.detach()
-        sign = (paired - fake).detach().sign().mean()
-        self.stats[2] += sign
-        self.stats[5] += 1
-        if s.augment_target > 0:
-            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
-            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        self._note_scores(paired, fake, loss)
         if penalise:
-            penalty = gradient_norm(real, pictures[0]) + gradient_norm(fake, pictures[1])
-            self.stats[3] += penalty.detach()
-            self.stats[4] += 1
-            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+            loss = loss + self._penalty(real, pictures[0], fake, pictures[1])
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
         self.discriminator_flat.drop_non_finite()
@@ -229,32 +209,28 @@ class CoModGANTrainer(GanTrainer):
             p.requires_grad_(True)
 
     def _other_losses(self) -> Tensor:
+        """The losses of `losses.py`, weighted; without latents and modulation (`plain`) all pixels count alike."""
         s, k = self.settings, self.settings.pairs
-        ratio = self.hole.mean([1, 2, 3], keepdim=True)
         if s.task == "hole":
-            open_share = (ratio / s.small_hole).clamp(max=1)
-            counted = 1 - self.hole * (0.0 if s.plain else open_share)
-            off = self.raw - self.reals.repeat(k, 1, 1, 1)
-            first = (off.abs() * counted.repeat(k, 1, 1, 1)).mean()
-            total = s.known_weight * first
-            # Tone and light of a hole follow from what is near; far from all that is known they are free.
-            tone = F.avg_pool2d(off * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
-            total = total + s.colour_weight * (tone * known_nearby(self.hole).repeat(k, 1, 1, 1)).mean()
+            counted = torch.ones_like(self.hole) if s.plain else counted_pixels(self.hole, s.small_hole)
+            difference = self.raw - self._repeated(self.reals)
+            first = reconstruction_loss(difference, self._repeated(counted))
+            near = self._repeated(known_nearby(self.hole))
+            total = s.known_weight * first + s.colour_weight * colour_loss(difference, self._repeated(self.hole), near)
         else:
-            # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
-            drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
-            missing = drawn - F.avg_pool2d(lines(self.raw), 2)
-            first = F.leaky_relu(missing, -_OWN_LINES).mean()
+            first = drawn_lines_loss(self.raw, self._repeated(self.seen + 0.5))
             total = s.follow_weight * first
         self.stats[8] += first.detach()
         if k > 1 and s.spread_weight > 0:
-            a, b = self.raw.chunk(k)[:2]
-            difference = F.avg_pool2d((a - b) * self.hole, 4).abs().mean([1, 2, 3], keepdim=True)
-            difference = difference / ratio.clamp_min(0.01)
-            wanted = 2 * s.spread * ((ratio - 0.1) / 0.3).clamp(0, 1)
-            total = total + s.spread_weight * F.relu(wanted - difference).mean()
-            self.stats[9] += (difference.detach() / 2).mean()
+            first_of_each, second_of_each = self.raw.chunk(k)[:2]
+            spread = spread_of(first_of_each, second_of_each, self.hole)
+            total = total + s.spread_weight * spread_loss(spread, self.hole, s.spread)
+            self.stats[9] += (spread.detach() / 2).mean()
         return total
+
+    def _repeated(self, x: Tensor) -> Tensor:
+        """Rows (batch / pairs, ...) as often as each condition is completed, (batch, ...), in the order of `raw`."""
+        return x.repeat(self.settings.pairs, 1, 1, 1)
 
     # ------------------------------------------------------------ what the log and the grids show
 

@@ -161,21 +161,21 @@ class GanTrainer:
 
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
-        s, net = self.settings, self.generator
-        device = self.processes.device
-        z = torch.randn(2 * s.batch, s.z_dim, device=device)
-        w = net.mapping(z)
+        self.fakes = self._draw(self._latents())
+
+    def _latents(self) -> Tensor:
+        """w+ (batch, num_ws, w_dim), some of two latents: from a random layer on they are of the second one (style
+        mixing, Karras et al. 2019, section 3.1)."""
+        s, net, device = self.settings, self.generator, self.processes.device
+        w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
         net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
         first, second = w.chunk(2)
-        # Style mixing (Karras et al. 2019, section 3.1): layers from a random one on take the second latent.
         layer = torch.arange(net.num_ws, device=device)[None, :, None]
         cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
         mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
-        w_plus = torch.where(mixed, second[:, None], first[:, None])
-        self.fakes = self._draw(w_plus)
+        return torch.where(mixed, second[:, None], first[:, None])
 
     def _discriminator_piece(self, penalise: bool) -> None:
-        s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = augment(self.fakes, self.strength)
@@ -186,6 +186,17 @@ class GanTrainer:
         reals.requires_grad_(penalise)
         fakes.requires_grad_(penalise)
         real, fake, loss = self._discriminator_losses(reals, fakes)
+        self._note_scores(real, fake, loss)
+        if penalise:
+            loss = loss + self._penalty(real, reals, fake, fakes)
+        with self.discriminator_flat.exchanged(self.processes):
+            loss.backward()
+        self.discriminator_flat.drop_non_finite()
+
+    def _note_scores(self, real: Tensor, fake: Tensor, loss: Tensor) -> None:
+        """Keep the scores (batch, 1) of real pictures for the generator, count the step, and adapt the strength of the
+        augmentation to how often real pictures score higher (Karras et al. 2020, ADA, section 3)."""
+        s = self.settings
         self.real_scores.copy_(real.detach())
         self.stats[0] += loss.detach()
         sign = (real - fake).detach().sign().mean()
@@ -194,14 +205,13 @@ class GanTrainer:
         if s.augment_target > 0:
             step = s.batch * self.processes.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
-        if penalise:
-            penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
-            self.stats[3] += penalty.detach()
-            self.stats[4] += 1
-            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
-        with self.discriminator_flat.exchanged(self.processes):
-            loss.backward()
-        self.discriminator_flat.drop_non_finite()
+
+    def _penalty(self, real: Tensor, reals: Tensor, fake: Tensor, fakes: Tensor) -> Tensor:
+        """R1 and R2, weighted, of scores (batch, 1) and the pictures that they are of, which require gradients."""
+        penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
+        self.stats[3] += penalty.detach()
+        self.stats[4] += 1
+        return penalty * (self.settings.gamma / 2 * self.settings.penalty_every)
 
     def _projected_piece(self) -> None:
         """The projected discriminators learn; the features of the fakes are kept for the generator."""
