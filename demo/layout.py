@@ -36,7 +36,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="papers") as tabs:
             for tab in TABS:
                 with gr.Tab(tab.label, id=tab.id):
-                    handles.append(tab.build(studio, tab.id, tab.label))
+                    handles.append(tab.build(studio))
         wire(handles, tabs)
         build_footer(studio, page)
 

@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.context import Studio
+from demo.parts.events import QUIET
 
 _COLUMNS = ["model", "loaded", "device", "memory (MB)", "resolution", "licence"]
 
@@ -29,9 +30,8 @@ def build_footer(studio: Studio, blocks: gr.Blocks) -> None:
     with gr.Accordion("Models and licences", open=False):
         table = gr.Dataframe(model_rows(studio), headers=_COLUMNS, interactive=False, wrap=True)
     timer = gr.Timer(10)
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    timer.tick(refresh, None, [line, table], **quiet)
-    blocks.load(refresh, None, [line, table], **quiet)
+    timer.tick(refresh, None, [line, table], **QUIET)
+    blocks.load(refresh, None, [line, table], **QUIET)
     gr.api(models, api_name="models", queue=False)
 
 

@@ -116,6 +116,11 @@ def _module_fields() -> frozenset[str]:
     return frozenset(vars(nn.Module()))
 
 
+def tensor_bytes(tensors: Iterable[torch.Tensor | None]) -> int:
+    """Bytes of some tensors' values."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+
+
 def move(submodules: Iterable[nn.Module], device: str) -> None:
     """Move the submodules' own tensors in place, leaving their children alone: shared parts stay put."""
     for module, name, tensor in list(_tensors(submodules)):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from weights import catalogue
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Progress = Callable[[float, str], None]  # fraction done in [0, 1], what is being done
@@ -61,3 +67,18 @@ class Load:
     def report(self, fraction: float, text: str) -> None:
         """Tell the person who waits: fraction in [0, 1] of this model's loading."""
         self.progress(fraction, text)
+
+
+def files_are_here(folder: Path, names: Iterable[str]) -> bool:
+    """Whether a folder has all these weights files (names without their ending)."""
+    return all((folder / f"{name}.safetensors").is_file() for name in names)
+
+
+def read_entries(path: Path, key: str, make: Callable[..., T]) -> tuple[T, ...]:
+    """make(**entry) of each entry that the header of a weights file lists in its config under `key`, as the sliders of
+    a directions file; none while the file is missing or damaged, which is logged. Reads no tensors."""
+    try:
+        return tuple(make(**entry) for entry in catalogue.read_config(path).get(key, ()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("no %s in %s: %s", key, path.name, error)
+        return ()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from demo.comodgan.editor import MAX_PIXELS, MIN_SIDE
+from demo.comodgan.editor import MIN_SIDE
 from demo.parts.painting import PEN, layer_of, painted_strength
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, to_tensor

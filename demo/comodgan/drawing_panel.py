@@ -14,13 +14,12 @@ from demo.comodgan.editor import Editor
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.examples import examples_row
-from demo.parts.painting import PEN, layer_of, paint_input
+from demo.parts.painting import PEN, layer_of, layers_from, paint_input, paint_value
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.session import Session
-
-Data = dict[Any, Any]
 
 _WELCOME = "Draw a face, or give it a picture whose lines are taken. Then press **Draw portraits**."
 _BLANK = "White paper: draw a face, as large as the paper."
@@ -57,10 +56,7 @@ class DrawingPanel:
 
     def read(self, data: Data, session: Session) -> np.ndarray:
         """What is drawn, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
-        painting = data[self.paint]
-        for path in painting.files if painting else ():
-            session.own_upload(path)
-        return painted_lines(painting.layers if painting else ())
+        return painted_lines(layers_from(session, data[self.paint]))
 
     def wire(self) -> None:
         """Connect everything but the run."""
@@ -70,9 +66,7 @@ class DrawingPanel:
             "show_progress_on": [self.message],
             **gpu.QUEUE,
         }
-        quick: dict[str, Any] = {
-            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
-        }  # fmt: skip
+        quick = {**QUIET, "show_progress_on": [self.message]}
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
             guarded(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture
@@ -105,8 +99,4 @@ def as_picture(lines: np.ndarray, side: int) -> Image.Image:
 
 def _paper(session: Session, lines: np.ndarray | None) -> dict[str, Any]:
     background = shown(session, "paper", Image.new("RGB", (CANVAS, CANVAS), "white"))
-    layers = []
-    if lines is not None:
-        layers = [str(session.new_file("lines", ".png"))]
-        layer_of(lines, PEN).save(layers[0], compress_level=1)
-    return {"background": background, "layers": layers, "composite": None}
+    return paint_value(session, background, None if lines is None else layer_of(lines, PEN))

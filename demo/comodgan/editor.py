@@ -7,7 +7,7 @@ session, so that another seed only decodes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ from demo import gpu
 from demo.comodgan import tasks
 from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
 from demo.comodgan.tasks import Completion
-from demo.gpu import Step
+from demo.gpu import Progress, Step
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import CoModGANModel
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, SquareCrop
     from gan_core.faces import Face
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 PAINTING = (640, 1024)  # least and most of the longer side of what is painted on, pixels
 MOST_SAMPLES = 8
@@ -45,8 +45,6 @@ _ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square pictur
 _RESULTS = "comodgan-results"
 _NO_FACE = "No face was found in this picture, and these weights know portraits only."
 _BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,8 @@ class Result:
         return whole
 
 
-class Editor:
-    """The steps of filling. models: the choices of weights by API name, of both kinds."""
-
-    def __init__(
-        self, models: Mapping[str, CoModGANModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[CoModGANModel]):
+    """The steps of filling holes and of drawing from lines; its choices of weights are of both kinds."""
 
     def of_kind(self, kind: str) -> dict[str, CoModGANModel]:
         """The choices that fill holes (HOLE) or draw from drawings (DRAWING)."""
@@ -130,7 +122,7 @@ class Editor:
         photo = session.recall(("comodgan-photo", key))
         if photo is None:
             picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            photo = Photo(key, picture, transparent(data, picture, MAX_PIXELS))
+            photo = Photo(key, picture, transparent(data, picture))
             session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
         return photo
 
@@ -159,12 +151,6 @@ class Editor:
                 found = []
             session.keep(("comodgan-face", photo.key), found, 1000)
         return found[0] if found else None
-
-    def find_faces(self, picture: Image.Image) -> list[Face]:
-        """All faces, largest first, by the finder that the app's settings allow. Raises NoFaceFound or FaceTooSmall."""
-        from gan_core.faces import find_faces
-
-        return find_faces(picture, allow_fetch=self._allow_fetch, weights=self._weights)
 
     def fill(
         self,
@@ -199,7 +185,7 @@ class Editor:
             part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
             square = SquareCrop(region.left - left, region.top - top, region.side)
             prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
-            session.keep(key, prepared, tasks.size_of(prepared))
+            session.keep(key, prepared, prepared.size)
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
         for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Completion):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from demo.parts.uploads import MAX_PIXELS
 from gan_core.errors import BadImage, BadValue
 from gan_core.images import open_image
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box
 
-_MAX_PIXELS = 24_000_000
 _ASPECT = 0.02  # by which the proportions of picture and mask may differ
 _HALF = 127
 
@@ -27,7 +27,7 @@ def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
     Raises BadImage or BadValue.
     """
     try:
-        mask = open_image(data, max_pixels=_MAX_PIXELS, min_side=1, backdrop="black").convert("L")
+        mask = open_image(data, max_pixels=MAX_PIXELS, min_side=1, backdrop="black").convert("L")
     except BadImage as error:
         raise BadImage(f"The mask: {error}") from error
     if abs(np.log(mask.width * size[1] / (mask.height * size[0]))) > _ASPECT and mask.size != size:
@@ -43,14 +43,14 @@ def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
     return marked
 
 
-def transparent(data: bytes, opened: Image.Image, max_pixels: int) -> np.ndarray | None:
+def transparent(data: bytes, opened: Image.Image) -> np.ndarray | None:
     """Where a picture is more transparent than not, (H, W) bool; None if nowhere.
 
     opened: the picture as `open_image` gave it.
     """
     if data[:2] == b"\xff\xd8":  # a JPEG has no transparency
         return None
-    with_black = open_image(data, max_pixels=max_pixels, min_side=1, backdrop="black")
+    with_black = open_image(data, max_pixels=MAX_PIXELS, min_side=1, backdrop="black")
     # White shows through by as much as black does.
     through = np.asarray(opened, np.int16)[..., 1] - np.asarray(with_black, np.int16)[..., 1]
     clear = through > _HALF

@@ -13,11 +13,11 @@ from demo.comodgan.editor import Editor, Result
 from demo.context import Studio
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.pictures import shown
 from demo.session import Session
 from gan_core.images import resize_within
 
-Data = dict[Any, Any]
 _SIDE = 1024  # of what is compared, pixels
 _THUMBNAIL = 320
 _EXACT = 2_000_000  # pixels up to which another tab is handed a lossless file
@@ -54,13 +54,12 @@ class ResultPanel:
 
     def wire(self, modes: gr.Tabs, photo: gr.Image | None) -> None:
         """Connect it. photo: the picture's input, where a result may go on to; it is in the tab "hole" of modes."""
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         chosen = [self.compare, self.result, self.chosen]
-        self.gallery.select(guarded(self.on_choose), None, chosen, **quiet)
+        self.gallery.select(guarded(self.on_choose), None, chosen, **QUIET)
         self.again.visible = photo is not None
         if photo is not None:
-            self.again.click(guarded(self.on_again), self.chosen, photo, **quiet).success(
-                lambda: gr.Tabs(selected="hole"), None, modes, **quiet
+            self.again.click(guarded(self.on_again), self.chosen, photo, **QUIET).success(
+                lambda: gr.Tabs(selected="hole"), None, modes, **QUIET
             )
         with self.download_place:
             download_button("Download PNG", self.make_download, self.chosen, elem_id="comodgan-download")

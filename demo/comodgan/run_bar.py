@@ -9,6 +9,8 @@ import gradio as gr
 
 from demo import gpu
 from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
+from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.events import QUIET, Data
 from gan_core.comodgan.models import CoModGANModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
@@ -46,24 +48,21 @@ class RunBar:
             self.psi = gr.Slider(
                 0, 1, value=VARIETY, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
             )
-            self.model = gr.Dropdown(
-                [(choice.label, name) for name, choice in self.models.items()], value=first.name, label="Weights",
-                elem_id=f"{self._prefix}-model",
-            )  # fmt: skip
-            self.licence = gr.Markdown(licence_of(first), elem_classes="credit")
+            self.model = weights_dropdown(self.models, f"{self._prefix}-model", always=True)
+            self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
 
     @property
     def inputs(self) -> set[Any]:
         """What a handler reads."""
         return {self.count, self.seed, self.psi, self.model}
 
-    def seeds(self, data: dict[Any, Any]) -> list[int]:
+    def seeds(self, data: Data) -> list[int]:
         """Those asked for. Raises BadValue."""
         return seeds_from(data[self.seed], data[self.count])
 
     def wire(
         self,
-        read: Callable[..., dict[Any, Any]],
+        read: Callable[..., Data],
         painting: set[Any],
         run: Callable[..., Any],
         outputs: list[Any],
@@ -75,32 +74,26 @@ class RunBar:
         event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
         the guarded handler, whose outputs must hold these, too. shown_on: where its progress is shown.
         """
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
         for first in (self.start.click, rolled.then):
-            event = first(read, painting, buttons, trigger_mode="once", **quiet)
+            event = first(read, painting, buttons, trigger_mode="once", **QUIET)
             event = event.then(run, self.inputs, outputs, **running)
-            ended.append(event.then(self.idle, None, buttons, **quiet))
+            ended.append(event.then(self.idle, None, buttons, **QUIET))
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
-        self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
+        self.model.change(lambda name: licence_line(self.models[name]), self.model, self.licence, **QUIET)
         return ended
 
-    def busy(self) -> dict[Any, Any]:
+    def busy(self) -> Data:
         """Updates while a run goes on."""
         return self._buttons(busy=True)
 
-    def idle(self) -> dict[Any, Any]:
+    def idle(self) -> Data:
         """Updates once it is over."""
         return self._buttons(busy=False)
 
-    def _buttons(self, *, busy: bool) -> dict[Any, Any]:
+    def _buttons(self, *, busy: bool) -> Data:
         can_start, can_stop = gr.Button(interactive=not busy), gr.Button(interactive=busy)
         return {self.start: can_start, self.dice: can_start, self.stop: can_stop}
-
-
-def licence_of(choice: CoModGANModel) -> str:
-    """A line about the weights."""
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."

@@ -84,10 +84,3 @@ def _in_batches(
             yield Completion((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
             first += 1
     yield Done(None)
-
-
-def size_of(prepared: Prepared) -> int:
-    """Bytes, about."""
-    tensors = (prepared.image, prepared.hole, prepared.square, prepared.known, prepared.encoding.code)
-    features = prepared.encoding.features.values()
-    return sum(t.numel() * t.element_size() for t in (*tensors, *features))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
+from demo.gpu import Progress
 from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
 from demo.parts.choices import choice_of
-from demo.parts.uploads import read_upload
+from demo.parts.editor import PaperEditor
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
 from gan_core.hfgi.models import HFGIModel
@@ -28,12 +30,10 @@ from gan_core.images import open_image, resize_within, save_png
 if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
 
-MAX_PIXELS = 24_000_000  # of a photo; a larger JPEG is read at a reduced scale
 MIN_SIDE = 64
 PREVIEW_SIDE = 1280  # the longer side of what is shown while sliders move
 MOST_FACES = 12
 
-Progress = Callable[[float, str], None]
 Point = tuple[float, float]
 
 
@@ -85,22 +85,8 @@ class Edited:
     crop_edit: Image.Image
 
 
-class Editor:
-    """The steps of editing a face in a photo with HFGI.
-
-    models: the choices of weights by API name. weights: one more folder to look for facexlib's weights in;
-    allow_fetch: they may be fetched.
-    """
-
-    def __init__(
-        self,
-        models: Mapping[str, HFGIModel],
-        *,
-        weights: Path | None = None,
-        allow_fetch: bool = False,
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[HFGIModel]):
+    """The steps of editing a face in a photo with HFGI."""
 
     def model(self, name: str) -> HFGIModel:
         """The choice of weights of that name. Raises UnknownName."""
@@ -110,7 +96,7 @@ class Editor:
         """Load the face finder and the first model, and run both once on an empty picture."""
         choice = next(iter(self.models.values()))
         blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
-        self._find_faces(blank)
+        self._faces_or_reason(blank)
         inverted = gpu.run(tasks.invert(choice.model, blank))
         if choice.sliders:
             self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
@@ -126,7 +112,7 @@ class Editor:
         if work is None:
             _tell(progress, 0.1, "Looking for faces")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            faces, trouble = self._find_faces(photo)
+            faces, trouble = self._faces_or_reason(photo)
             preview = resize_within(photo, PREVIEW_SIDE)
             work = Work(digest, photo, preview, faces[:MOST_FACES], len(faces), trouble)
             if faces:
@@ -217,12 +203,10 @@ class Editor:
         note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
         return save_png(picture, session.new_file("edited", ".png"), note)
 
-    def _find_faces(self, photo: Image.Image) -> tuple[list[Face], str]:
+    def _faces_or_reason(self, photo: Image.Image) -> tuple[list[Face], str]:
         """The faces, or none and the reason: a person may still mark one by hand."""
-        from gan_core.faces import find_faces
-
         try:
-            return find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights), ""
+            return self.find_faces(photo), ""
         except (NoFaceFound, FaceTooSmall) as error:
             return [], str(error)
 

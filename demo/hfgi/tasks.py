@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -32,8 +31,7 @@ class InvertedFace:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        tensors = vars(self.inversion).values()
-        return sum(t.numel() * t.element_size() for t in tensors) + 6 * self.plain.width * self.plain.height
+        return self.inversion.size + 6 * self.plain.width * self.plain.height
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]
     def work(pipeline: HFGIPipeline) -> InvertedFace:
         inversion = pipeline.invert(face)
         consulted = pipeline.edit(inversion, {})
-        return InvertedFace(_on(inversion, "cpu"), to_pil(inversion.image), to_pil(consulted))
+        return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
 
     yield Done(worker.run(model, work))
 
@@ -71,7 +69,7 @@ def edit(
     yield Step(0.6, "Drawing the edit")
 
     def work(pipeline: HFGIPipeline) -> EditedFace:
-        here = _on(inversion, pipeline.device)
+        here = inversion.to(pipeline.device)
         plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
         return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
 
@@ -134,8 +132,3 @@ def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[
     finally:
         stop.set()
         thread.join()
-
-
-def _on(inversion: Inversion, device: Any) -> Inversion:
-    moved = {name: tensor.to(device) for name, tensor in vars(inversion).items()}
-    return dataclasses.replace(inversion, **moved)

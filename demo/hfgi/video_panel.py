@@ -15,7 +15,8 @@ from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.events import Data, reporter
+from demo.parts.long_job import long_job, start_and_stop
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
@@ -52,17 +53,15 @@ class VideoPanel:
         *,
         inputs: set[Any],
         model: gr.Dropdown,
-        strengths: Callable[[dict[Any, Any]], dict[str, float]],
+        strengths: Callable[[Data], dict[str, float]],
     ) -> None:
         """Connect the buttons. strengths: reads the sliders out of a handler's data."""
 
         @guarded
-        def on_start(
-            data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
-        ) -> Iterator[dict[Any, Any]]:
+        def on_start(data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
             yield {self.state: "Reading the video ..."}
             # Here and not in an event that follows: after an error none does, and the button would stay dead.
-            idle = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+            idle = dict(zip((self.start, self.stop), start_and_stop(busy=False), strict=True))
             try:
                 yield from work(data, request, progress)
                 yield idle
@@ -70,7 +69,7 @@ class VideoPanel:
                 yield {**idle, self.state: str(error) if isinstance(error, StudioError) else ""}
                 raise
 
-        def work(data: dict[Any, Any], request: gr.Request, progress: gr.Progress) -> Iterator[dict[Any, Any]]:
+        def work(data: Data, request: gr.Request, progress: gr.Progress) -> Iterator[Data]:
             session = studio.sessions.get(request.session_hash)
             if not data[self.source]:
                 raise BadVideo("Please choose a video first.")
@@ -92,7 +91,7 @@ class VideoPanel:
                 strengths=values,
                 max_seconds=MAX_SECONDS,
             )
-            steps = gpu.stream(call, lambda fraction, text: progress(fraction, desc=text))
+            steps = gpu.stream(call, reporter(progress))
             deadline = time.monotonic() + MAX_WORK_SECONDS
             with contextlib.closing(steps):
                 for step in steps:

@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 
 from demo.insetgan.curves import curves
 from demo.insetgan.tasks import Composed
-from demo.parts.pictures import shown
+from demo.parts.events import Data
+from demo.parts.pictures import result_picture, shown
 from demo.session import Session
 
-Data = dict[Any, Any]
 _PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
 _LABELS = {
     "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
@@ -47,8 +47,8 @@ class CompositePanel:
                     elem_classes="hint",
                 )
                 with gr.Row():
-                    self.body = _picture("The body generator's picture, with the region", "insetgan-body")
-                    self.face = _picture("The face generator's picture", "insetgan-face")
+                    self.body = result_picture("The body generator's picture, with the region", "insetgan-body")
+                    self.face = result_picture("The face generator's picture", "insetgan-face")
 
     @property
     def outputs(self) -> list[Any]:
@@ -92,7 +92,3 @@ def with_boxes(picture: Image.Image, boxes: Sequence[Sequence[tuple[float, float
     for corners in boxes:
         pen.line([*corners, corners[0]], fill="#4f46e5", width=width, joint="curve")
     return picture
-
-
-def _picture(label: str, elem_id: str) -> gr.Image:
-    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step, Steps
+from demo.gpu import Done, Progress, Step, Steps
 from demo.insetgan import tasks
 from demo.insetgan.tasks import Composed, FoundLatent
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadValue, UnknownName
 from gan_core.images import open_image, save_png
@@ -31,14 +32,11 @@ from gan_core.insetgan.models import InsetGANModel
 if TYPE_CHECKING:
     from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 ROLL = 12  # pictures of a gallery
 MOST_STEPS = 400
 MOST_RESULTS = 4
 DEFAULT_STEPS = 60  # more brings the seam down little and the pictures grow softer
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,8 @@ class Plan:
     """Weight of the losses that keep face and body as they were, relative to the usual."""
 
 
-class Editor:
-    """The steps of composing. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, InsetGANModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[InsetGANModel]):
+    """The steps of composing."""
 
     def model(self, name: str) -> InsetGANModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -163,13 +155,13 @@ class Editor:
         return save_png(picture, session.new_file(purpose, ".png"), note)
 
     def _cut(self, photo: Image.Image, choice: InsetGANModel, kind: str) -> Image.Image:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
         from gan_core.insetgan.bust import cut_bust, fit
 
         height, width = choice.size
         if kind == "body" and choice.body == "standing":
             return fit(photo, width, height)
-        face = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)[0]
+        face, _ = self.largest_face(photo)
         if kind == "body" and choice.body == "bust":
             return cut_bust(photo, face, height)
         return align(photo, face, choice.face_size).crop

@@ -10,13 +10,13 @@ from demo import gpu
 from demo.context import Studio
 from demo.insetgan.editor import ROLL, Editor, Person
 from demo.parts.errors import guarded
+from demo.parts.events import Data
 from demo.parts.examples import examples_row
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.session import Session
 
-Data = dict[Any, Any]
 _PSI = 0.7
 
 

@@ -10,9 +10,13 @@ from typing import Any
 
 import gradio as gr
 
+from demo.parts.events import QUIET
 from demo.session import Sessions
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+def start_and_stop(*, busy: bool) -> list[gr.Button]:
+    """Updates for the two buttons, while the job runs or waits (`busy`) and once it is over."""
+    return [gr.Button(interactive=not busy), gr.Button(interactive=busy)]
 
 
 def long_job(sessions: Sessions, name: str, start: gr.Button, stop: gr.Button) -> Any:
@@ -20,7 +24,7 @@ def long_job(sessions: Sessions, name: str, start: gr.Button, stop: gr.Button) -
 
     def on_ask(request: gr.Request) -> list[gr.Button]:
         sessions.get(request.session_hash).job(name).ask()
-        return [gr.Button(interactive=False), gr.Button(interactive=True)]
+        return start_and_stop(busy=True)
 
     can_be_stopped(sessions, name, stop)
     return start.click(on_ask, None, [start, stop], trigger_mode="once", **QUIET)

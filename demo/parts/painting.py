@@ -11,11 +11,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from demo.parts.uploads import MAX_PIXELS
+from demo.session import Session
 from gan_core.errors import BadImage
 
 logger = logging.getLogger(__name__)
 
-_MAX_PIXELS = 24_000_000
 MARK = (79, 70, 229, 153)
 """What marks a region, red, green, blue and opacity; a picture's content can be seen through it."""
 PEN = (0, 0, 0, 255)
@@ -54,6 +55,22 @@ def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **
     return editor
 
 
+def paint_value(session: Session, background: str, layer: Image.Image | None = None) -> dict[str, Any]:
+    """What makes an editor show this background (a path) and, painted on it, this layer (RGBA, of the same size)."""
+    layers = []
+    if layer is not None:
+        layers = [str(session.new_file("layer", ".png"))]
+        layer.save(layers[0], compress_level=1)
+    return {"background": background, "layers": layers, "composite": None}
+
+
+def layers_from(session: Session, painting: Painting | None) -> tuple[str, ...]:
+    """The layers of what came from the editor; all its files are deleted with the session from now on."""
+    for path in painting.files if painting else ():
+        session.own_upload(path)
+    return painting.layers if painting else ()
+
+
 def painted(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray | None:
     """Where a layer is not transparent, (H, W) bool at `size` (width, height); None if nowhere. Raises BadImage."""
     together = np.zeros(size[::-1], bool)
@@ -82,7 +99,7 @@ def layer_of(strength: np.ndarray, colour: tuple[int, int, int, int] = MARK) -> 
 def _opacity(path: str) -> Image.Image:
     try:
         with Image.open(path, formats=["PNG", "WEBP"]) as layer:
-            if layer.width * layer.height > _MAX_PIXELS:
+            if layer.width * layer.height > MAX_PIXELS:
                 raise BadImage("What was painted is too large. Please paint on a smaller picture.")
             return layer.convert("RGBA").getchannel("A")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

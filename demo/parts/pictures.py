@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from pathlib import Path
+
 import gradio as gr
 from PIL import Image
 
@@ -18,6 +21,20 @@ def shown(session: Session, purpose: str, picture: Image.Image, *, exact: bool =
     else:
         clean.save(path, quality=92, subsampling=0)
     return str(path)
+
+
+def shown_once(session: Session, key: Hashable, purpose: str, picture: Image.Image) -> str:
+    """The same for a picture that is shown again and again: one file, kept in the session under `key`."""
+    path = session.recall(key)
+    if path is None or not Path(path).is_file():
+        path = shown(session, purpose, picture)
+        session.keep(key, path, len(path))
+    return path
+
+
+def result_picture(label: str, elem_id: str) -> gr.Image:
+    """A result to look at, in the current context."""
+    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
 
 
 def captioned_picture(caption: str, elem_id: str, *, min_width: int = 140) -> gr.Image:

@@ -7,6 +7,9 @@ from pathlib import Path
 from demo.session import Session
 from gan_core.errors import BadImage
 
+MAX_PIXELS = 24_000_000
+"""Of an upload; a larger JPEG is read at a reduced scale."""
+
 
 def read_upload(session: Session, path: str | None, what: str = "a picture") -> bytes:
     """The bytes of an upload, which is deleted with the session. what: for the message where none was chosen.

@@ -7,7 +7,7 @@ moving a slider only draws.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step, Steps
+from demo.gpu import Done, Progress, Step, Steps
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
@@ -26,7 +27,6 @@ from gan_core.errors import BadImage, BadValue, UnknownName
 from gan_core.images import open_image, save_png
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 64
 PSI = 0.7
 STRIP_FRAMES = 9
@@ -34,8 +34,6 @@ GRID_SIDES = (3, 5, 7)
 MOST_REFINING = 200  # steps
 REFINING = "self_conditioned.refine"  # the visitor's job
 OWN, PLAIN = "self-conditioned", "plain direction"  # the methods in a result's metadata
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,8 @@ class Subject:
         return self.face.size + 3 * self.before.width * self.before.height
 
 
-class Editor:
-    """The steps of editing with explicit values. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, SelfConditionedModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[SelfConditionedModel]):
+    """The steps of editing with explicit values."""
 
     def model(self, name: str) -> SelfConditionedModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -241,11 +233,10 @@ class Editor:
         yield Done(subject)
 
     def _cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
 
-        faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
-        note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
-        return align(photo, faces[0], size).crop, note
+        face, note = self.largest_face(photo)
+        return align(photo, face, size).crop, note
 
 
 def checked_values(choice: SelfConditionedModel, values: Mapping[str, Any]) -> dict[str, float]:

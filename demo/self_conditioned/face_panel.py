@@ -7,11 +7,12 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
+from demo.parts.events import Data
 from demo.parts.examples import examples_row
+from demo.parts.long_job import start_and_stop
 from demo.parts.photo import photo_input
 from demo.self_conditioned.editor import MOST_REFINING, PSI, Origin
 
-Data = dict[Any, Any]
 DICE = "() => [Math.floor(Math.random() * 1000000), null]"
 _STEPS = 60
 _REFINE = "The model only comes near a picture. Refining changes both generators a little until they draw this one."
@@ -75,7 +76,7 @@ class FacePanel:
 
     def running(self, busy: bool) -> Data:
         """The buttons while it refines and after."""
-        return {self.refine: gr.Button(interactive=not busy), self.stop: gr.Button(interactive=busy)}
+        return dict(zip((self.refine, self.stop), start_and_stop(busy=busy), strict=True))
 
 
 def progress_bar(step: int, steps: int, error: float | None = None) -> str:

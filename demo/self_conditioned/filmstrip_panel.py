@@ -14,6 +14,7 @@ from demo import gpu
 from demo.context import Studio
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.events import Data
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import STRIP_FRAMES, Editor, Subject
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
@@ -21,7 +22,6 @@ from demo.session import Session
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-Data = dict[Any, Any]
 Request = tuple[Session, SelfConditionedModel, Subject, dict[str, float]]
 OWN, PLAIN = "Self-conditioned", "Plain direction in the plain generator"
 VIEW = "strip"

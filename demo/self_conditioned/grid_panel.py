@@ -15,7 +15,8 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
 from demo.self_conditioned.filmstrip_panel import OWN, PLAIN, Request, names_of
@@ -23,7 +24,6 @@ from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-Data = dict[Any, Any]
 Pictures = list[list[Image.Image]]
 _SIDE = 128  # pixels of a picture on the page
 _KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
@@ -77,7 +77,6 @@ class GridPanel:
     def wire(self, inputs: set[Any], pick: Callable[..., None]) -> None:
         """Connect it. pick(event, handler): connects a click on a picture, the handler gives values by attribute."""
         inputs = inputs | {self.down, self.across, self.side}
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
             inputs,
@@ -85,9 +84,7 @@ class GridPanel:
             show_progress="hidden",
             api_visibility="private",
             **gpu.QUEUE,
-        ).then(
-            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
-        )
+        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET)
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:

@@ -12,12 +12,14 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done, Step
+from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.send_to import TabHandle
-from demo.parts.tab import Tab
+from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
 from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
@@ -30,8 +32,6 @@ from demo.self_conditioned.tasks import InversionPreview
 from demo.session import Session
 from gan_core.errors import StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
-
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
 _LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
 _MISSING = (
@@ -50,10 +50,9 @@ class EditAtTheEdges:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
         self.models = self_conditioned_models()
-        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
         self.strip = FilmstripPanel(studio, self.editor, self.read)
@@ -66,8 +65,7 @@ class EditAtTheEdges:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
         api.build(self.studio, self.editor)
         if not self.models:
-            gr.Markdown(_MISSING, elem_classes="notice")
-            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+            return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
@@ -78,21 +76,14 @@ class EditAtTheEdges:
                 self._build_result(first)
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
-                choices = [(choice.label, name) for name, choice in self.models.items()]
-                self.model = gr.Dropdown(
-                    choices,
-                    value=first.name,
-                    label="Weights",
-                    visible=len(choices) > 1,
-                    elem_id="self-conditioned-model",
-                )
+                self.model = weights_dropdown(self.models, "self-conditioned-model")
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
                     gr.Markdown(HINT, elem_classes="hint")
-        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.view = gr.State(None), gr.State(_EDIT_VIEW)
         # Mounted with the tab, it fires once when the tab is first seen.
@@ -122,11 +113,10 @@ class EditAtTheEdges:
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **gpu.QUEUE,
         }  # fmt: skip
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         on_face, change = guarded(self.on_face), guarded(self.on_change)
 
         begin = [
-            self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **quiet).then(
+            self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **QUIET).then(
                 on_face, inputs, begun, **latest
             ),
             face.photo.change(on_face, inputs, begun, **latest),
@@ -135,7 +125,7 @@ class EditAtTheEdges:
             ),
             face.seed.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
             face.psi.input(guarded(self.on_seed), inputs, [*begun, face.photo], **latest),
-            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **quiet).then(
+            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **QUIET).then(
                 on_face, inputs, begun, **latest
             ),
         ]
@@ -148,10 +138,9 @@ class EditAtTheEdges:
             [*begun, face.refine, face.stop],
             **{**latest, "trigger_mode": "once"},
         )
-        refining.then(lambda: [gr.Button(interactive=True), gr.Button(interactive=False)], None,
-                      [face.refine, face.stop], **quiet)  # fmt: skip
+        refining.then(lambda: start_and_stop(busy=False), None, [face.refine, face.stop], **QUIET)
         for view, name in ((self.edit_view, _EDIT_VIEW), (self.strip_view, STRIP_VIEW), (self.grid_view, "grid")):
-            seen = view.select(lambda name=name: name, None, self.view, **quiet)
+            seen = view.select(lambda name=name: name, None, self.view, **QUIET)
             if view is self.strip_view:
                 begin.append(seen)
 
@@ -160,10 +149,9 @@ class EditAtTheEdges:
                 moves = self.bank.moves(self.models[data[self.model]], handler(data, request, event))
                 return {self.views: gr.Tabs(selected=_EDIT_VIEW), self.view: _EDIT_VIEW, **moves}
 
-            event(
-                guarded(on_pick), {self.model}, [self.views, self.view, *sliders], api_visibility="private",
-                show_progress="hidden", queue=False,
-            ).then(change, inputs, edited, **latest)  # fmt: skip
+            event(guarded(on_pick), {self.model}, [self.views, self.view, *sliders], **QUIET).then(
+                change, inputs, edited, **latest
+            )
 
         self.strip.wire(inputs, self.view, [event.then for event in [*begin, refining]], pick)
         self.grid.wire(inputs, pick)
@@ -226,7 +214,7 @@ class EditAtTheEdges:
     def on_model(self, name: str) -> list[Any]:
         """Other weights: their sliders and their licence."""
         choice = self.models[name]
-        return [*self.bank.updates(choice), _licence(choice)]
+        return [*self.bank.updates(choice), licence_line(choice)]
 
     def make_download(self, data: Data, request: gr.Request) -> str:
         """This method's result as a marked PNG."""
@@ -270,13 +258,4 @@ class EditAtTheEdges:
         }
 
 
-def _licence(choice: SelfConditionedModel) -> str:
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
-
-
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return EditAtTheEdges(studio).build(tab_id, label)
-
-
-TAB = Tab("self_conditioned", "Edit at the edges", build)
+TAB = Tab("self_conditioned", "Edit at the edges", EditAtTheEdges)

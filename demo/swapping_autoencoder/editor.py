@@ -7,7 +7,7 @@ moving a slider only draws.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Call, Steps
+from demo.gpu import Call, Progress, Steps
 from demo.parts.choices import choice_of
-from demo.parts.uploads import read_upload
+from demo.parts.editor import PaperEditor
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
@@ -30,15 +31,12 @@ if TYPE_CHECKING:
     import torch
 
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 SIZES = (256, 384, 512, 768, 1024)  # of the shorter side while working
 LONGEST = 2048  # of the longer side
 MOST_TEXTURES = 4
 MOST_IN_A_SET = 12
 LOOP_FRAMES = 25
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,8 @@ class OpenedPicture:
         return 3 * self.picture.width * self.picture.height
 
 
-class Editor:
-    """The steps of mixing pictures. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, SwappingAutoencoderModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[SwappingAutoencoderModel]):
+    """The steps of mixing pictures."""
 
     def model(self, name: str) -> SwappingAutoencoderModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -199,14 +191,13 @@ class Editor:
     # Helpers
 
     def _cut(self, key: str, photo: Image.Image, side: int) -> OpenedPicture:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
 
         try:
-            faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
+            face, note = self.largest_face(photo)
         except (NoFaceFound, FaceTooSmall):
             return OpenedPicture(key, fitted(photo, side), "No face was found, so the whole picture is taken.")
-        note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
-        return OpenedPicture(key, align(photo, faces[0], side).crop, note)
+        return OpenedPicture(key, align(photo, face, side).crop, note)
 
     def _encoded(
         self,

@@ -13,7 +13,8 @@ from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.errors import guarded
-from demo.parts.long_job import long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import long_job, start_and_stop
 from demo.parts.pictures import shown
 from demo.session import Session
 from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, OpenedPicture
@@ -52,7 +53,6 @@ class StripPanel:
 
     def wire(self, inputs: set[Any]) -> None:
         """Connect the buttons."""
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
             inputs,
@@ -60,14 +60,9 @@ class StripPanel:
             show_progress="hidden",
             api_visibility="private",
             **gpu.QUEUE,
-        ).then(
-            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)),
-            None,
-            [self.start, self.stop],
-            **quiet,
-        )
+        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET)
 
-    def on_start(self, data: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
+    def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Draw all frames, telling how far it is, then show strip and video."""
         session, first, textures, choice, wanted = self.read(data, request)
         job = session.job(_JOB)

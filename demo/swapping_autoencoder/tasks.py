@@ -11,6 +11,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
+from gan_core.memory import tensor_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +30,8 @@ class EncodedPicture:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        tensors = (self.codes.structure, self.codes.texture, self.codes.picture)
-        held = sum(t.numel() * t.element_size() for t in tensors if t is not None)
-        return held + 3 * self.colours.width * self.colours.height
+        codes = tensor_bytes((self.codes.structure, self.codes.texture, self.codes.picture))
+        return codes + 3 * self.colours.width * self.colours.height
 
 
 @gpu.task(seconds=10)

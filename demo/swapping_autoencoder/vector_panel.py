@@ -10,6 +10,7 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.parts.errors import guarded
+from demo.parts.events import Data, reporter
 from demo.session import Session
 from demo.swapping_autoencoder.editor import MOST_IN_A_SET, Editor
 from demo.swapping_autoencoder.files import pictures_input
@@ -46,7 +47,7 @@ class VectorPanel:
         """Connect the button. redraw: adds the drawing to an event."""
 
         @guarded
-        def on_make(data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[Any, Any]:
+        def on_make(data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
             session = self.studio.sessions.get(request.session_hash)
             choice = self.editor.model(data[model])
             having, lacking = data[self.having], data[self.lacking]
@@ -54,7 +55,7 @@ class VectorPanel:
                 raise BadValue("Please give at least one picture for each of the two sets.")
             vector = self.editor.vector(
                 session, having, lacking, choice, cut_face=data[cut],
-                progress=lambda fraction, text: progress(fraction, desc=text),
+                progress=reporter(progress),
             )  # fmt: skip
             session.keep(("swapping-autoencoder-vector", choice.model), vector, 4 * vector.numel())
             return {

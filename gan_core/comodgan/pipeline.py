@@ -48,7 +48,7 @@ class Prepared:
     def size(self) -> int:
         """Bytes that it holds."""
         tensors = (self.image, self.hole, self.square, self.known, self.encoding.code, *self.encoding.features.values())
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return memory.tensor_bytes(tensors)
 
     def to(self, device: torch.device | str) -> Prepared:
         """The same on another device."""

@@ -23,6 +23,7 @@ from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
+from gan_core.memory import tensor_bytes
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
@@ -53,6 +54,15 @@ class Inversion:
     face: Tensor  # (1, 3, R, R) in [-1, 1]
     restored: Tensor  # (1, 3, R, R), the inversion with consultation, clamped to [-1, 1]
     head: Tensor  # (1, 2, R, R) in [0, 1], how much of each pixel is head, and person; 0 without a head finder
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return tensor_bytes(vars(self).values())
+
+    def to(self, device: torch.device | str) -> Inversion:
+        """The same on another device."""
+        return Inversion(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 class HFGIPipeline:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, files_are_here
 from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, published
@@ -64,14 +64,12 @@ CANVASES = (
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether the face generator and its discriminator are there."""
-    return all(
-        (weights / "portraits_face" / f"{name}.safetensors").is_file() for name in ("generator", "discriminator")
-    )
+    return files_are_here(weights / "portraits_face", ("generator", "discriminator"))
 
 
 def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether there is a generator of busts; until there is one, the face generator draws the bodies too."""
-    return (weights / FOLDER / "generator.safetensors").is_file()
+    return files_are_here(weights / FOLDER, ("generator",))
 
 
 def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetGANModel]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
-
-logger = logging.getLogger(__name__)
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_edges"
@@ -63,7 +59,7 @@ def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfC
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether all files of the embedded model are there."""
-    return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
+    return files_are_here(weights / FOLDER, FILES)
 
 
 def declare_self_conditioned_models(
@@ -90,13 +86,11 @@ def declare_self_conditioned_models(
 
 def _sliders(weights: Path) -> tuple[AttributeSlider, ...]:
     """Read from the header of the directions file alone; none if it is damaged."""
-    try:
-        config: Mapping[str, Any] = catalogue.read_config(weights / FOLDER / "directions.safetensors")
-        entries = [{k: v for k, v in entry.items() if k != "method"} for entry in config["attributes"]]
-        return tuple(AttributeSlider(**entry) for entry in entries)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        logger.warning("no attributes: %s", error)
-        return ()
+
+    def slider(method: str = "", **entry: Any) -> AttributeSlider:
+        return AttributeSlider(**entry)
+
+    return read_entries(weights / FOLDER / "directions.safetensors", "attributes", slider)
 
 
 def _build_embedded(load: Load, weights: Path, face: str, editor: str) -> Any:

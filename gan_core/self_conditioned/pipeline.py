@@ -18,6 +18,7 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.encoding import Encode, load_encoder
 from gan_core.errors import BadValue, WeightsMissing
+from gan_core.memory import tensor_bytes
 from gan_core.self_conditioned.inverting import LATENT_STEPS, TUNING_STEPS, find_latent, tune_weights
 from gan_core.self_conditioned.labels import weights_for_values
 from gan_core.self_conditioned.networks import SelfConditionedGenerator
@@ -47,8 +48,7 @@ class Code:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        kept = [self.w_plus, self.plain, *(self.tuned or {}).values(), *(self.plain_tuned or {}).values()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+        return tensor_bytes([self.w_plus, self.plain, *(self.tuned or {}).values(), *(self.plain_tuned or {}).values()])
 
 
 @dataclass(frozen=True)

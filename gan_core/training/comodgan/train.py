@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from gan_core.training import distributed
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
 from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
 
 log = logging.getLogger(__name__)
@@ -90,15 +90,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    for name, value in asdict(CoModGANSettings()).items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            parser.add_argument(flag, action="store_true")
-        else:
-            parser.add_argument(flag, type=type(value), default=value, choices=TASKS if name == "task" else None)
+    add_settings(parser, CoModGANSettings, {"task": TASKS})
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = CoModGANSettings(**{name: getattr(args, name) for name in asdict(CoModGANSettings())})
+    settings = read_settings(args, CoModGANSettings)
     if settings.plain:
         settings.pairs = 1
     starts = read_starts(args.initial, args.generator, args.discriminator)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from gan_core.self_conditioned.space import AttributeSpace, load_space
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.data import find_pictures, load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
 from gan_core.training.self_conditioned.directions import draw_and_score, find_directions
 from gan_core.training.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels, refit
@@ -142,7 +142,7 @@ def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> Non
             raise WeightsMissing(f"There is no {file.name} in {initial}; run step c first.")
         starts.append(store.read(file)[0] if file.exists() else None)
     config = store.read(initial / "generator.safetensors")[1]
-    settings = SelfConditionedSettings(**{name: getattr(args, name) for name in asdict(SelfConditionedSettings())})
+    settings = read_settings(args, SelfConditionedSettings)
     for name in ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max"):
         setattr(settings, name, config[name])  # the pretrained network's
     paths, _ = split_pictures(args.data)
@@ -194,9 +194,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    settings = parser.add_argument_group("training")
-    for name, value in asdict(SelfConditionedSettings()).items():
-        settings.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
+    add_settings(parser.add_argument_group("training"), SelfConditionedSettings)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     steps = [step.strip() for step in args.steps.split(",") if step.strip()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.growing import complete
 from gan_core.training.loop import train
 from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
@@ -41,11 +41,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    for name, value in asdict(GanSettings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    add_settings(parser, GanSettings)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
+    settings = read_settings(args, GanSettings)
     processes = distributed.init(args.device)
     pictures: Tensor | PeopleStream
     if args.people is not None:

@@ -28,6 +28,7 @@ from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.grids import save_grid
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
@@ -217,15 +218,12 @@ def main() -> None:
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-search", action="store_true", help="let cuDNN choose instead of timing: starts faster")
     parser.add_argument("--no-state", action="store_true", help="write no state.pt (0.3 GB) beside the weights")
-    for name, value in asdict(SwappingAutoencoderSettings()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
+    add_settings(parser, SwappingAutoencoderSettings)
     for name, value in (("--log-seconds", 20.0), ("--save-seconds", 60.0)):
         parser.add_argument(name, type=float, default=value)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = SwappingAutoencoderSettings(
-        **{name: getattr(args, name) for name in asdict(SwappingAutoencoderSettings())}
-    )
+    settings = read_settings(args, SwappingAutoencoderSettings)
     if settings.batch < 2 or settings.batch % 2:
         raise BadValue("The batch has to be even, since neighbours are swapped.")
     schedule = parse_schedule(args.schedule, settings.resolution)
