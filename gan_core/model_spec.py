@@ -23,12 +23,12 @@ class ModelSpec(Generic[T]):
     name: str
     """Family and paper, as in "portraits/hfgi"."""
     build: Callable[[Load], T]
-    """Makes the model on the CPU, in evaluation mode. May be called again after the model was put away."""
+    """Makes the model on the CPU, in evaluation mode. May be called again after the model was evicted."""
     resolution: int
     """Pixels a side of what it makes."""
     licence: str
     title: str = ""
-    """What a person reads while it loads."""
+    """Shown to a person while it loads."""
     weights: tuple[str, ...] = ()
     """Names in the weights catalogue."""
     parts: tuple[str, ...] = ()
@@ -45,8 +45,8 @@ class ModelInfo:
     busy: bool
     device: str | None
     memory_bytes: int
-    """All that this model holds on all devices, its networks and what was made of them (copies in half precision,
-    graphs); shared parts have rows of their own. 0 when not loaded."""
+    """Memory of this model on all devices: its networks and what was made of them (copies in half precision, graphs).
+    Shared parts have rows of their own. 0 when not loaded."""
     licence: str
     resolution: int
     parts: tuple[str, ...]
@@ -55,7 +55,7 @@ class ModelInfo:
 
 @dataclass
 class Load:
-    """Handed to a builder: its shared parts, and where to say how far it is."""
+    """What a builder is called with: its shared parts, and how to report progress."""
 
     parts: Mapping[str, Any]
     progress: Progress
@@ -65,7 +65,7 @@ class Load:
         return self.parts[name]
 
     def report(self, fraction: float, text: str) -> None:
-        """Tell the person who waits: fraction in [0, 1] of this model's loading."""
+        """Report progress to a person: fraction in [0, 1] of this model's loading, and what is being done."""
         self.progress(fraction, text)
 
 

@@ -1,7 +1,8 @@
-"""HFGI's networks arranged for one device.
+"""HFGI's networks, optimised for one device.
 
-On a GPU: half precision, style heads in batches, every network one CUDA graph. On a CPU with bfloat16: the readable
-networks in that, but for the alignment, whose displacements it would blur (a grey level and more in the result).
+On a GPU: half precision, style heads in batches, each network as one CUDA graph. On a CPU with bfloat16: the networks
+of `networks.py` in that precision, except the alignment, whose displacements would become too coarse (errors of a grey
+level and more in the result).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gan_core.stylegan2.fused import FusedSynthesis
 class BatchedHeads(nn.Module):
     """Style heads that read the same features, computed together: one convolution, then batched matrix products.
 
-    One by one they are some ninety convolutions of a few pixels each, which cost by their number.
+    Computed one by one they are about ninety convolutions of a few pixels each, whose launches take most of the time.
     """
 
     def __init__(self, heads: list[StyleHead]) -> None:
@@ -76,7 +77,7 @@ class BatchedEncoder(nn.Module):
 
 
 class FastNetworks:
-    """The four networks of a pipeline, ready for one device. Make it anew when they move."""
+    """The four networks of a pipeline on one GPU. Make a new object after the networks have been moved."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class FastNetworks:
 
 
 class CpuNetworks:
-    """The same four networks for a CPU with bfloat16; what each function takes and gives is as in `FastNetworks`."""
+    """The same four networks on a CPU with bfloat16, with the functions of `FastNetworks`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Which models that edit faces there are on this machine. Imports no torch."""
+"""The face editing models (HFGI) whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """What it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
+    """The part that it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
 
 
 @dataclass(frozen=True)

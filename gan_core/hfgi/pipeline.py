@@ -1,7 +1,7 @@
 """HFGI as a pipeline: invert a face once, then decode it again for every slider value (Wang et al. 2022).
 
-Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept between calls; the result of
-`invert` is what the caller keeps while the picture is the same.
+`invert` is costly (an encoder, and decoding twice), `edit` is cheap. Nothing is kept between calls: the caller keeps
+the result of `invert` while the picture is the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class EditDirection:
 
 @dataclass(frozen=True)
 class Inversion:
-    """A face as the generator sees it, and what it misses."""
+    """The inversion of a face: its codes, and the distortion map of what the codes miss."""
 
     codes: Tensor  # (1, num_ws, w_dim)
     image: Tensor  # (1, 3, R, R), the plain inversion, not clamped
@@ -74,12 +74,12 @@ class HFGIPipeline:
         encoder: Encoder4Editing,
         alignment: DistortionAlignment,
         consultation: ConsultationEncoder,
-        latent_avg: Tensor,  # (num_ws, w_dim), what the encoder's codes are relative to
+        latent_avg: Tensor,  # (num_ws, w_dim), the mean latent, to which the encoder's codes are relative
         attributes: Mapping[str, EditDirection],
         *,
-        head: HeadNet | None = None,  # tells edits of the head where it is; an ellipse where there is none
+        head: HeadNet | None = None,  # segments the head for edits of it; without it an ellipse is used
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
+        dtype: torch.dtype | None = None,  # of the computation; None for the device's default
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
         modules = (generator, encoder, alignment, consultation)
@@ -114,8 +114,7 @@ class HFGIPipeline:
 
     @torch.inference_mode()
     def invert(self, face: Tensor) -> Inversion:
-        """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError on another
-        shape."""
+        """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError for another shape."""
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
@@ -132,8 +131,8 @@ class HFGIPipeline:
 
         Args:
             inversion: of `invert`.
-            strengths: by attribute name; 0 leaves it as it is.
-            consult: False for the plain generator's edit, without the details that consultation brings back.
+            strengths: by attribute name; 0 changes nothing.
+            consult: False for the edit by the plain generator, without the details that the consultation restores.
 
         Raises:
             UnknownName: there is no attribute of that name.
@@ -167,7 +166,7 @@ class HFGIPipeline:
         return put_in_place(widest, unedited, edited, plain, heads)
 
     def _heads(self, images: Tensor) -> Tensor:
-        """Heads and persons in pictures (N, 3, R, R), (N, 2, R, R); 0 without a head finder."""
+        """Masks (N, 2, R, R) of head and person in pictures (N, 3, R, R); 0 without a head finder."""
         return torch.zeros_like(images[:, :2]) if self.head is None else self.head.masks(images).to(images)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -195,7 +194,7 @@ class HFGIPipeline:
 
     @functools.cached_property
     def _fast(self) -> FastNetworks | CpuNetworks | None:
-        """The networks in the precision that was asked for, or that suits the device; None: as they are, in float32."""
+        """The networks in the precision asked for, by default that of the device; None: as they are, in float32."""
         modules = (self.generator, self.encoder, self.alignment, self.consultation)
         dtype = self.dtype or drawing_dtype(self.device, *modules)
         if dtype == torch.float32:
@@ -204,14 +203,14 @@ class HFGIPipeline:
         return kind(*modules, self._fusion_layer, dtype)
 
     def idle_networks(self) -> list[nn.Module]:
-        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
-        on the device. `forget_device` must be called when they are back."""
+        """Networks that are not used at present because a copy in half precision is: they need not be on the device.
+        `forget_device` must be called after they were moved back."""
         if not isinstance(self.__dict__.get("_fast"), FastNetworks):
             return []
         return [self.generator, self.encoder, self.alignment, self.consultation]
 
     def forget_device(self) -> None:
-        """Drop what was made for the device that the networks have been moved from."""
+        """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
 
 

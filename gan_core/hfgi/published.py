@@ -35,8 +35,8 @@ _PRINCIPAL = {
 def load_published(folder: Path) -> HFGIPipeline:
     """The pipeline at 1024 pixels from the files in `folder`.
 
-    Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are not what they
-    should be.
+    Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are damaged or of another
+    kind.
     """
     built = build_with((adapter,), _read_networks(folder))
     num_ws = built.modules["generator"].num_ws

@@ -1,4 +1,4 @@
-"""Which bodies and faces there are on this machine. Imports no torch."""
+"""The pairs of body and face generators whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ class InsetGANModel:
     face_size: int
     licence: str
     body: str = "standing"
-    """What its bodies are: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face generator."""
+    """The kind of its bodies: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face
+    generator."""
     region: str = "whole"
-    """The region that it starts with."""
+    """The region of the face generator's picture that is used by default."""
     regions: tuple[str, ...] = PUBLISHED_REGIONS
     encoder: str | None = None
     """Registry name of an editor whose encoder reads faces for its face generator."""

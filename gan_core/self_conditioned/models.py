@@ -1,4 +1,4 @@
-"""Which Self-Conditioned GANs there are on this machine. Imports no torch."""
+"""The Self-Conditioned GANs whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AttributeSlider:
     high: str
     """What 1 means."""
     measure: str = ""
-    """What the predictor measures it by, "" for nothing."""
+    """The predictor's measure for it, "" for none."""
     note: str = ""
 
 
@@ -48,8 +48,8 @@ class SelfConditionedModel:
 def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfConditionedModel]:
     """The choices by API name, the embedded one first; only those whose files are here.
 
-    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read
-    (`gan_core.checkpoints.self_conditioned`) but not offered here.
+    The authors' checkpoints lack directions for the plain edit that results are compared with. They can be read
+    (`gan_core.checkpoints.self_conditioned`) but are not offered here.
     """
     if not embedded_is_here(weights):
         return {}

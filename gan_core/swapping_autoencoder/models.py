@@ -1,4 +1,4 @@
-"""Which Swapping Autoencoders there are on this machine. Imports no torch."""
+"""The Swapping Autoencoders whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class SwappingAutoencoderModel:
     licence: str
     sliders: tuple[DirectionSlider, ...] = ()
     faces: bool = False
-    """Whether it knows faces cut out the FFHQ way only."""
+    """Whether it was trained on FFHQ-aligned faces only."""
     detail: float = 0.0
-    """Share of the first picture's own fine detail that a result has where nothing is said."""
+    """Default share of the first picture's own fine detail in a result."""
 
 
 def swapping_autoencoder_models(
