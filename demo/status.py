@@ -1,4 +1,4 @@
-"""The page's foot: what runs where, which models are loaded, and whose work this is."""
+"""The page's footer: the device, the models with their memory and licences, and the `models` endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build_footer(studio: Studio, blocks: gr.Blocks) -> None:
     """The status line, the table of models, and the `models` endpoint."""
 
     def models() -> list[dict[str, Any]]:
-        """What models there are: loaded or not, on which device, memory in bytes, licence, resolution."""
+        """All models: whether loaded, on which device, memory in bytes, licence, resolution."""
         return [asdict(info) for info in studio.registry.models()]
 
     def refresh() -> tuple[str, list[list[Any]]]:
@@ -54,7 +54,7 @@ def status_line(studio: Studio) -> str:
 
 
 def model_rows(studio: Studio) -> list[list[Any]]:
-    """The table of models."""
+    """Rows of the table of models."""
     return [
         [
             info.name,

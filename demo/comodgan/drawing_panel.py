@@ -1,4 +1,4 @@
-"""The second way of "Fill a hole": lines on white paper, drawn or taken from a picture, that become portraits."""
+"""The second mode of "Fill a hole": portraits from lines, which are painted or taken from a picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLANK = "White paper: draw a face, as large as the paper."
 
 
 class DrawingPanel:
-    """A place to draw on, a picture to take lines from, and the run's controls."""
+    """An image editor, a picture from which lines are taken, and the controls of a run."""
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
@@ -51,15 +51,15 @@ class DrawingPanel:
 
     @property
     def painting(self) -> set[Any]:
-        """What `read` reads."""
+        """The components that `read` reads."""
         return {self.paint}
 
     def read(self, data: Data, session: Session) -> np.ndarray:
-        """What is drawn, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
+        """The painted lines, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
         return painted_lines(layers_from(session, data[self.paint]))
 
     def wire(self) -> None:
-        """Connect everything but the run."""
+        """Connect all events except the run."""
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
@@ -74,12 +74,12 @@ class DrawingPanel:
         self.blank.click(guarded(self.on_blank), None, [self.paint, self.message], **quick)
 
     def on_opened(self, path: str | None) -> list[Any]:
-        """Seen for the first time: the lines of an example are there."""
+        """The tab is opened for the first time: take the lines of an example."""
         example = self._examples[-1] if self._examples and not path else path
         return [example, gr.Timer(active=False)]
 
     def on_photo(self, path: str | None, request: gr.Request) -> list[Any]:
-        """Another picture: its lines."""
+        """Another picture: take its lines."""
         session = self.studio.sessions.get(request.session_hash)
         if not path:
             return [_paper(session, None), _WELCOME]
@@ -87,7 +87,7 @@ class DrawingPanel:
         return [_paper(session, lines), f"{note} Then press **Draw portraits**."]
 
     def on_blank(self, request: gr.Request) -> list[Any]:
-        """Nothing drawn."""
+        """Clear the paper."""
         return [_paper(self.studio.sessions.get(request.session_hash), None), _BLANK]
 
 

@@ -1,4 +1,4 @@
-"""The first way of "Fill a hole": a picture, and a mask painted on it."""
+"""The first mode of "Fill a hole": a picture, and a mask painted on it."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class HolePanel:
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
         self.run.build("Fill the hole")
         self.shown = gr.State("")  # key of the picture in the editor
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.8)
 
     @property
     def painting(self) -> set[Any]:
-        """What `read` reads."""
+        """The components that `read` reads."""
         return {self.photo, self.paint, self.shown}
 
     def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
@@ -81,11 +81,11 @@ class HolePanel:
         return photo, painted(layers, photo.picture.size)
 
     def wire(self) -> None:
-        """Connect everything but the run."""
+        """Connect all events except the run."""
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
-            "show_progress_on": [self.message],  # each report to the editor itself would have it upload all it holds
+            "show_progress_on": [self.message],  # each report to the editor itself would make it upload all its layers
             **gpu.QUEUE,
         }
         quick = {**QUIET, "show_progress_on": [self.message]}
@@ -106,12 +106,12 @@ class HolePanel:
     # Handlers
 
     def on_opened(self, path: str | None) -> list[Any]:
-        """The tab is seen for the first time: an example is there, unless a picture came already."""
+        """The tab is opened for the first time: show an example, unless there is a picture already."""
         example = self._examples[_FIRST % len(self._examples)] if self._examples and not path else path
         return [example, gr.Timer(active=False)]
 
     def on_photo(self, data: Data, request: gr.Request) -> Data:
-        """Another picture: put it into the editor, with a mask if it brings one or is an example."""
+        """Another picture: put it into the editor; with a mask if it has transparent pixels or is an example."""
         session = self.studio.sessions.get(request.session_hash)
         path = data[self.photo]
         if not path:
@@ -136,7 +136,7 @@ class HolePanel:
         return on_ready_made
 
     def on_invert(self, data: Data, request: gr.Request) -> Data:
-        """What was kept is filled and the other way round."""
+        """Invert the mask."""
         layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
         session, photo = self._photo(data, request)
         mask = painted(layers, photo.painting_size)
@@ -144,7 +144,7 @@ class HolePanel:
         return {self.paint: self._value(session, photo, inverted), self.message: _share(inverted)}
 
     def on_clear(self, data: Data, request: gr.Request) -> Data:
-        """Nothing is painted."""
+        """Clear the mask."""
         session, photo = self._photo(data, request)
         return {self.paint: self._value(session, photo, None), self.message: _PAINT}
 

@@ -1,4 +1,4 @@
-"""How many results and which: the row of controls that both ways of "Fill a hole" have."""
+"""Controls of a run, which both modes of "Fill a hole" have: start, number of results, seed, variety, weights."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from demo.parts.events import QUIET, Data
 from gan_core.comodgan.models import CoModGANModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
-# On a phone the results lie below what is in sight.
+# On a phone the results are below the visible part of the page.
 _LOOK = """() => document.querySelector('#comodgan-state').scrollIntoView(
   { behavior: 'smooth', block: innerWidth > 820 ? 'nearest' : 'start' })"""
 _VARIETY = "1: everything the model can think of, tints too. Lower: more usual results, more alike."
 
 
 class RunBar:
-    """Start, stop, number of results, seed with a dice; folded away: variety and weights."""
+    """Start, stop, number of results, seed and a button for another one; folded: variety and weights."""
 
     def __init__(self, models: Mapping[str, CoModGANModel], prefix: str) -> None:
         self.models, self._prefix = models, prefix
-        self.job = f"comodgan.{prefix}"  # the visitor's
+        self.job = f"comodgan.{prefix}"  # name of the visitor's job
 
     def build(self, label: str) -> None:
         """Lay it out in the current context. label: of the start button."""
@@ -53,11 +53,11 @@ class RunBar:
 
     @property
     def inputs(self) -> set[Any]:
-        """What a handler reads."""
+        """The components that a handler reads."""
         return {self.count, self.seed, self.psi, self.model}
 
     def seeds(self, data: Data) -> list[int]:
-        """Those asked for. Raises BadValue."""
+        """The seeds of the requested results. Raises BadValue."""
         return seeds_from(data[self.seed], data[self.count])
 
     def wire(
@@ -68,11 +68,13 @@ class RunBar:
         outputs: list[Any],
         shown_on: Any,
     ) -> list[Any]:
-        """Connect it; gives the events after which more may follow.
+        """Connect the events. Returns the last events of the runs, to which more can be attached.
 
-        read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
-        event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
-        the guarded handler, whose outputs must hold these, too. shown_on: where its progress is shown.
+        read: handler that reads what is painted from the components `painting` and keeps it for `run`; it updates
+        start, dice and stop. It is an event of its own, because an image editor uploads all its layers at each report
+        to an event that has it as input. run: the guarded handler of the run; its outputs must include the three
+        buttons, too.
+        shown_on: component that shows the progress.
         """
         running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **gpu.QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
@@ -87,11 +89,11 @@ class RunBar:
         return ended
 
     def busy(self) -> Data:
-        """Updates while a run goes on."""
+        """Updates of the buttons during a run."""
         return self._buttons(busy=True)
 
     def idle(self) -> Data:
-        """Updates once it is over."""
+        """Updates of the buttons after a run."""
         return self._buttons(busy=False)
 
     def _buttons(self, *, busy: bool) -> Data:

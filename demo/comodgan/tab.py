@@ -1,4 +1,4 @@
-"""Fill a hole (CoModGAN): layout and wiring; the work itself is in demo/comodgan/editor.py."""
+"""Fill a hole (CoModGAN): layout and event handlers; the steps of the work are in demo/comodgan/editor.py."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FillAHole:
         return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
 
     def _build_modes(self) -> None:
-        """The ways that there are weights for; one alone needs no tab to choose it by."""
+        """The modes that there are weights for; with a single one the tab bar is hidden."""
         with gr.Tabs(elem_classes=[] if self.hole and self.drawing else ["one-way"]) as self.modes:
             if self.hole:
                 with gr.Tab("Fill a hole", id="hole"):
@@ -98,7 +98,7 @@ class FillAHole:
     # Handlers
 
     def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], Data]:
-        """A handler that keeps what is painted, or why it cannot be used, for the run that follows."""
+        """A handler that keeps what is painted for the run that follows, or the error if it cannot be used."""
 
         def on_read(data: Data, request: gr.Request) -> Data:
             session = self.studio.sessions.get(request.session_hash)
@@ -113,7 +113,7 @@ class FillAHole:
         return guarded(on_read)
 
     def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Fill the hole, each result as it comes."""
+        """Fill the hole, showing each result as it is made."""
         assert self.hole is not None
         run = self.hole.run
 
@@ -126,7 +126,7 @@ class FillAHole:
         yield from self._running(run, request, begin)
 
     def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Portraits of the drawing, each as it comes."""
+        """Draw portraits of the drawing, showing each one as it is made."""
         assert self.drawing is not None
         run = self.drawing.run
 
@@ -140,7 +140,8 @@ class FillAHole:
     def _running(
         self, run: RunBar, request: gr.Request, begin: Callable[[Session, Any], tuple[Image.Image, Steps]]
     ) -> Iterator[Data]:
-        """begin: takes what was painted; what the results are compared with, and the work."""
+        """Run a job, showing its results. begin: takes what was painted and returns the picture that results are
+        compared with, and the steps of the work."""
         session = self.studio.sessions.get(request.session_hash)
         job, message = session.job(run.job), self.results.message
         if job.stopped:

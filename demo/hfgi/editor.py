@@ -1,6 +1,6 @@
-"""From a photo to an edited photo: open, find the faces, cut one out, invert it once, edit, paste back.
+"""The steps from a photo to an edited photo: open, find the faces, align one, invert it once, edit, paste back.
 
-Plain values in, plain values out; nothing here knows of the page. The costly results are kept in the
+This module is independent of the page: its arguments and results are plain values. Costly results are kept in the
 visitor's session, so that moving a slider only draws and pastes.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
 
 MIN_SIDE = 64
-PREVIEW_SIDE = 1280  # the longer side of what is shown while sliders move
+PREVIEW_SIDE = 1280  # longer side of the preview that is shown while sliders move
 MOST_FACES = 12
 
 Point = tuple[float, float]
@@ -39,7 +39,7 @@ Point = tuple[float, float]
 
 @dataclass
 class Work:
-    """A photo in the middle of being edited. Only touched from the GPU queue, one request at a time."""
+    """A photo that is being edited, and results for it. Used only from the GPU queue, by one request at a time."""
 
     digest: str
     photo: Image.Image = field(repr=False)
@@ -47,11 +47,11 @@ class Work:
     faces: list[Face]
     """Largest first, at most MOST_FACES."""
     found: int
-    """How many faces there were."""
+    """Number of faces found."""
     trouble: str = ""
-    """Why there is no face to edit, for a person; empty when there is one."""
+    """Message why there is no face to edit, or ""."""
     face: Face | None = None
-    """The one being edited."""
+    """The face that is edited."""
     aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
     """By the size of the crop."""
     inverted: dict[str, InvertedFace] = field(default_factory=dict, repr=False)
@@ -72,14 +72,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Edited:
-    """A result in pictures."""
+    """The pictures of a result."""
 
     before: Image.Image
     """The photo, or its preview."""
     after: Image.Image
-    """The same size, with the edited face pasted in."""
+    """The same with the edited face pasted in."""
     crop: Image.Image
-    """The face as it was cut out."""
+    """The aligned face, unedited."""
     plain_inversion: Image.Image
     plain_edit: Image.Image | None
     crop_edit: Image.Image
@@ -121,13 +121,13 @@ class Editor(PaperEditor[HFGIModel]):
         return work
 
     def choose(self, work: Work, index: int) -> None:
-        """Edit another one of the faces found."""
+        """Choose another one of the faces found."""
         if not 0 <= index < len(work.faces):
             raise BadValue(f"There is no face number {index + 1} in this picture.")
         work.choose(work.faces[index])
 
     def mark(self, work: Work, points: Sequence[Point]) -> None:
-        """Edit the face given by three points of the *preview*: both eyes and the mouth. Raises BadValue."""
+        """Choose the face given by three points of the *preview*: both eyes and the mouth. Raises BadValue."""
         from gan_core.faces import face_from_points
 
         if len(points) != 3:
@@ -149,8 +149,8 @@ class Editor(PaperEditor[HFGIModel]):
     ) -> Edited:
         """The photo with its chosen face edited; the preview unless full_size.
 
-        Only the change goes into the photo (see `gan_core.faces.reference`), so a photo with all sliders at 0
-        comes back as it was.
+        Only the change is added to the photo (see `gan_core.faces.reference`), so with all sliders at 0 the photo is
+        returned unchanged.
         Raises NoFaceFound, FaceTooSmall, UnknownName, BadValue.
         """
         from gan_core.faces import paste_back
@@ -178,10 +178,10 @@ class Editor(PaperEditor[HFGIModel]):
         model: str = "portraits",
         progress: Progress | None = None,
     ) -> tuple[Image.Image, Image.Image]:
-        """The API's single call: the edited picture and the plain inversion.
+        """The API's call: the edited picture and the plain inversion.
 
-        With align, whole photos with the largest face changed; without, the picture is taken as a cut-out
-        square face and cut-out faces come back. Raises any StudioError.
+        With align, whole photos in which the largest face is changed; without it the picture must be a square, aligned
+        face, and such faces are returned. Raises any StudioError.
         """
         from gan_core.faces import paste_back
 
@@ -204,7 +204,7 @@ class Editor(PaperEditor[HFGIModel]):
         return save_png(picture, session.new_file("edited", ".png"), note)
 
     def _faces_or_reason(self, photo: Image.Image) -> tuple[list[Face], str]:
-        """The faces, or none and the reason: a person may still mark one by hand."""
+        """The faces, or none and the reason. It is no error, because a person may still mark a face by hand."""
         try:
             return self.find_faces(photo), ""
         except (NoFaceFound, FaceTooSmall) as error:

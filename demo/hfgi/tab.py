@@ -1,4 +1,4 @@
-"""Edit a face (HFGI): the layout and the wiring; the work itself is in demo/hfgi/editor.py."""
+"""Edit a face (HFGI): layout and event handlers; the steps of the work are in demo/hfgi/editor.py."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class EditAFace:
             "api_visibility": "private", "show_progress_on": [self.compare], **gpu.QUEUE,
         }  # fmt: skip
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
-        # While sliders move the last picture stays in sight.
+        # While sliders move the last picture stays visible.
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
         change = guarded(self.on_change)
 
@@ -158,7 +158,7 @@ class EditAFace:
     # Handlers
 
     def strengths(self, data: Data) -> dict[str, float]:
-        """What the sliders say, by attribute."""
+        """Values of the sliders by attribute."""
         return self.bank.read(self.models[data[self.model]], data)
 
     def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
@@ -192,7 +192,7 @@ class EditAFace:
             raise
 
     def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
-        """Another setting for the same face: only drawn again."""
+        """Other slider values for the same face: draw it again."""
         if not data[self.photo]:
             return {self.message: _WELCOME}
         session, work = self._open(data, request, progress)
@@ -208,7 +208,7 @@ class EditAFace:
         return {**updates, self.message: f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."}
 
     def on_by_hand(self, data: Data, request: gr.Request) -> Data:
-        """Show the picture to click on."""
+        """Show the picture in which a face is marked by clicks."""
         session, work = self._open(data, request)
         return self._ask_for_marks(session, work)
 
@@ -228,7 +228,7 @@ class EditAFace:
         yield {**updates, self.message: "The face you marked. Move a slider.", self.hint: marking.hint(0)}
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders, all at 0, and their licence."""
+        """Other weights: show their sliders, all at 0, and their licence."""
         choice = self.models[name]
         return [*self.bank.updates(choice), licence_line(choice)]
 

@@ -1,4 +1,4 @@
-"""The video part of "Edit a face": one setting of the sliders for every frame."""
+"""The video part of "Edit a face": the same slider values for every frame."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
 _JOB = "hfgi.video"
-MAX_WORK_SECONDS = 1800  # of work on one
+MAX_WORK_SECONDS = 1800  # of work on one video
 
 
 class VideoPanel:
-    """Input and output of the video part; they lie in different columns of the tab."""
+    """Input and output of the video part, which are in different columns of the tab."""
 
     def __init__(self) -> None:
         self.source = gr.Video(
@@ -60,7 +60,7 @@ class VideoPanel:
         @guarded
         def on_start(data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
             yield {self.state: "Reading the video ..."}
-            # Here and not in an event that follows: after an error none does, and the button would stay dead.
+            # Not in a following event: none follows an error, and the buttons would stay disabled.
             idle = dict(zip((self.start, self.stop), start_and_stop(busy=False), strict=True))
             try:
                 yield from work(data, request, progress)

@@ -1,4 +1,4 @@
-"""Compose a body (InsetGAN): layout and wiring; the work itself is in demo/insetgan/editor.py."""
+"""Compose a body (InsetGAN): layout and event handlers; the steps of the work are in demo/insetgan/editor.py."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ComposeABody:
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.chosen = gr.State(None), gr.State(0)
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.2)
         self._wire()
         face = self.people[1]
@@ -170,14 +170,14 @@ class ComposeABody:
     # Handlers
 
     def on_opened(self, data: Data, request: gr.Request) -> Data:
-        """The tab is seen for the first time: fill both galleries."""
+        """The tab is opened for the first time: fill both galleries."""
         updates: Data = {self.opened: gr.Timer(active=False)}
         for panel in self.people:
             updates[panel.gallery] = panel.rolled(data, request, data[self.model], panel.start)
         return updates
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their regions and licence."""
+        """Other weights: show their regions and licence."""
         choice = self.models[name]
         regions = _regions(choice)
         return [
@@ -187,7 +187,7 @@ class ComposeABody:
         ]
 
     def plan(self, data: Data) -> Plan:
-        """What the page asks for."""
+        """The request that the page's inputs describe."""
         return Plan(
             body=self.people[0].person(data),
             face=self.people[1].person(data),
@@ -201,7 +201,7 @@ class ComposeABody:
         )
 
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Compose, showing how it goes; stopped, what there is is kept."""
+        """Compose, showing the progress. If it is stopped, the best state so far is kept."""
         session = self.studio.sessions.get(request.session_hash)
         job = session.job(_JOB)
         if job.stopped:
@@ -236,7 +236,7 @@ class ComposeABody:
     def _composing(
         self, session: Session, choice: InsetGANModel, plan: Plan, progress: gr.Progress
     ) -> Iterator[tuple[Composed | None, str]]:
-        """What there is so far, and what to say; the last one is the result."""
+        """The state so far (if there is a new one) and a message; the last one is the result."""
         composed = None
         steps = self.editor.compose(session, choice, plan, reporter(progress))
         with contextlib.closing(steps):

@@ -1,4 +1,4 @@
-"""What a tab is to the layout."""
+"""The interface between the layout and a tab."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TabPage(Protocol):
 
 @dataclass(frozen=True)
 class Tab:
-    """A paper's place on the page."""
+    """A paper's tab on the page."""
 
     id: str
     label: str

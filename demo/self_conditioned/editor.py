@@ -1,7 +1,7 @@
-"""From a seed or a picture to any attribute values: open, cut the face out, read it once, refine it, edit, strips.
+"""The steps from a seed or a picture to any attribute values: open, align, invert once, refine, edit, draw strips.
 
-Plain values in, plain values out; nothing here knows of the page. Faces are kept in the visitor's session, so that
-moving a slider only draws.
+This module is independent of the page: its arguments and results are plain values. Inverted faces are kept in the
+visitor's session, so that moving a slider only draws.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ OWN, PLAIN = "self-conditioned", "plain direction"  # the methods in a result's 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a face comes from."""
+    """Source of a face: a seed or a picture."""
 
     seed: int = 0
     psi: float = PSI
     path: str | None = None
-    """Of an uploaded picture; it then takes the place of the seed."""
+    """Of an uploaded picture, which is used instead of the seed."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Subject:
     """A face that can be edited."""
 
     key: Hashable
-    """In the session."""
+    """Key in the session."""
     face: EncodedFace = field(repr=False)
     before: Image.Image = field(repr=False)
     """The cut-out face of the picture, or the random face as it is drawn."""
     name: str
-    """What it is, for a result's metadata."""
+    """Description for a result's metadata."""
     note: str = ""
-    """What a person should know of how it was cut, or ""."""
+    """Message on how it was cropped, or ""."""
     refined: int = 0
     """Steps of refining."""
 
@@ -89,8 +89,8 @@ class Editor(PaperEditor[SelfConditionedModel]):
     ) -> Steps[Subject]:
         """Reports, `InversionPreview`s among them, and at last a `Subject`.
 
-        It comes from the session where it was made before, refined where it was refined. Closing the iterator stops
-        the work.
+        It is taken from the session if it was made before, and then refined if it was refined. Closing the iterator
+        stops the work.
 
         Raises BadValue, BadImage, NoFaceFound or FaceTooSmall.
         """
@@ -111,7 +111,7 @@ class Editor(PaperEditor[SelfConditionedModel]):
     def subject(
         self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
     ) -> Subject:
-        """`find` to its end."""
+        """The result of `find`."""
         return gpu.result(self.find(session, choice, origin, progress), progress)
 
     def refine(
@@ -122,10 +122,10 @@ class Editor(PaperEditor[SelfConditionedModel]):
         steps: int,
         progress: Progress | None = None,
     ) -> Steps[Subject]:
-        """Tune the generators to the picture (again from the start): Previews, and at last a `Subject`.
+        """Tune the generators to the picture, from the start if they were before: previews, and at last a `Subject`.
 
-        When the session's job `REFINING` is stopped it ends at the next report, and what there is is kept.
-        Raises what `find` raises, and BadImage for a random face, which needs none.
+        When the session's job `REFINING` is stopped, the work ends at the next report, whose state is kept.
+        Raises what `find` raises, and BadImage for a random face, which needs no refining.
         """
         if not origin.path:
             raise BadImage("Only a picture can be refined; a random face is drawn exactly already.")
@@ -154,7 +154,7 @@ class Editor(PaperEditor[SelfConditionedModel]):
         values: Mapping[str, Any],
         progress: Progress | None = None,
     ) -> tuple[EditResult, EditResult]:
-        """The face with attribute values as wanted, others as they are: by this method, and by the plain direction.
+        """The face with some attribute values changed: by this method, and by the plain direction.
 
         Raises UnknownName or BadValue.
         """

@@ -1,4 +1,4 @@
-"""The grid: two attributes over their whole ranges, by both methods."""
+"""The grid: pictures over the whole ranges of two attributes, by both methods."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
 
 @dataclass(frozen=True)
 class Grid:
-    """The last one drawn."""
+    """The last grid that was drawn."""
 
     choice: SelfConditionedModel
     subject: Subject
@@ -43,7 +43,7 @@ class Grid:
 
 
 class GridPanel:
-    """read: what the page asks for, out of a handler's data."""
+    """Controls and pictures of the grid. read: reads the page's inputs from a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Request]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
@@ -75,7 +75,8 @@ class GridPanel:
         self.download_place = gr.Row()
 
     def wire(self, inputs: set[Any], pick: Callable[..., None]) -> None:
-        """Connect it. pick(event, handler): connects a click on a picture, the handler gives values by attribute."""
+        """Connect the events. pick(event, handler): connects a click on a picture; the handler returns values by
+        attribute."""
         inputs = inputs | {self.down, self.across, self.side}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             guarded(self.on_start),
@@ -91,7 +92,7 @@ class GridPanel:
             download_button("Download as PNG", self.make_download, inputs, elem_id="self-conditioned-grid-download")
 
     def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Draw this method's grid, then the plain direction's, telling how far it is."""
+        """Draw this method's grid, then that of the plain direction, showing the progress."""
         session, choice, subject, values = self.read(data, request)
         job = session.job(_JOB)
         down, across, places = data[self.down], data[self.across], (self.own, self.plain)
@@ -124,7 +125,7 @@ class GridPanel:
         return {grid.down: row, grid.across: column}
 
     def make_download(self, data: Data, request: gr.Request) -> str:
-        """What was drawn as one marked PNG."""
+        """Both grids as one marked PNG."""
         session, grid = self.studio.sessions.get(request.session_hash), self._kept(request)
         parts = [(f"{name}. {_told(grid)}", image_grid(rows, grid.choice.resolution)) for name, rows in grid.parts]
         what = f"grid of {grid.across} across and {grid.down} down from 0 to 1"

@@ -1,5 +1,5 @@
-"""Edit at the edges (Self-Conditioned GAN): layout and wiring;
-the work itself is in demo/self_conditioned/editor.py."""
+"""Edit at the edges (Self-Conditioned GAN): layout and event handlers; the steps of the work are in
+demo/self_conditioned/editor.py."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class EditAtTheEdges:
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.view = gr.State(None), gr.State(_EDIT_VIEW)
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.2)
         self._wire()
         return TabHandle(tab_id, label, takes=self.face.photo, gives=self.result, row=send_row)
@@ -161,14 +161,14 @@ class EditAtTheEdges:
     # Handlers
 
     def read(self, data: Data, request: gr.Request) -> tuple[Session, SelfConditionedModel, Subject, dict[str, float]]:
-        """Everything that the page asks for."""
+        """Read all inputs of the page."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
 
     def on_face(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Another face: read it, showing how it goes, and draw it at its own values."""
+        """Another face: invert it, showing the progress, and draw it at its own values."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         try:
@@ -180,23 +180,23 @@ class EditAtTheEdges:
             raise
 
     def on_seed(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Another random face; it takes the picture's place."""
+        """Another random face, which replaces the picture."""
         if data[self.face.photo]:
             yield {self.face.photo: None}
         yield from self.on_face({**data, self.face.photo: None}, request)
 
     def on_change(self, data: Data, request: gr.Request) -> Data:
-        """Other values for the same face: only drawn again."""
+        """Other values for the same face: draw it again."""
         session, choice, subject, values = self.read(data, request)
         return self._draw(session, choice, subject, values)
 
     def on_reset(self, data: Data, request: gr.Request) -> Data:
-        """The values that the face has by itself."""
+        """Reset the sliders to the face's own values."""
         session, choice, subject, _ = self.read(data, request)
         return {**self.bank.starts(choice, subject.face.values), **self._draw(session, choice, subject, {})}
 
     def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Tune the generators to the picture, showing how it goes; stopped, what there is is kept."""
+        """Tune the generators to the picture, showing the progress. If it is stopped, the state so far is kept."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         if session.job(REFINING).stopped:
@@ -212,7 +212,7 @@ class EditAtTheEdges:
             raise
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders and their licence."""
+        """Other weights: show their sliders and their licence."""
         choice = self.models[name]
         return [*self.bank.updates(choice), licence_line(choice)]
 
@@ -225,7 +225,7 @@ class EditAtTheEdges:
     # Helpers
 
     def _reading(self, session: Session, choice: SelfConditionedModel, steps: Iterator[Step | Done]) -> Iterator[Data]:
-        """Show a face as it is read or refined, and at last draw it."""
+        """Show a face while it is inverted or refined, and at last draw it."""
         for step in steps:
             if isinstance(step, Done):
                 subject: Subject = step.value

@@ -1,7 +1,7 @@
-"""From pictures to their mixture: open, cut a face out or fit the size, read the codes once, draw.
+"""The steps from pictures to their mixture: open, align a face or fit the size, encode once, draw.
 
-Plain values in, plain values out; nothing here knows of the page. Codes are kept in the visitor's session, so that
-moving a slider only draws.
+This module is independent of the page: its arguments and results are plain values. Codes are kept in the visitor's
+session, so that moving a slider only draws.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class OpenedPicture:
     """A picture at its working size."""
 
     key: str
-    """Tells it apart from every other picture, size and cut."""
+    """Identifies the picture, its size and its crop."""
     picture: Image.Image = field(repr=False)
     note: str = ""
-    """What a person should know of how it was cut, or ""."""
+    """Message on how it was cropped, or ""."""
 
     @property
     def size(self) -> int:
@@ -83,9 +83,9 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
     ) -> OpenedPicture:
         """The picture at `path` at its working size, from the session where it has been opened before.
 
-        side: of the shorter side, in pixels; the model's own by default. cut_face: cut the largest face out where
-        there is one, as models of faces know them. what: for the message when there is no picture.
-        Raises BadImage or BadValue.
+        side: length of the shorter side, in pixels; by default the model's resolution. cut_face: align the largest
+        face, if there is one, as for models of faces. what: names the picture in the message if there is none. Raises
+        BadImage or BadValue.
         """
         side = side or choice.resolution
         if not min(SIZES[0], choice.resolution) <= side <= SIZES[-1]:
@@ -106,7 +106,7 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
         choice: SwappingAutoencoderModel,
         progress: Progress | None = None,
     ) -> EncodedPicture:
-        """The codes of a picture, from the session where they have been read before."""
+        """The codes of a picture, from the session if it has been encoded before."""
         key = ("swapping-autoencoder-codes", choice.model, source.key)
         encoded = session.recall(key)
         if encoded is None:
@@ -139,7 +139,7 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
     ) -> Steps[list[Image.Image]]:
         """Draw `count` pictures with the amount of texture rising from 0 to 1: reports, and at last a list of pictures.
 
-        Closing the iterator stops the work. Raises BadImage where there is no texture to go to.
+        Closing the iterator stops the work. Raises BadImage if there is no texture picture.
         """
         if not textures:
             raise BadImage("This goes from one texture to another. Please choose a texture picture first.")
@@ -175,7 +175,7 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
         model: str,
         progress: Progress | None = None,
     ) -> Image.Image:
-        """The API's single call, whole pictures as they are. Raises any StudioError."""
+        """The API's call, with whole pictures. Raises any StudioError."""
         choice = self.model(model)
         wanted = MixtureRequest(amount=checked_amount(amount), detail=choice.detail)
         first = self.open(session, structure, choice, what="a structure picture")
@@ -234,7 +234,8 @@ def _drawing(
 
 
 def fitted(photo: Image.Image, side: int) -> Image.Image:
-    """The photo with its shorter side `side` pixels long; of a very long one, the middle LONGEST pixels are kept."""
+    """The photo with its shorter side `side` pixels long; a longer side of more than LONGEST pixels is cropped to
+    its middle."""
     scale = side / min(photo.size)
     width, height = (max(side, round(length * scale)) for length in photo.size)
     if (width, height) != photo.size:

@@ -1,4 +1,4 @@
-"""The region part of "Swap structure and texture": painting where the second picture applies."""
+"""The region part of "Swap structure and texture": painting where the second picture is used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Open = Callable[[Data, gr.Request], tuple[Session, OpenedPicture]]
 
 
 class RegionPanel:
-    """An editor to paint in, and what was painted. `region`, `feather` and `used` are inputs of every drawing."""
+    """An image editor, and the region painted in it. `region`, `feather` and `used` are inputs of every drawing."""
 
     def build(self) -> None:
         """Lay it out in the current context."""
@@ -72,5 +72,5 @@ class RegionPanel:
         redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **QUIET))
 
     def mask(self, data: Data, session: Session, source: OpenedPicture) -> np.ndarray | None:
-        """What was applied to this picture; None for the whole of it."""
+        """The region applied to this picture, (H, W) bool; None for the whole picture."""
         return session.recall(("swapping-autoencoder-mask", source.key)) if data[self.used] == source.key else None

@@ -1,4 +1,4 @@
-"""The strip and the looping video of "Swap structure and texture": the texture going from one picture to the other."""
+"""The strip and the looping video of "Swap structure and texture": from the first texture to the second one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Inputs = tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderM
 
 
 class StripPanel:
-    """A button, a strip, a video. read: what the page asks for, out of a handler's data."""
+    """A button, a strip, a video. read: reads the page's inputs from a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Inputs]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
@@ -63,7 +63,7 @@ class StripPanel:
         ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET)
 
     def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Draw all frames, telling how far it is, then show strip and video."""
+        """Draw all frames, showing the progress, then show strip and video."""
         session, first, textures, choice, wanted = self.read(data, request)
         job = session.job(_JOB)
         yield {self.state: "Stopped." if job.stopped else "Drawing"}

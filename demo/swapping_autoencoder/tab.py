@@ -1,5 +1,5 @@
-"""Swap structure and texture (Swapping Autoencoder): layout and wiring;
-the work itself is in demo/swapping_autoencoder/editor.py."""
+"""Swap structure and texture (Swapping Autoencoder): layout and event handlers; the steps of the work are in
+demo/swapping_autoencoder/editor.py."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class SwapStructureAndTexture:
         latest: dict[str, Any] = {
             "api_visibility": "private", "show_progress_on": [self.compare], "trigger_mode": "always_last", **gpu.QUEUE,
         }  # fmt: skip
-        # While sliders move the last picture stays in sight.
+        # While sliders move the last picture stays visible.
         live: dict[str, Any] = {**latest, "show_progress": "hidden"}
         change = guarded(self.on_change)
 
@@ -217,7 +217,7 @@ class SwapStructureAndTexture:
     def read(
         self, data: Data, request: gr.Request
     ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
-        """Everything that the page asks for."""
+        """Read all inputs of the page."""
         session, first = self.first(data, request)
         choice = self.editor.model(data[self.model])
         paths = [path for path in (data[self.texture], *data[self.more]) if path]
@@ -239,7 +239,7 @@ class SwapStructureAndTexture:
         return session, first, textures, choice, wanted
 
     def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Other pictures, or the same cut another way: read their codes and draw."""
+        """Other pictures, or another crop of the same ones: encode them and draw."""
         count = bool(data[self.texture]) + len(data[self.more])
         weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.weights)}
         if not data[self.structure]:
@@ -260,14 +260,14 @@ class SwapStructureAndTexture:
             raise
 
     def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
-        """Another setting for the same pictures: only drawn again."""
+        """Other settings for the same pictures: draw again."""
         if not data[self.structure]:
             return {self.message: _OTHER if data[self.texture] else _WELCOME}
         session, first, textures, choice, wanted = self.read(data, request)
         return self._draw(session, first, textures, choice, wanted, progress)
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders, all at 0, their licence, and how they want pictures."""
+        """Other weights: show their sliders, all at 0, their licence, and their defaults for pictures."""
         choice = self.models[name]
         updates = [update for bank in self.banks for update in bank.updates(choice)]
         return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail]

@@ -1,4 +1,4 @@
-"""What the Swapping Autoencoder's tab asks of the GPU queue: reading a picture's codes once, and drawing mixtures."""
+"""GPU tasks of the Swapping Autoencoder's tab: encoding a picture, drawing mixtures, and making a domain vector."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture as the model sees it. The tensors are on the CPU."""
+    """The codes of a picture. The tensors are on the CPU."""
 
     codes: Codes
     colours: Image.Image
-    """Its structure code as colours, as large as the code."""
+    """The structure code as colours, at the code's size."""
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""A domain vector of a person's own: two small sets of pictures, and a slider for their difference."""
+"""A domain vector from uploaded pictures: two small sets, and a slider for their mean difference."""
 
 from __future__ import annotations
 
