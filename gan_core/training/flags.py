@@ -14,7 +14,8 @@ Parser = argparse.ArgumentParser | argparse._ArgumentGroup
 def add_settings(parser: Parser, settings: type[Any], choices: Mapping[str, Sequence[str]] | None = None) -> None:
     """Add a flag for each field, of the type of its default; a field that is False by default becomes a switch.
 
-    `--spread-weight` is understood as `--spread_weight`, too. choices: the values that a field may have, by its name.
+    Each can be written with hyphens or underscores (`--spread-weight`, `--spread_weight`). choices: the values that a
+    field may have, by its name.
     """
     default_settings = settings()
     for field in fields(settings):
@@ -30,5 +31,5 @@ def add_settings(parser: Parser, settings: type[Any], choices: Mapping[str, Sequ
 
 
 def read_settings(args: argparse.Namespace, settings: type[S]) -> S:
-    """The settings that the flags of `add_settings` say."""
+    """The settings from the flags of `add_settings`."""
     return settings(**{field.name: getattr(args, field.name) for field in fields(settings)})  # type: ignore[arg-type]

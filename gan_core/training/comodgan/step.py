@@ -1,12 +1,12 @@
-"""One step of CoModGAN's training, in pieces that CUDA graphs can hold (see `training.stylegan2.step`).
+"""One step of CoModGAN's training, in pieces that can be recorded as CUDA graphs (see `training.stylegan2.step`).
 
-What differs from an unconditional step:
-- A real picture and the completions made of it stand against each other in the relativistic loss, under the same
-  augmentation. They share all known pixels, so what the loss compares is what stands in the hole.
-- Each condition is completed `pairs` times. That spares encoder passes and shows how much two completions differ, which
-  a hinge keeps from falling below what a large hole deserves.
-- The raw picture is held to the known pixels (L1), so that it fits at the rim before anything is pasted; in small
-  holes, where little is open, also to the hidden ones, the less the larger the hole; so are the colours of blocks.
+Differences from an unconditional step:
+- The relativistic loss compares a real picture with the completions of it, under the same augmentation. They share all
+  known pixels, so the loss compares the content of the hole.
+- Each condition is completed `pairs` times. This saves encoder passes, and a hinge on the difference of two completions
+  keeps large holes from having one answer only.
+- An L1 loss on the raw picture's known pixels makes it fit at the rim before anything is pasted. In small holes, which
+  are largely determined by their surroundings, hidden pixels count as well. A further loss compares colours of blocks.
 The discriminator sees picture and mask (or drawing).
 """
 
@@ -40,8 +40,11 @@ from gan_core.training.stylegan2.step import GanTrainer
 
 
 class CoModGANTrainer(GanTrainer):
-    """Networks, optimizers and pieces. `holes` (M, R, R) uint8, 1 = hole, are what free-form masks are drawn from;
-    `drawings` (N, K, R, R) uint8, 255 = line, are K drawings of each picture."""
+    """Networks, optimizers and the pieces of a step.
+
+    holes: (M, R, R) uint8, 1 = hole, the bank of masks. drawings: (N, K, R, R) uint8, 255 = line, K drawings of each
+    picture, for the task "drawing".
+    """
 
     settings: CoModGANSettings
 
@@ -88,14 +91,14 @@ class CoModGANTrainer(GanTrainer):
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
-        self.moves: Any = None  # how this step's pictures are augmented
+        self.moves: Any = None  # the augmentation of this step's pictures
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
 
     def _start(
         self, generator: CoModGenerator, discriminator: Discriminator, starts: Starts, pictures: Tensor
     ) -> State | None:
-        """Load what there is to start from; the averaged generator's weights if they are others."""
+        """Load the weights to start from; returns the averaged generator's weights if they differ."""
         if starts.unconditional:
             if starts.generator is not None:
                 start_generator(generator, starts.generator)
@@ -138,7 +141,8 @@ class CoModGANTrainer(GanTrainer):
             kind = torch.randint(self.drawings.shape[1], (n,), device=device)
             drawing = self.drawings[index, kind][:, None].float() / 255
             drawing = torch.where(mirror, drawing.flip(3), drawing)
-            # People leave lines out: in half of the drawings what lies in a hole of up to half the picture is missing.
+            # People omit lines: in half of the drawings the lines inside a hole of up to half of the picture are
+            # erased.
             erased = (hole.mean([1, 2, 3], keepdim=True) < 0.5) & (torch.rand(n, 1, 1, 1, device=device) < 0.5)
             drawing = torch.where(erased, drawing * (1 - hole), drawing)
             condition = seen = drawing_condition(drawing)
@@ -159,21 +163,22 @@ class CoModGANTrainer(GanTrainer):
             self.fakes = self.raw
 
     def _latents(self) -> Tensor:
-        """As for every GAN; of the plain baseline, which has no latent, the mean (batch, num_ws, w_dim)."""
+        """See `GanTrainer`; for the plain baseline, which has no latent, the mean (batch, num_ws, w_dim)."""
         if self.settings.plain:
             return self.generator.mapping.w_avg.expand(self.settings.batch, self.generator.num_ws, -1)
         return super()._latents()
 
     def _fakes_seen(self) -> Tensor:
-        """What the discriminator sees of the completions, (batch, 4, R, R), a condition's completions side by side: so
-        no two of them meet in a group of the minibatch statistics, which would give them away."""
+        """The discriminator's input for the completions, (batch, 4, R, R). A condition's completions are neighbouring
+        rows, so that no two of them are in the same group of the minibatch statistics, where their similarity would
+        show."""
         k = self.settings.pairs
         both = torch.cat([self.fakes, self.seen.repeat(k, 1, 1, 1)], 1)
         both = both.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1)
         return transform(both, *(self._side_by_side(x) for x in self.moves))
 
     def _side_by_side(self, x: Tensor) -> Tensor:
-        """Each row `pairs` times in a row."""
+        """Repeat each row `pairs` times."""
         k = self.settings.pairs
         return x if k == 1 else x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
 
@@ -242,8 +247,8 @@ class CoModGANTrainer(GanTrainer):
 
     @torch.no_grad()
     def held_out_stats(self) -> dict[str, float]:
-        """`diversity`: mean difference of two completions inside the hole, of the range, half of the picture hidden (or
-        of a drawing); `known`: mean L1 of the raw picture to the known pixels."""
+        """`diversity`: mean difference of two completions inside the hole, share of the range, with half of the picture
+        hidden (or of a drawing); `known`: mean L1 error of the raw picture at the known pixels."""
         if self.held_out is None:
             return {}
         count = min(16, len(self.held_out.pictures))
@@ -263,7 +268,7 @@ class CoModGANTrainer(GanTrainer):
         return image, conditions[rows].to(device).float() / scale
 
     def _complete(self, image: Tensor, hole: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """What is shown as given, and the raw picture, of the averaged network; z (1, z_dim) serves all rows."""
+        """The condition as a picture, and the averaged network's raw picture; z (1, z_dim) is used for all rows."""
         if self.settings.task == "hole":
             given, condition = image * (1 - hole), hole_condition(image, 1 - hole)
         else:
@@ -276,8 +281,8 @@ class CoModGANTrainer(GanTrainer):
 
     @torch.no_grad()
     def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: twice a row what is given, the raw picture
-        and three completions, of held-out pictures."""
+        """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: for two held-out pictures a row, the
+        condition, the raw picture and three completions."""
         if self.held_out is None:
             return torch.zeros(count, 3, *[self.settings.resolution] * 2)
         n = min(count // 5, len(self.held_out.pictures))
@@ -291,7 +296,7 @@ class CoModGANTrainer(GanTrainer):
         return torch.stack(columns, 1).flatten(0, 1).cpu()
 
     def close(self) -> None:
-        """Let go of the recordings and of what they made."""
+        """Drop the recordings and their tensors."""
         self.raw = self.reals = self.seen = self.hole = torch.empty(0)
         self.moves = None
         super().close()

@@ -2,7 +2,7 @@
 
 `--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
 Starts from an unconditional generator and its discriminator (`--generator`, `--discriminator`) or from an earlier run
-(`--initial`). `--plain` trains the baseline that the model card compares with. One process or several under torchrun.
+(`--initial`). `--plain` trains the baseline of the model card. One process or several under torchrun.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
 
 
 def read_starts(initial: Path | None, generator: Path | None, discriminator: Path | None) -> Starts:
-    """What the command line says to start from. Raises BadValue if it says both, or half."""
+    """The weights that the flags name. Raises BadValue for contradictory or incomplete flags."""
     if initial is not None and generator is not None:
         raise BadValue("Start from an earlier run (--initial) or from a generator (--generator), not from both.")
     if initial is not None:

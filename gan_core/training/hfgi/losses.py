@@ -1,4 +1,4 @@
-"""What the basic encoder is held to besides the picture: the generator's own latents."""
+"""The loss of the basic encoder beside the reconstruction: its codes stay near the generator's own latents."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gan_core.stylegan2 import Generator
 
 
 class LatentPrior(nn.Module):
-    """How far codes lie from the generator's own latents; in place of e4e's latent discriminator.
+    """Distance of codes from the generator's own latents; replaces e4e's latent discriminator.
 
-    The leaky ReLU that ends the mapping network is undone, which leaves w close to normal (Zhu et al. 2020,
-    "Improved StyleGAN embedding", section 3.2); the squared Mahalanobis distance there is 1 a dimension for a
-    w of its own.
+    The leaky ReLU at the end of the mapping network is inverted, after which w is close to normal (Zhu et al. 2020,
+    "Improved StyleGAN embedding", section 3.2). The squared Mahalanobis distance there is 1 per dimension for a w of
+    the generator.
     """
 
     def __init__(self, generator: Generator, samples: int = 20_000) -> None:
@@ -37,5 +37,5 @@ class LatentPrior(nn.Module):
         return torch.where(w < 0, w * 5, w)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Mean squared distance a dimension, a scalar, of codes (N, L, w_dim)."""
+        """Mean squared distance per dimension, a scalar, of codes (N, L, w_dim)."""
         return ((self._undo(codes) - self.mean) @ self.whiten).square().mean()

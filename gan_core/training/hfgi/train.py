@@ -2,11 +2,11 @@
 
 Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer, codes kept
 near the generator's own latents) on portraits and on generated pictures whose w is known. Stage "consultation" freezes
-it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is put in a random
-perspective and warped like a turning head, which the alignment has to undo; and the face discriminator, trained along,
-must find reconstructions and edits real. One process, or several GPUs under torchrun. A run continues from its own
-files; `--minutes` is the whole run's. `--initial` begins with weights that were trained before, on another generator
-say, and runs the whole schedule.
+it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is distorted by a
+random perspective and warped like a turning head, which the alignment has to undo; the face discriminator, which is
+trained as well, scores reconstructions and edits. One process, or several GPUs under torchrun. A run continues from its
+own files; `--minutes` is the time of the whole run. `--initial` starts from weights that were trained before, for
+example with another generator, and runs the whole schedule.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main() -> None:
         stage = EncoderStage(generator, discriminator, pictures, settings, processes.device)
     else:
         encoder_file = args.encoder or args.out / "encoder.safetensors"
-        opponent = copy.deepcopy(discriminator)  # the distance's own stays as it is
+        opponent = copy.deepcopy(discriminator)  # the one in the feature distance is not trained
         shared = (generator, discriminator, pictures, settings, processes.device, encoder_file)
         stage = ConsultationStage(*shared, discriminator=opponent, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)

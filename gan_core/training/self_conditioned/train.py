@@ -4,11 +4,11 @@
 
 a  find the attributes' directions in the pretrained generator (directions.safetensors)
 b  invert the training pictures and label them by their distances (codes.safetensors, labels.safetensors)
-c  give generator and discriminator their additions (initial/)
-d  train on data drawn uniformly in the labels (generator_ema.safetensors and what training goes on from)
+c  make generator and discriminator with their additional layers from the pretrained ones (initial/)
+d  train on data drawn uniformly in the labels (generator_ema.safetensors and the training state)
 
-Each step reads what the earlier ones wrote into --out, and can be run alone; what is there already is not done again
-unless --again is given. Step d goes on from its last checkpoint, and also runs under torchrun.
+Each step reads the files of the earlier ones in --out and can be run alone. A step whose files exist is skipped unless
+--again is given. Step d continues from its last checkpoint, and also runs under torchrun.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def step_a(args: argparse.Namespace, device: torch.device) -> None:
 
 
 def step_b(args: argparse.Namespace, device: torch.device) -> None:
-    """Labels; see `labelling.py`. With --labels, how they agree with the portraits' table is measured, too."""
+    """Labels; see `labelling.py`. With --labels their correlation with the portraits' table is measured, too."""
     from gan_core.e4e.encoding import load_encoder
 
     paths = find_pictures(args.data)
@@ -116,7 +116,7 @@ def _refitted(
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
-    """Networks with their additions, which at first give the pretrained ones' pictures and scores."""
+    """Networks with their additional layers, which at first compute the same as the pretrained ones."""
     for name, kind, begin in (
         ("generator", SelfConditionedGenerator, start_generator),
         ("discriminator", SelfConditionedDiscriminator, start_discriminator),
@@ -215,7 +215,7 @@ def main() -> None:
         elif step == "c":
             step_c(args, len(load_space(args.out / "directions.safetensors").names))
         else:
-            processes.broadcast_value(0.0)  # the others wait for the main process's files
+            processes.broadcast_value(0.0)  # the other processes wait for the main process's files
             step_d(args, processes)
     processes.destroy()
 

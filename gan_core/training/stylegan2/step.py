@@ -1,8 +1,8 @@
-"""One step of StyleGAN2's training (Karras et al. 2020), as pieces that CUDA graphs can hold.
+"""One step of StyleGAN2's training (Karras et al. 2020), in pieces that can be recorded as CUDA graphs.
 
-Pictures, augmentation and its adaptive strength stay on the device, so that no step waits for the host. Two
-discriminators may judge at once: one of pixels, and one of ImageNet features (`gan_core.training.projected`). Other
-papers' steps extend this one.
+Pictures, augmentation and its adaptive strength stay on the device, so that no step waits for the host. There can be
+two discriminators: one of pixels, and one of ImageNet features (`gan_core.training.projected`). The training steps of
+other papers extend this class.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from gan_core.training.stylegan2.settings import GanSettings
 class GanTrainer:
     """Generator, discriminator, their optimizers and the captured pieces of a step.
 
-    The pictures that a step draws serve both networks: the discriminator learns to tell them, and the generator, which
-    has not changed in between, from what the discriminator then says of them. The relativistic loss compares with the
-    real pictures' scores from before the discriminator's update. Each spares a pass of a network.
+    The generated pictures of a step serve both updates: the discriminator's, and then the generator's, which has not
+    changed in between. The generator's relativistic loss uses the real pictures' scores from before the discriminator's
+    update. Each of these saves a pass of a network.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class GanTrainer:
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
         self.projection: FrozenProjection | None = None
         if settings.projected_weight > 0:
-            # In memory of their own: two recordings fill it, one of them a step, and a recording may use the memory
-            # that another one's results lie in.
+            # Allocated before the capture: one of two recordings fills it in a step, and memory that a recording
+            # allocates may be reused by another one.
             self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
             self.projection = FrozenProjection(load_features()).to(device, **layout)
             self.projected = ProjectedDiscriminator(settings.resolution)
@@ -115,7 +115,7 @@ class GanTrainer:
                 self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
             )
         self.strength = torch.full((), settings.augment_start, device=device)
-        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, one to spare; from 8 on, a paper's own four
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, unused; from 8 on, four for a paper
         self.stats = torch.zeros(12, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
         self.real_maps: list[Tensor] = []  # of the frozen projection
@@ -127,7 +127,7 @@ class GanTrainer:
         self._run = self._pieces()
         if graphs and device.type == "cuda":
             self._run = capture(self._run)
-            for p in self.discriminator_flat.parameters:  # a recording that failed may have left them switched off
+            for p in self.discriminator_flat.parameters:  # a failed recording may have left them disabled
                 p.requires_grad_(True)
             self.strength.fill_(settings.augment_start)
             self.stats.zero_()
@@ -136,7 +136,7 @@ class GanTrainer:
 
     @property
     def gradients(self) -> list[Flat]:
-        """Of all networks that learn."""
+        """Gradients of all networks that are trained."""
         own = [self.generator_flat, self.discriminator_flat]
         return own if self.projection is None else [*own, self.projected_flat]
 
@@ -144,7 +144,7 @@ class GanTrainer:
         return self.discriminator(images, dtype=self.dtype)
 
     def _reals(self) -> Tensor:
-        """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
+        """Real pictures (batch, 3, R, R) in [-1, 1]."""
         return self.stream.draw(self.settings.batch)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
@@ -214,7 +214,8 @@ class GanTrainer:
         return penalty * (self.settings.gamma / 2 * self.settings.penalty_every)
 
     def _projected_piece(self) -> None:
-        """The projected discriminators learn; the features of the fakes are kept for the generator."""
+        """Gradients of the projected discriminators; the features of the generated pictures are kept for the
+        generator."""
         assert self.projection is not None
         self.projected_flat.buffer.zero_()
         with torch.no_grad():
@@ -276,7 +277,7 @@ class GanTrainer:
         self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
     def set_progress(self, done: float) -> None:
-        """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
+        """Set the learning rate after a share `done` (0 to 1) of the run."""
         s = self.settings
         left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
         rates = [(self.generator_adam, s.lr), (self.discriminator_adam, s.lr)]
@@ -315,7 +316,7 @@ class GanTrainer:
         )
 
     def close(self) -> None:
-        """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
+        """Drop the recordings after the last step: NCCL cannot shut down while a recording contains its operations."""
         self._run.clear()
         self.fakes = torch.empty(0)
         self.real_maps, self.fake_maps = [], []
@@ -340,7 +341,7 @@ class GanTrainer:
             )
 
     def save_state(self, path: Path) -> None:
-        """Everything that resuming exactly needs, in full precision."""
+        """Everything that is needed to resume exactly, in full precision."""
         state = {
             "generator": self.generator.state_dict(),
             "average": self.average.state_dict(),

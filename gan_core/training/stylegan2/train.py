@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
     parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
-    # not --start: torchrun takes that for an abbreviation of one of its own flags
+    # not --start: torchrun would take it for an abbreviation of one of its own flags
     parser.add_argument("--initial", type=Path, help="folder of a run to start from, of any resolution")
     parser.add_argument("--finest", type=Path, help="folder of a larger run whose finest blocks complete the generator")
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -66,10 +66,10 @@ def main() -> None:
 
 
 def read_starts(folder: Path, resolution: int) -> dict[str, dict[str, Tensor]]:
-    """What `GanTrainer` starts from, of a folder that a run wrote.
+    """The weights in the folder of an earlier run, as `GanTrainer` takes them.
 
-    The average may be absent; so may the projected discriminators, which fit one resolution only and are left out where
-    that is another than `resolution`. Raises WeightsMissing or BadCheckpoint.
+    The average and the projected discriminators may be missing. The latter fit one resolution only and are left out if
+    it is not `resolution`. Raises WeightsMissing or BadCheckpoint.
     """
     starts = {
         "generator_start": store.read(folder / "generator.safetensors")[0],

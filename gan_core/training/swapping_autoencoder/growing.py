@@ -1,8 +1,8 @@
-"""From a resolution to twice or four times it, after Karras et al. 2018, section 2.
+"""Continues a training at twice or four times the resolution, after Karras et al. 2018, section 2.
 
-The structure code keeps its size. Encoder and discriminators get further blocks before their first, the generator
-after its last. The new blocks start at random and are faded in over the layer that they replace, by hooks, so that the
-networks themselves know nothing of it.
+The structure code keeps its size. Encoder and discriminators get new blocks before their first one, the generator after
+its last. New blocks start with random weights and are faded in over the layer that they replace. Fading uses hooks, so
+that the networks' code does not depend on it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ State = Mapping[str, Tensor]
 
 
 def grow(network: nn.Module, small: State, fade: Tensor) -> int:
-    """Give `network` the weights of one of lower resolution, and fade its new blocks in.
+    """Load the weights of a network of lower resolution into `network`, and fade in its new blocks.
 
     Args:
         network: encoder, generator or discriminator, on its device.
-        small: the smaller network's state; of the same size, it is just loaded.
-        fade: scalar on the same device, share of the new blocks; its value at each call counts.
+        small: the smaller network's state; one of the same size is only loaded.
+        fade: scalar on the same device, share of the new blocks; it is read at each call.
 
     Returns:
-        How many blocks are new.
+        Number of new blocks.
 
     Raises:
         BadCheckpoint: the networks do not fit each other.
@@ -73,7 +73,7 @@ def _fade_input(network: nn.Module, old: State, new: int, fade: Tensor) -> None:
 
 
 def _like(layer: EqualConv2d, old: State) -> EqualConv2d:
-    """The replaced layer, frozen: of the kind of `layer`, with the old weights."""
+    """The replaced layer, frozen: a layer like `layer` with the old weights."""
     weight = layer.weight
     copied = EqualConv2d(weight.shape[1], old["weight"].shape[0], weight.shape[2], act=layer.act)
     copied.load_state_dict(dict(old))

@@ -1,9 +1,10 @@
 """Train a Swapping Autoencoder: `python -m gan_core.training.swapping_autoencoder.train --data FOLDER --out FOLDER`.
 
-Any folder of pictures will do. Training begins at a quarter of the resolution, where most is learned and a step is
-cheap, and grows (--schedule). One process, or several GPUs under torchrun. A run goes on from what is in --out: exactly
-from state.pt, or from the weights' files alone; `--minutes` is the whole run's. Written to --out: log.jsonl, a grid of
-swaps of held-out pictures with every line of it, and the weights of all four networks.
+Any folder of pictures can be used. Training begins at a quarter of the resolution, where most is learned and a step is
+cheap, and continues at higher ones (--schedule). One process, or several GPUs under torchrun. A run continues from the
+files in --out: exactly from state.pt, or from the weights' files alone. `--minutes` is the time of the whole run. It
+writes to --out: log.jsonl, a grid of swaps of held-out pictures with every line of the log, and the weights of all four
+networks.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoe
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
 log = logging.getLogger(__name__)
-Schedule = Sequence[tuple[int, float]]  # how often the resolution is halved, and until which share of the run
+Schedule = Sequence[tuple[int, float]]  # halvings of the resolution, share of the run at the stage's end
 
 
 def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
@@ -62,7 +63,7 @@ def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
 
 
 class Run:
-    """A folder that a run writes into and goes on from."""
+    """The folder of a run, which it continues from."""
 
     def __init__(self, out: Path, processes: distributed.ProcessGroup, *, keep_state: bool = True) -> None:
         self.out, self.processes, self.keep_state = out, processes, keep_state
@@ -73,7 +74,7 @@ class Run:
         self.exact: dict[str, Any] | None = None
 
     def resume(self) -> None:
-        """Read what is in the folder, if anything is."""
+        """Read the files in the folder, if there are any."""
         state, files = self.out / "state.pt", {name: self.out / f"{name}.safetensors" for name in NAMES}
         if state.is_file():
             self.exact = torch.load(state, map_location="cpu", weights_only=True)
@@ -90,7 +91,7 @@ class Run:
         self.dropped = int(note.get("dropped", 0))
 
     def enter(self, stage: ResolutionStage) -> None:
-        """Give a stage what belongs to it: the count of pictures, and after a break the optimizers."""
+        """Restore a stage's count of pictures and, after an interruption, its optimizers."""
         stage.images_seen = self.images
         if self.exact is not None and self.dropped == stage.dropped:
             for name, optimizer in stage.optimizers.items():
@@ -137,7 +138,7 @@ def train(
     begin = time.monotonic() - run.seconds
     bar = tqdm(total=round(total), initial=round(run.seconds), unit="s", disable=not processes.is_main, mininterval=5)
     for dropped, end in schedule:
-        over = run.seconds >= end * total and end < 1  # this stage's time was up before the break
+        over = run.seconds >= end * total and end < 1  # this stage was finished before the interruption
         if over or run.seconds >= total or (run.dropped is not None and dropped > run.dropped):
             continue
         side = settings.resolution >> dropped
@@ -178,7 +179,7 @@ def _train_stage(
         for _ in range(5 if cuda else 1):
             stage.step(min((time.monotonic() - begin) / total, 1.0))
         if cuda and stage.steps % 20 == 0:
-            torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
+            torch.cuda.synchronize()  # time is measured on the host, which must not run far ahead
         over = bool(processes.broadcast_value(time.monotonic() - begin >= end * total))
         now = time.monotonic()
         if not over and now - logged <= log_seconds:
