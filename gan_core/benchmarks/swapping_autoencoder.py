@@ -1,9 +1,9 @@
-"""How long a swap takes.
+"""Time of a swap.
 
     python -m gan_core.benchmarks.swapping_autoencoder [--embedded] [--side 512] [--device cuda]
 
-By default with the published architecture and random weights, whose speed is that of the trained ones; in the precision
-that suits the device, on CUDA as recorded graphs.
+By default with the published architecture and random weights, on which the time does not depend; in the device's
+default precision, on CUDA as recorded graphs.
 """
 
 from __future__ import annotations
