@@ -1,4 +1,4 @@
-"""The sliders of "Edit a face": named attributes in sight, principal directions folded away."""
+"""The sliders of "Edit a face": named attributes, and principal directions in a folded part."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ AnyEditor = TypeVar("AnyEditor", bound="PaperEditor[Any]")
 
 
 class PaperEditor(Generic[Model]):
-    """The steps of one tab: plain values in, plain values out; nothing here knows of the page.
+    """The steps of one tab, independent of the page: arguments and results are plain values.
 
     models: the choices of weights by API name. weights: one more folder to look for facexlib's weights in;
     allow_fetch: they may be fetched.

@@ -58,7 +58,7 @@ class FadingDiscriminator(nn.Module):
         if small is None:
             return
         count = 1 + max(_index(k, 1) for k in small if k.startswith("blocks."))
-        if count > len(discriminator.blocks):  # the first blocks are the finest; the colours must be read anew
+        if count > len(discriminator.blocks):  # the first blocks are the finest; the input layer is new
             small, count = _without_finest(small, count - len(discriminator.blocks)), len(discriminator.blocks)
             small |= {k: v for k, v in discriminator.state_dict().items() if k.startswith("from_rgb.")}
         self.new_blocks = len(discriminator.blocks) - count

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gan_core.comodgan.edges import lines
 
 BLOCK = 16  # pixels, a side, of the blocks whose colour is compared
-_ADDED_LINES = 0.25  # weight of a line that was not asked for, against one that was asked for and is missing
+_ADDED_LINES = 0.25  # weight of an additional line, relative to a missing one
 
 
 def hole_ratio(hole: Tensor) -> Tensor:
