@@ -1,4 +1,4 @@
-"""The page: header, a tab per paper, footer."""
+"""The page: header, one tab for each paper, footer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from demo.swapping_autoencoder import tab as swapping_autoencoder
 ASSETS = Path(__file__).resolve().parent / "assets"
 TITLE = "GAN Studio"
 TABS = (hfgi.TAB, self_conditioned.TAB, comodgan.TAB, insetgan.TAB, swapping_autoencoder.TAB)
-"""A tab a paper, in this order. To add one: a package with a `tab.TAB`, and its place here."""
+"""The tabs in their order. A new paper's tab (`demo/<paper>/tab.py`, TAB) is added here."""
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 
 def build_page(studio: Studio) -> gr.Blocks:
-    """The whole interface. Nothing is loaded for it and nothing fetched."""
+    """The whole interface. Building it loads no model and downloads nothing."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
@@ -37,7 +37,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="papers") as tabs:
             for tab in TABS:
                 with gr.Tab(tab.label, id=tab.id):
-                    handles.append(tab.build(studio, tab.id, tab.label))
+                    handles.append(tab.build(studio))
         wire(handles, tabs)
         build_footer(studio, page)
 
@@ -50,7 +50,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """How the page looks, for `launch`."""
+    """Theme, style sheet and script of the page, for `launch`."""
     theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="md", font=_FONTS, font_mono=_MONO)
     return {
         "theme": theme,

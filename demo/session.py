@@ -1,8 +1,7 @@
-"""What a visitor owns, where it is kept, and when it is deleted.
+"""Sessions: the files and results of each visitor, and when they are deleted.
 
-A visitor's files and inversions live as long as the page is open, at most `idle` seconds after it was last
-used, and never beyond the memory limit for all visitors together: then the least recently used goes first,
-and is made again when it is needed.
+They are kept while the page is open, at most `idle` seconds after its last use. When the results of all visitors
+together exceed the memory limit, the least recently used one is dropped; it is computed again when it is needed.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from gan_core.errors import Cancelled
 
 logger = logging.getLogger(__name__)
 
-_KEPT_FILES = 24  # of one purpose: a browser on a slow line may still be fetching one of the last previews
+_KEPT_FILES = 24  # of one purpose: with a slow connection a browser may still be loading one of the last previews
 
 
 class Job:
-    """One of a visitor's long jobs, which can be ended early while it runs or waits for its turn. Other jobs of the
-    same visitor do not hear of it."""
+    """One of a visitor's long jobs, which can be stopped while it runs or waits in the queue, independently of the
+    visitor's other jobs."""
 
     def __init__(self, session: Session) -> None:
         self._session, self._stop = session, threading.Event()
 
     def ask(self) -> None:
-        """A new run is wanted, and will stand in the queue: what was said of an earlier one no longer counts."""
+        """Request a new run, which will wait in the queue. An earlier stop no longer counts."""
         self._stop.clear()
 
     def stop(self) -> None:
-        """End the run that runs or waits."""
+        """Stop the run that is running or waiting."""
         self._stop.set()
 
     @property
     def stopped(self) -> bool:
-        """Whether the run that was last asked for is to end, also because its visitor left. A run looks here between
-        steps, and before the first."""
+        """Whether the requested run is to end, because it was stopped or its visitor has left. A run checks this before
+        its first step and between steps."""
         return self._stop.is_set() or self._session.closed
 
 
@@ -86,11 +85,11 @@ class Session:
         self._store._keep(self, key, value, size)
 
     def recall(self, key: Hashable) -> Any | None:
-        """What was kept under `key`, or None when it was never made or had to go."""
+        """The result kept under `key`, or None if there never was one or it was dropped."""
         return self._store._recall(self, key)
 
     def own_upload(self, path: str | Path) -> None:
-        """The upload is deleted with this session, unless another visitor sent the very same file."""
+        """Have an upload deleted with this session, unless another visitor uploaded the same file."""
         path = Path(path).resolve()
         with self._store.lock:
             inside = self._store.root in path.parents and path not in self._store.shared
@@ -112,13 +111,13 @@ class Sessions:
         self.lock = threading.RLock()
         self.owners: Counter[Path] = Counter()
         self.shared: set[Path] = set()
-        """Files below root that belong to everybody (cached example pictures)."""
+        """Files below root that are never deleted (cached example pictures)."""
         self._idle, self._max_bytes = idle, max_bytes
         self._sessions: dict[str, Session] = {}
         self._results: OrderedDict[tuple[str, Hashable], tuple[Any, int]] = OrderedDict()
 
     def get(self, name: str | None) -> Session:
-        """The session of that name, made when there is none. Also deletes sessions that were left idle."""
+        """The session of that name, made if there is none. Also deletes idle sessions."""
         self.sweep()
         with self.lock:
             session = self._sessions.get(name or "")
@@ -154,7 +153,8 @@ class Sessions:
                 self.delete(name)
 
     def delete_orphans(self, older_than: float = 1800.0) -> None:
-        """Delete uploads that no handler has seen for so many seconds: an editor sends what it holds unasked."""
+        """Delete uploads that no session owns and that are older, in seconds: an image editor uploads its layers
+        whether a handler reads them or not."""
         before = time.time() - older_than
         with self.lock:
             visitors = {session.folder for session in self._sessions.values()}
@@ -166,7 +166,7 @@ class Sessions:
                         path.parent.rmdir()
 
     def close(self) -> None:
-        """Delete everything of everybody."""
+        """Delete all sessions."""
         with self.lock:
             for name in list(self._sessions):
                 self.delete(name)

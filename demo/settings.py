@@ -43,9 +43,9 @@ class Settings:
     """"text" or "json"."""
     preload: bool
     zero_gpu: bool
-    """Running on a ZeroGPU Space, where a GPU is lent to one call at a time."""
+    """Whether the app runs on a ZeroGPU Space, which assigns a GPU for one call at a time."""
     temporary: Path
-    """Everything that visitors upload and get lies below this folder; it is removed at the end."""
+    """Folder of all uploads and results; it is removed at the end."""
 
     def __repr__(self) -> str:
         shown = {**vars(self), "auth": "set" if self.auth else None}
@@ -86,7 +86,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 
 def export(settings: Settings, environment: dict[str, str] | os._Environ[str] = os.environ) -> None:
-    """Tell Gradio and huggingface_hub, which read their environment when they are imported."""
+    """Set the environment variables of Gradio and huggingface_hub, which read them when they are imported."""
     environment["GRADIO_ANALYTICS_ENABLED"] = "False"
     environment["GRADIO_TEMP_DIR"] = str(settings.temporary)
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"

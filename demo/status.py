@@ -1,4 +1,4 @@
-"""The page's foot: what runs where, which models are loaded, and whose work this is."""
+"""The page's footer: the device, the models with their memory and licences, and the `models` endpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import gradio as gr
 from demo import gpu
 from demo.context import Studio
 from demo.executors import describe
+from demo.parts.events import QUIET
 
 _COLUMNS = ["model", "loaded", "device", "memory (MB)", "resolution", "licence"]
 
@@ -20,7 +21,7 @@ def build_footer(studio: Studio, blocks: gr.Blocks) -> None:
     """The status line, the table of models, and the `models` endpoint."""
 
     def models() -> list[dict[str, Any]]:
-        """What models there are: loaded or not, on which device, memory in bytes, licence, resolution."""
+        """All models: whether loaded, on which device, memory in bytes, licence, resolution."""
         return [asdict(info) for info in gpu.executor().models()]
 
     def refresh() -> tuple[str, list[list[Any]]]:
@@ -30,9 +31,8 @@ def build_footer(studio: Studio, blocks: gr.Blocks) -> None:
     with gr.Accordion("Models and licences", open=False):
         table = gr.Dataframe(model_rows(studio), headers=_COLUMNS, interactive=False, wrap=True)
     timer = gr.Timer(10)
-    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    timer.tick(refresh, None, [line, table], **quiet)
-    blocks.load(refresh, None, [line, table], **quiet)
+    timer.tick(refresh, None, [line, table], **QUIET)
+    blocks.load(refresh, None, [line, table], **QUIET)
     gr.api(models, api_name="models", queue=False)
 
 
@@ -55,7 +55,7 @@ def status_line(studio: Studio) -> str:
 
 
 def model_rows(studio: Studio) -> list[list[Any]]:
-    """The table of models."""
+    """Rows of the table of models."""
     return [
         [
             info.name,

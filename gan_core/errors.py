@@ -53,7 +53,7 @@ class TrainingDiverged(StudioError):
 
 
 class OutOfMemory(StudioError):
-    """The device has too little memory, even with every other model put away."""
+    """The device has too little memory, even with every other model evicted."""
 
 
 class Busy(StudioError):

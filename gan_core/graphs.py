@@ -1,6 +1,7 @@
-"""Functions of tensors, recorded once as CUDA graphs and replayed: no launch of theirs waits for Python.
+"""Functions of tensors, recorded once as CUDA graphs and replayed.
 
-A network at batch 1 is a hundred small kernels, and starting them one by one takes longer than running them.
+A network at batch 1 is about a hundred small kernels, and launching them one by one from Python takes longer than
+running them; a recorded graph launches them all at once.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ _made = 0
 
 
 def disable() -> None:
-    """Run everything directly from now on (ZeroGPU: a worker lives for one request, recording would not pay)."""
+    """Record nothing from now on (on ZeroGPU a worker lives for one request, so a recording would not pay)."""
     global _enabled
     _enabled = False
 
 
 def recordings_made() -> int:
-    """How many graphs this process has recorded: while it stays the same, no pool of one has grown."""
+    """How many graphs this process has recorded. While the number stays the same, their memory has not grown."""
     return _made
 
 
 class Captured:
     """`function`, recorded for every combination of shapes it is called with.
 
-    The function takes tensors and returns a tensor or a tuple of tensors; what it does must depend on nothing else that
-    changes, and it must not wait for the device. On the CPU, and where recording fails (said once), it is called as
-    it is. Drop the object when the tensors that the function uses are moved or replaced.
+    The function takes tensors and returns a tensor or a tuple of tensors. Its result must depend on nothing else that
+    changes, and it must not synchronise with the device. On the CPU, and where recording fails (logged once), it is
+    called directly. Make a new object when the tensors that the function uses have been moved or replaced.
     """
 
     def __init__(self, function: Callable[..., Any], *, keep: int = 4) -> None:
@@ -49,15 +50,16 @@ class Captured:
         self._failed = False
 
     def held_memory(self) -> tuple[list[Any], dict[str, int]]:
-        """For `memory.held`: the function and the recordings' inputs, and the bytes of their pool (outputs are in it).
+        """For `memory.held`: the function and the recordings' inputs, and the bytes of their memory pool, where the
+        outputs are.
 
-        All recordings share one pool, which gives nothing back while one of them lives.
+        All recordings share one pool, which is not freed before the last of them is dropped.
         """
         inputs = [tensor for recording in self._recordings.values() for tensor in recording.inputs]
         return [self._function, *inputs], dict(self._pools)
 
     def __call__(self, *tensors: Tensor) -> Any:
-        """`function(*tensors)`; the results are the caller's to keep."""
+        """`function(*tensors)`. The results are copies: later calls do not overwrite them."""
         if not (_enabled and not self._failed and tensors[0].is_cuda):
             return self._function(*tensors)
         # Buffers that outlive the call must be ordinary tensors, whatever mode the caller is in.
@@ -112,7 +114,8 @@ class _Recording:
 
 @contextmanager
 def _left_in_order(device: torch.device) -> Iterator[None]:
-    """A recording that fails leaves its own stream current, and random numbers waiting for the recording's end."""
+    """Restore the current stream and the random number generator when a recording fails, which leaves both in the
+    state of the recording."""
     stream, generator = torch.cuda.current_stream(device), torch.cuda.default_generators[device.index]
     try:
         yield

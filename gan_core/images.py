@@ -1,7 +1,7 @@
-"""Pictures between files, Pillow and tensors: the one place that opens what a person sends.
+"""Conversion of pictures between files, Pillow and tensors; the only place where uploaded pictures are opened.
 
-Everything that comes in is untrusted: the format is taken from a short list, the size is read from the
-header before anything is decoded, and whatever a decoder says goes wrong becomes a `BadImage` sentence.
+Uploads are untrusted: only formats of a short list are read, the size is read from the header before anything is
+decoded, and any error of a decoder becomes a `BadImage` with a sentence for a person.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def resize_within(picture: Image.Image, side: int) -> Image.Image:
 
 
 def save_png(picture: Image.Image, path: str | os.PathLike[str], edited_note: str) -> Path:
-    """Write a PNG that says it was edited, with nothing of the input's metadata, all or nothing.
+    """Write a PNG that says it was edited, without the input's metadata. A write that fails leaves no file.
 
     edited_note: what was done ("edited with ..."); it goes into the PNG's text chunks and its XMP packet,
     which also carries the IPTC digital source type for pictures changed by a trained model.
@@ -151,7 +151,7 @@ def _too_large(max_pixels: int, size: tuple[int, int] | None = None) -> str:
 
 
 def _reduce_jpeg(picture: Image.Image, max_pixels: int) -> tuple[int, int]:
-    """Ask the JPEG decoder for a smaller picture where the full one is too large; the size it will have.
+    """Have the JPEG decoder read a picture at a reduced scale if it is too large; returns the size it will have.
 
     A progressive file is left as it is: its decoder keeps all coefficients in memory at any scale.
     """
@@ -185,7 +185,7 @@ def _why_not_an_image(source: str | os.PathLike[str] | bytes) -> str:
 
 
 def _to_rgb(picture: Image.Image, backdrop: str) -> Image.Image:
-    """A loaded picture of any mode -> upright RGB in sRGB on a backdrop, with no metadata left."""
+    """A loaded picture of any mode -> upright RGB in sRGB, transparency laid on `backdrop`, without metadata."""
     profile = picture.info.get("icc_profile")
     orientation = _orientation(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -226,7 +226,7 @@ def _orientation(picture: Image.Image) -> Image.Transpose | None:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float grey -> 8-bit grey, by the range that the mode or the values say."""
+    """16-bit, 32-bit and float grey -> 8-bit grey; the range is that of the mode, or of the values."""
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0.0, neginf=0.0)
     top = values.max(initial=0.0)
     if picture.mode.startswith("I;16") or (picture.mode == "I" and 255 < top <= 65535):
@@ -241,7 +241,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Wide-gamut and CMYK pictures look right only when their profile is converted, not dropped."""
+    """Convert from an embedded colour profile to sRGB: wide-gamut and CMYK pictures look wrong without it."""
     if picture.mode not in ("RGB", "CMYK", "L"):
         return picture
     try:

@@ -1,4 +1,4 @@
-"""What a model holds on each device, what a device has left, and how to tell that memory ran out."""
+"""Memory of models and devices: what a model occupies, what a device has left, whether an error means out of memory."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def own_submodules(value: Any, shared: Iterable[Any]) -> list[nn.Module]:
 def held(value: Any, shared: Iterable[Any] = ()) -> dict[str, int]:
     """Bytes by device name of everything that `value` keeps alive and that no `shared` value does.
 
-    Followed are networks, plain objects' attributes, containers, closures and bound methods, so a copy in half
-    precision, a folded kernel or a tuned network counts wherever it is kept; a storage counts once. An object with a
-    method `held_memory() -> (members, {device: bytes})` is asked instead: it names what to follow, and adds what no
-    tensor shows (the pools of CUDA graphs).
+    References are followed through networks, attributes of plain objects, containers, closures and bound methods, so
+    that a copy in half precision, a folded kernel or a tuned network counts wherever it is kept. Each storage counts
+    once. An object may have a method `held_memory() -> (members, {device: bytes})`, which names the objects to follow
+    and adds memory that belongs to no tensor (the pools of CUDA graphs).
     """
     visited: set[int] = set()
     storages: set[tuple[str, int]] = set()
@@ -87,7 +87,7 @@ def _count(value: Any, visited: set[int], storages: set[tuple[str, int]]) -> Cou
 
 
 def _members(item: Any) -> Iterator[Any]:
-    """What an object that is no tensor refers to."""
+    """The objects that an object which is no tensor refers to."""
     from torch import nn
 
     if isinstance(item, nn.Module):
@@ -110,14 +110,19 @@ def _members(item: Any) -> Iterator[Any]:
 
 @functools.cache
 def _module_fields() -> frozenset[str]:
-    """What every module keeps for itself: hooks, and the tables that are read by name."""
+    """Names of the attributes that every module has: hooks, and the tables of parameters, buffers and submodules."""
     from torch import nn
 
     return frozenset(vars(nn.Module()))
 
 
+def tensor_bytes(tensors: Iterable[torch.Tensor | None]) -> int:
+    """Bytes of some tensors' values."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+
+
 def move(submodules: Iterable[nn.Module], device: str) -> None:
-    """Move the submodules' own tensors in place, leaving their children alone: shared parts stay put."""
+    """Move the submodules' own parameters and buffers in place, without their children, so that shared parts stay."""
     for module, name, tensor in list(_tensors(submodules)):
         if name in module._buffers:
             module._buffers[name] = tensor.to(device)
@@ -126,7 +131,7 @@ def move(submodules: Iterable[nn.Module], device: str) -> None:
 
 
 def bring_back(network: nn.Module, device: str | torch.device) -> None:
-    """For a pipeline in the middle of its work: a network that the registry took off the device as idle is needed."""
+    """Move a network that the registry has taken off the device as idle back to it; for a pipeline that needs it."""
     import torch
 
     with torch.inference_mode(False):  # its tensors outlive the call
@@ -134,7 +139,7 @@ def bring_back(network: nn.Module, device: str | torch.device) -> None:
 
 
 def move_attributes(value: Any, device: str) -> None:
-    """For a pipeline object: its `device`, its plain tensors and its dicts of tensors. Modules stay."""
+    """Move a pipeline object's plain tensors and dicts of tensors, and set its `device`. Modules are not moved."""
     import torch
     from torch import nn
 
@@ -150,14 +155,14 @@ def move_attributes(value: Any, device: str) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for Python's, torch's and CUDA libraries' ways of saying that an allocation failed."""
+    """Whether an exception of Python, torch or a CUDA library means that an allocation failed."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATION_FAILED)
 
 
 def free_bytes(device: str) -> int | None:
-    """Memory that the device (or, for "cpu", the machine) can still give; None where that is unknown."""
+    """Free bytes of the device (for "cpu", of the machine); None where that is unknown."""
     if device.startswith("cuda"):
         import torch
 
@@ -166,7 +171,7 @@ def free_bytes(device: str) -> int | None:
 
 
 def default_budget(device: str) -> int:
-    """Bytes that models may take: four fifths of a GPU, half of the machine's memory."""
+    """Bytes that models may occupy: four fifths of a GPU's memory, half of the machine's."""
     if device.startswith("cuda"):
         import torch
 
@@ -175,7 +180,7 @@ def default_budget(device: str) -> int:
 
 
 def release_cached() -> None:
-    """Give memory of dropped models back: collect cycles, then empty the CUDA caching allocator."""
+    """Free the memory of dropped models: collect reference cycles, then empty the CUDA caching allocator."""
     gc.collect()
     import torch
 

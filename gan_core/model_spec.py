@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from weights import catalogue
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Progress = Callable[[float, str], None]  # fraction done in [0, 1], what is being done
@@ -17,12 +23,12 @@ class ModelSpec(Generic[T]):
     name: str
     """Family and paper, as in "portraits/hfgi"."""
     build: Callable[[Load], T]
-    """Makes the model on the CPU, in evaluation mode. May be called again after the model was put away."""
+    """Makes the model on the CPU, in evaluation mode. May be called again after the model was evicted."""
     resolution: int
     """Pixels a side of what it makes."""
     licence: str
     title: str = ""
-    """What a person reads while it loads."""
+    """Shown to a person while it loads."""
     weights: tuple[str, ...] = ()
     """Names in the weights catalogue."""
     parts: tuple[str, ...] = ()
@@ -39,8 +45,8 @@ class ModelInfo:
     busy: bool
     device: str | None
     memory_bytes: int
-    """All that this model holds on all devices, its networks and what was made of them (copies in half precision,
-    graphs); shared parts have rows of their own. 0 when not loaded."""
+    """Memory of this model on all devices: its networks and what was made of them (copies in half precision, graphs).
+    Shared parts have rows of their own. 0 when not loaded."""
     licence: str
     resolution: int
     parts: tuple[str, ...]
@@ -49,7 +55,7 @@ class ModelInfo:
 
 @dataclass
 class Load:
-    """Handed to a builder: its shared parts, and where to say how far it is."""
+    """What a builder is called with: its shared parts, and how to report progress."""
 
     parts: Mapping[str, Any]
     progress: Progress
@@ -59,5 +65,20 @@ class Load:
         return self.parts[name]
 
     def report(self, fraction: float, text: str) -> None:
-        """Tell the person who waits: fraction in [0, 1] of this model's loading."""
+        """Report progress to a person: fraction in [0, 1] of this model's loading, and what is being done."""
         self.progress(fraction, text)
+
+
+def files_are_here(folder: Path, names: Iterable[str]) -> bool:
+    """Whether a folder has all these weights files (names without their ending)."""
+    return all((folder / f"{name}.safetensors").is_file() for name in names)
+
+
+def read_entries(path: Path, key: str, make: Callable[..., T]) -> tuple[T, ...]:
+    """make(**entry) of each entry that the header of a weights file lists in its config under `key`, as the sliders of
+    a directions file; none while the file is missing or damaged, which is logged. Reads no tensors."""
+    try:
+        return tuple(make(**entry) for entry in catalogue.read_config(path).get(key, ()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("no %s in %s: %s", key, path.name, error)
+        return ()

@@ -1,6 +1,7 @@
-"""Which models exist: the one place that joins what the papers declare. Imports no torch.
+"""Declares all models of all papers. Imports no torch.
 
-A model is declared in its paper's own `models.py`; here are the part that several papers share, and the list.
+Each paper declares its models in its own `models.py`; this module calls them, and declares the face generator that
+several papers share.
 """
 
 from __future__ import annotations

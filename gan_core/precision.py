@@ -1,4 +1,4 @@
-"""In which precision a device draws pictures fastest, without a difference that could be seen."""
+"""The precision in which a device draws pictures fastest without a visible difference."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def cpu_has_bfloat16() -> bool:
 
 
 def drawing_dtype(device: torch.device, *networks: nn.Module) -> torch.dtype:
-    """What these networks draw in where nobody says: float16 on a GPU that it pays on, bfloat16 for large networks on a
-    CPU that has it, float32 otherwise. Gradients and inversion by optimisation have rules of their own."""
+    """The default precision of drawing with these networks: float16 on a GPU with matrix units for it, bfloat16 for
+    large networks on a CPU that has it, float32 otherwise. Optimisation and inversion choose theirs themselves."""
     if half_precision_pays(device):
         return torch.float16
     size = sum(parameter.numel() for network in networks for parameter in network.parameters())

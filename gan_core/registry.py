@@ -1,9 +1,9 @@
-"""The one owner of every model on every device.
+"""The registry owns every model on every device.
 
-A model is declared by name and built on first use. It is leased to one request at a time, kept within each
-device's memory budget, and put away least-recently-used first: from a GPU to the CPU, from the CPU out.
-Networks that several models share are declared as models of their own and named as parts; they are built
-once and lease, move and leave like any other.
+A model is declared by name and built on first use. It is leased to one request at a time. Models are kept within each
+device's memory budget: the least recently used one is evicted first, from a GPU to the CPU, from the CPU out of
+memory. Networks that several models share are declared as models of their own and named as parts; they are built once
+and are leased, moved and evicted like any other model.
 
 Locks are always taken in one order (models by name, then the placement lock), and nothing ever waits for a
 model's lock while holding the placement lock, so requests cannot block each other for ever.
@@ -40,11 +40,11 @@ class _Entry:
     value: Any = None
     device: str | None = None
     size: int = 0
-    """Bytes of it as built."""
+    """Bytes of the model as built."""
     grown: int = 0
-    """Bytes that it came to hold on a device where it computes, with what was made of it there."""
+    """Most bytes that it has occupied on a device where it runs, copies and graphs included."""
     held: dict[str, int] = field(default_factory=dict)
-    """Bytes by device, when last looked at."""
+    """Bytes by device, as last measured."""
     looked_at: tuple[int, ...] = ()
     last_used: int = 0
     pins: int = 0
@@ -54,10 +54,10 @@ class _Entry:
 class ModelRegistry:
     """See the module's docstring.
 
-    devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",); or a function that says so when
-        the first model is wanted (asking for GPUs imports torch).
+    devices: where models run, best first: ("cuda:0", "cuda:1") or ("cpu",); or a function that returns them, called
+        when the first model is needed (counting GPUs imports torch).
     budgets: bytes of models, one number for each device or by device name; `memory.default_budget` otherwise.
-    resident: never put anything away (ZeroGPU: workers are forks and what they move is lost).
+    resident: never evict (on ZeroGPU workers are forks, and what they move is lost).
     patience: seconds to wait for a busy model, or for memory held by busy models, before `Busy`.
     """
 
@@ -113,8 +113,8 @@ class ModelRegistry:
     def use(self, name: str, progress: Progress | None = None) -> Iterator[Any]:
         """Lease a model for the `with` block, loading it if needed. One lease at a time per model and part.
 
-        Do not ask for a second lease inside the block. A body that should be tried again when memory runs
-        out goes through `run` instead.
+        Do not ask for a second lease inside the block. Work that should be retried when memory runs out goes through
+        `run` instead.
         Raises UnknownName, Busy, OutOfMemory, and whatever the builder raises.
         """
         try:
@@ -123,11 +123,11 @@ class ModelRegistry:
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
-            self.put_away_idle(keep=(name,))
+            self.evict_idle(keep=(name,))
             raise OutOfMemory(self._out_of_memory_text(name)) from error
 
     def run(self, name: str, work: Callable[[Any], Result], progress: Progress | None = None) -> Result:
-        """`work(model)` under a lease; out of memory, others are put away and it is tried once more.
+        """`work(model)` under a lease. If memory runs out, other models are evicted and it is tried once more.
 
         Raises what `use` raises, and what `work` raises.
         """
@@ -141,8 +141,8 @@ class ModelRegistry:
                 logger.warning("out of memory in %s: %s", name, error)
                 if last_try:
                     raise OutOfMemory(self._out_of_memory_text(name)) from error
-            # Only here, with the exception and the tensors of its frames gone, can memory come back.
-            self.put_away_idle(keep=(name,))
+            # Only here are the exception and the tensors of its frames gone, so that their memory is free.
+            self.evict_idle(keep=(name,))
         raise AssertionError("unreachable")
 
     def iterate(
@@ -150,7 +150,7 @@ class ModelRegistry:
     ) -> Generator[Result, None, None]:
         """The items of begin(model), each computed under a lease of its own.
 
-        Between two items others may use the model, but it is not put away: its tensors stay where the iterator of
+        Between two items others may use the model, but it is not evicted: its tensors stay where the iterator of
         `begin` knows them, which must keep nothing else in the model. That iterator is closed with this one.
         Raises what `use` raises, and what the iterator raises.
         """
@@ -184,17 +184,18 @@ class ModelRegistry:
                     entry.pins -= 1
                 self._placement.notify_all()
 
-    def put_away_idle(self, keep: Iterable[str] = ()) -> None:
-        """Put models away from where they run, unless in use; those named and their parts stay."""
+    def evict_idle(self, keep: Iterable[str] = ()) -> None:
+        """Evict models that are not in use from the devices where they run, except those named in `keep` and their
+        parts."""
         kept = {part for name in keep for part in self._closure(name)}
         with self._placement:
             for entry in self._least_recent(self._entries.values()):
                 if entry.spec.name not in kept and entry.device in self.devices:
-                    self._put_away(entry)
+                    self._evict(entry)
         memory.release_cached()
 
     def load_all(self) -> None:
-        """Load every declared model now (ZeroGPU wants them on the device before the server starts)."""
+        """Load every declared model now (on ZeroGPU they must be on the device before the server starts)."""
         for name in self._entries:
             with self.use(name):
                 pass
@@ -218,8 +219,8 @@ class ModelRegistry:
                     self._placement.notify_all()
 
     def _look_at_growth(self, closure: Sequence[_Entry]) -> None:
-        """After work: what networks became idle leaves the device, what the work made is counted, and others make
-        room for it. The closure's locks are held."""
+        """After work: move networks that became idle off the device, measure what the work added (copies, graphs), and
+        evict other models if the budget is exceeded. The closure's locks are held."""
         grown = [entry for entry in closure if entry.value is not None and entry.looked_at != _fingerprint(entry.value)]
         if not grown:
             return
@@ -236,12 +237,12 @@ class ModelRegistry:
                     self._trim(device, closure)
 
     def _trim(self, device: str, closure: Sequence[_Entry]) -> None:
-        """Put others away until the device is within its budget again, as far as nobody uses them."""
+        """Evict other models that are not in use until the device is within its budget again."""
         for other in self._least_recent(self._entries.values()):
             if self._taken(device) <= self._budget(device):
                 return
             if other not in closure and other.device == device:
-                self._put_away(other)
+                self._evict(other)
 
     def _lock_all(self, closure: Sequence[_Entry], name: str) -> None:
         deadline = time.monotonic() + self._patience
@@ -254,23 +255,23 @@ class ModelRegistry:
             held.append(entry)
 
     def _make_ready(self, closure: Sequence[_Entry], progress: Progress) -> None:
-        """All of the closure, whose locks are held, built and on one device; on failure as it was before."""
+        """Build all of the closure, whose locks are held, and place it on one device; undone on failure."""
         device = self._target(closure)
         now = next(self._clock)
         try:
             for entry in closure:
                 if entry.value is None:
-                    self._relieved(functools.partial(self._build, entry, progress), closure)
+                    self._with_retry(functools.partial(self._build, entry, progress), closure)
                 if entry.device != device:
-                    self._relieved(functools.partial(self._place, entry, device, closure), closure)
+                    self._with_retry(functools.partial(self._place, entry, device, closure), closure)
                 entry.last_used = now
         except BaseException:
             for entry in closure:
-                self._settle(entry)
+                self._undo(entry)
             raise
 
-    def _settle(self, entry: _Entry) -> None:
-        """After a failed load: drop what was built but never placed, bring back what was half moved."""
+    def _undo(self, entry: _Entry) -> None:
+        """After a failed load: drop a model that was built but not placed, move one back that was moved in part."""
         if entry.value is None:
             return
         if entry.device is None:
@@ -278,15 +279,15 @@ class ModelRegistry:
         else:
             self._move(entry, entry.device)
 
-    def _relieved(self, step: Callable[[], None], closure: Sequence[_Entry]) -> None:
-        """Do a step of loading; on out of memory put all other models away and do it once more."""
+    def _with_retry(self, step: Callable[[], None], closure: Sequence[_Entry]) -> None:
+        """Do a step of loading. If memory runs out, evict all other models and do it once more."""
         try:
             return step()
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
             logger.warning("out of memory while loading %s", closure[-1].spec.name)
-        self.put_away_idle(keep=(closure[-1].spec.name,))
+        self.evict_idle(keep=(closure[-1].spec.name,))
         return step()
 
     def _build(self, entry: _Entry, progress: Progress) -> None:
@@ -305,7 +306,7 @@ class ModelRegistry:
 
     def _place(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
         with self._placement:
-            # Its old place counts as free already: what makes room may be put just there.
+            # Its old place already counts as free, because evicted models may be moved there.
             origin, entry.device = entry.device, None
             try:
                 self._make_room(entry, device, closure)
@@ -323,7 +324,7 @@ class ModelRegistry:
         self._count(entry)
 
     def _count(self, entry: _Entry) -> None:
-        """Look at what the model holds now."""
+        """Measure what the model occupies now."""
         entry.held = memory.held(entry.value, self._parts(entry))
         entry.looked_at = _fingerprint(entry.value)
         if entry.device in self.devices:
@@ -334,10 +335,10 @@ class ModelRegistry:
 
     def _forget(self, entry: _Entry) -> None:
         entry.value, entry.device, entry.size, entry.held, entry.looked_at = None, None, 0, {}, ()
-        # What it grows to is remembered for the next time.
+        # How large it grows is remembered for the next time.
 
     def _make_room(self, entry: _Entry, device: str, closure: Sequence[_Entry]) -> None:
-        """Put models away until `entry` fits `device`; waits for busy ones. The placement lock is held."""
+        """Evict models until `entry` fits on `device`; waits for busy ones. The placement lock is held."""
         if self._resident:
             return
         budget = self._budget(device)
@@ -355,16 +356,16 @@ class ModelRegistry:
                 if self._fits(entry, device, needed):
                     return
                 if other not in closure and other.device == device:
-                    self._put_away(other)
+                    self._evict(other)
             over_budget = self._taken(device, but=entry) + needed > budget
-            # What other programs hold cannot be waited for: then the attempt itself decides.
+            # Memory of other programs does not become free by waiting; whether the rest suffices, loading will show.
             if not over_budget:
                 return
             if not self._placement.wait(timeout=max(0.0, deadline - time.monotonic())):
                 raise Busy("The memory is taken by other requests. Please try again in a moment.")
 
     def _needed(self, entry: _Entry, device: str) -> int:
-        """Bytes to make room for: where it computes, as many as it was seen to come to hold."""
+        """Bytes to make room for; on a device where it runs, as many as it has occupied there before."""
         return max(entry.size, entry.grown) if device in self.devices else entry.size
 
     def _fits(self, entry: _Entry, device: str, needed: int) -> bool:
@@ -374,8 +375,9 @@ class ModelRegistry:
         allocated = entry.size if device == "cpu" else 0  # on the CPU its weights have been allocated already
         return free is None or free >= needed - allocated + _MARGIN
 
-    def _put_away(self, entry: _Entry) -> None:
-        """GPU -> CPU -> out, one step, unless somebody uses it or will go on with it. The placement lock is held."""
+    def _evict(self, entry: _Entry) -> None:
+        """Move a model that is neither in use nor pinned one step away, GPU -> CPU -> dropped. The placement lock is
+        held."""
         if entry.value is None or self._resident or entry.pins or not entry.lock.acquire(blocking=False):
             return
         try:
@@ -394,10 +396,10 @@ class ModelRegistry:
             if self._fits(entry, "cpu", entry.size):
                 return True
             if other.device == "cpu" and other.last_used < entry.last_used:
-                self._put_away(other)
+                self._evict(other)
         return self._fits(entry, "cpu", entry.size)
 
-    # Small facts
+    # Look-ups
 
     def _entry(self, name: str) -> _Entry:
         if name not in self._entries:
@@ -418,7 +420,7 @@ class ModelRegistry:
         return entry is not part and entry.value is not None and part.spec.name in self._closure(entry.spec.name)
 
     def _target(self, closure: Sequence[_Entry]) -> str:
-        """Where the closure runs: beside a part that is on a device already, else where most room is."""
+        """Where the closure runs: with a part that is on a device already, else on the device with most free budget."""
         for entry in closure:
             if entry.device in self.devices:
                 return entry.device
@@ -432,7 +434,7 @@ class ModelRegistry:
         return self._budgets[device]
 
     def _taken(self, device: str, but: _Entry | None = None) -> int:
-        """Bytes on the device of all models but one, and but those that are being placed."""
+        """Bytes on the device of all placed models, except `but`."""
         placed = (entry for entry in self._entries.values() if entry is not but and entry.device is not None)
         return sum(entry.held.get(device, 0) for entry in placed)
 
@@ -445,7 +447,7 @@ class ModelRegistry:
         return spec.title or spec.name
 
     def _out_of_memory_text(self, name: str) -> str:
-        return f"There is not enough memory to run {self._title(name)}, even with all other models put away."
+        return f"There is not enough memory to run {self._title(name)}, even without any other model in memory."
 
     def _info(self, entry: _Entry) -> ModelInfo:
         spec = entry.spec
@@ -464,8 +466,8 @@ class ModelRegistry:
 
 
 def _fingerprint(value: Any) -> tuple[int, ...]:
-    """Changes when a model may have come to hold more: an attribute, a member of one, or a recorded graph is new.
-    Much cheaper than `memory.held`, so that it can be asked after every request."""
+    """A value that changes when a model may occupy more memory: when an attribute, a member of one, or a recorded graph
+    is new. It is much cheaper than `memory.held`, so it can be computed after every request."""
     from gan_core.graphs import recordings_made
 
     seen = [recordings_made()]

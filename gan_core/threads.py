@@ -1,4 +1,4 @@
-"""How many CPU threads pay: those that this process may really run at once."""
+"""The number of CPU threads: as many as this process may really run at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "150000 100000": microseconds of each
 
 
 def available_cores(quota: Path = _QUOTA) -> int:
-    """Cores that the process may use: its affinity, and at most its container's share of time, rounded up.
+    """Cores that the process may use: those of its affinity, but no more than its container's CPU quota, rounded up.
 
-    PyTorch counts the machine's cores, and on a small share of a large machine its threads stand in each other's way.
+    PyTorch counts the machine's cores; in a container with a small quota on a large machine so many threads slow each
+    other down.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -25,7 +26,7 @@ def available_cores(quota: Path = _QUOTA) -> int:
 
 
 def use_available_cores() -> None:
-    """Set PyTorch's threads to `available_cores`, unless OMP_NUM_THREADS says how many. Imports torch."""
+    """Set the number of PyTorch's threads to `available_cores`, unless OMP_NUM_THREADS is set. Imports torch."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 

@@ -1,4 +1,4 @@
-"""Which implementation serves a tensor: the Triton kernel or the plain PyTorch reference, and why."""
+"""Chooses between the Triton kernel and the plain PyTorch reference of an operation, and says why."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def kernel_for(x: torch.Tensor, module: str, function: str = "forward") -> Modul
 
 
 def give_up(error: Exception, module: str, function: str = "forward") -> None:
-    """Leave this kernel to the reference for the rest of the process, with one warning that says which and why. The
-    others go on. Raises the error again if memory ran out: that says nothing about the kernel."""
+    """Use the reference instead of this kernel for the rest of the process, with one warning that says which and why.
+    Other kernels are not affected. Out of memory is no fault of the kernel; that error is raised again."""
     if isinstance(error, torch.OutOfMemoryError):
         raise error
     kernel = f"{module}.{function}"

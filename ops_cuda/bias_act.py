@@ -100,7 +100,7 @@ def _reference(
 
 
 def _derivative(y: Tensor, slope: float, gain: float, clamp: float) -> Tensor:
-    """Of the activation, told from its output y: slope and gain are positive, so the sign is the input's."""
+    """Derivative of the activation, from its output y: slope and gain are positive, so y has the sign of the input."""
     factor = torch.where(y < 0, gain * slope, gain)
     if clamp >= 0:
         factor = factor * (y.abs() < clamp)

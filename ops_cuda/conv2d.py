@@ -1,8 +1,8 @@
 """Convolution whose gradients are convolutions again, to any order.
 
 PyTorch's own second derivative of a convolution computes the weight's part as a convolution with a kernel as large as
-the picture, for which cuDNN has no fast algorithm: with a gradient penalty that was a quarter of a training step
-(ops_cuda/NOTES.md). Here the three operations of a convolution (output, input gradient, weight gradient) are closed
+the picture, for which cuDNN has no fast algorithm; with a gradient penalty that took a quarter of a training step.
+Here the three operations of a convolution (output, input gradient, weight gradient) are closed
 under differentiation, so every one of them runs on the matrix units.
 """
 

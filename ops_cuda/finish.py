@@ -1,4 +1,4 @@
-"""All that follows a convolution when drawing, in one pass over its output; no gradients.
+"""Everything after a convolution at inference, in one pass over its output; no gradients.
 
     v = lrelu(raw * scale + noise + bias, 0.2) * sqrt(2)         demodulation, noise, bias, activation
     v = v * (1 + condition_scale) + condition_shift              only where HFGI's consultation acts
@@ -7,7 +7,7 @@
     image = up(previous image) + sum over channels of v * rgb_styles * rgb_weight + rgb_bias      (ToRGB)
     plain = v                                                    for a skip, or where nothing is modulated
 
-So a feature map is read once and written once, and not written at all after the last layer. After a convolution that
+A feature map is read once and written once, and not written at all after the last layer. After a convolution that
 computes the four pixels of an upsampling side by side as channels (`gan_core.stylegan2.fused`), the same pass puts them
 in their places; before one that pads by mirroring, it writes the mirrored edges, too.
 """
@@ -28,11 +28,11 @@ SLOPE, GAIN, JOINED = 0.2, math.sqrt(2.0), math.sqrt(0.5)
 
 
 class Finished(NamedTuple):
-    """What `finish` gives; None for what was not asked for."""
+    """The results of `finish`; None for those that were not requested."""
 
-    features: Tensor | None  # (N, O, H, W), raw's dtype, asked for by `styles`
-    image: Tensor | None  # (N, 3, H, W), float32, asked for by `rgb_weight`
-    plain: Tensor | None  # (N, O, H, W), raw's dtype, asked for by `plain`
+    features: Tensor | None  # (N, O, H, W), raw's dtype; requested by `styles`
+    image: Tensor | None  # (N, 3, H, W), float32; requested by `rgb_weight`
+    plain: Tensor | None  # (N, O, H, W), raw's dtype; requested by `plain`
 
 
 def finish(

@@ -1,4 +1,4 @@
-"""Drawings to draw from: lines of a painting, of a drawing that was uploaded, or the edges of a photo."""
+"""Line drawings for the network: of what is painted, of an uploaded drawing, or the edges of a photo."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from demo.comodgan.editor import MAX_PIXELS, MIN_SIDE
+from demo.comodgan.editor import MIN_SIDE
 from demo.parts.painting import PEN, layer_of, painted_strength
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import FaceTooSmall, NoFaceFound
 from gan_core.images import open_image, to_tensor
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from gan_core.faces import Face
 
 CANVAS = 512  # pixels a side of what is drawn on
-_PAPER, _WHITE = 0.6, 215  # share of pixels that light, of 255, from which on a picture counts as a drawing
+_PAPER, _WHITE = 0.6, 215  # a picture with more than this share of pixels at least this light, of 255, is a drawing
 
 
 FindFaces = Callable[[Image.Image], list["Face"]]  # raises NoFaceFound or FaceTooSmall
 
 
 def lines_of(session: Session, path: str | None, find: FindFaces) -> tuple[np.ndarray, str]:
-    """The lines of a picture, (CANVAS, CANVAS) float32 from 0 to 1 (line), and what was done, for a person.
+    """The lines of a picture, (CANVAS, CANVAS) float32 from 0 to 1 (line), and a message on how they were made.
 
-    Of a drawing on white (or transparent) paper these are its own. Of a photo the largest face is cut out, the way that
-    the model knows faces, and its edges are taken; without a face, those of the middle. find: the app's way of
-    finding faces, with its settings (`Editor.find_faces`). Raises BadImage.
+    A drawing on white (or transparent) paper is used as it is. In a photo the largest face is aligned as in the model's
+    data, and its edges are drawn; without a face, those of the photo's middle. find: finds faces with the app's
+    settings (`Editor.find_faces`). Raises BadImage.
     """
     data = read_upload(session, path)
     key = ("comodgan-lines", hashlib.sha256(data).hexdigest())
@@ -50,7 +50,7 @@ def is_drawing(picture: Image.Image) -> bool:
 
 
 def painted_lines(layers: Sequence[str]) -> np.ndarray:
-    """What is drawn on transparent layers, as `lines_of` gives it. Raises BadImage."""
+    """The lines painted on transparent layers, in the form of `lines_of`. Raises BadImage."""
     return _as_trained(layer_of(painted_strength(layers, (CANVAS, CANVAS)), PEN))
 
 
@@ -63,7 +63,7 @@ def _own_lines(picture: Image.Image) -> tuple[np.ndarray, str]:
 
 
 def _as_trained(drawing: Image.Image) -> np.ndarray:
-    """Lines as wide as those that the model learned from."""
+    """Lines as wide as those of the model's training."""
     from gan_core.comodgan.drawings import drawing_of
 
     return drawing_of(drawing)[0].numpy()

@@ -1,4 +1,4 @@
-"""The second way of "Fill a hole": lines on white paper, drawn or taken from a picture, that become portraits."""
+"""The second mode of "Fill a hole": portraits from lines, which are painted or taken from a picture."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from demo.comodgan.editor import Editor
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.examples import examples_row
-from demo.parts.painting import PEN, layer_of, paint_input
+from demo.parts.painting import PEN, layer_of, layers_from, paint_input, paint_value
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
-
-Data = dict[Any, Any]
 
 _WELCOME = "Draw a face, or give it a picture whose lines are taken. Then press **Draw portraits**."
 _BLANK = "White paper: draw a face, as large as the paper."
 
 
 class DrawingPanel:
-    """A place to draw on, a picture to take lines from, and the run's controls."""
+    """An image editor, a picture from which lines are taken, and the controls of a run."""
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
@@ -52,27 +51,22 @@ class DrawingPanel:
 
     @property
     def painting(self) -> set[Any]:
-        """What `read` reads."""
+        """The components that `read` reads."""
         return {self.paint}
 
     def read(self, data: Data, session: Session) -> np.ndarray:
-        """What is drawn, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
-        painting = data[self.paint]
-        for path in painting.files if painting else ():
-            session.own_upload(path)
-        return painted_lines(painting.layers if painting else ())
+        """The painted lines, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
+        return painted_lines(layers_from(session, data[self.paint]))
 
     def wire(self) -> None:
-        """Connect everything but the run."""
+        """Connect all events except the run."""
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
             "show_progress_on": [self.message],
             **QUEUE,
         }
-        quick: dict[str, Any] = {
-            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
-        }  # fmt: skip
+        quick = {**QUIET, "show_progress_on": [self.message]}
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
             queued(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture
@@ -80,12 +74,12 @@ class DrawingPanel:
         self.blank.click(guarded(self.on_blank), None, [self.paint, self.message], **quick)
 
     def on_opened(self, path: str | None) -> list[Any]:
-        """Seen for the first time: the lines of an example are there."""
+        """The tab is opened for the first time: take the lines of an example."""
         example = self._examples[-1] if self._examples and not path else path
         return [example, gr.Timer(active=False)]
 
     def on_photo(self, path: str | None, request: gr.Request) -> list[Any]:
-        """Another picture: its lines."""
+        """Another picture: take its lines."""
         session = self.studio.sessions.get(request.session_hash)
         if not path:
             return [_paper(session, None), _WELCOME]
@@ -93,7 +87,7 @@ class DrawingPanel:
         return [_paper(session, lines), f"{note} Then press **Draw portraits**."]
 
     def on_blank(self, request: gr.Request) -> list[Any]:
-        """Nothing drawn."""
+        """Clear the paper."""
         return [_paper(self.studio.sessions.get(request.session_hash), None), _BLANK]
 
 
@@ -105,8 +99,4 @@ def as_picture(lines: np.ndarray, side: int) -> Image.Image:
 
 def _paper(session: Session, lines: np.ndarray | None) -> dict[str, Any]:
     background = shown(session, "paper", Image.new("RGB", (CANVAS, CANVAS), "white"))
-    layers = []
-    if lines is not None:
-        layers = [str(session.new_file("lines", ".png"))]
-        layer_of(lines, PEN).save(layers[0], compress_level=1)
-    return {"background": background, "layers": layers, "composite": None}
+    return paint_value(session, background, None if lines is None else layer_of(lines, PEN))

@@ -1,13 +1,13 @@
-"""From a picture and what was painted on it to completions: open, mark, find the square that a model knows, fill.
+"""The steps from a picture and a mask to completions: open, mask, choose the square for the model, fill.
 
-Plain values in, plain values out; nothing here knows of the page. A picture read with its hole is kept in the visitor's
-session, so that another seed only decodes.
+This module is independent of the page: its arguments and results are plain values. A picture encoded with its hole is
+kept in the visitor's session, so that another seed only decodes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ from demo import gpu
 from demo.comodgan import tasks
 from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
 from demo.comodgan.tasks import Completion
-from demo.gpu import Step
+from demo.gpu import Progress, Step
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import CoModGANModel
@@ -33,20 +34,17 @@ if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, SquareCrop
     from gan_core.faces import Face
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
-PAINTING = (640, 1024)  # least and most of the longer side of what is painted on, pixels
+PAINTING = (640, 1024)  # least and greatest longer side of the picture in the image editor, pixels
 MOST_SAMPLES = 8
-VARIETY = 0.8  # where nothing is said; beyond it a seed may tint what it fills
+VARIETY = 0.8  # the default; with more, some seeds tint the hole
 HOLE, DRAWING = "hole", "drawing"
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
-"""Ready-made masks for which the face is looked for."""
-_ALMOST_WHOLE = 0.8  # a face's square that covers this share of a square picture is taken as all of it
+"""Ready-made masks that need the position of the face."""
+_ALMOST_WHOLE = 0.8  # a face's square of more than this share of a square picture is replaced by the whole picture
 _RESULTS = "comodgan-results"
 _NO_FACE = "No face was found in this picture, and these weights know portraits only."
 _BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,11 @@ class Photo:
     key: str
     picture: Image.Image = field(repr=False)
     clear: np.ndarray | None = field(default=None, repr=False)
-    """(H, W) bool, its transparent part; None if there is none."""
+    """(H, W) bool, its transparent pixels; None if there are none."""
 
     @property
     def painting_size(self) -> tuple[int, int]:
-        """Width and height at which it is painted on."""
+        """Width and height in the image editor."""
         longest = max(self.picture.size)
         scale = min(max(longest, PAINTING[0]), PAINTING[1]) / longest
         width, height = (max(1, round(length * scale)) for length in self.picture.size)
@@ -69,17 +67,17 @@ class Photo:
 
 @dataclass(frozen=True)
 class Result:
-    """One completion: what it changed, laid on the picture when it is looked at."""
+    """One completion: the changed part, which is pasted into the picture when it is needed."""
 
     seed: int
     patch: Image.Image = field(repr=False)
     base: Image.Image | None = field(repr=False)
-    """The picture that it completes; None if the patch is all of it."""
+    """The completed picture; None if the patch is the whole result."""
     corner: tuple[int, int] = (0, 0)
     note: str = ""
-    """How it was made, for the metadata."""
+    """Description for the metadata."""
     remark: str = ""
-    """What a person should know who finds it poor, or ""."""
+    """Message on what may make it poor, or ""."""
 
     @property
     def picture(self) -> Image.Image:
@@ -91,21 +89,15 @@ class Result:
         return whole
 
 
-class Editor:
-    """The steps of filling. models: the choices of weights by API name, of both kinds."""
-
-    def __init__(
-        self, models: Mapping[str, CoModGANModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[CoModGANModel]):
+    """The steps of filling holes and of drawing from lines; its choices of weights are of both kinds."""
 
     def of_kind(self, kind: str) -> dict[str, CoModGANModel]:
         """The choices that fill holes (HOLE) or draw from drawings (DRAWING)."""
         return {name: choice for name, choice in self.models.items() if choice.kind == kind}
 
     def model(self, name: str, kind: str) -> CoModGANModel:
-        """The choice of that name. Raises UnknownName, or WeightsMissing where there is none of that kind."""
+        """The choice of that name. Raises UnknownName, or WeightsMissing if there is none of that kind."""
         what = "fills holes" if kind == HOLE else "makes pictures of drawings"
         return choice_of(self.of_kind(kind), name, f"the network that {what}")
 
@@ -130,12 +122,12 @@ class Editor:
         photo = session.recall(("comodgan-photo", key))
         if photo is None:
             picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            photo = Photo(key, picture, transparent(data, picture, MAX_PIXELS))
+            photo = Photo(key, picture, transparent(data, picture))
             session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
         return photo
 
     def ready_made(self, session: Session, photo: Photo, name: str, seed: int = 0) -> tuple[np.ndarray, str]:
-        """One of `gan_core.comodgan.masks.READY_MADE`, (H, W) bool at the painting's size, and what to say about it.
+        """One of `gan_core.comodgan.masks.READY_MADE`, (H, W) bool at the image editor's size, and a message or "".
 
         seed: of the random one. Raises UnknownName.
         """
@@ -150,7 +142,7 @@ class Editor:
         return ready_made(name, photo.painting_size, eyes=eyes, seed=seed), note
 
     def face(self, session: Session, photo: Photo) -> Face | None:
-        """The largest face of the picture, from the session where it has been looked for before."""
+        """The largest face of the picture or None, from the session if it was searched before."""
         found = session.recall(("comodgan-face", photo.key))
         if found is None:
             try:
@@ -159,12 +151,6 @@ class Editor:
                 found = []
             session.keep(("comodgan-face", photo.key), found, 1000)
         return found[0] if found else None
-
-    def find_faces(self, picture: Image.Image) -> list[Face]:
-        """All faces, largest first, by the finder that the app's settings allow. Raises NoFaceFound or FaceTooSmall."""
-        from gan_core.faces import find_faces
-
-        return find_faces(picture, allow_fetch=self._allow_fetch, weights=self._weights)
 
     def fill(
         self,
@@ -176,9 +162,9 @@ class Editor:
         psi: float = VARIETY,
         progress: Progress | None = None,
     ) -> Generator[Step | Result, None, None]:
-        """Fill what is marked in `mask`, (H, W) bool at the picture's size: reports, and a Result for each seed.
+        """Fill the pixels of `mask`, (H, W) bool at the picture's size: reports, and a Result for each seed.
 
-        Closing the iterator stops the work. Raises BadValue where nothing is marked or a value is out of range.
+        Closing the iterator stops the work. Raises BadValue if nothing is marked or a value is out of range.
         """
         from gan_core.comodgan.framing import SquareCrop
 
@@ -187,7 +173,7 @@ class Editor:
         psi = variety(psi)
         box = bounds(mask)
         region, remark = self._region(session, photo, box, choice)
-        # Only what lies in the square is computed with, however large the picture is.
+        # Only the part of the picture in the square is passed on, however large the picture is.
         left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
         right = min(photo.picture.width, max(region.left + region.side, box[2]))
         bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
@@ -199,7 +185,7 @@ class Editor:
             part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
             square = SquareCrop(region.left - left, region.top - top, region.side)
             prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
-            session.keep(key, prepared, tasks.size_of(prepared))
+            session.keep(key, prepared, prepared.size)
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
         for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Completion):
@@ -228,7 +214,7 @@ class Editor:
     def fill_once(
         self, session: Session, image: str | None, mask: str | None, seed: Any, samples: Any, model: str
     ) -> list[Result]:
-        """The API's single call. Without a mask the picture's transparent part is filled. Raises any StudioError."""
+        """The API's call. Without a mask the picture's transparent part is filled. Raises any StudioError."""
         choice, seeds = self.model(model, HOLE), seeds_from(seed, samples)
         photo = self.open(session, image)
         if mask:
@@ -241,7 +227,7 @@ class Editor:
         return [step for step in steps if isinstance(step, Result)]
 
     def keep(self, session: Session, results: list[Result]) -> None:
-        """Remember what was made, for choosing and downloading."""
+        """Keep the results for choosing and downloading."""
         size = sum(3 * one.patch.width * one.patch.height for one in results)
         if results and results[0].base is not None:
             size += 3 * results[0].base.width * results[0].base.height
@@ -259,8 +245,11 @@ class Editor:
         return save_png(result.picture, session.new_file(purpose, ".png"), result.note)
 
     def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[SquareCrop, str]:
-        """The square to show to the model, around the face where it knows portraits and most of the hole lies there;
-        and a remark if it knows portraits only and does not get one."""
+        """The square that the model is shown, and a remark.
+
+        For a model of portraits it is placed around the face if most of the hole is there; otherwise the remark says
+        why results may be poor.
+        """
         from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
 
         width, height = photo.picture.size
@@ -282,11 +271,11 @@ class Editor:
 
 
 def seeds_from(seed: Any, samples: Any) -> list[int]:
-    """As many seeds as results are wanted, counting up from the first. Raises BadValue."""
+    """Seeds for a number of results, counted up from the first. Raises BadValue."""
     first = whole_number(seed, "A seed", 0, LARGEST_SEED)
     return [first + i for i in range(whole_number(samples, "The number of results", 1, MOST_SAMPLES))]
 
 
 def variety(psi: Any) -> float:
-    """How far results may be from the average one. Raises BadValue."""
+    """The truncation psi as a checked number: how far results may be from the mean. Raises BadValue."""
     return real_number(psi, "The variety must be a number", 0, 1)

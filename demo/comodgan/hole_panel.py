@@ -1,4 +1,4 @@
-"""The first way of "Fill a hole": a picture, and a mask painted on it."""
+"""The first mode of "Fill a hole": a picture, and a mask painted on it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from demo.comodgan.editor import Editor, Photo
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.examples import examples_row
-from demo.parts.painting import Painting, layer_of, paint_input, painted
+from demo.parts.painting import layer_of, layers_from, paint_input, paint_value, painted
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from gan_core.errors import BadValue
-
-Data = dict[Any, Any]
 
 _WELCOME = "Give it a picture, then paint over what should be filled."
 _PAINT = "Paint over what should be filled, or take a ready-made mask below."
@@ -65,33 +64,31 @@ class HolePanel:
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
         self.run.build("Fill the hole")
         self.shown = gr.State("")  # key of the picture in the editor
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.8)
 
     @property
     def painting(self) -> set[Any]:
-        """What `read` reads."""
+        """The components that `read` reads."""
         return {self.photo, self.paint, self.shown}
 
     def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
         """The picture and what is painted on it, at its size. Raises BadImage or BadValue."""
-        _own(session, data[self.paint])
+        layers = layers_from(session, data[self.paint])
         photo = self.editor.open(session, data[self.photo])
         if data[self.shown] != photo.key:
             raise BadValue("The picture is still being opened. Please try again in a moment.")
-        return photo, _marked(data[self.paint], photo.picture.size)
+        return photo, painted(layers, photo.picture.size)
 
     def wire(self) -> None:
-        """Connect everything but the run."""
+        """Connect all events except the run."""
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
-            "show_progress_on": [self.message],  # each report to the editor itself would have it upload all it holds
+            "show_progress_on": [self.message],  # each report to the editor itself would make it upload all its layers
             **QUEUE,
         }
-        quick: dict[str, Any] = {
-            "api_visibility": "private", "show_progress": "hidden", "show_progress_on": [self.message], "queue": False,
-        }  # fmt: skip
+        quick = {**QUIET, "show_progress_on": [self.message]}
         shown_now = [self.paint, self.message]
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
@@ -109,12 +106,12 @@ class HolePanel:
     # Handlers
 
     def on_opened(self, path: str | None) -> list[Any]:
-        """The tab is seen for the first time: an example is there, unless a picture came already."""
+        """The tab is opened for the first time: show an example, unless there is a picture already."""
         example = self._examples[_FIRST % len(self._examples)] if self._examples and not path else path
         return [example, gr.Timer(active=False)]
 
     def on_photo(self, data: Data, request: gr.Request) -> Data:
-        """Another picture: put it into the editor, with a mask if it brings one or is an example."""
+        """Another picture: put it into the editor; with a mask if it has transparent pixels or is an example."""
         session = self.studio.sessions.get(request.session_hash)
         path = data[self.photo]
         if not path:
@@ -139,15 +136,15 @@ class HolePanel:
         return on_ready_made
 
     def on_invert(self, data: Data, request: gr.Request) -> Data:
-        """What was kept is filled and the other way round."""
-        _own(self.studio.sessions.get(request.session_hash), data[self.paint])
+        """Invert the mask."""
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
         session, photo = self._photo(data, request)
-        mask = _marked(data[self.paint], photo.painting_size)
+        mask = painted(layers, photo.painting_size)
         inverted = np.ones(photo.painting_size[::-1], bool) if mask is None else ~mask
         return {self.paint: self._value(session, photo, inverted), self.message: _share(inverted)}
 
     def on_clear(self, data: Data, request: gr.Request) -> Data:
-        """Nothing is painted."""
+        """Clear the mask."""
         session, photo = self._photo(data, request)
         return {self.paint: self._value(session, photo, None), self.message: _PAINT}
 
@@ -160,24 +157,11 @@ class HolePanel:
     def _value(self, session: Session, photo: Photo, mask: np.ndarray | None) -> dict[str, Any]:
         size = photo.painting_size
         background = shown(session, "paint", photo.picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
-        layers = []
-        if mask is not None and mask.any():
-            layers = [str(session.new_file("layer", ".png"))]
-            layer_of(mask).save(layers[0], compress_level=1)
-        return {"background": background, "layers": layers, "composite": None}
+        return paint_value(session, background, layer_of(mask) if mask is not None and mask.any() else None)
 
 
 def _share(mask: np.ndarray) -> str:
     return f"{mask.mean():.0%} of the picture will be filled. Paint on, or press **Fill the hole**."
-
-
-def _own(session: Session, painting: Painting | None) -> None:
-    for path in painting.files if painting else ():
-        session.own_upload(path)
-
-
-def _marked(painting: Painting | None, size: tuple[int, int]) -> np.ndarray | None:
-    return painted(painting.layers, size) if painting else None
 
 
 def _scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

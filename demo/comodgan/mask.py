@@ -1,4 +1,4 @@
-"""Masks that people send with a picture: what they mean, and what is wrong with them."""
+"""Masks uploaded with a picture, and masks from a picture's transparent pixels."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from demo.parts.uploads import MAX_PIXELS
 from gan_core.errors import BadImage, BadValue
 from gan_core.images import open_image
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box
 
-_MAX_PIXELS = 24_000_000
-_ASPECT = 0.02  # by which the proportions of picture and mask may differ
+_ASPECT = 0.02  # by which the aspect ratios of picture and mask may differ
 _HALF = 127
 
 NOTHING = "Nothing is marked yet. Paint over what should be filled, or take a ready-made mask."
@@ -23,11 +23,11 @@ NOTHING = "Nothing is marked yet. Paint over what should be filled, or take a re
 def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
     """A mask picture as (H, W) bool at `size` (width, height): True where it is white (brighter than half).
 
-    Transparent parts are not filled. A mask of another size is scaled where its proportions are the picture's.
+    Transparent pixels are not filled. A mask of another size with the picture's aspect ratio is scaled.
     Raises BadImage or BadValue.
     """
     try:
-        mask = open_image(data, max_pixels=_MAX_PIXELS, min_side=1, backdrop="black").convert("L")
+        mask = open_image(data, max_pixels=MAX_PIXELS, min_side=1, backdrop="black").convert("L")
     except BadImage as error:
         raise BadImage(f"The mask: {error}") from error
     if abs(np.log(mask.width * size[1] / (mask.height * size[0]))) > _ASPECT and mask.size != size:
@@ -43,15 +43,15 @@ def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
     return marked
 
 
-def transparent(data: bytes, opened: Image.Image, max_pixels: int) -> np.ndarray | None:
-    """Where a picture is more transparent than not, (H, W) bool; None if nowhere.
+def transparent(data: bytes, opened: Image.Image) -> np.ndarray | None:
+    """The pixels that are more transparent than opaque, (H, W) bool; None if there are none.
 
-    opened: the picture as `open_image` gave it.
+    data: the picture's file; opened: the same, opened by `open_image`.
     """
     if data[:2] == b"\xff\xd8":  # a JPEG has no transparency
         return None
-    with_black = open_image(data, max_pixels=max_pixels, min_side=1, backdrop="black")
-    # White shows through by as much as black does.
+    with_black = open_image(data, max_pixels=MAX_PIXELS, min_side=1, backdrop="black")
+    # The difference between a white and a black backdrop is the transparency.
     through = np.asarray(opened, np.int16)[..., 1] - np.asarray(with_black, np.int16)[..., 1]
     clear = through > _HALF
     return clear if clear.any() else None

@@ -1,4 +1,4 @@
-"""What "Fill a hole" shows: the results as they come, and the chosen one beside what it was made of."""
+"""The result column of "Fill a hole": the results as they are made, and the chosen one compared with its input."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from demo.comodgan.editor import Editor, Result
 from demo.context import Studio
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.pictures import shown
 from demo.session import Session
 from gan_core.images import resize_within
 
-Data = dict[Any, Any]
-_SIDE = 1024  # of what is compared, pixels
+_SIDE = 1024  # longer side of the compared pictures, pixels
 _THUMBNAIL = 320
-_EXACT = 2_000_000  # pixels up to which another tab is handed a lossless file
+_EXACT = 2_000_000  # pixels up to which another tab is sent a lossless file
 _BEFORE, _THUMBNAILS = "comodgan-before", "comodgan-thumbnails"
 _WELCOME = "The results come here. Click one to compare it with what it was made of."
 
@@ -49,30 +49,29 @@ class ResultPanel:
 
     @property
     def outputs(self) -> list[Any]:
-        """What `begin` and `add` fill."""
+        """The components that `begin` and `add` set."""
         return [self.message, self.compare, self.gallery, self.again, self.result, self.chosen]
 
     def wire(self, modes: gr.Tabs, photo: gr.Image | None) -> None:
-        """Connect it. photo: the picture's input, where a result may go on to; it is in the tab "hole" of modes."""
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        """Connect the events. photo: the input to which a result can be sent back; it is in the tab "hole" of modes."""
         chosen = [self.compare, self.result, self.chosen]
-        self.gallery.select(guarded(self.on_choose), None, chosen, **quiet)
+        self.gallery.select(guarded(self.on_choose), None, chosen, **QUIET)
         self.again.visible = photo is not None
         if photo is not None:
-            self.again.click(guarded(self.on_again), self.chosen, photo, **quiet).success(
-                lambda: gr.Tabs(selected="hole"), None, modes, **quiet
+            self.again.click(guarded(self.on_again), self.chosen, photo, **QUIET).success(
+                lambda: gr.Tabs(selected="hole"), None, modes, **QUIET
             )
         with self.download_place:
             download_button("Download PNG", self.make_download, self.chosen, elem_id="comodgan-download")
 
     def begin(self, session: Session, before: Image.Image) -> Data:
-        """A new run: empty, with what it starts from."""
+        """Begin a new run, without results. before: the picture that they will be compared with."""
         session.keep(_BEFORE, shown(session, "before", resize_within(before, _SIDE)), 0)
         session.keep(_THUMBNAILS, [], 0)
         return {self.again: gr.Button(interactive=False)}
 
     def add(self, session: Session, results: Sequence[Result]) -> Data:
-        """One more result; the first one is shown large."""
+        """Show one more result; the first one is chosen."""
         self.editor.keep(session, list(results))
         latest = results[-1]
         small = shown(session, "thumbnail", resize_within(latest.picture, _THUMBNAIL))
@@ -85,7 +84,7 @@ class ResultPanel:
         return updates
 
     def on_end(self, request: gr.Request) -> gr.Gallery:
-        """All results of the run: of what comes while the gallery appears, some may be lost on the way."""
+        """Show all results of the run again: updates may be lost while the gallery appears."""
         return _gallery(self.studio.sessions.get(request.session_hash).recall(_THUMBNAILS) or [])
 
     def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How many results and which: the row of controls that both ways of "Fill a hole" have."""
+"""Controls of a run, which both modes of "Fill a hole" have: start, number of results, seed, variety, weights."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 import gradio as gr
 
 from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
+from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.events import QUIET, Data
 from demo.parts.queued import QUEUE
 from gan_core.comodgan.models import CoModGANModel
 
 _DICE = "() => Math.floor(Math.random() * 1000000)"
-# On a phone the results lie below what is in sight.
+# On a phone the results are below the visible part of the page.
 _LOOK = """() => document.querySelector('#comodgan-state').scrollIntoView(
   { behavior: 'smooth', block: innerWidth > 820 ? 'nearest' : 'start' })"""
 _VARIETY = "1: everything the model can think of, tints too. Lower: more usual results, more alike."
 
 
 class RunBar:
-    """Start, stop, number of results, seed with a dice; folded away: variety and weights."""
+    """Start, stop, number of results, seed and a button for another one; folded: variety and weights."""
 
     def __init__(self, models: Mapping[str, CoModGANModel], prefix: str) -> None:
         self.models, self._prefix = models, prefix
-        self.job = f"comodgan.{prefix}"  # the visitor's
+        self.job = f"comodgan.{prefix}"  # name of the visitor's job
 
     def build(self, label: str) -> None:
         """Lay it out in the current context. label: of the start button."""
@@ -46,61 +48,54 @@ class RunBar:
             self.psi = gr.Slider(
                 0, 1, value=VARIETY, step=0.05, label="Variety", info=_VARIETY, elem_id=f"{self._prefix}-psi"
             )
-            self.model = gr.Dropdown(
-                [(choice.label, name) for name, choice in self.models.items()], value=first.name, label="Weights",
-                elem_id=f"{self._prefix}-model",
-            )  # fmt: skip
-            self.licence = gr.Markdown(licence_of(first), elem_classes="credit")
+            self.model = weights_dropdown(self.models, f"{self._prefix}-model", always=True)
+            self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
 
     @property
     def inputs(self) -> set[Any]:
-        """What a handler reads."""
+        """The components that a handler reads."""
         return {self.count, self.seed, self.psi, self.model}
 
-    def seeds(self, data: dict[Any, Any]) -> list[int]:
-        """Those asked for. Raises BadValue."""
+    def seeds(self, data: Data) -> list[int]:
+        """The seeds of the requested results. Raises BadValue."""
         return seeds_from(data[self.seed], data[self.count])
 
     def wire(
         self,
-        read: Callable[..., dict[Any, Any]],
+        read: Callable[..., Data],
         painting: set[Any],
         run: Callable[..., Any],
         outputs: list[Any],
         shown_on: Any,
     ) -> list[Any]:
-        """Connect it; gives the events after which more may follow.
+        """Connect the events. Returns the last events of the runs, to which more can be attached.
 
-        read: takes what is painted, out of `painting`, for `run`. An editor uploads all it holds at each report to an
-        event that it is an input of, so the long event must not have one. It updates start, dice and stop. run:
-        the `queued` handler, whose outputs must hold these, too. shown_on: where its progress is shown.
+        read: handler that reads what is painted from the components `painting` and keeps it for `run`; it updates
+        start, dice and stop. It is an event of its own, because an image editor uploads all its layers at each report
+        to an event that has it as input. run: the `queued` handler of the run; its outputs must include the three
+        buttons, too.
+        shown_on: component that shows the progress.
         """
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
         for first in (self.start.click, rolled.then):
-            event = first(read, painting, buttons, trigger_mode="once", **quiet)
+            event = first(read, painting, buttons, trigger_mode="once", **QUIET)
             event = event.then(run, self.inputs, outputs, **running)
-            ended.append(event.then(self.idle, None, buttons, **quiet))
+            ended.append(event.then(self.idle, None, buttons, **QUIET))
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
-        self.model.change(lambda name: licence_of(self.models[name]), self.model, self.licence, **quiet)
+        self.model.change(lambda name: licence_line(self.models[name]), self.model, self.licence, **QUIET)
         return ended
 
-    def busy(self) -> dict[Any, Any]:
-        """Updates while a run goes on."""
+    def busy(self) -> Data:
+        """Updates of the buttons during a run."""
         return self._buttons(busy=True)
 
-    def idle(self) -> dict[Any, Any]:
-        """Updates once it is over."""
+    def idle(self) -> Data:
+        """Updates of the buttons after a run."""
         return self._buttons(busy=False)
 
-    def _buttons(self, *, busy: bool) -> dict[Any, Any]:
+    def _buttons(self, *, busy: bool) -> Data:
         can_start, can_stop = gr.Button(interactive=not busy), gr.Button(interactive=busy)
         return {self.start: can_start, self.dice: can_start, self.stop: can_stop}
-
-
-def licence_of(choice: CoModGANModel) -> str:
-    """A line about the weights."""
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."

@@ -1,4 +1,4 @@
-"""Fill a hole (CoModGAN): layout and wiring; the work itself is in demo/comodgan/editor.py."""
+"""Fill a hole (CoModGAN): layout and event handlers; the steps of the work are in demo/comodgan/editor.py."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from PIL import Image
 
 from demo.comodgan import api
 from demo.comodgan.drawing_panel import DrawingPanel, as_picture
-from demo.comodgan.editor import DRAWING, HOLE, MAX_PIXELS, Editor, Photo, Result
+from demo.comodgan.editor import DRAWING, HOLE, Editor, Photo, Result
 from demo.comodgan.hole_panel import HolePanel
 from demo.comodgan.result_panel import ResultPanel
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.gpu import Step
 from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data, reporter
 from demo.parts.long_job import can_be_stopped
 from demo.parts.queued import queued
 from demo.parts.send_to import TabHandle
-from demo.parts.tab import Tab
+from demo.parts.tab import Tab, without_weights
+from demo.parts.uploads import MAX_PIXELS
 from demo.session import Session
 from gan_core.comodgan.models import comodgan_models
 from gan_core.errors import Busy, StudioError
 
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 Steps = Generator[Step | Result, None, None]
 
 _LEAD = "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions."
@@ -47,11 +48,8 @@ class FillAHole:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
-        self.editor = Editor(
-            comodgan_models(settings.weights), weights=settings.weights, allow_fetch=not settings.offline
-        )
+        self.editor = Editor.for_app(comodgan_models(studio.settings.weights), studio.settings)
         self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
         self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
         self.results = ResultPanel(studio, self.editor)
@@ -63,8 +61,7 @@ class FillAHole:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
         api.build(self.studio, self.editor)
         if not self.hole and not self.drawing:
-            gr.Markdown(_MISSING, elem_classes="notice")
-            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+            return without_weights(tab_id, label, _MISSING)
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="comodgan-work"):
             with gr.Column(elem_classes="comodgan-input"):
@@ -78,7 +75,7 @@ class FillAHole:
         return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
 
     def _build_modes(self) -> None:
-        """The ways that there are weights for; one alone needs no tab to choose it by."""
+        """The modes that there are weights for; with a single one the tab bar is hidden."""
         with gr.Tabs(elem_classes=[] if self.hole and self.drawing else ["one-way"]) as self.modes:
             if self.hole:
                 with gr.Tab("Fill a hole", id="hole"):
@@ -88,14 +85,13 @@ class FillAHole:
                     self.drawing.build()
 
     def _wire(self) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         for panel, handler in ((self.hole, self.on_fill), (self.drawing, self.on_draw)):
             if panel:
                 run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
                 reader = self._reader(panel)
                 for event in run.wire(reader, panel.painting, queued(handler, idle=run.idle), outputs, shown_on):
-                    event.then(self.results.on_end, None, self.results.gallery, **quiet)
+                    event.then(self.results.on_end, None, self.results.gallery, **QUIET)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()
         self.results.wire(self.modes, self.hole.photo if self.hole else None)
@@ -103,7 +99,7 @@ class FillAHole:
     # Handlers
 
     def _reader(self, panel: HolePanel | DrawingPanel) -> Callable[[Data, gr.Request], Data]:
-        """A handler that keeps what is painted, or why it cannot be used, for the run that follows."""
+        """A handler that keeps what is painted for the run that follows, or the error if it cannot be used."""
 
         def on_read(data: Data, request: gr.Request) -> Data:
             session = self.studio.sessions.get(request.session_hash)
@@ -118,26 +114,26 @@ class FillAHole:
         return guarded(on_read)
 
     def on_fill(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Fill the hole, each result as it comes."""
+        """Fill the hole, showing each result as it is made."""
         assert self.hole is not None
         run = self.hole.run
 
         def begin(session: Session, painted: tuple[Photo, np.ndarray | None]) -> tuple[Image.Image, Steps]:
             choice, seeds = self.editor.model(data[run.model], HOLE), run.seeds(data)
             photo, mask = painted
-            steps = self.editor.fill(session, photo, mask, choice, seeds, data[run.psi], _teller(progress))
+            steps = self.editor.fill(session, photo, mask, choice, seeds, data[run.psi], reporter(progress))
             return photo.picture, steps
 
         yield from self._running(run, request, begin)
 
     def on_draw(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Portraits of the drawing, each as it comes."""
+        """Draw portraits of the drawing, showing each one as it is made."""
         assert self.drawing is not None
         run = self.drawing.run
 
         def begin(session: Session, lines: np.ndarray) -> tuple[Image.Image, Steps]:
             choice, seeds = self.editor.model(data[run.model], DRAWING), run.seeds(data)
-            steps = self.editor.draw(lines, choice, seeds, data[run.psi], _teller(progress))
+            steps = self.editor.draw(lines, choice, seeds, data[run.psi], reporter(progress))
             return as_picture(lines, choice.resolution), steps
 
         yield from self._running(run, request, begin)
@@ -145,7 +141,8 @@ class FillAHole:
     def _running(
         self, run: RunBar, request: gr.Request, begin: Callable[[Session, Any], tuple[Image.Image, Steps]]
     ) -> Iterator[Data]:
-        """begin: takes what was painted; what the results are compared with, and the work."""
+        """Run a job, showing its results. begin: takes what was painted and returns the picture that results are
+        compared with, and the steps of the work."""
         session = self.studio.sessions.get(request.session_hash)
         job, message = session.job(run.job), self.results.message
         if job.stopped:
@@ -183,13 +180,4 @@ def _said(results: list[Result], *, stopped: bool) -> str:
     return f"{'Stopped; ' if stopped else ''}{many}. {results[-1].remark or hint}"
 
 
-def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
-    return lambda fraction, text: progress(fraction, desc=text)
-
-
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return FillAHole(studio).build(tab_id, label)
-
-
-TAB = Tab("comodgan", "Fill a hole", build)
+TAB = Tab("comodgan", "Fill a hole", FillAHole)

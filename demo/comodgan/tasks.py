@@ -1,4 +1,4 @@
-"""What "Fill a hole" asks of the GPU queue: reading a picture with its hole once, completing it, drawing from lines."""
+"""GPU tasks of "Fill a hole": encoding a picture with its hole, completing it, and drawing from lines."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _in_batches(
     verb: str,
     work: Callable[[CoModGANPipeline, Sequence[int]], list[Image.Image]],
 ) -> Steps[None]:
-    """A `Completion` for each seed; as many seeds at once as the model's device decodes together."""
+    """A `Completion` for each seed, in batches of as many seeds as the model decodes at once on its device."""
     first = 0
     while first < len(seeds):
         yield Step(first / len(seeds), f"{verb}, {first + 1} of {len(seeds)}")
@@ -84,10 +84,3 @@ def _in_batches(
             yield Completion((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
             first += 1
     yield Done(None)
-
-
-def size_of(prepared: Prepared) -> int:
-    """Bytes, about."""
-    tensors = (prepared.image, prepared.hole, prepared.square, prepared.known, prepared.encoding.code)
-    features = prepared.encoding.features.values()
-    return sum(t.numel() * t.element_size() for t in (*tensors, *features))

@@ -23,9 +23,9 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> tuple[str, str]:
         """Edit the largest face of a photo: one attribute, a strength from -3 to 3 (0 edits nothing).
 
-        Returns the edited picture and the plain inversion, which is what the encoder alone makes of the face,
-        as PNG files. With align the picture may be any photo and whole photos come back; without, it must be
-        a square cut-out face and cut-out faces come back.
+        Returns the edited picture and the plain inversion (the encoder's reconstruction without consultation) as PNG
+        files. With align the picture may be any photo and whole photos are returned; without it the picture must be a
+        square, aligned face, and such faces are returned.
         """
         session = studio.sessions.get(request.session_hash)
         edited, plain = editor.edit_once(session, image, attribute, strength, align, model)

@@ -1,6 +1,6 @@
-"""From a photo to an edited photo: open, find the faces, cut one out, invert it once, edit, paste back.
+"""The steps from a photo to an edited photo: open, find the faces, align one, invert it once, edit, paste back.
 
-Plain values in, plain values out; nothing here knows of the page. The costly results are kept in the
+This module is independent of the page: its arguments and results are plain values. Costly results are kept in the
 visitor's session, so that moving a slider only draws and pastes.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
+from demo.gpu import Progress
 from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
 from demo.parts.choices import choice_of
-from demo.parts.uploads import read_upload
+from demo.parts.editor import PaperEditor
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
 from gan_core.hfgi.models import HFGIModel
@@ -28,18 +30,16 @@ from gan_core.images import open_image, resize_within, save_png
 if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
 
-MAX_PIXELS = 24_000_000  # of a photo; a larger JPEG is read at a reduced scale
 MIN_SIDE = 64
-PREVIEW_SIDE = 1280  # the longer side of what is shown while sliders move
+PREVIEW_SIDE = 1280  # longer side of the preview that is shown while sliders move
 MOST_FACES = 12
 
-Progress = Callable[[float, str], None]
 Point = tuple[float, float]
 
 
 @dataclass
 class Work:
-    """A photo in the middle of being edited. Only touched from the GPU queue, one request at a time."""
+    """A photo that is being edited, and results for it. Used only from the GPU queue, by one request at a time."""
 
     digest: str
     photo: Image.Image = field(repr=False)
@@ -47,11 +47,11 @@ class Work:
     faces: list[Face]
     """Largest first, at most MOST_FACES."""
     found: int
-    """How many faces there were."""
+    """Number of faces found."""
     trouble: str = ""
-    """Why there is no face to edit, for a person; empty when there is one."""
+    """Message why there is no face to edit, or ""."""
     face: Face | None = None
-    """The one being edited."""
+    """The face that is edited."""
     aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
     """By the size of the crop."""
     inverted: dict[str, InvertedFace] = field(default_factory=dict, repr=False)
@@ -72,35 +72,21 @@ class Work:
 
 @dataclass(frozen=True)
 class Edited:
-    """A result in pictures."""
+    """The pictures of a result."""
 
     before: Image.Image
     """The photo, or its preview."""
     after: Image.Image
-    """The same size, with the edited face pasted in."""
+    """The same with the edited face pasted in."""
     crop: Image.Image
-    """The face as it was cut out."""
+    """The aligned face, unedited."""
     plain_inversion: Image.Image
     plain_edit: Image.Image | None
     crop_edit: Image.Image
 
 
-class Editor:
-    """The steps of editing a face in a photo with HFGI.
-
-    models: the choices of weights by API name. weights: one more folder to look for facexlib's weights in;
-    allow_fetch: they may be fetched.
-    """
-
-    def __init__(
-        self,
-        models: Mapping[str, HFGIModel],
-        *,
-        weights: Path | None = None,
-        allow_fetch: bool = False,
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[HFGIModel]):
+    """The steps of editing a face in a photo with HFGI."""
 
     def model(self, name: str) -> HFGIModel:
         """The choice of weights of that name. Raises UnknownName."""
@@ -110,7 +96,7 @@ class Editor:
         """Load the face finder and the first model, and run both once on an empty picture."""
         choice = next(iter(self.models.values()))
         blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
-        self._find_faces(blank)
+        self._faces_or_reason(blank)
         inverted = gpu.run(tasks.invert(choice.model, blank))
         if choice.sliders:
             self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
@@ -126,7 +112,7 @@ class Editor:
         if work is None:
             _tell(progress, 0.1, "Looking for faces")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            faces, trouble = self._find_faces(photo)
+            faces, trouble = self._faces_or_reason(photo)
             preview = resize_within(photo, PREVIEW_SIDE)
             work = Work(digest, photo, preview, faces[:MOST_FACES], len(faces), trouble)
             if faces:
@@ -135,13 +121,13 @@ class Editor:
         return work
 
     def choose(self, work: Work, index: int) -> None:
-        """Edit another one of the faces found."""
+        """Choose another one of the faces found."""
         if not 0 <= index < len(work.faces):
             raise BadValue(f"There is no face number {index + 1} in this picture.")
         work.choose(work.faces[index])
 
     def mark(self, work: Work, points: Sequence[Point]) -> None:
-        """Edit the face given by three points of the *preview*: both eyes and the mouth. Raises BadValue."""
+        """Choose the face given by three points of the *preview*: both eyes and the mouth. Raises BadValue."""
         from gan_core.faces import face_from_points
 
         if len(points) != 3:
@@ -163,8 +149,8 @@ class Editor:
     ) -> Edited:
         """The photo with its chosen face edited; the preview unless full_size.
 
-        Only the change goes into the photo (see `gan_core.faces.reference`), so a photo with all sliders at 0
-        comes back as it was.
+        Only the change is added to the photo (see `gan_core.faces.reference`), so with all sliders at 0 the photo is
+        returned unchanged.
         Raises NoFaceFound, FaceTooSmall, UnknownName, BadValue.
         """
         from gan_core.faces import paste_back
@@ -192,10 +178,10 @@ class Editor:
         model: str = "portraits",
         progress: Progress | None = None,
     ) -> tuple[Image.Image, Image.Image]:
-        """The API's single call: the edited picture and the plain inversion.
+        """The API's call: the edited picture and the plain inversion.
 
-        With align, whole photos with the largest face changed; without, the picture is taken as a cut-out
-        square face and cut-out faces come back. Raises any StudioError.
+        With align, whole photos in which the largest face is changed; without it the picture must be a square, aligned
+        face, and such faces are returned. Raises any StudioError.
         """
         from gan_core.faces import paste_back
 
@@ -217,12 +203,10 @@ class Editor:
         note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
         return save_png(picture, session.new_file("edited", ".png"), note)
 
-    def _find_faces(self, photo: Image.Image) -> tuple[list[Face], str]:
-        """The faces, or none and the reason: a person may still mark one by hand."""
-        from gan_core.faces import find_faces
-
+    def _faces_or_reason(self, photo: Image.Image) -> tuple[list[Face], str]:
+        """The faces, or none and the reason. It is no error, because a person may still mark a face by hand."""
         try:
-            return find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights), ""
+            return self.find_faces(photo), ""
         except (NoFaceFound, FaceTooSmall) as error:
             return [], str(error)
 

@@ -1,9 +1,8 @@
-"""Edit a face (HFGI): the layout and the wiring; the work itself is in demo/hfgi/editor.py."""
+"""Edit a face (HFGI): layout and event handlers; the steps of the work are in demo/hfgi/editor.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,20 +10,19 @@ import gradio as gr
 from demo.context import Studio
 from demo.hfgi import api, marking, video_panel
 from demo.hfgi.editor import Editor, Work
-from demo.hfgi.sliders import SliderBank
+from demo.hfgi.sliders import AttributeSliders
+from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
+from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import examples_row
 from demo.parts.photo import photo_input
-from demo.parts.pictures import shown
+from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab
 from demo.session import Session
 from gan_core.errors import StudioError
-from gan_core.hfgi.models import HFGIModel, hfgi_models
-
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
-
+from gan_core.hfgi.models import hfgi_models
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
@@ -42,11 +40,10 @@ class EditAFace:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
-        self.models = hfgi_models(settings.weights)
-        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
-        self.bank = SliderBank(self.models.values(), "hfgi")
+        self.models = hfgi_models(studio.settings.weights)
+        self.editor = Editor.for_app(self.models, studio.settings)
+        self.bank = AttributeSliders(self.models.values())
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -65,13 +62,10 @@ class EditAFace:
                 self._build_result()
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
-                choices = [(choice.label, name) for name, choice in self.models.items()]
-                self.model = gr.Dropdown(
-                    choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="hfgi-model"
-                )
+                self.model = weights_dropdown(self.models, "hfgi-model")
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
                 self.bank.build(first)
-        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
@@ -109,11 +103,11 @@ class EditAFace:
             with gr.Tab("Close-up") as self.close_view:
                 gr.Markdown(_CLOSE_UP, elem_classes="hint")
                 with gr.Row():
-                    self.crop = _picture("The face, cut out", "hfgi-crop")
-                    self.plain = _picture("Plain inversion", "hfgi-plain")
+                    self.crop = result_picture("The face, cut out", "hfgi-crop")
+                    self.plain = result_picture("Plain inversion", "hfgi-plain")
                 with gr.Row():
-                    self.plain_edit = _picture("Edit without consultation", "hfgi-plain-edit")
-                    self.crop_edit = _picture("Edit with consultation", "hfgi-crop-edit")
+                    self.plain_edit = result_picture("Edit without consultation", "hfgi-plain-edit")
+                    self.crop_edit = result_picture("Edit with consultation", "hfgi-crop-edit")
             with gr.Tab("Video"):
                 self.video.build_output()
 
@@ -127,9 +121,8 @@ class EditAFace:
             "api_visibility": "private", "show_progress_on": [self.compare], **QUEUE,
         }  # fmt: skip
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
-        # While sliders move the last picture stays in sight.
+        # While sliders move the last picture stays visible.
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         change = queued(self.on_change)
 
         self.photo.change(queued(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
@@ -145,12 +138,12 @@ class EditAFace:
             button.click(queued(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
-        self.reset.click(lambda: [0] * len(sliders), None, sliders, **quiet).then(change, inputs, drawing, **redraw)
-        self.model.change(self.on_model, self.model, [*sliders, self.licence], **quiet).then(
+        self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET).then(change, inputs, drawing, **redraw)
+        self.model.change(self.on_model, self.model, [*sliders, self.licence], **QUIET).then(
             change, inputs, drawing, **redraw
         )
-        self.close_view.select(lambda: True, None, self.close_up, **quiet).then(change, inputs, drawing, **redraw)
-        self.whole_view.select(lambda: False, None, self.close_up, **quiet)
+        self.close_view.select(lambda: True, None, self.close_up, **QUIET).then(change, inputs, drawing, **redraw)
+        self.whole_view.select(lambda: False, None, self.close_up, **QUIET)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")
         self.video.wire(
@@ -164,8 +157,8 @@ class EditAFace:
     # Handlers
 
     def strengths(self, data: Data) -> dict[str, float]:
-        """What the sliders say, by attribute."""
-        return self.bank.read(self.models[data[self.model]], [data[s] for s in self.bank.sliders])
+        """Values of the sliders by attribute."""
+        return self.bank.read(self.models[data[self.model]], data)
 
     def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """A new photo: find its faces, and edit the largest or ask for marks."""
@@ -198,7 +191,7 @@ class EditAFace:
             raise
 
     def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
-        """Another setting for the same face: only drawn again."""
+        """Other slider values for the same face: draw it again."""
         if not data[self.photo]:
             return {self.message: _WELCOME}
         session, work = self._open(data, request, progress)
@@ -214,7 +207,7 @@ class EditAFace:
         return {**updates, self.message: f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."}
 
     def on_by_hand(self, data: Data, request: gr.Request) -> Data:
-        """Show the picture to click on."""
+        """Show the picture in which a face is marked by clicks."""
         session, work = self._open(data, request)
         return self._ask_for_marks(session, work)
 
@@ -234,22 +227,22 @@ class EditAFace:
         yield {**updates, self.message: "The face you marked. Move a slider.", self.hint: marking.hint(0)}
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders, all at 0, and their licence."""
+        """Other weights: show their sliders, all at 0, and their licence."""
         choice = self.models[name]
-        return [*self.bank.updates(choice), _licence(choice)]
+        return [*self.bank.updates(choice), licence_line(choice)]
 
     def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
         """The edited photo at its full size, as a marked PNG."""
         session, work = self._open(data, request, progress)
         strengths, name = self.strengths(data), data[self.model]
-        edited = self.editor.edit(session, work, name, strengths, full_size=True, progress=_teller(progress))
+        edited = self.editor.edit(session, work, name, strengths, full_size=True, progress=reporter(progress))
         return str(self.editor.save(session, edited.after, name, strengths))
 
     # Helpers
 
     def _open(self, data: Data, request: gr.Request, progress: gr.Progress | None = None) -> tuple[Session, Work]:
         session = self.studio.sessions.get(request.session_hash)
-        return session, self.editor.open(session, data[self.photo], progress and _teller(progress))
+        return session, self.editor.open(session, data[self.photo], progress and reporter(progress))
 
     def _ask_for_marks(self, session: Session, work: Work) -> Data:
         return {
@@ -263,12 +256,9 @@ class EditAFace:
         close_up = data[self.close_up]
         edited = self.editor.edit(
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
-            progress=_teller(progress),
+            progress=reporter(progress),
         )  # fmt: skip
-        before = session.recall(("before", work.digest))
-        if before is None or not Path(before).is_file():
-            before = shown(session, "before", edited.before)
-            session.keep(("before", work.digest), before, len(before))
+        before = shown_once(session, ("before", work.digest), "before", edited.before)
         after = shown(session, "after", edited.after)
         updates = {self.compare: (before, after), self.result: after}
         if close_up:
@@ -278,10 +268,6 @@ class EditAFace:
                 if picture is not None:
                     updates[place] = shown(session, "crop", picture, exact=True)
         return updates
-
-
-def _picture(label: str, elem_id: str) -> gr.Image:
-    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
 
 
 def _thumbnails(session: Session, work: Work) -> list[str]:
@@ -304,17 +290,4 @@ def _found(work: Work) -> str:
     return f"{work.found} faces found: the largest is edited, click another one to change that."
 
 
-def _licence(choice: HFGIModel) -> str:
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
-
-
-def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
-    return lambda fraction, text: progress(fraction, desc=text)
-
-
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return EditAFace(studio).build(tab_id, label)
-
-
-TAB = Tab("hfgi", "Edit a face", build)
+TAB = Tab("hfgi", "Edit a face", EditAFace)

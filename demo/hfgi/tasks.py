@@ -1,13 +1,12 @@
-"""What HFGI's tab asks of the GPU queue: inverting a cut-out face once, and drawing it for slider values."""
+"""GPU tasks of HFGI's tab: inverting an aligned face, drawing it for slider values, and editing a video."""
 
 from __future__ import annotations
 
-import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -21,40 +20,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InvertedFace:
-    """A face as the generator sees it. The inversion's tensors are on the CPU."""
+    """An inverted face. The inversion's tensors are on the CPU."""
 
     inversion: Inversion
     plain: Image.Image
-    """The basic encoder's inversion alone."""
+    """The inversion by the basic encoder, without consultation."""
     consulted: Image.Image
     """The reconstruction with the consultation."""
 
     @property
     def size(self) -> int:
         """Bytes, about."""
-        tensors = vars(self.inversion).values()
-        return sum(t.numel() * t.element_size() for t in tensors) + 6 * self.plain.width * self.plain.height
+        return self.inversion.size + 6 * self.plain.width * self.plain.height
 
 
 @dataclass(frozen=True)
 class EditedFace:
-    """The cut-out face after an edit."""
+    """The aligned face after an edit."""
 
     consulted: Image.Image
     plain: Image.Image | None
-    """The same edit without the consultation, where it was asked for."""
+    """The same edit without the consultation, if requested."""
 
 
 @gpu.task(seconds=20)
 def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]:
-    """The inversion of a cut-out face, square and of the model's size."""
+    """The inversion of an aligned face of the model's resolution."""
     yield Step(0.3, "Reading the face")
     face = to_tensor(crop)
 
     def work(pipeline: HFGIPipeline) -> InvertedFace:
         inversion = pipeline.invert(face)
         consulted = pipeline.edit(inversion, {})
-        return InvertedFace(_on(inversion, "cpu"), to_pil(inversion.image), to_pil(consulted))
+        return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
 
     yield Done(worker.run(model, work))
 
@@ -67,11 +65,11 @@ def edit(
     strengths: Mapping[str, float],
     with_plain: bool = False,
 ) -> Steps[EditedFace]:
-    """The face of an inversion, drawn for strengths by attribute."""
+    """An inverted face, edited. strengths: by attribute."""
     yield Step(0.6, "Drawing the edit")
 
     def work(pipeline: HFGIPipeline) -> EditedFace:
-        here = _on(inversion, pipeline.device)
+        here = inversion.to(pipeline.device)
         plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
         return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
 
@@ -88,7 +86,14 @@ def video(
     strengths: Mapping[str, float],
     max_seconds: float,
 ) -> Steps[str]:
-    """The video `source` with its largest face edited, written to `target`, which is the result. size: of the crops."""
+    """Edit the largest face of a video.
+
+    source: path of the uploaded file. target: path of the MP4 to write, which is the result; it exists only once it is
+    complete. Both must be on a disk that the worker shares with the app, as it does in this process and on a ZeroGPU
+    Space. An executor on another machine must first copy `source` there, replace both paths by its own, and copy the
+    result back. size: side of the aligned crops, the model's resolution. strengths: by attribute, for every frame.
+    Raises BadVideo, NoFaceFound, FaceTooSmall or Cancelled.
+    """
 
     def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
         from gan_core.faces.reference import reference_for
@@ -130,7 +135,7 @@ def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[
             wanted.acquire()
             work(tell, stop.is_set)
             reports.put(None)
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # raised again in the waiting thread
             reports.put(error)
 
     thread = threading.Thread(target=run, name="video", daemon=True)
@@ -146,8 +151,3 @@ def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[
         stop.set()
         wanted.release()
         thread.join()
-
-
-def _on(inversion: Inversion, device: Any) -> Inversion:
-    moved = {name: tensor.to(device) for name, tensor in vars(inversion).items()}
-    return dataclasses.replace(inversion, **moved)

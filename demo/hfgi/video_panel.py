@@ -1,4 +1,4 @@
-"""The video part of "Edit a face": one setting of the sliders for every frame."""
+"""The video part of "Edit a face": the same slider values for every frame."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
+from demo.parts.events import Data, reporter
 from demo.parts.long_job import idle, long_job
 from demo.parts.queued import QUEUE, queued
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
 _JOB = "hfgi.video"
-MAX_WORK_SECONDS = 1800  # of work on one
+MAX_WORK_SECONDS = 1800  # of work on one video
 
 
 class VideoPanel:
-    """Input and output of the video part; they lie in different columns of the tab."""
+    """Input and output of the video part, which are in different columns of the tab."""
 
     def __init__(self) -> None:
         self.source = gr.Video(
@@ -52,15 +53,13 @@ class VideoPanel:
         *,
         inputs: set[Any],
         model: gr.Dropdown,
-        strengths: Callable[[dict[Any, Any]], dict[str, float]],
+        strengths: Callable[[Data], dict[str, float]],
     ) -> None:
         """Connect the buttons. strengths: reads the sliders out of a handler's data."""
 
         at_rest = idle(self.start, self.stop)
 
-        def on_start(
-            data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()
-        ) -> Iterator[dict[Any, Any]]:
+        def on_start(data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
             yield {self.state: "Reading the video ..."}
             try:
                 yield from work(data, request, progress)
@@ -69,7 +68,7 @@ class VideoPanel:
                 yield {self.state: str(error) if isinstance(error, StudioError) else ""}
                 raise
 
-        def work(data: dict[Any, Any], request: gr.Request, progress: gr.Progress) -> Iterator[dict[Any, Any]]:
+        def work(data: Data, request: gr.Request, progress: gr.Progress) -> Iterator[Data]:
             session = studio.sessions.get(request.session_hash)
             if not data[self.source]:
                 raise BadVideo("Please choose a video first.")
@@ -91,7 +90,7 @@ class VideoPanel:
                 strengths=values,
                 max_seconds=MAX_SECONDS,
             )
-            steps = gpu.stream(call, lambda fraction, text: progress(fraction, desc=text))
+            steps = gpu.stream(call, reporter(progress))
             deadline = time.monotonic() + MAX_WORK_SECONDS
             with contextlib.closing(steps):
                 for step in steps:

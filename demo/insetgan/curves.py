@@ -1,4 +1,4 @@
-"""Curves as an SVG: drawn here, so that they can follow a running job without a plotting program in the page."""
+"""Curves as SVG, which can be updated while a job runs, without a plotting library."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MOST_POINTS = 120  # of a curve
 
 
 def curves(series: Mapping[str, Sequence[float]], *, length: int, what: str) -> str:
-    """HTML of several curves over the steps 1 to `length`, on a logarithmic scale; values that are not above 0 are
-    left out, and so are curves without any.
+    """HTML of several curves over the steps 1 to `length`, on a logarithmic scale. Values that are not positive are
+    left out, and so are curves without any value.
 
-    what: a sentence for people who do not see the picture.
+    what: text alternative for screen readers.
     """
     shown = {name: _points(values) for name, values in series.items()}
     shown = {name: points for name, points in shown.items() if points}

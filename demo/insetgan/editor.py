@@ -1,14 +1,14 @@
-"""From seeds and photos to a composed picture: roll, open, find real people in the generators, compose.
+"""The steps from seeds and photos to a composed picture: draw seeds, open photos, invert real people, compose.
 
-Plain values in, plain values out; nothing here knows of the page. What was found of a photo is kept in the visitor's
-session.
+This module is independent of the page: its arguments and results are plain values. Inverted photos are kept in the
+visitor's session.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step, Steps
+from demo.gpu import Done, Progress, Step, Steps
 from demo.insetgan import tasks
 from demo.insetgan.tasks import Composed, FoundLatent
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadValue, UnknownName
 from gan_core.images import open_image, save_png
@@ -31,53 +32,44 @@ from gan_core.insetgan.models import InsetGANModel
 if TYPE_CHECKING:
     from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 ROLL = 12  # pictures of a gallery
 MOST_STEPS = 400
 MOST_RESULTS = 4
-DEFAULT_STEPS = 60  # more brings the seam down little and the pictures grow softer
-
-Progress = Callable[[float, str], None]
+DEFAULT_STEPS = 60  # more steps hardly reduce the seam, and the pictures become softer
 
 
 @dataclass(frozen=True)
 class Person:
-    """A body or a face: drawn from a seed, or a real one."""
+    """A body or a face, of a seed or of a photo."""
 
     seed: int = 0
     psi: float = 0.7
     path: str | None = None
-    """Of an uploaded photo; it then takes the place of the seed."""
+    """Of an uploaded photo, which is used instead of the seed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a person wants composed, in plain values."""
+    """A request for a composition, in plain values."""
 
     body: Person = field(default_factory=Person)
     face: Person = field(default_factory=Person)
     mode: str = "joint"
     region: str | None = None
-    """None: the model's own."""
+    """None: the model's default."""
     steps: int = DEFAULT_STEPS
     second: str | None = None
     """A second region, drawn by the face generator from `second_seed`."""
     second_seed: int = 0
     alternate: int = 0
-    """Steps before the other side moves; 0: both at once."""
+    """Steps after which body and face take turns; 0: both are optimised at once."""
     keep_weight: float = 1.0
-    """Weight of the losses that keep face and body as they were, relative to the usual."""
+    """Weight of the losses that keep face and body near their initial pictures, relative to the default."""
 
 
-class Editor:
-    """The steps of composing. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, InsetGANModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[InsetGANModel]):
+    """The steps of composing."""
 
     def model(self, name: str) -> InsetGANModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -99,7 +91,7 @@ class Editor:
         count: int = ROLL,
         progress: Progress | None = None,
     ) -> list[tuple[int, Image.Image]]:
-        """Seeds from `first` on and their pictures. kind: "body" or "face". Raises BadValue."""
+        """Seeds, counted up from `first`, and their pictures. kind: "body" or "face". Raises BadValue."""
         seeds = [_seed(first) + i for i in range(count)]
         sources = [_latent_source(seed, psi) for seed in seeds]
         found = gpu.run(tasks.draw(choice.model, kind, sources), progress)
@@ -108,9 +100,9 @@ class Editor:
     def find(
         self, session: Session, choice: InsetGANModel, kind: str, path: str, progress: Progress | None = None
     ) -> Steps[FoundLatent]:
-        """A real body or face in its generator: reports, and at last a `FoundLatent`; from the session if found before.
+        """Invert a real body or face: reports, and at last a `FoundLatent`; from the session if it was inverted before.
 
-        Faces go through an encoder where the model has one. Raises BadImage, NoFaceFound or FaceTooSmall.
+        Faces are inverted by an encoder if the model has one. Raises BadImage, NoFaceFound or FaceTooSmall.
         """
         data = read_upload(session, path)
         key = ("insetgan-found", choice.model, kind, hashlib.sha256(data).hexdigest())
@@ -132,7 +124,7 @@ class Editor:
     ) -> Steps[Composed]:
         """Reports, `CompositionPreview`s among them, and at last a `Composed`. Closing the iterator stops the work.
 
-        Raises BadValue, UnknownName, BadImage, and NoFaceFound where the body has no place for the face.
+        Raises BadValue, UnknownName, BadImage, and NoFaceFound if the body has no place for the face.
         """
         check(choice, plan)
         people: dict[str, LatentSource] = {}
@@ -145,11 +137,11 @@ class Editor:
         yield from gpu.stream(tasks.compose(choice.model, request), progress)
 
     def compose_once(self, session: Session, model: str, plan: Plan, progress: Progress | None = None) -> Composed:
-        """The API's single call. Raises any StudioError."""
+        """The API's call. Raises any StudioError."""
         return gpu.result(self.compose(session, self.model(model), plan, progress))
 
     def note(self, choice: InsetGANModel, plan: Plan, composed: Composed) -> str:
-        """What was done, for a result's metadata."""
+        """Description of a composition for the result's metadata."""
         body, face = (
             f"an uploaded {kind}" if person.path else f"{kind} seed {person.seed}"
             for kind, person in (("body", plan.body), ("face", plan.face))
@@ -163,20 +155,20 @@ class Editor:
         return save_png(picture, session.new_file(purpose, ".png"), note)
 
     def _cut(self, photo: Image.Image, choice: InsetGANModel, kind: str) -> Image.Image:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
         from gan_core.insetgan.bust import cut_bust, fit
 
         height, width = choice.size
         if kind == "body" and choice.body == "standing":
             return fit(photo, width, height)
-        face = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)[0]
+        face, _ = self.largest_face(photo)
         if kind == "body" and choice.body == "bust":
             return cut_bust(photo, face, height)
         return align(photo, face, choice.face_size).crop
 
 
 def check(choice: InsetGANModel, plan: Plan) -> None:
-    """Refuse what cannot be, before anything costly is done. Raises BadValue or UnknownName."""
+    """Check a request before anything costly is done. Raises BadValue or UnknownName."""
     if plan.mode not in MODE_LABELS:
         raise UnknownName(f"There is no mode {plan.mode!r}. Choose one of: {', '.join(MODE_LABELS)}.")
     for region in (plan.region, plan.second):

@@ -1,4 +1,4 @@
-"""Choosing the body or the face: a gallery of seeds to roll, or a photo."""
+"""Choosing the body or the face: a gallery of seeds, or a photo."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.insetgan.editor import ROLL, Editor, Person
+from demo.parts.events import Data
 from demo.parts.examples import examples_row
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
@@ -15,18 +16,17 @@ from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 
-Data = dict[Any, Any]
 _PSI = 0.7
 
 
 class PersonPanel:
-    """One of the two. kind: "body" or "face". photo: its upload, which other tabs may fill."""
+    """Chooses one of the two people. kind: "body" or "face". `photo`: its upload, which other tabs may set."""
 
     def __init__(self, studio: Studio, editor: Editor, kind: str) -> None:
         self.studio, self.editor, self.kind = studio, editor, kind
 
     def build(self, seed: int) -> None:
-        """Lay it out in the current context; `seed` is chosen at first, the gallery begins a little before it."""
+        """Lay it out in the current context. seed: chosen initially; it is on the gallery's first page."""
         what = self.kind.capitalize()
         with gr.Tabs(elem_classes="tight"):
             with gr.Tab(f"{what}: seeds"):
@@ -56,11 +56,11 @@ class PersonPanel:
 
     @property
     def inputs(self) -> set[Any]:
-        """What `person` reads."""
+        """The components that `person` reads."""
         return {self.seed, self.psi, self.photo}
 
     def person(self, data: Data) -> Person:
-        """Whom the page asks for. Raises BadValue."""
+        """The chosen person. Raises BadValue."""
         seed = whole_number(data[self.seed], "A seed", 0, LARGEST_SEED)
         return Person(seed, float(data[self.psi]), data[self.photo] or None)
 
@@ -85,7 +85,7 @@ class PersonPanel:
         self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
 
     def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:
-        """Pictures for the gallery, from seed `first` on."""
+        """Pictures for the gallery, of seeds counted up from `first`."""
         session: Session = self.studio.sessions.get(request.session_hash)
         pictures = self.editor.roll(self.editor.model(model), self.kind, first, float(data[self.psi]))
         thumbnails = []

@@ -1,4 +1,4 @@
-"""Compose a body (InsetGAN): layout and wiring; the work itself is in demo/insetgan/editor.py."""
+"""Compose a body (InsetGAN): layout and event handlers; the steps of the work are in demo/insetgan/editor.py."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import gradio as gr
 from demo.context import Studio
 from demo.gpu import Done
 from demo.insetgan import api
+from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
-from demo.insetgan.result_panel import ResultPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
+from demo.parts.choices import weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import idle, long_job
+from demo.parts.events import QUIET, Data, reporter
+from demo.parts.long_job import idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.tab import Tab
+from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from gan_core.errors import BadValue, StudioError
 from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
-
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
 _WELCOME = "Choose a body and a face, then press Compose."
 _LEAD = "Two generators draw one picture: a body by one, a face by the other, joined without a seam."
@@ -54,12 +54,11 @@ class ComposeABody:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
-        self.models = insetgan_models(settings.weights)
-        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.models = insetgan_models(studio.settings.weights)
+        self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
-        self.panel = ResultPanel()
+        self.panel = CompositePanel()
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -68,8 +67,7 @@ class ComposeABody:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         api.build(self.studio, self.editor)
         if not self.models:
-            gr.Markdown(_MISSING, elem_classes="notice")
-            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+            return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
@@ -85,17 +83,14 @@ class ComposeABody:
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.chosen = gr.State(None), gr.State(0)
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.2)
         self._wire()
         face = self.people[1]
         return TabHandle(tab_id, label, takes=face.photo, gives=self.result, row=send_row)
 
     def _build_settings(self, first: InsetGANModel) -> None:
-        choices = [(choice.label, name) for name, choice in self.models.items()]
-        self.model = gr.Dropdown(
-            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="insetgan-model"
-        )
+        self.model = weights_dropdown(self.models, "insetgan-model")
         with gr.Row(elem_classes="actions"):
             self.start = gr.Button("Compose", variant="primary", min_width=110, size="md", elem_id="insetgan-start")
             self.stop = gr.Button(
@@ -141,7 +136,6 @@ class ComposeABody:
         people = self.people[0].inputs | self.people[1].inputs
         settings = {self.mode, self.region, self.steps, self.count, self.second, self.second_seed, self.keep_weight}
         inputs = people | settings | {self.model, self.alternate}
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         drawing = [self.message, *self.panel.outputs, self.panel.results, self.result, self.chosen]
         galleries = [panel.gallery for panel in self.people]
         for panel in self.people:
@@ -155,7 +149,7 @@ class ComposeABody:
             trigger_mode="once",
             **QUEUE,
         )
-        self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **quiet)
+        self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **QUIET)
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
@@ -163,12 +157,12 @@ class ComposeABody:
             show_progress="hidden",
             api_visibility="private",
             **QUEUE,
-        ).then(
-            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
-        ).then(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
-        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **quiet)
+        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
+            self.on_behind, None, [self.panel.body, self.panel.face], **QUIET
+        )
+        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **QUIET)
         self.panel.results.select(
-            guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **quiet
+            guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
         )
         with self.panel.download_place:
             download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="insetgan-download")
@@ -176,14 +170,14 @@ class ComposeABody:
     # Handlers
 
     def on_opened(self, data: Data, request: gr.Request) -> Data:
-        """The tab is seen for the first time: fill both galleries."""
+        """The tab is opened for the first time: fill both galleries."""
         updates: Data = {self.opened: gr.Timer(active=False)}
         for panel in self.people:
             updates[panel.gallery] = panel.rolled(data, request, data[self.model], panel.start)
         return updates
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their regions and licence."""
+        """Other weights: show their regions and licence."""
         choice = self.models[name]
         regions = _regions(choice)
         return [
@@ -193,7 +187,7 @@ class ComposeABody:
         ]
 
     def plan(self, data: Data) -> Plan:
-        """What the page asks for."""
+        """The request that the page's inputs describe."""
         return Plan(
             body=self.people[0].person(data),
             face=self.people[1].person(data),
@@ -207,7 +201,7 @@ class ComposeABody:
         )
 
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Compose, showing how it goes; stopped, what there is is kept."""
+        """Compose, showing the progress. If it is stopped, the best state so far is kept."""
         session = self.studio.sessions.get(request.session_hash)
         job = session.job(_JOB)
         if job.stopped:
@@ -241,9 +235,9 @@ class ComposeABody:
     def _composing(
         self, session: Session, choice: InsetGANModel, plan: Plan, progress: gr.Progress
     ) -> Iterator[tuple[Composed | None, str]]:
-        """What there is so far, and what to say; the last one is the result."""
+        """The state so far (if there is a new one) and a message; the last one is the result."""
         composed = None
-        steps = self.editor.compose(session, choice, plan, lambda fraction, text: progress(fraction, desc=text))
+        steps = self.editor.compose(session, choice, plan, reporter(progress))
         with contextlib.closing(steps):
             for step in steps:
                 if isinstance(step, Done):
@@ -307,9 +301,4 @@ def _licence(choice: InsetGANModel) -> str:
     return f"Weights: {choice.label}, {width} x {height} pixels. Licence: {choice.licence}. {_BODIES[choice.body]}"
 
 
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return ComposeABody(studio).build(tab_id, label)
-
-
-TAB = Tab("insetgan", "Compose a body", build)
+TAB = Tab("insetgan", "Compose a body", ComposeABody)

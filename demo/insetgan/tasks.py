@@ -1,4 +1,4 @@
-"""What InsetGAN's tab asks of the GPU queue: drawing seeds, finding real pictures, and composing step by step."""
+"""GPU tasks of InsetGAN's tab: drawing seeds, inverting real pictures, and composing step by step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoundLatent:
-    """A picture as a generator draws it."""
+    """A picture drawn by a generator, and its codes."""
 
     image: Image.Image
     codes: torch.Tensor
@@ -39,7 +39,7 @@ class FoundLatent:
 
 @dataclass(frozen=True)
 class Composed:
-    """What there is at a step."""
+    """State of a composition after a step."""
 
     step: int
     steps: int
@@ -48,15 +48,15 @@ class Composed:
     pasted: Image.Image = field(repr=False)
     """The plain paste, before any optimisation."""
     body: Image.Image = field(repr=False)
-    """What the canvas generator draws by itself."""
+    """The canvas generator's own picture."""
     faces: tuple[Image.Image, ...] = field(repr=False)
     losses: tuple[dict[str, float], ...] = field(repr=False)
-    """By name, of each step so far."""
+    """Values by name, for each step so far."""
     boxes: tuple[tuple[tuple[float, float], ...], ...]
-    """The corners of each inset's place."""
+    """Corners of each inset's box on the canvas."""
     notes: tuple[str, ...]
     distance: str
-    """Which perceptual distance was used."""
+    """Name of the perceptual distance that is used."""
 
     @property
     def done(self) -> bool:
@@ -88,7 +88,7 @@ def draw(worker: Worker, model: str, kind: str, sources: Sequence[LatentSource])
 
 @gpu.task(seconds=20)
 def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
-    """A real face as the encoder of another model reads it, as a `FoundLatent`. encoder: that model's registry name."""
+    """A real face, inverted by the encoder of another model. encoder: that model's registry name."""
     yield Step(0.3, "Reading the face")
     face = to_tensor(crop)
 
@@ -108,7 +108,7 @@ def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
 def find(
     worker: Worker, model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None
 ) -> Steps[FoundLatent]:
-    """A real picture's codes, as a `FoundLatent`."""
+    """A real picture, inverted by optimisation."""
     yield Step(0.0, f"Finding the {kind} in the generator")
 
     def begin(pipeline: InsetGANPipeline) -> Iterator[Projection]:
@@ -125,7 +125,7 @@ def find(
 
 @gpu.task(seconds=lambda model, request: 15 + request.schedule.steps // 5)
 def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:
-    """Previews, and at last a `Composed`. Out of memory, all is begun once more with the other models put away."""
+    """Previews, and at last a `Composed`. If memory runs out, it starts once more after other models were evicted."""
     yield Step(0.0, "Pasting")
     for last_try in (False, True):
         try:
@@ -134,7 +134,7 @@ def compose(worker: Worker, model: str, request: CompositionRequest) -> Steps[Co
         except OutOfMemory:
             if last_try:
                 raise
-        yield Step(0.0, "Memory ran out; other models are put away and it begins again")
+        yield Step(0.0, "Memory ran out; other models are unloaded and it starts again")
 
 
 def _composing(worker: Worker, model: str, request: CompositionRequest) -> Steps[Composed]:

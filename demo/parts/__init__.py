@@ -1,1 +1,1 @@
-"""Widgets that the tabs share."""
+"""Widgets and helpers that several tabs use."""

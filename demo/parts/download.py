@@ -1,4 +1,4 @@
-"""A download that is made when it is asked for."""
+"""A download button whose file is made on the click."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from demo.parts.queued import QUEUE, queued
 def download_button(label: str, make: Callable[..., str], inputs: Any, *, elem_id: str) -> gr.Button:
     """A button that calls make(inputs) -> path and then has the browser save that file.
 
-    gr.DownloadButton alone offers what was ready before the click; so a hidden one takes the path and is
-    clicked from the page.
+    gr.DownloadButton alone offers a file that exists before the click, so the path is given to a hidden one, which the
+    page clicks by script.
     """
     button = gr.Button(label, elem_id=elem_id, size="sm")
     hidden = gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file")

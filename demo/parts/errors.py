@@ -1,4 +1,4 @@
-"""The one place where an exception becomes something that a person reads."""
+"""Turns exceptions of handlers into messages on the page; the only place that does."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ GENERIC = "Something went wrong on our side. It was logged; please try again, or
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler (plain or generator) whose StudioErrors are shown as they are and whose other errors are
-    logged and shown as one general sentence."""
+    """Wrap a handler (function or generator): a StudioError is shown with its own message, any other exception is
+    logged and shown as a general sentence."""
     if inspect.isgeneratorfunction(handler):
 
         @functools.wraps(handler)

@@ -1,4 +1,4 @@
-"""Example pictures: made by the embedded models, of nobody real."""
+"""Example pictures. The embedded models drew them; they show nobody real."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 
 
 def example_files() -> list[Path]:
-    """The shipped example pictures; none is fine."""
+    """Paths of the shipped example pictures; may be empty."""
     return sorted(path for path in FOLDER.glob("*") if path.suffix in (".jpg", ".png", ".webp"))
 
 
 def examples_row(target: gr.Image) -> set[Path]:
-    """A row of examples that fill `target` when clicked, and the copies that Gradio serves them from.
+    """A row of examples that fill `target` when clicked; without example files there is no row.
 
-    Nothing is shown where there are no files.
+    Returns the paths of Gradio's copies of them.
     """
     files = example_files()
     if not files:

@@ -1,7 +1,7 @@
-"""The two buttons of a long job: one asks for a run, the other ends it while it runs or waits for its turn.
+"""The two buttons of a long job: one requests a run, the other stops it while it runs or waits in the queue.
 
-The click that asks is answered at once, outside the queue, so that a run can be stopped before its turn comes; the run
-follows through the queue and looks at `Session.job(name).stopped` first of all. Other jobs do not hear of it.
+The request is handled at once, outside the queue, so that a run can be stopped while it still waits. The run itself
+goes through the queue and checks `Session.job(name).stopped` first. Other jobs are not affected.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from typing import Any
 
 import gradio as gr
 
+from demo.parts.events import QUIET
 from demo.session import Sessions
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+def start_and_stop(*, busy: bool) -> list[gr.Button]:
+    """Updates for the two buttons, while the job runs or waits (`busy`) and once it is over."""
+    return [gr.Button(interactive=not busy), gr.Button(interactive=busy)]
 
 
 def long_job(sessions: Sessions, name: str, start: gr.Button, stop: gr.Button) -> Any:
-    """Connect the buttons of the job `name`; gives the event after which its run is to follow (`.then`)."""
+    """Connect the buttons of the job `name`. Returns the event to which the run is to be attached with `.then`."""
 
     def on_ask(request: gr.Request) -> list[gr.Button]:
         sessions.get(request.session_hash).job(name).ask()
-        return [gr.Button(interactive=False), gr.Button(interactive=True)]
+        return start_and_stop(busy=True)
 
     can_be_stopped(sessions, name, stop)
     return start.click(on_ask, None, [start, stop], trigger_mode="once", **QUIET)
@@ -29,12 +33,12 @@ def long_job(sessions: Sessions, name: str, start: gr.Button, stop: gr.Button) -
 
 def idle(start: gr.Button, stop: gr.Button) -> Callable[[], dict[Any, Any]]:
     """For `queued`: the buttons as they are when nothing runs."""
-    return lambda: {start: gr.Button(interactive=True), stop: gr.Button(interactive=False)}
+    return lambda: dict(zip((start, stop), start_and_stop(busy=False), strict=True))
 
 
 def can_be_stopped(sessions: Sessions, name: str, stop: gr.Button) -> None:
-    """Connect the button that ends the job `name`. The run itself says that it has stopped: two writers of one line
-    would race."""
+    """Connect the button that stops the job `name`. The message that it has stopped is written by the run itself;
+    a second writer of the same line would race with it."""
 
     def on_stop(request: gr.Request) -> gr.Button:
         sessions.get(request.session_hash).job(name).stop()

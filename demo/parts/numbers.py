@@ -1,4 +1,4 @@
-"""Numbers that people send."""
+"""Checks of numbers from the page and the API."""
 
 from __future__ import annotations
 

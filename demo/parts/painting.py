@@ -1,4 +1,4 @@
-"""A region painted by hand: the editor to paint in, and what was painted as a mask."""
+"""Painting on a picture: the image editor, and masks of what was painted."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from demo.parts.uploads import MAX_PIXELS
+from demo.session import Session
 from gan_core.errors import BadImage
 
 logger = logging.getLogger(__name__)
 
-_MAX_PIXELS = 24_000_000
 MARK = (79, 70, 229, 153)
-"""What marks a region, red, green, blue and opacity; a picture's content can be seen through it."""
+"""Colour of a marked region: red, green, blue, opacity. The picture remains visible through it."""
 PEN = (0, 0, 0, 255)
 
 
 @dataclass(frozen=True)
 class Painting:
-    """What came from the editor."""
+    """The editor's value: paths of its uploaded pictures."""
 
     files: tuple[str, ...]
-    """Every file that was uploaded for it, to be deleted with the session."""
+    """All uploaded files, to be deleted with the session."""
     layers: tuple[str, ...]
-    """Those of the layers painted on."""
+    """Those that are painted layers."""
 
 
 def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **options: Any) -> gr.ImageEditor:
@@ -36,7 +37,7 @@ def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **
 
     colour: of the brush; width: of brush and eraser, in the picture's pixels.
 
-    Gradio would decode all three pictures that come from it, and nobody would own the uploads.
+    Gradio itself would decode all three pictures of its value, and the uploads would belong to no session.
     """
     editor = gr.ImageEditor(
         sources=(),
@@ -54,8 +55,25 @@ def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **
     return editor
 
 
+def paint_value(session: Session, background: str, layer: Image.Image | None = None) -> dict[str, Any]:
+    """What makes an editor show this background (a path) and, painted on it, this layer (RGBA, of the same size)."""
+    layers = []
+    if layer is not None:
+        layers = [str(session.new_file("layer", ".png"))]
+        layer.save(layers[0], compress_level=1)
+    return {"background": background, "layers": layers, "composite": None}
+
+
+def layers_from(session: Session, painting: Painting | None) -> tuple[str, ...]:
+    """The layers of what came from the editor; all its files are deleted with the session from now on."""
+    for path in painting.files if painting else ():
+        session.own_upload(path)
+    return painting.layers if painting else ()
+
+
 def painted(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray | None:
-    """Where a layer is not transparent, (H, W) bool at `size` (width, height); None if nowhere. Raises BadImage."""
+    """Mask (H, W) bool of the pixels where a layer is not transparent, at `size` (width, height); None if there are
+    none. Raises BadImage."""
     together = np.zeros(size[::-1], bool)
     for path in layers:
         mask = _opacity(path).point(lambda value: 255 if value else 0).resize(size, Image.Resampling.BOX)
@@ -64,7 +82,7 @@ def painted(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray | None:
 
 
 def painted_strength(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray:
-    """How opaque the layers are together, (H, W) float32 from 0 to 1 at `size` (width, height). Raises BadImage."""
+    """Maximum opacity of the layers, (H, W) float32 from 0 to 1 at `size` (width, height). Raises BadImage."""
     together = np.zeros(size[::-1], np.float32)
     for path in layers:
         opacity = _opacity(path).resize(size, Image.Resampling.BOX)
@@ -73,7 +91,7 @@ def painted_strength(layers: Sequence[str], size: tuple[int, int]) -> np.ndarray
 
 
 def layer_of(strength: np.ndarray, colour: tuple[int, int, int, int] = MARK) -> Image.Image:
-    """A layer to begin with: `colour` where `strength`, (H, W) from 0 to 1 or bool, says so."""
+    """An initial layer in one colour, whose opacity is multiplied by `strength`, (H, W) from 0 to 1 or bool."""
     layer = Image.new("RGBA", strength.shape[::-1], colour)
     layer.putalpha(Image.fromarray((strength * colour[3]).astype(np.uint8)))
     return layer
@@ -82,7 +100,7 @@ def layer_of(strength: np.ndarray, colour: tuple[int, int, int, int] = MARK) -> 
 def _opacity(path: str) -> Image.Image:
     try:
         with Image.open(path, formats=["PNG", "WEBP"]) as layer:
-            if layer.width * layer.height > _MAX_PIXELS:
+            if layer.width * layer.height > MAX_PIXELS:
                 raise BadImage("What was painted is too large. Please paint on a smaller picture.")
             return layer.convert("RGBA").getchannel("A")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -1,4 +1,4 @@
-"""The input for a photo: upload, webcam or paste, handed over as the file that came in."""
+"""The input for a photo: upload, webcam or clipboard; handlers get the uploaded file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _WEBCAM = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 960}}}
 def photo_input(**options: Any) -> gr.Image:
     """A gr.Image whose handlers get the path of the untouched upload, or None.
 
-    Gradio would open the file itself before the handler is called: a 100-megapixel picture would be decoded
-    in full and a damaged one reported in words of its own. Do not return gr.Image(...) updates for it, only
-    values: an update makes a plain gr.Image of it.
+    Gradio itself would open the file before the handler is called: it would decode a picture of 100 megapixels in full
+    and report a damaged one with a message of its own. Return only values for it, never gr.Image(...) updates, which
+    make a plain gr.Image of it.
     """
     image = gr.Image(
         type="filepath",

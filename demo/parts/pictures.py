@@ -1,6 +1,9 @@
-"""Pictures on their way to the page: in the visitor's own folder, deleted with the session."""
+"""Pictures for the page: files in the visitor's folder, deleted with the session; and components that show them."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
 
 import gradio as gr
 from PIL import Image
@@ -9,7 +12,7 @@ from demo.session import Session
 
 
 def shown(session: Session, purpose: str, picture: Image.Image, *, exact: bool = False) -> str:
-    """The path of a file of this picture for the page: JPEG, or lossless with `exact`. No metadata."""
+    """Write a picture to a file for the page, as JPEG or with `exact` as PNG, without metadata; returns its path."""
     path = session.new_file(purpose, ".png" if exact else ".jpg")
     clean = picture.copy()
     clean.info = {}
@@ -20,8 +23,22 @@ def shown(session: Session, purpose: str, picture: Image.Image, *, exact: bool =
     return str(path)
 
 
+def shown_once(session: Session, key: Hashable, purpose: str, picture: Image.Image) -> str:
+    """As `shown`, for a picture that is shown repeatedly: its file is written once and kept in the session as `key`."""
+    path = session.recall(key)
+    if path is None or not Path(path).is_file():
+        path = shown(session, purpose, picture)
+        session.keep(key, path, len(path))
+    return path
+
+
+def result_picture(label: str, elem_id: str) -> gr.Image:
+    """A component that shows a result, in the current context."""
+    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
+
+
 def captioned_picture(caption: str, elem_id: str, *, min_width: int = 140) -> gr.Image:
-    """A result with its caption above it, where a label would lie on the picture; in the current context."""
+    """A result with its caption above it (a label would cover the picture), in the current context."""
     with gr.Column(min_width=min_width, elem_classes="captioned"):
         gr.HTML(caption, padding=False, elem_classes="caption")
         return gr.Image(

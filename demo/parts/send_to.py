@@ -1,4 +1,4 @@
-"""Sending a result to another tab. With one tab there is nowhere to send to, and no row is shown."""
+"""Buttons that send a result to another tab."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gradio.components import Component
 
 @dataclass(frozen=True)
 class TabHandle:
-    """What a built tab offers to the others."""
+    """The part of a built tab that other tabs use."""
 
     id: str
     label: str
     takes: Component | None
-    """Its picture input; must accept a path as value. None: nothing can be sent to it."""
+    """Its picture input, which accepts a path as value; None if nothing can be sent to it."""
     gives: Component | None
-    """A component whose value is the path of its result. None: it has nothing to send."""
+    """A component whose value is the path of its result; None if it has none."""
     row: gr.Row
-    """Where its buttons go."""
+    """The row for its buttons."""
 
 
 def wire(handles: Sequence[TabHandle], tabs: gr.Tabs) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that people send, as the files that came in."""
+"""Reading uploaded pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from demo.session import Session
 from gan_core.errors import BadImage
 
+MAX_PIXELS = 24_000_000
+"""Of an upload; a larger JPEG is read at a reduced scale."""
+
 
 def read_upload(session: Session, path: str | None, what: str = "a picture") -> bytes:
-    """The bytes of an upload, which is deleted with the session. what: for the message where none was chosen.
+    """The bytes of an upload, whose file is from now on deleted with the session.
 
-    Raises BadImage.
+    what: names the picture in the message if none was chosen. Raises BadImage.
     """
     if not path:
         raise BadImage(f"Please choose {what} first.")

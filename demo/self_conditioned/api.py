@@ -27,9 +27,9 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> tuple[str, str]:  # fmt: skip
         """Set an attribute of a face to an explicit value.
 
-        image_or_none: a photo whose largest face is cut out and read; without one the face is drawn from seed. value:
-        from 0 to 1 over the attribute's range, 0.5 neutral. more_values: values of other attributes that are to be set
-        too, by name. Returns two PNGs: the edited picture, and the same edit by the plain direction in the plain
+        image_or_none: a photo whose largest face is aligned and inverted; without it the face is drawn from seed.
+        value: from 0 to 1 over the attribute's range, 0.5 is neutral. more_values: values of other attributes to set as
+        well, by name. Returns two PNGs: the edited picture, and the same edit by the plain direction in the plain
         generator.
         """
         session = studio.sessions.get(request.session_hash)
@@ -49,7 +49,7 @@ def build(studio: Studio, editor: Editor) -> None:
     def self_conditioned_values(
         request: gr.Request, image_or_none: str | None, seed: float, model: str
     ) -> dict[str, Any]:
-        """What the model thinks a face's attribute values are now, from 0 to 1, and what 0 and 1 mean."""
+        """The model's estimate of a face's attribute values, from 0 to 1, and the meaning of 0 and 1."""
         session = studio.sessions.get(request.session_hash)
         if image_or_none:
             session.own_upload(image_or_none)

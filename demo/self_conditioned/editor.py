@@ -1,13 +1,13 @@
-"""From a seed or a picture to any attribute values: open, cut the face out, read it once, refine it, edit, strips.
+"""The steps from a seed or a picture to any attribute values: open, align, invert once, refine, edit, draw strips.
 
-Plain values in, plain values out; nothing here knows of the page. Faces are kept in the visitor's session, so that
-moving a slider only draws.
+This module is independent of the page: its arguments and results are plain values. Inverted faces are kept in the
+visitor's session, so that moving a slider only draws.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Step, Steps
+from demo.gpu import Done, Progress, Step, Steps
 from demo.parts.choices import choice_of
+from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
-from demo.parts.uploads import read_upload
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
@@ -26,7 +27,6 @@ from gan_core.errors import BadImage, BadValue, UnknownName
 from gan_core.images import open_image, save_png
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 64
 PSI = 0.7
 STRIP_FRAMES = 9
@@ -35,17 +35,15 @@ MOST_REFINING = 200  # steps
 REFINING = "self_conditioned.refine"  # the visitor's job
 OWN, PLAIN = "self-conditioned", "plain direction"  # the methods in a result's metadata
 
-Progress = Callable[[float, str], None]
-
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a face comes from."""
+    """Source of a face: a seed or a picture."""
 
     seed: int = 0
     psi: float = PSI
     path: str | None = None
-    """Of an uploaded picture; it then takes the place of the seed."""
+    """Of an uploaded picture, which is used instead of the seed."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,14 @@ class Subject:
     """A face that can be edited."""
 
     key: Hashable
-    """In the session."""
+    """Key in the session."""
     face: EncodedFace = field(repr=False)
     before: Image.Image = field(repr=False)
     """The cut-out face of the picture, or the random face as it is drawn."""
     name: str
-    """What it is, for a result's metadata."""
+    """Description for a result's metadata."""
     note: str = ""
-    """What a person should know of how it was cut, or ""."""
+    """Message on how it was cropped, or ""."""
     refined: int = 0
     """Steps of refining."""
 
@@ -70,14 +68,8 @@ class Subject:
         return self.face.size + 3 * self.before.width * self.before.height
 
 
-class Editor:
-    """The steps of editing with explicit values. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, SelfConditionedModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[SelfConditionedModel]):
+    """The steps of editing with explicit values."""
 
     def model(self, name: str) -> SelfConditionedModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -97,8 +89,8 @@ class Editor:
     ) -> Steps[Subject]:
         """Reports, `InversionPreview`s among them, and at last a `Subject`.
 
-        It comes from the session where it was made before, refined where it was refined. Closing the iterator stops
-        the work.
+        It is taken from the session if it was made before, and then refined if it was refined. Closing the iterator
+        stops the work.
 
         Raises BadValue, BadImage, NoFaceFound or FaceTooSmall.
         """
@@ -119,7 +111,7 @@ class Editor:
     def subject(
         self, session: Session, choice: SelfConditionedModel, origin: Origin, progress: Progress | None = None
     ) -> Subject:
-        """`find` to its end."""
+        """The result of `find`."""
         return gpu.result(self.find(session, choice, origin, progress), progress)
 
     def refine(
@@ -130,10 +122,10 @@ class Editor:
         steps: int,
         progress: Progress | None = None,
     ) -> Steps[Subject]:
-        """Tune the generators to the picture (again from the start): Previews, and at last a `Subject`.
+        """Tune the generators to the picture, from the start if they were before: previews, and at last a `Subject`.
 
-        When the session's job `REFINING` is stopped it ends at the next report, and what there is is kept.
-        Raises what `find` raises, and BadImage for a random face, which needs none.
+        When the session's job `REFINING` is stopped, the work ends at the next report, whose state is kept.
+        Raises what `find` raises, and BadImage for a random face, which needs no refining.
         """
         if not origin.path:
             raise BadImage("Only a picture can be refined; a random face is drawn exactly already.")
@@ -162,7 +154,7 @@ class Editor:
         values: Mapping[str, Any],
         progress: Progress | None = None,
     ) -> tuple[EditResult, EditResult]:
-        """The face with attribute values as wanted, others as they are: by this method, and by the plain direction.
+        """The face with some attribute values changed: by this method, and by the plain direction.
 
         Raises UnknownName or BadValue.
         """
@@ -241,11 +233,10 @@ class Editor:
         yield Done(subject)
 
     def _cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
 
-        faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
-        note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
-        return align(photo, faces[0], size).crop, note
+        face, note = self.largest_face(photo)
+        return align(photo, face, size).crop, note
 
 
 def checked_values(choice: SelfConditionedModel, values: Mapping[str, Any]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Whose face it is: a random one, or the visitor's own picture, which can be refined."""
+"""Choosing the face: a random one, or the visitor's picture, which can be refined."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
+from demo.parts.events import Data
 from demo.parts.examples import examples_row
+from demo.parts.long_job import start_and_stop
 from demo.parts.photo import photo_input
 from demo.self_conditioned.editor import MOST_REFINING, PSI, Origin
 
-Data = dict[Any, Any]
 DICE = "() => [Math.floor(Math.random() * 1000000), null]"
 _STEPS = 60
 _REFINE = "The model only comes near a picture. Refining changes both generators a little until they draw this one."
 
 
 class FacePanel:
-    """The input column. A picture takes the place of the seed for as long as it is there."""
+    """The input column. While there is a picture, it is used instead of the seed."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
@@ -62,23 +63,23 @@ class FacePanel:
 
     @property
     def inputs(self) -> set[Any]:
-        """What `origin` reads."""
+        """The components that `origin` reads."""
         return {self.seed, self.psi, self.photo}
 
     def origin(self, data: Data) -> Origin:
-        """Whose face the page asks for."""
+        """The chosen face."""
         return Origin(data[self.seed], data[self.psi], data[self.photo] or None)
 
     def refinable(self, data: Data) -> Data:
-        """Refining is offered for pictures only."""
+        """Show the controls for refining if there is a picture; random faces need no refining."""
         return {self.refining: gr.Column(visible=bool(data[self.photo])), self.bar: ""}
 
     def running(self, busy: bool) -> Data:
-        """The buttons while it refines and after."""
-        return {self.refine: gr.Button(interactive=not busy), self.stop: gr.Button(interactive=busy)}
+        """Updates of the buttons, while it refines (`busy`) and after."""
+        return dict(zip((self.refine, self.stop), start_and_stop(busy=busy), strict=True))
 
 
 def progress_bar(step: int, steps: int, error: float | None = None) -> str:
-    """How far reading or refining is, as HTML. error: mean squared, of pictures in [-1, 1]."""
+    """Progress of inverting or refining as HTML. error: mean squared error of pictures in [-1, 1]."""
     apart = "" if error is None else f", {127.5 * error**0.5:.1f} of 255 apart"
     return f'<progress value="{step}" max="{steps}"></progress> {step} of {steps}{apart}'

@@ -1,4 +1,4 @@
-"""The grid: two attributes over their whole ranges, by both methods."""
+"""The grid: pictures over the whole ranges of two attributes, by both methods."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from PIL import Image
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
-from demo.parts.long_job import idle, long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import idle, long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
+from demo.self_conditioned.filmstrip_panel import OWN, PLAIN, Request, names_of
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
-from demo.self_conditioned.strip_panel import OWN, PLAIN, Request, names_of
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-Data = dict[Any, Any]
 Pictures = list[list[Image.Image]]
 _SIDE = 128  # pixels of a picture on the page
 _KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
@@ -30,7 +30,7 @@ _KEPT, _JOB = "self-conditioned-grid", "self_conditioned.grid"
 
 @dataclass(frozen=True)
 class Grid:
-    """The last one drawn."""
+    """The last grid that was drawn."""
 
     choice: SelfConditionedModel
     subject: Subject
@@ -42,7 +42,7 @@ class Grid:
 
 
 class GridPanel:
-    """read: what the page asks for, out of a handler's data."""
+    """Controls and pictures of the grid. read: reads the page's inputs from a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Request]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
@@ -74,9 +74,9 @@ class GridPanel:
         self.download_place = gr.Row()
 
     def wire(self, inputs: set[Any], pick: Callable[..., None]) -> None:
-        """Connect it. pick(event, handler): connects a click on a picture, the handler gives values by attribute."""
+        """Connect the events. pick(event, handler): connects a click on a picture; the handler returns values by
+        attribute."""
         inputs = inputs | {self.down, self.across, self.side}
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
@@ -84,16 +84,14 @@ class GridPanel:
             show_progress="hidden",
             api_visibility="private",
             **QUEUE,
-        ).then(
-            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)), None, [self.start, self.stop], **quiet
-        )
+        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET)
         for place in (self.own, self.plain):
             pick(place.select, self.on_pick)
         with self.download_place:
             download_button("Download as PNG", self.make_download, inputs, elem_id="self-conditioned-grid-download")
 
     def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Draw this method's grid, then the plain direction's, telling how far it is."""
+        """Draw this method's grid, then that of the plain direction, showing the progress."""
         session, choice, subject, values = self.read(data, request)
         job = session.job(_JOB)
         down, across, places = data[self.down], data[self.across], (self.own, self.plain)
@@ -126,7 +124,7 @@ class GridPanel:
         return {grid.down: row, grid.across: column}
 
     def make_download(self, data: Data, request: gr.Request) -> str:
-        """What was drawn as one marked PNG."""
+        """Both grids as one marked PNG."""
         session, grid = self.studio.sessions.get(request.session_hash), self._kept(request)
         parts = [(f"{name}. {_told(grid)}", image_grid(rows, grid.choice.resolution)) for name, rows in grid.parts]
         what = f"grid of {grid.across} across and {grid.down} down from 0 to 1"

@@ -1,4 +1,4 @@
-"""What the model thinks of the face, and what a network that looks at pictures only reads off both results."""
+"""The table of values: the model's estimates for the face, and the predictor's measures of both results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
 def readout(
     choice: SelfConditionedModel, subject: Subject, wanted: Mapping[str, float], own: EditResult, plain: EditResult
 ) -> str:
-    """A table as HTML: a column for each attribute, and one for the identity."""
+    """A table as HTML: a column for each attribute, and one for the similarity of the identity."""
     face, sliders = subject.face, choice.sliders
     present, then = ([f"{values[slider.name]:.2f}" for slider in sliders] for values in (face.values, wanted))
     then = [f"<b>{new}</b>" if new != old else new for new, old in zip(then, present, strict=True)]

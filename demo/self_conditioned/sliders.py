@@ -1,4 +1,4 @@
-"""A slider for each attribute, with words at its ends and a mark where the face is by itself."""
+"""A slider for each attribute, with labels at its ends and a mark at the face's own value."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ValueBank:
 
     @property
     def outputs(self) -> list[Any]:
-        """What `updates` and `starts` fill."""
+        """The components that `updates` and `starts` set."""
         return [*self.sliders, *self.ends]
 
     def read(
         self, choice: SelfConditionedModel, data: Mapping[Any, Any], present: Mapping[str, float]
     ) -> dict[str, float]:
-        """Values by attribute; one whose slider was not moved away from the `present` value has exactly that."""
+        """Values by attribute; if a slider was not moved from the `present` value, it is exactly that."""
         values = {}
         for attribute, slider in zip(choice.sliders, self.sliders, strict=False):
             value, now = data[slider], present[attribute.name]
@@ -46,7 +46,7 @@ class ValueBank:
         return values
 
     def starts(self, choice: SelfConditionedModel, present: Mapping[str, float]) -> dict[Any, Any]:
-        """Updates for another face: the sliders at its values, and the marks there."""
+        """Updates for another face: sliders and marks at its values."""
         updates: dict[Any, Any] = {}
         for index, (attribute, slider) in enumerate(zip(choice.sliders, self.sliders, strict=False)):
             now = present[attribute.name]
@@ -55,12 +55,12 @@ class ValueBank:
         return updates
 
     def moves(self, choice: SelfConditionedModel, values: Mapping[str, float]) -> dict[Any, Any]:
-        """Updates that move some sliders."""
+        """Updates that set some of the sliders."""
         pairs = zip(choice.sliders, self.sliders, strict=False)
         return {slider: values[attribute.name] for attribute, slider in pairs if attribute.name in values}
 
     def updates(self, choice: SelfConditionedModel) -> list[Any]:
-        """Everything for another model."""
+        """Updates for another model."""
         places = range(self._most)
         sliders = [gr.Slider(**_properties(choice.sliders, index)) for index in places]
         return [*sliders, *(_ends(choice.sliders, index, None) for index in places)]
@@ -84,7 +84,7 @@ def _properties(attributes: Sequence[AttributeSlider], index: int) -> dict[str, 
 
 
 def _ends(attributes: Sequence[AttributeSlider], index: int, now: float | None) -> str:
-    """The words at the ends, and between them where the face is by itself."""
+    """HTML of the labels at the ends, and between them the mark at the face's own value."""
     if index >= len(attributes):
         return ""
     low, high = (escape(word) for word in (attributes[index].low or "0", attributes[index].high or "1"))

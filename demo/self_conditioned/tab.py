@@ -1,5 +1,5 @@
-"""Edit at the edges (Self-Conditioned GAN): layout and wiring;
-the work itself is in demo/self_conditioned/editor.py."""
+"""Edit at the edges (Self-Conditioned GAN): layout and event handlers; the steps of the work are in
+demo/self_conditioned/editor.py."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.gpu import Done, Step
+from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.long_job import idle, long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import idle, long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.tab import Tab
+from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
 from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
+from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
+from demo.self_conditioned.filmstrip_panel import FilmstripPanel
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
-from demo.self_conditioned.strip_panel import VIEW as STRIP_VIEW
-from demo.self_conditioned.strip_panel import StripPanel
 from demo.self_conditioned.tasks import InversionPreview
 from demo.session import Session
 from gan_core.errors import StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
-
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
 
 _LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
 _MISSING = (
@@ -50,13 +50,12 @@ class EditAtTheEdges:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
         self.models = self_conditioned_models()
-        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
-        self.strip = StripPanel(studio, self.editor, self.read)
+        self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
 
@@ -66,8 +65,7 @@ class EditAtTheEdges:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
         api.build(self.studio, self.editor)
         if not self.models:
-            gr.Markdown(_MISSING, elem_classes="notice")
-            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+            return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
@@ -78,24 +76,17 @@ class EditAtTheEdges:
                 self._build_result(first)
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
-                choices = [(choice.label, name) for name, choice in self.models.items()]
-                self.model = gr.Dropdown(
-                    choices,
-                    value=first.name,
-                    label="Weights",
-                    visible=len(choices) > 1,
-                    elem_id="self-conditioned-model",
-                )
+                self.model = weights_dropdown(self.models, "self-conditioned-model")
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
                     gr.Markdown(HINT, elem_classes="hint")
-        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.view = gr.State(None), gr.State(_EDIT_VIEW)
-        # Mounted with the tab, it fires once when the tab is first seen.
+        # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.2)
         self._wire()
         return TabHandle(tab_id, label, takes=self.face.photo, gives=self.result, row=send_row)
@@ -122,11 +113,10 @@ class EditAtTheEdges:
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         on_face, change = queued(self.on_face), queued(self.on_change)
 
         begin = [
-            self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **quiet).then(
+            self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **QUIET).then(
                 on_face, inputs, begun, **latest
             ),
             face.photo.change(on_face, inputs, begun, **latest),
@@ -135,7 +125,7 @@ class EditAtTheEdges:
             ),
             face.seed.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
             face.psi.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
-            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **quiet).then(
+            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **QUIET).then(
                 on_face, inputs, begun, **latest
             ),
         ]
@@ -148,10 +138,9 @@ class EditAtTheEdges:
             [*begun, face.refine, face.stop],
             **{**latest, "trigger_mode": "once"},
         )
-        refining.then(lambda: [gr.Button(interactive=True), gr.Button(interactive=False)], None,
-                      [face.refine, face.stop], **quiet)  # fmt: skip
+        refining.then(lambda: start_and_stop(busy=False), None, [face.refine, face.stop], **QUIET)
         for view, name in ((self.edit_view, _EDIT_VIEW), (self.strip_view, STRIP_VIEW), (self.grid_view, "grid")):
-            seen = view.select(lambda name=name: name, None, self.view, **quiet)
+            seen = view.select(lambda name=name: name, None, self.view, **QUIET)
             if view is self.strip_view:
                 begin.append(seen)
 
@@ -160,10 +149,9 @@ class EditAtTheEdges:
                 moves = self.bank.moves(self.models[data[self.model]], handler(data, request, event))
                 return {self.views: gr.Tabs(selected=_EDIT_VIEW), self.view: _EDIT_VIEW, **moves}
 
-            event(
-                guarded(on_pick), {self.model}, [self.views, self.view, *sliders], api_visibility="private",
-                show_progress="hidden", queue=False,
-            ).then(change, inputs, edited, **latest)  # fmt: skip
+            event(guarded(on_pick), {self.model}, [self.views, self.view, *sliders], **QUIET).then(
+                change, inputs, edited, **latest
+            )
 
         self.strip.wire(inputs, self.view, [event.then for event in [*begin, refining]], pick)
         self.grid.wire(inputs, pick)
@@ -173,14 +161,14 @@ class EditAtTheEdges:
     # Handlers
 
     def read(self, data: Data, request: gr.Request) -> tuple[Session, SelfConditionedModel, Subject, dict[str, float]]:
-        """Everything that the page asks for."""
+        """Read all inputs of the page."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
 
     def on_face(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Another face: read it, showing how it goes, and draw it at its own values."""
+        """Another face: invert it, showing the progress, and draw it at its own values."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         try:
@@ -192,23 +180,23 @@ class EditAtTheEdges:
             raise
 
     def on_seed(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Another random face; it takes the picture's place."""
+        """Another random face, which replaces the picture."""
         if data[self.face.photo]:
             yield {self.face.photo: None}
         yield from self.on_face({**data, self.face.photo: None}, request)
 
     def on_change(self, data: Data, request: gr.Request) -> Data:
-        """Other values for the same face: only drawn again."""
+        """Other values for the same face: draw it again."""
         session, choice, subject, values = self.read(data, request)
         return self._draw(session, choice, subject, values)
 
     def on_reset(self, data: Data, request: gr.Request) -> Data:
-        """The values that the face has by itself."""
+        """Reset the sliders to the face's own values."""
         session, choice, subject, _ = self.read(data, request)
         return {**self.bank.starts(choice, subject.face.values), **self._draw(session, choice, subject, {})}
 
     def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Tune the generators to the picture, showing how it goes; stopped, what there is is kept."""
+        """Tune the generators to the picture, showing the progress. If it is stopped, the state so far is kept."""
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         if session.job(REFINING).stopped:
@@ -224,9 +212,9 @@ class EditAtTheEdges:
             raise
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders and their licence."""
+        """Other weights: show their sliders and their licence."""
         choice = self.models[name]
-        return [*self.bank.updates(choice), _licence(choice)]
+        return [*self.bank.updates(choice), licence_line(choice)]
 
     def make_download(self, data: Data, request: gr.Request) -> str:
         """This method's result as a marked PNG."""
@@ -237,7 +225,7 @@ class EditAtTheEdges:
     # Helpers
 
     def _reading(self, session: Session, choice: SelfConditionedModel, steps: Iterator[Step | Done]) -> Iterator[Data]:
-        """Show a face as it is read or refined, and at last draw it."""
+        """Show a face while it is inverted or refined, and at last draw it."""
         for step in steps:
             if isinstance(step, Done):
                 subject: Subject = step.value
@@ -270,13 +258,4 @@ class EditAtTheEdges:
         }
 
 
-def _licence(choice: SelfConditionedModel) -> str:
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
-
-
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return EditAtTheEdges(studio).build(tab_id, label)
-
-
-TAB = Tab("self_conditioned", "Edit at the edges", build)
+TAB = Tab("self_conditioned", "Edit at the edges", EditAtTheEdges)

@@ -1,4 +1,4 @@
-"""What the Self-Conditioned GAN's tab asks of the GPU queue: a face once, then any values, strips and grids."""
+"""GPU tasks of the Self-Conditioned GAN's tab: drawing and inverting a face, edits, strips and grids."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Measures = Mapping[str, float]  # by attribute, in the predictor's units
 
 @dataclass(frozen=True)
 class EncodedFace:
-    """A face as the model knows it."""
+    """The latents of a face and what the model estimates of it."""
 
     code: Code = field(repr=False)
     """Its tensors are on the CPU."""
     values: Mapping[str, float]
-    """What the model thinks the attributes are, in [0, 1]."""
+    """The model's estimate of the attributes, in [0, 1]."""
     picture: Image.Image = field(repr=False)
-    """How this method draws it at these values."""
+    """Drawn by this method at these values."""
     measures: Measures = field(default_factory=dict)
     identity: torch.Tensor | None = field(default=None, repr=False)
     """The identity embeddings before any edit, by this method and by the plain direction: (2, D), of
@@ -44,7 +44,7 @@ class EncodedFace:
 
 @dataclass(frozen=True)
 class InversionPreview(Step):
-    """A step of reading a picture, with the face as far as it is."""
+    """A step of inverting a picture, with the face so far."""
 
     face: EncodedFace
     step: int
@@ -55,7 +55,7 @@ class InversionPreview(Step):
 
 @dataclass(frozen=True)
 class EditResult:
-    """A picture, and what the predictor reads off it."""
+    """An edited picture and the predictor's measures of it."""
 
     picture: Image.Image = field(repr=False)
     measures: Measures = field(default_factory=dict)
@@ -86,7 +86,7 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[EncodedFace]:
 
 @gpu.task(seconds=lambda model, code, crop, steps: 15 + steps)
 def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int) -> Steps[EncodedFace]:
-    """Previews, and at last the `EncodedFace` whose generators were tuned to the picture."""
+    """Previews, and at last the `EncodedFace` with generators tuned to the picture."""
     yield Step(0.0, "Refining")
     picture = to_tensor(crop)
 
@@ -149,7 +149,7 @@ def grid(
     values: Mapping[str, float],
     plain: bool,
 ) -> Steps[list[list[Image.Image]]]:
-    """Rows of pictures: `down` rises from row to row, `across` within them; between rows it can be stopped."""
+    """Rows of pictures: `down` rises from row to row, `across` within each row. It can be stopped between rows."""
     rows = []
     for i in range(count):
         yield Step(i / count, f"Drawing row {i + 1} of {count}")
@@ -169,7 +169,8 @@ def _reading(
     picture: torch.Tensor,
     what: str,
 ) -> Steps[EncodedFace]:
-    """Previews of a picture (1, 3, R, R) being read; both edits of it are compared with the picture itself."""
+    """Previews while a picture (1, 3, R, R) is inverted; both edits of it are later compared with the picture
+    itself."""
 
     def previews(pipeline: SelfConditionedPipeline) -> Iterator[InversionPreview]:
         identity, measures = _look(pipeline, picture)

@@ -24,9 +24,9 @@ def build(studio: Studio, editor: Editor) -> None:
         """Draw the first picture's structure with the second picture's texture.
 
         amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second. Returns a
-        PNG of the first picture's aspect whose shorter side is the model's resolution. Pictures are taken as they are;
-        models of faces know faces cut out the FFHQ way. The embedded model's results have the first picture's own fine
-        detail, in the colours that the model draws.
+        PNG of the first picture's aspect ratio whose shorter side is the model's resolution. Pictures are used as they
+        are; models of faces were trained on FFHQ-aligned faces. The embedded model's results have the first picture's
+        own fine detail, in the colours that the model draws.
         """
         session = studio.sessions.get(request.session_hash)
         picture = editor.swap_once(session, structure_image, texture_image, amount, model)

@@ -1,13 +1,13 @@
-"""From pictures to their mixture: open, cut a face out or fit the size, read the codes once, draw.
+"""The steps from pictures to their mixture: open, align a face or fit the size, encode once, draw.
 
-Plain values in, plain values out; nothing here knows of the page. Codes are kept in the visitor's session, so that
-moving a slider only draws.
+This module is independent of the page: its arguments and results are plain values. Codes are kept in the visitor's
+session, so that moving a slider only draws.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Call, Steps
+from demo.gpu import Call, Progress, Steps
 from demo.parts.choices import choice_of
-from demo.parts.uploads import read_upload
+from demo.parts.editor import PaperEditor
+from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import torch
 
 
-MAX_PIXELS = 24_000_000  # of an upload; a larger JPEG is read at a reduced scale
 MIN_SIDE = 32
 SIZES = (256, 384, 512, 768, 1024)  # of the shorter side while working
 LONGEST = 2048  # of the longer side
@@ -38,18 +38,16 @@ MOST_TEXTURES = 4
 MOST_IN_A_SET = 12
 LOOP_FRAMES = 25
 
-Progress = Callable[[float, str], None]
-
 
 @dataclass(frozen=True)
 class OpenedPicture:
     """A picture at its working size."""
 
     key: str
-    """Tells it apart from every other picture, size and cut."""
+    """Identifies the picture, its size and its crop."""
     picture: Image.Image = field(repr=False)
     note: str = ""
-    """What a person should know of how it was cut, or ""."""
+    """Message on how it was cropped, or ""."""
 
     @property
     def size(self) -> int:
@@ -57,14 +55,8 @@ class OpenedPicture:
         return 3 * self.picture.width * self.picture.height
 
 
-class Editor:
-    """The steps of mixing pictures. models: the choices of weights by API name."""
-
-    def __init__(
-        self, models: Mapping[str, SwappingAutoencoderModel], *, weights: Path | None = None, allow_fetch: bool = False
-    ) -> None:
-        self.models = models
-        self._weights, self._allow_fetch = weights, allow_fetch
+class Editor(PaperEditor[SwappingAutoencoderModel]):
+    """The steps of mixing pictures."""
 
     def model(self, name: str) -> SwappingAutoencoderModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -91,9 +83,9 @@ class Editor:
     ) -> OpenedPicture:
         """The picture at `path` at its working size, from the session where it has been opened before.
 
-        side: of the shorter side, in pixels; the model's own by default. cut_face: cut the largest face out where
-        there is one, as models of faces know them. what: for the message when there is no picture.
-        Raises BadImage or BadValue.
+        side: length of the shorter side, in pixels; by default the model's resolution. cut_face: align the largest
+        face, if there is one, as for models of faces. what: names the picture in the message if there is none. Raises
+        BadImage or BadValue.
         """
         side = side or choice.resolution
         if not min(SIZES[0], choice.resolution) <= side <= SIZES[-1]:
@@ -114,7 +106,7 @@ class Editor:
         choice: SwappingAutoencoderModel,
         progress: Progress | None = None,
     ) -> EncodedPicture:
-        """The codes of a picture, from the session where they have been read before."""
+        """The codes of a picture, from the session if it has been encoded before."""
         key = ("swapping-autoencoder-codes", choice.model, source.key)
         encoded = session.recall(key)
         if encoded is None:
@@ -147,7 +139,7 @@ class Editor:
     ) -> Steps[list[Image.Image]]:
         """Draw `count` pictures with the amount of texture rising from 0 to 1: reports, and at last a list of pictures.
 
-        Closing the iterator stops the work. Raises BadImage where there is no texture to go to.
+        Closing the iterator stops the work. Raises BadImage if there is no texture picture.
         """
         if not textures:
             raise BadImage("This goes from one texture to another. Please choose a texture picture first.")
@@ -183,7 +175,7 @@ class Editor:
         model: str,
         progress: Progress | None = None,
     ) -> Image.Image:
-        """The API's single call, whole pictures as they are. Raises any StudioError."""
+        """The API's call, with whole pictures. Raises any StudioError."""
         choice = self.model(model)
         wanted = MixtureRequest(amount=checked_amount(amount), detail=choice.detail)
         first = self.open(session, structure, choice, what="a structure picture")
@@ -199,14 +191,13 @@ class Editor:
     # Helpers
 
     def _cut(self, key: str, photo: Image.Image, side: int) -> OpenedPicture:
-        from gan_core.faces import align, find_faces
+        from gan_core.faces import align
 
         try:
-            faces = find_faces(photo, allow_fetch=self._allow_fetch, weights=self._weights)
+            face, note = self.largest_face(photo)
         except (NoFaceFound, FaceTooSmall):
             return OpenedPicture(key, fitted(photo, side), "No face was found, so the whole picture is taken.")
-        note = f"The largest of {len(faces)} faces is taken." if len(faces) > 1 else ""
-        return OpenedPicture(key, align(photo, faces[0], side).crop, note)
+        return OpenedPicture(key, align(photo, face, side).crop, note)
 
     def _encoded(
         self,
@@ -243,7 +234,8 @@ def _drawing(
 
 
 def fitted(photo: Image.Image, side: int) -> Image.Image:
-    """The photo with its shorter side `side` pixels long; of a very long one, the middle LONGEST pixels are kept."""
+    """The photo with its shorter side `side` pixels long; a longer side of more than LONGEST pixels is cropped to
+    its middle."""
     scale = side / min(photo.size)
     width, height = (max(side, round(length * scale)) for length in photo.size)
     if (width, height) != photo.size:

@@ -1,4 +1,4 @@
-"""Several pictures at once, handed over as the files that came in."""
+"""The input for several pictures; handlers get the uploaded files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gan_core.errors import BadImage
 def pictures_input(**options: Any) -> gr.File:
     """A gr.File for several pictures, whose handlers get a list of paths.
 
-    Gradio would leave an empty file of its own for each, which nobody deletes. Do not return gr.File(...) updates for
-    it, only values: an update makes a plain gr.File of it.
+    Gradio itself would make an empty file for each, which is never deleted. Return only values for it, never
+    gr.File(...) updates, which make a plain gr.File of it.
     """
     files = gr.File(file_count="multiple", file_types=["image"], **options)
     files.preprocess = _paths

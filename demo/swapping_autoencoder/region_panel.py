@@ -1,4 +1,4 @@
-"""The region part of "Swap structure and texture": painting where the second picture applies."""
+"""The region part of "Swap structure and texture": painting where the second picture is used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import gradio as gr
 import numpy as np
 
 from demo.parts.errors import guarded
-from demo.parts.painting import paint_input, painted
+from demo.parts.events import QUIET, Data
+from demo.parts.painting import layers_from, paint_input, paint_value, painted
 from demo.parts.pictures import shown
 from demo.session import Session
 from demo.swapping_autoencoder.editor import OpenedPicture
@@ -20,11 +21,11 @@ _HINT = (
     "both) is taken; outside the first picture stays. The border is soft."
 )
 _NOTHING = "Nothing is painted, so the whole picture changes."
-Open = Callable[[dict[Any, Any], gr.Request], tuple[Session, OpenedPicture]]
+Open = Callable[[Data, gr.Request], tuple[Session, OpenedPicture]]
 
 
 class RegionPanel:
-    """An editor to paint in, and what was painted. `region`, `feather` and `used` are inputs of every drawing."""
+    """An image editor, and the region painted in it. `region`, `feather` and `used` are inputs of every drawing."""
 
     def build(self) -> None:
         """Lay it out in the current context."""
@@ -43,38 +44,33 @@ class RegionPanel:
     def wire(self, tab: gr.Tab, views: gr.Tabs, inputs: set[Any], opened: Open, redraw: Callable[[Any], None]) -> None:
         """Connect the buttons. views: the tabs, of which "result" is shown once a region is applied. opened: the first
         picture, out of a handler's data. redraw: adds the drawing to an event."""
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
         @guarded
-        def on_open(data: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        def on_open(data: Data, request: gr.Request) -> Data:
             session, source = opened(data, request)
             if data[self.shown] == source.key:
                 return {self.state: gr.skip()}  # what is painted stays
             background = shown(session, "paint", source.picture)
-            value: dict[str, Any] = {"background": background, "layers": [], "composite": None}
-            return {self.editor: value, self.shown: source.key, self.state: ""}
+            return {self.editor: paint_value(session, background), self.shown: source.key, self.state: ""}
 
         @guarded
-        def on_apply(data: dict[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        def on_apply(data: Data, request: gr.Request) -> Data:
             session, source = opened(data, request)
-            painting = data[self.editor]
-            for path in painting.files if painting else ():
-                session.own_upload(path)
-            mask = painted(painting.layers, source.picture.size) if painting else None
+            mask = painted(layers_from(session, data[self.editor]), source.picture.size)
             if mask is None or data[self.shown] != source.key:
                 return {self.used: "", self.state: _NOTHING}
             session.keep(("swapping-autoencoder-mask", source.key), mask, mask.nbytes)
             state = f"{mask.mean():.0%} of the picture are painted."
             return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
 
-        tab.select(on_open, inputs, [self.editor, self.shown, self.state], **quiet)
+        tab.select(on_open, inputs, [self.editor, self.shown, self.state], **QUIET)
         redraw(
             self.apply.click(
                 on_apply, inputs | {self.editor}, [self.used, self.state, views], api_visibility="private", queue=False
             )
         )
-        redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **quiet))
+        redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **QUIET))
 
-    def mask(self, data: dict[Any, Any], session: Session, source: OpenedPicture) -> np.ndarray | None:
-        """What was applied to this picture; None for the whole of it."""
+    def mask(self, data: Data, session: Session, source: OpenedPicture) -> np.ndarray | None:
+        """The region applied to this picture, (H, W) bool; None for the whole picture."""
         return session.recall(("swapping-autoencoder-mask", source.key)) if data[self.used] == source.key else None

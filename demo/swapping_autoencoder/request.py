@@ -1,4 +1,4 @@
-"""How a person wants pictures mixed, in plain values, and what that means for the pipeline."""
+"""Requests for a mixture in plain values, and their conversion to the pipeline's `Mixture`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MixtureRequest:
-    """How a person wants pictures mixed, in plain values."""
+    """A request for a mixture of pictures, in plain values."""
 
     amount: float = 1.0
     weights: tuple[float, ...] = ()
     """Of the textures; missing ones are 1."""
     strengths: Mapping[str, float] = field(default_factory=dict)
     vector: torch.Tensor | None = None
-    """A domain vector of the person's own."""
+    """A domain vector made from uploaded pictures."""
     vector_strength: float = 0.0
     mask: np.ndarray | None = None
-    """(H, W) bool, what was painted on the first picture; None for the whole picture."""
+    """(H, W) bool, the region painted on the first picture; None for the whole picture."""
     region: str = "texture"
     feather: float = 0.04
     detail: float = 0.0
@@ -49,9 +49,9 @@ def checked_amount(amount: Any) -> float:
 
 
 def mixture_of(wanted: MixtureRequest, others: int, size: tuple[int, int]) -> Mixture:
-    """What the pipeline calls a request, with `others` textures and a first picture of `size` (height, width).
+    """A request as a `Mixture`, for `others` textures and a first picture of `size` (height, width).
 
-    Raises BadValue where the region was painted on another picture.
+    Raises BadValue if the region was painted on another picture.
     """
     import torch
 
@@ -77,7 +77,7 @@ def mixture_of(wanted: MixtureRequest, others: int, size: tuple[int, int]) -> Mi
 
 
 def note_of(choice: SwappingAutoencoderModel, wanted: MixtureRequest) -> str:
-    """What was done, for a result's metadata."""
+    """Description of the request for the result's metadata."""
     parts = [f"texture {wanted.amount:g}"]
     parts += [f"{name} {value:+g}" for name, value in wanted.strengths.items() if value]
     if wanted.vector is not None and wanted.vector_strength:

@@ -1,4 +1,4 @@
-"""The strip and the looping video of "Swap structure and texture": the texture going from one picture to the other."""
+"""The strip and the looping video of "Swap structure and texture": from the first texture to the second one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PIL import Image
 
 from demo.context import Studio
 from demo.gpu import Done
-from demo.parts.long_job import idle, long_job
+from demo.parts.events import QUIET, Data
+from demo.parts.long_job import idle, long_job, start_and_stop
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
@@ -27,7 +28,7 @@ Inputs = tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderM
 
 
 class StripPanel:
-    """A button, a strip, a video. read: what the page asks for, out of a handler's data."""
+    """A button, a strip, a video. read: reads the page's inputs from a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Inputs]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
@@ -51,7 +52,6 @@ class StripPanel:
 
     def wire(self, inputs: set[Any]) -> None:
         """Connect the buttons."""
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             queued(self.on_start, idle=idle(self.start, self.stop)),
             inputs,
@@ -59,15 +59,10 @@ class StripPanel:
             show_progress="hidden",
             api_visibility="private",
             **QUEUE,
-        ).then(
-            lambda: (gr.Button(interactive=True), gr.Button(interactive=False)),
-            None,
-            [self.start, self.stop],
-            **quiet,
-        )
+        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET)
 
-    def on_start(self, data: dict[Any, Any], request: gr.Request) -> Iterator[dict[Any, Any]]:
-        """Draw all frames, telling how far it is, then show strip and video."""
+    def on_start(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """Draw all frames, showing the progress, then show strip and video."""
         session, first, textures, choice, wanted = self.read(data, request)
         job = session.job(_JOB)
         yield {self.state: "Stopped." if job.stopped else "Drawing"}

@@ -1,36 +1,40 @@
-"""Swap structure and texture (Swapping Autoencoder): layout and wiring;
-the work itself is in demo/swapping_autoencoder/editor.py."""
+"""Swap structure and texture (Swapping Autoencoder): layout and event handlers; the steps of the work are in
+demo/swapping_autoencoder/editor.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
+from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
+from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import examples_row
 from demo.parts.photo import photo_input
-from demo.parts.pictures import shown
+from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.tab import Tab
+from demo.parts.sliders import SliderGroup
+from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from demo.swapping_autoencoder import api
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
 from demo.swapping_autoencoder.files import pictures_input
 from demo.swapping_autoencoder.region_panel import RegionPanel
 from demo.swapping_autoencoder.request import MixtureRequest
-from demo.swapping_autoencoder.sliders import DirectionBank
 from demo.swapping_autoencoder.strip_panel import StripPanel
 from demo.swapping_autoencoder.vector_panel import VectorPanel
 from gan_core.errors import StudioError
-from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel, swapping_autoencoder_models
-
-Data = dict[Any, Any]  # a handler's inputs by component, or its outputs
+from gan_core.swapping_autoencoder.models import (
+    DirectionSlider,
+    SwappingAutoencoderModel,
+    swapping_autoencoder_models,
+)
 
 _WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
 _ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
@@ -41,6 +45,7 @@ _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
     "components are colours; where two places have the same colour, the model sees the same kind of thing."
 )
+_PREFIX = "swapping-autoencoder"
 _STRUCTURE = "Principal directions of the structure code. Shapes change, so the first picture's detail is not used."
 _CREDIT = (
     "Method: [Swapping Autoencoder for Deep Image Manipulation]"
@@ -53,12 +58,12 @@ class SwapStructureAndTexture:
     """The tab's components and its handlers."""
 
     def __init__(self, studio: Studio) -> None:
-        settings = studio.settings
         self.studio = studio
-        self.models = swapping_autoencoder_models(settings.weights)
-        self.editor = Editor(self.models, weights=settings.weights, allow_fetch=not settings.offline)
+        self.models = swapping_autoencoder_models(studio.settings.weights)
+        self.editor = Editor.for_app(self.models, studio.settings)
         self.banks = [
-            DirectionBank(self.models.values(), kind, "swapping-autoencoder") for kind in ("texture", "structure")
+            SliderGroup(self.models.values(), functools.partial(_directions, kind=kind), f"{_PREFIX}-{kind}", step=0.05)
+            for kind in ("texture", "structure")
         ]
         self.region = RegionPanel()
         self.vector = VectorPanel(studio, self.editor)
@@ -71,8 +76,7 @@ class SwapStructureAndTexture:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         api.build(self.studio, self.editor)
         if not self.models:
-            gr.Markdown(_MISSING, elem_classes="notice")
-            return TabHandle(tab_id, label, takes=None, gives=None, row=gr.Row())
+            return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
         gr.Markdown(_LEAD, elem_classes="lead")
         with gr.Row(elem_classes="work"):
@@ -83,7 +87,7 @@ class SwapStructureAndTexture:
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
                 self._build_sliders(first)
-        self.licence = gr.Markdown(_licence(first), elem_classes="credit")
+        self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
         self._wire()
@@ -113,10 +117,7 @@ class SwapStructureAndTexture:
         )  # fmt: skip
 
     def _build_sliders(self, first: SwappingAutoencoderModel) -> None:
-        choices = [(choice.label, name) for name, choice in self.models.items()]
-        self.model = gr.Dropdown(
-            choices, value=first.name, label="Weights", visible=len(choices) > 1, elem_id="swapping-autoencoder-model"
-        )
+        self.model = weights_dropdown(self.models, "swapping-autoencoder-model")
         with gr.Column(elem_classes="sliders"):
             self.amount = gr.Slider(
                 0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swapping-autoencoder-amount"
@@ -164,8 +165,8 @@ class SwapStructureAndTexture:
             with gr.Tab("Codes", id="codes") as self.codes_view:
                 gr.Markdown(_CODES, elem_classes="hint")
                 with gr.Row():
-                    self.own_code = _picture("Structure code of the first picture", "swapping-autoencoder-code")
-                    self.other_code = _picture(
+                    self.own_code = result_picture("Structure code of the first picture", "swapping-autoencoder-code")
+                    self.other_code = result_picture(
                         "Structure code of the second picture", "swapping-autoencoder-other-code"
                     )
 
@@ -179,9 +180,8 @@ class SwapStructureAndTexture:
         latest: dict[str, Any] = {
             "api_visibility": "private", "show_progress_on": [self.compare], "trigger_mode": "always_last", **QUEUE,
         }  # fmt: skip
-        # While sliders move the last picture stays in sight.
+        # While sliders move the last picture stays visible.
         live: dict[str, Any] = {**latest, "show_progress": "hidden"}
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         change = queued(self.on_change)
 
         def redraw(event: Any) -> None:
@@ -193,9 +193,9 @@ class SwapStructureAndTexture:
         for slider in (*sliders, self.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
         neutral = [1, *[1] * MOST_TEXTURES, *[0] * len(bank_sliders), 0]
-        redraw(self.reset.click(lambda: neutral, None, sliders, **quiet))
+        redraw(self.reset.click(lambda: neutral, None, sliders, **QUIET))
         self.model.change(
-            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **quiet
+            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **QUIET
         ).then(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         self.codes_view.select(
             queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
@@ -216,14 +216,14 @@ class SwapStructureAndTexture:
     def read(
         self, data: Data, request: gr.Request
     ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
-        """Everything that the page asks for."""
+        """Read all inputs of the page."""
         session, first = self.first(data, request)
         choice = self.editor.model(data[self.model])
         paths = [path for path in (data[self.texture], *data[self.more]) if path]
         textures = [self._open(session, data, path, "a texture picture") for path in paths[:MOST_TEXTURES]]
         strengths: dict[str, float] = {}
         for bank in self.banks:
-            strengths |= bank.read(choice, [data[slider] for slider in bank.sliders])
+            strengths |= {name: strength for name, strength in bank.read(choice, data).items() if strength}
         wanted = MixtureRequest(
             amount=data[self.amount],
             weights=tuple(data[slider] for slider in self.weights),
@@ -238,7 +238,7 @@ class SwapStructureAndTexture:
         return session, first, textures, choice, wanted
 
     def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
-        """Other pictures, or the same cut another way: read their codes and draw."""
+        """Other pictures, or another crop of the same ones: encode them and draw."""
         count = bool(data[self.texture]) + len(data[self.more])
         weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.weights)}
         if not data[self.structure]:
@@ -259,17 +259,17 @@ class SwapStructureAndTexture:
             raise
 
     def on_change(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
-        """Another setting for the same pictures: only drawn again."""
+        """Other settings for the same pictures: draw again."""
         if not data[self.structure]:
             return {self.message: _OTHER if data[self.texture] else _WELCOME}
         session, first, textures, choice, wanted = self.read(data, request)
         return self._draw(session, first, textures, choice, wanted, progress)
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: their sliders, all at 0, their licence, and how they want pictures."""
+        """Other weights: show their sliders, all at 0, their licence, and their defaults for pictures."""
         choice = self.models[name]
         updates = [update for bank in self.banks for update in bank.updates(choice)]
-        return [*updates, _licence(choice), choice.faces, choice.resolution, choice.detail]
+        return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail]
 
     def on_codes(self, data: Data, request: gr.Request) -> Data:
         """The structure codes as pictures."""
@@ -285,7 +285,7 @@ class SwapStructureAndTexture:
     def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
         """The result as a marked PNG."""
         session, first, textures, choice, wanted = self.read(data, request)
-        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
+        picture = self.editor.draw(session, first, textures, choice, wanted, reporter(progress))
         return str(self.editor.save(session, picture, choice, wanted))
 
     # Helpers
@@ -303,30 +303,14 @@ class SwapStructureAndTexture:
         wanted: MixtureRequest,
         progress: gr.Progress,
     ) -> Data:
-        picture = self.editor.draw(session, first, textures, choice, wanted, _teller(progress))
-        before = session.recall(("swapping-autoencoder-before", first.key))
-        if before is None or not Path(before).is_file():
-            before = shown(session, "before", first.picture)
-            session.keep(("swapping-autoencoder-before", first.key), before, len(before))
+        picture = self.editor.draw(session, first, textures, choice, wanted, reporter(progress))
+        before = shown_once(session, ("swapping-autoencoder-before", first.key), "before", first.picture)
         after = shown(session, "after", picture)
         return {self.compare: (before, after), self.result: after}
 
 
-def _picture(label: str, elem_id: str) -> gr.Image:
-    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)
+def _directions(choice: SwappingAutoencoderModel, kind: str) -> list[DirectionSlider]:
+    return [slider for slider in choice.sliders if slider.kind == kind]
 
 
-def _licence(choice: SwappingAutoencoderModel) -> str:
-    return f"Weights: {choice.label}, {choice.resolution} pixels. Licence: {choice.licence}."
-
-
-def _teller(progress: gr.Progress) -> Callable[[float, str], None]:
-    return lambda fraction, text: progress(fraction, desc=text)
-
-
-def build(studio: Studio, tab_id: str, label: str) -> TabHandle:
-    """See `demo.parts.tab.Tab`."""
-    return SwapStructureAndTexture(studio).build(tab_id, label)
-
-
-TAB = Tab("swapping_autoencoder", "Swap structure and texture", build)
+TAB = Tab("swapping_autoencoder", "Swap structure and texture", SwapStructureAndTexture)

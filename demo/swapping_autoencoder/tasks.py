@@ -1,4 +1,4 @@
-"""What the Swapping Autoencoder's tab asks of the GPU queue: reading a picture's codes once, and drawing mixtures."""
+"""GPU tasks of the Swapping Autoencoder's tab: encoding a picture, drawing mixtures, and making a domain vector."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
+from gan_core.memory import tensor_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -20,18 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture as the model sees it. The tensors are on the CPU."""
+    """The codes of a picture. The tensors are on the CPU."""
 
     codes: Codes
     colours: Image.Image
-    """Its structure code as colours, as large as the code."""
+    """The structure code as colours, at the code's size."""
 
     @property
     def size(self) -> int:
         """Bytes, about."""
-        tensors = (self.codes.structure, self.codes.texture, self.codes.picture)
-        held = sum(t.numel() * t.element_size() for t in tensors if t is not None)
-        return held + 3 * self.colours.width * self.colours.height
+        codes = tensor_bytes((self.codes.structure, self.codes.texture, self.codes.picture))
+        return codes + 3 * self.colours.width * self.colours.height
 
 
 @gpu.task(seconds=10)

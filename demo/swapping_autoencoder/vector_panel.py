@@ -1,4 +1,4 @@
-"""A domain vector of a person's own: two small sets of pictures, and a slider for their difference."""
+"""A domain vector from uploaded pictures: two small sets, and a slider for their mean difference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
+from demo.parts.events import Data, reporter
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
 from demo.swapping_autoencoder.editor import MOST_IN_A_SET, Editor
@@ -45,7 +46,7 @@ class VectorPanel:
         """Connect the button. redraw: adds the drawing to an event."""
 
         @queued
-        def on_make(data: dict[Any, Any], request: gr.Request, progress: gr.Progress = gr.Progress()) -> dict[Any, Any]:
+        def on_make(data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Data:
             session = self.studio.sessions.get(request.session_hash)
             choice = self.editor.model(data[model])
             having, lacking = data[self.having], data[self.lacking]
@@ -53,7 +54,7 @@ class VectorPanel:
                 raise BadValue("Please give at least one picture for each of the two sets.")
             vector = self.editor.vector(
                 session, having, lacking, choice, cut_face=data[cut],
-                progress=lambda fraction, text: progress(fraction, desc=text),
+                progress=reporter(progress),
             )  # fmt: skip
             session.keep(("swapping-autoencoder-vector", choice.model), vector, 4 * vector.numel())
             return {

@@ -1,1 +1,1 @@
-"""How fast things are: a file a subject, and one timer for all. The app imports nothing of it."""
+"""Benchmarks of time: a file for each subject, with one timer. The app does not import them."""

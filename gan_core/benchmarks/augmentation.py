@@ -1,8 +1,8 @@
 """This project's augmentation of training batches beside kornia's: `python -m gan_core.benchmarks.augmentation`.
 
 Both move pictures (scale, stretch, turn, shift) and change their colours (brightness, contrast, saturation, hue) with
-probability 0.5 each. kornia (not needed otherwise: `pip install kornia`) decides on the host, so that a step with it
-cannot be recorded as a CUDA graph at all; `--device cuda` says what else it costs.
+probability 0.5 each. kornia (only needed here: `pip install kornia`) makes its random choices on the host, so a step
+with it cannot be recorded as a CUDA graph.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The authors' own code timed on the same work.
+"""Times the authors' own code on the same work.
 
     python -m gan_core.benchmarks.overview --stylegan2 CHECKOUT
 
 A checkout's modules have names like `models` and `util`, so each is run in a process of its own, which prints its
-times as JSON on its last line. What is called there are the networks' classes with the published sizes and random
-weights. The checkout's code is executed: name only what you trust.
+times as JSON on its last line. It calls the networks' classes with the published sizes and random weights. The
+checkout's code is executed: name only checkouts that you trust.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How long four completions take; random weights, time does not depend on them.
+"""Time of four completions, with random weights, on which the time does not depend.
 
     python -m gan_core.benchmarks.comodgan
 
 On a GPU the published architecture at 512 pixels (goal: 12 ms on one H200), on the CPU the embedded one at 256 (goal:
-2.5 s on two cores). A run is what a person waits for: picture and hole encoded, four seeds decoded and blended in.
+2.5 s on two cores). A run is one request of a visitor: picture and hole are encoded, four seeds are decoded and blended
+in.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def pipeline_of(device: torch.device, resolution: int | None = None) -> CoModGAN
 
 
 def measure(pipeline: CoModGANPipeline, *, repeats: int, warm_up: int = 3) -> dict[str, list[float]]:
-    """Seconds of encoding, of four completions of what is encoded, and of both, `repeats` times."""
+    """Seconds of encoding, of four completions, and of both together, `repeats` times."""
     side, device = pipeline.resolution, pipeline.device
     image = torch.rand(3, side, side, device=device) * 2 - 1
     hole = torch.zeros(1, side, side, device=device)

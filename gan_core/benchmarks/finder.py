@@ -1,11 +1,10 @@
-"""How fast and how exactly the embedded finder reads photos.
+"""Speed and accuracy of the embedded face finder.
 
     python -m gan_core.benchmarks.finder                       # time of one webcam-size photo
     python -m gan_core.benchmarks.finder --data PORTRAITS      # and accuracy on people held out of training
 
-With --data, wider portraits of held-out people are put into clutter at known places, sizes and angles; what
-`find` returns is compared with their face mesh, and crops aligned by found points with the portraits' own
-crops.
+With --data, wider portraits of held-out people are pasted into clutter at known places, sizes and angles; the points of
+`find` are compared with their face mesh, and crops aligned by these points with the portraits' own crops.
 """
 
 from __future__ import annotations
@@ -163,8 +162,8 @@ def detection(finder: FaceFinder, scenes: list[Scene]) -> dict[str, float]:
 def alignment(finder: FaceFinder, portraits: list[Portrait]) -> dict[str, float]:
     """Align each bust by found points and compare with the portrait's own crop.
 
-    Corner error in % of the side; mean difference of the inner pixels in % of full scale, beside what the
-    true points give (the two files of one photo differ by that much).
+    Corner error in % of the side; mean difference of the inner pixels in % of full scale, and the same with
+    the true points (the two files of one photo differ by that much).
     """
     corners: list[float] = []
     pixels: list[float] = []

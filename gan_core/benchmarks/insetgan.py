@@ -1,10 +1,10 @@
-"""How long the joint optimisation takes (random weights of the published sizes on a GPU).
+"""Time of the joint optimisation (with random weights of the published sizes on a GPU).
 
     python -m gan_core.benchmarks.insetgan
 
 On a GPU: a canvas of 1024x512 and a face of 1024x1024, channel_base 32768, 400 alternating steps. On the CPU: the
-embedded size, 256x256. Weights are random; time does not depend on them. Regions are looked for with the face finder's
-own cost left out, since there is no face to find.
+embedded size, 256x256. Weights are random; the time does not depend on them. The face finder is not run, because random
+weights draw no faces.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FACE_ON_BODY = (0.30, 0.03, 0.70, 0.23)  # of a standing person in 1024x512
 def measure(
     device: str, resolution: int, start: tuple[int, int], base: int, most: int, w_dim: int, schedule: Schedule
 ) -> dict[str, float | str]:
-    """Seconds of one run, its first preview's, and peak memory (bytes; 0 on the CPU)."""
+    """Seconds of one run and until its first preview, and peak memory (bytes; 0 on the CPU)."""
     made = [
         Generator(resolution, z_dim=w_dim, w_dim=w_dim, channel_base=base, channel_max=most, start_shape=shape)
         for shape in (start, (4, 4))

@@ -1,11 +1,12 @@
-"""How fast the app's heavy work is, one line a task, beside what it should reach.
+"""Times of the app's costly tasks, one line each, compared with their goals.
 
     python -m gan_core.benchmarks.overview
 
 Times are medians of repeated runs after warm-up, by CUDA events on a GPU and by the clock on the CPU; networks have the
-published sizes and random weights (time does not depend on them). cuDNN times its algorithms first; the app leaves that
-out, because it would cost a first use seconds and gain a few hundredths. `--stylegan2`, `--hfgi` and `--swapping` name
-checkouts of the authors' code; theirs is then timed in the same run, and the ratio printed.
+published sizes and random weights, on which the time does not depend. cuDNN's search for the fastest algorithms is on;
+in the app it is off, because it would cost seconds at the first use and gain a few hundredths of a second.
+`--stylegan2`, `--hfgi` and `--swapping` name checkouts of the authors' code, which is then timed in the same run; the
+ratio is printed.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ from ops_cuda import status
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Something to time: `make(device)` prepares it and gives the function to run."""
+    """A task to time: `make(device)` prepares it and returns the function to run."""
 
     name: str
     make: Callable[[torch.device], Work]
     pictures: int = 1
     gpu_goal: float | None = None  # milliseconds a picture on one H200
     cpu_goal: float | None = None  # on two CPU cores
-    measured: float | None = None  # the authors' code on one H200, compiled kernels and all
+    measured: float | None = None  # the authors' code on one H200, with its compiled kernels
 
 
 def published_generator(device: torch.device) -> Generator:
@@ -72,11 +73,11 @@ def synthesis(batch: int) -> Callable[[torch.device], Work]:
 
 
 def latent_step(device: torch.device) -> Work:
-    """Forward and backward to w of one picture: a step of projecting or joining pictures."""
+    """Forward and backward to w of one picture: a step of latent optimisation."""
     generator = published_generator(device)
     codes = codes_of(generator, 1)
     target = torch.randn(1, 3, 1024, 1024, device=device)
-    dtype = torch.bfloat16 if device.type == "cuda" else None  # float16's small gradients would vanish
+    dtype = torch.bfloat16 if device.type == "cuda" else None  # small gradients would underflow in float16
 
     def gradient(codes: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -89,7 +90,7 @@ def latent_step(device: torch.device) -> Work:
 
 
 def hfgi(*, slider_only: bool) -> Callable[[torch.device], Work]:
-    """HFGI's published networks: encode, decode, align, consult, decode; or what a slider asks for alone."""
+    """HFGI's published networks: encode, decode, align, consult, decode; or only the part for a moved slider."""
 
     def make(device: torch.device) -> Work:
         generator = published_generator(device)
@@ -113,7 +114,7 @@ def swap(side: int) -> Callable[[torch.device], Work]:
 
     def make(device: torch.device) -> Work:
         torch.manual_seed(0)
-        pipeline = SwappingAutoencoderPipeline(swapping.Encoder(), swapping.Generator(), device=device)
+        pipeline = SwappingAutoencoderPipeline(swapping.Encoder(), swapping.SwappingGenerator(), device=device)
         pictures = torch.rand(2, 3, side, side, device=device) * 2 - 1
 
         def work() -> Tensor:

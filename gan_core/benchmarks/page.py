@@ -1,8 +1,8 @@
-"""Measure what a visitor waits for: `python -m gan_core.benchmarks.page`.
+"""Times that a visitor of the page waits: `python -m gan_core.benchmarks.page`.
 
-Starts the app as it is, in two threads, and drives its page in a headless Chromium: seconds from the start
-command to the first answer of the page, from the upload of a new 1-megapixel photo to its first result, from
-letting a slider go to the new picture, and the server's peak memory. Prints a table.
+Starts the app with two threads and controls its page in a headless Chromium. Measured are the seconds from the start
+command to the first answer of the page, from the upload of a new 1-megapixel photo to its first result, from the
+release of a slider to the new picture, and the server's peak memory. Prints a table.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def server(folder: Path, threads: int, flags: Sequence[str] = ()) -> Iterator[tu
 
 
 def wait_until_warm(log: Path, patience: float = 120.0) -> None:
-    """Until the server says that its models are loaded and have run once."""
+    """Wait until the server has logged that its models are loaded and have run once."""
     deadline = clock("cpu") + patience
     while "demo.context: ready" not in log.read_text():
         if clock("cpu") > deadline:
@@ -85,7 +85,7 @@ def _photo(example: Path, path: Path, shift: int) -> Path:
 
 
 def _peak_memory(process: int) -> float:
-    """Megabytes at the most, by the kernel's account."""
+    """Peak memory of a process in megabytes, as the kernel counts it."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
@@ -102,7 +102,7 @@ def measure(runs: int, threads: int, browser: str | None) -> dict[str, float]:
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
             page.goto(url)
             wait_until_warm(Path(name) / "server.log")
-            for run in range(runs + 1):  # during the first one the app still warms up
+            for run in range(runs + 1):  # the first one, during which the app still warms up, does not count
                 photo = _photo(example, Path(name) / f"photo{run}.jpg", run)
                 before = page.evaluate(_SHOWN)
                 started = clock("cpu")

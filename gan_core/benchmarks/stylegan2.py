@@ -1,4 +1,4 @@
-"""How long one picture takes: `python -m gan_core.benchmarks.stylegan2 [--generator FILE] [--batch N]`."""
+"""Time of one picture: `python -m gan_core.benchmarks.stylegan2 [--generator FILE] [--batch N]`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How long a swap takes.
+"""Time of a swap.
 
     python -m gan_core.benchmarks.swapping_autoencoder [--embedded] [--side 512] [--device cuda]
 
-By default with the published architecture and random weights, whose speed is that of the trained ones; in the precision
-that suits the device, on CUDA as recorded graphs.
+By default with the published architecture and random weights, on which the time does not depend; in the device's
+default precision, on CUDA as recorded graphs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.benchmarks.timer import Work, measure, place, spread
-from gan_core.swapping_autoencoder.networks import Encoder, Generator
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline, load_embedded
 from ops_cuda import status
 
@@ -26,7 +26,7 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 def published_architecture(device: str) -> SwappingAutoencoderPipeline:
     """The networks of the authors' 256 and 512 pixel models (their default options), untrained."""
     torch.manual_seed(0)
-    return SwappingAutoencoderPipeline(Encoder(), Generator(), device=device)
+    return SwappingAutoencoderPipeline(Encoder(), SwappingGenerator(), device=device)
 
 
 def swap(pipe: SwappingAutoencoderPipeline, images: Tensor) -> Tensor:

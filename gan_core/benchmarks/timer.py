@@ -1,8 +1,8 @@
 """The one timer of all benchmarks: runs of some work on any device, as a `torch.utils.benchmark` measurement.
 
-`torch.utils.benchmark.Timer` runs its work many times for one number and warms up before each; what is measured here
-takes from a millisecond to minutes, and the spread of single runs is wanted. So the runs are counted here, with its
-clock (which waits for the GPU first) or with CUDA events, and the numbers are its `Measurement`.
+`torch.utils.benchmark.Timer` runs the work many times for each number. Work measured here takes from a millisecond to
+minutes, and the spread of single runs is of interest. Therefore single runs are timed here, with torch's benchmark
+clock (which waits for the GPU first) or with CUDA events, and returned as its `Measurement`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Work = Callable[[], object]
 
 
 def clock(device: torch.device | str) -> float:
-    """Seconds on a clock that is read once the device has done all that it was asked for."""
+    """The clock in seconds, read after all work of the device has finished."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return timer()
@@ -28,7 +28,7 @@ def measure(
 ) -> Measurement:
     """Seconds of each of `repeats` runs (`raw_times`), after `warm_up` runs that are not counted.
 
-    events: on a GPU, the time between CUDA events, which leaves out what the host does after the last launch.
+    events: on a GPU, measure the time between CUDA events, without the host's work after the last launch.
     """
     device = torch.device(device)
     for _ in range(warm_up):
@@ -56,14 +56,14 @@ def _by_events(work: Work, device: torch.device) -> float:
 
 
 def spread(measurement: Measurement, parts: int = 1) -> str:
-    """Median, fastest and slowest run in milliseconds; of a run's one part where it has several (pictures)."""
+    """Median, fastest and slowest run in milliseconds, divided by the number of parts (pictures) of a run."""
     fast, slow = min(measurement.raw_times), max(measurement.raw_times)
     median, fast, slow = (1000 * seconds / parts for seconds in (measurement.median, fast, slow))
     return f"median {median:.2f} ms ({fast:.2f} to {slow:.2f})"
 
 
 def place(device: torch.device | str) -> str:
-    """What the work runs on, for a person."""
+    """Name of the device for a person."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -1,7 +1,7 @@
-"""How many pictures a second the trainer takes: `python -m gan_core.benchmarks.training` (or under torchrun).
+"""Training throughput in pictures per second: `python -m gan_core.benchmarks.training` (or under torchrun).
 
-The default is the work that NVIDIA's stylegan2-ada-pytorch was measured on: 128 px, channel_base 16384, batch 64 a
-process, adaptive augmentation; it reached 298 images/s on one H200.
+The default configuration is that of a measurement of NVIDIA's stylegan2-ada-pytorch: 128 px, channel_base 16384, batch
+64 a process, adaptive augmentation; it reached 298 images/s on one H200.
 """
 
 from __future__ import annotations

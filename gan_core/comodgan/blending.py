@@ -1,10 +1,10 @@
-"""Putting a completed square back into its picture, without a seam and without touching a known pixel.
+"""Blending of a completed square into its picture, without a seam and without changing a known pixel.
 
-The hole's tone first: just inside the rim the network's colours should be much like those just outside. Where they are
-not, and the step is small enough to be one of tone and not the edge of a thing, the hole is shifted by it. Then the
-joint: the network draws the known part too, a little off, and how far it is off at the rim is carried into the hole and
-fades out with the distance. Both are spread by a pyramid of averages, each level filling what the finer one does not
-know (push-pull, Gortler et al. 1996, section 3.3). All of the change lies inside the hole.
+First the hole's tone is matched: the network's colours just inside the rim should be similar to the picture's just
+outside. Where they differ by a small step (a large one is taken for the edge of an object), the hole is shifted by it.
+Then the joint: the network also draws the known part, with small errors; the error at the rim is continued into the
+hole and fades out with the distance. Both corrections are interpolated by a pyramid of averages, in which each level
+fills the unknown pixels of the finer one (push-pull, Gortler et al. 1996, section 3.3). Only the hole is changed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 from gan_core.blur import gaussian_blur
 
 _REACH = 8  # the offset fades out over about this share (1 / _REACH) of the square's side
-_RIM = 2 / 256  # standard deviation of the blur that says what is just inside and outside, share of the side
-_EDGE = 0.2  # step, of 2, from which on it is taken for the edge of a thing
+_RIM = 2 / 256  # standard deviation of the blur that averages just inside and outside the rim, share of the side
+_EDGE = 0.2  # largest step, of 2, that is taken for one of tone
 _COARSEST = 8  # pixels a side of the pyramid's last level
 
 
@@ -29,13 +29,13 @@ def resample(x: Tensor, side: int) -> Tensor:
 
 
 def shrink_known(image: Tensor, known: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """A square with a hole at another size, no pixel of which mixes known with unknown.
+    """Resize a square with a hole so that no pixel mixes known and unknown ones.
 
     Args:
         image: (1, 3, S, S) in [-1, 1]; known: (1, 1, S, S), 1 known and 0 hole.
 
     Returns:
-        (1, 3, side, side) and (1, 1, side, side); what is known in part counts as hole.
+        (1, 3, side, side) and (1, 1, side, side); a pixel that is known in part counts as hole.
     """
     if image.shape[-1] == side:
         return image, known
@@ -46,7 +46,7 @@ def shrink_known(image: Tensor, known: Tensor, side: int) -> tuple[Tensor, Tenso
 
 
 def spread(values: Tensor, known: Tensor, levels: int) -> Tensor:
-    """Values (N, C, S, S), known where `known` (1, 1, S, S) is 1, carried on to where it is 0, and fading to 0."""
+    """Interpolate values (N, C, S, S), known where `known` (1, 1, S, S) is 1, into the rest, fading to 0."""
     side = values.shape[-1]
     pad = -side % (1 << levels)
     values, known = (F.pad(x, (0, pad, 0, pad)) for x in (values * known, known))

@@ -1,7 +1,8 @@
-"""What a person draws, scans or uploads, as lines like those that the network was trained on.
+"""Converts drawings that people paint, scan or photograph to lines like those that the network was trained on.
 
-Ink may have any colour on paper of any colour, be painted on a transparent layer, photographed on unevenly lit paper,
-far thicker or thinner than a trained line. A picture that is no drawing (its "ink" covers too much) is traced.
+Ink and paper may have any colour, the drawing may be on a transparent layer or on unevenly lit paper, and its lines may
+be much thicker or thinner than in training. If "ink" covers too much of a picture, it is taken for a photo, of which
+the edges are drawn.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from torch import Tensor
 from gan_core.comodgan.edges import edges_of
 from gan_core.images import resize_within
 
-_SIDE = 512  # pixels that a drawing is read at, at most
+_SIDE = 512  # longer side, pixels, to which a drawing is reduced
 _LINE = 2.0  # width of a trained line, in pixels of a picture 256 pixels wide
 _THICK, _THIN = 2.2, 0.75  # times that, beyond which lines are thinned or thickened
-_COVERED = 0.3  # share of ink from which on a picture is no drawing
-_FAINT = 0.06  # difference from the paper, of the range, that is no ink
+_COVERED = 0.3  # least share of ink at which a picture is taken for a photo
+_FAINT = 0.06  # difference from the paper, share of the range, that is not yet ink
 
 
 def drawing_of(picture: Image.Image) -> Tensor:
@@ -44,7 +45,7 @@ def _ink(picture: Image.Image) -> NDArray[np.floating]:
     if (alpha < 0.5).mean() > 0.1:  # a layer without paper
         return alpha
     pixels = np.asarray(_on_white(picture), float) / 255
-    # The paper is what is left when strokes are closed (or opened, on dark paper), and may be lit unevenly.
+    # Morphological closing (opening on dark paper) removes the strokes and leaves the paper, also if lit unevenly.
     reach = max(round(0.06 * max(picture.size)), 3)
     close = ndimage.grey_closing if np.median(pixels) > 0.5 else ndimage.grey_opening
     paper = np.stack(
@@ -56,7 +57,7 @@ def _ink(picture: Image.Image) -> NDArray[np.floating]:
 
 
 def _of_one_width(ink: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The lines, thinned or thickened where they are far from a trained line's width."""
+    """The lines, thinned or thickened where their width differs much from that in training."""
     line = _LINE * max(ink.shape) / 256
     solid = ink > 0.5
     if not solid.any():

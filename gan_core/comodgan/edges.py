@@ -1,8 +1,8 @@
-"""Drawings: lines of a portrait as a person would draw them, and any drawing of a person's as the network's condition.
+"""Line drawings of pictures, which are the network's conditions.
 
 Lines are an extended difference of Gaussians (Winnemoller et al. 2012, equations 3 to 7): where the picture is darker
-than its surroundings a soft threshold makes a thin line. All in torch and differentiable, so that one function draws
-the conditions of training, reads a photo, and tells whether a generated picture keeps to its drawing.
+than its surroundings a soft threshold makes a thin line. The computation is differentiable, so that one function draws
+the conditions of training, the lines of a photo, and those of generated pictures in the loss.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Pen:
 
 
 PENS = (Pen(), Pen(1.8, 1.5, 0.3, 0.2), Pen(0.9, 0.5, 0.22, 0.3))
-"""Three hands: medium, broad with few lines, fine with many."""
+"""Three styles of drawing: medium, broad with few lines, fine with many."""
 _WORKING_SIDE = 512  # pixels: photos are drawn at most this large, then enlarged
-_SPECK = 3.0  # standard deviation, pixels, of where company is looked for
-_AROUND, _FLOOR = 16.0, 0.02  # what is local: a blur's standard deviation; grey levels, of 1, that count as no contrast
+_SPECK = 3.0  # standard deviation, pixels, of the blur that tells lines from specks
+_AROUND, _FLOOR = 16.0, 0.02  # of the local contrast: the blur's standard deviation, and the least grey level of 1
 
 
 def lines(image: Tensor, pen: Pen = PENS[0]) -> Tensor:

@@ -1,4 +1,4 @@
-"""CoModGAN arranged for one GPU: half precision, encoding and decoding one CUDA graph each."""
+"""CoModGAN, optimised for one GPU: half precision, encoding and decoding as one CUDA graph each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gan_core.stylegan2.fused import FusedSynthesis
 
 
 class FastNetworks:
-    """A generator's encoder and synthesis, ready for one device. Make it anew when they move."""
+    """A generator's encoder and synthesis on one GPU. Make a new object after they have been moved."""
 
     def __init__(self, generator: CoModGenerator, dtype: torch.dtype = torch.float16) -> None:
         self._generator, self._dtype = generator, dtype
@@ -31,9 +31,9 @@ class FastNetworks:
         self._encode, self._decode = Captured(self._run_encoder), Captured(self._run_synthesis)
 
     def encode(self, condition: Tensor) -> Encoding | None:
-        """What `CoModGenerator.encode` makes of conditions; features in half precision. None if they do not fit it."""
+        """As `CoModGenerator.encode`, with features in half precision. None if a value is too large for it."""
         *features, code = self._encode(condition)
-        # Nobody has promised that a published network stays within float16.
+        # A published network may exceed the range of float16.
         if not all(bool(x.isfinite().all()) for x in (*features, code)):
             return None
         return Encoding(dict(zip(self._sides, features, strict=True)), code)

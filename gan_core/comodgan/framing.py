@@ -1,8 +1,8 @@
-"""Which square of a picture the network sees.
+"""Chooses the square of a picture that the network sees.
 
-Networks of portraits know pictures framed in one way: the face's FFHQ square, or head and shoulders. Where the caller
-knows the face, the square is put around it; otherwise it is as much of the picture as a square holds. Networks of any
-scene get the hole with about as much picture around it. What lies beyond the picture's border counts as unknown.
+Networks of portraits were trained on one framing: the face's FFHQ square, or head and shoulders. Where the face is
+given, the square is placed around it; otherwise it is the largest one in the picture. Networks of any scene are shown
+the hole with about as much of the picture around it. Pixels outside the picture count as unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gan_core.faces.geometry import BUST_MIDDLE, BUST_SIDE, Face, ffhq_quad
 FRAMINGS = ("face", "bust", "any")
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom are outside
 
-_CONTEXT = 1.25  # the square along the picture's longer side, in lengths of the hole, at least
+_CONTEXT = 1.25  # least side of the square in lengths of the hole
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class SquareCrop:
 def region_around(box: Box, size: tuple[int, int], *, framing: str, resolution: int) -> SquareCrop:
     """The square for a hole with bounding box `box` in a picture of `size` (height, width).
 
-    It holds the whole hole, and where it can be it lies inside the picture. "any" framing takes twice the hole, but not
-    less than the model's resolution; the others as much as fits.
+    It contains the whole hole and lies inside the picture where it fits. With the framing "any" it has twice the hole's
+    size, but at least the model's resolution; with the others it is as large as the picture allows.
     """
     height, width = size
     x0, y0, x1, y1 = box
@@ -44,7 +44,7 @@ def region_around(box: Box, size: tuple[int, int], *, framing: str, resolution: 
 
 
 def face_region(face: Face, *, framing: str) -> SquareCrop:
-    """The square in which a network of portraits ("face" or "bust") knows this face, upright."""
+    """The upright square around a face as a network of portraits ("face" or "bust") was trained on it."""
     quad = ffhq_quad(face)
     side = float(np.hypot(*(quad[3] - quad[0])))
     centre, middle = quad.mean(0), (0.5, 0.5)
@@ -55,7 +55,7 @@ def face_region(face: Face, *, framing: str) -> SquareCrop:
 
 
 def grown(region: SquareCrop, box: Box) -> SquareCrop:
-    """The region itself if it holds the box, else one that does: no larger, moved no further than it must."""
+    """The smallest change of a region that makes it contain the box: moved, and enlarged only if needed."""
     x0, y0, x1, y1 = box
     side = max(region.side, x1 - x0, y1 - y0)
     slack = (side - region.side) // 2
@@ -65,7 +65,7 @@ def grown(region: SquareCrop, box: Box) -> SquareCrop:
 
 
 def _placed(middle: float, side: int, length: int) -> int:
-    """Where a side begins on an axis: around `middle`, inside [0, length] if it fits, else around the whole."""
+    """Begin of a side on an axis: centred at `middle`, shifted into [0, length] if it fits, else centred on that."""
     if side >= length:
         return (length - side) // 2
     return min(max(round(middle - side / 2), 0), length - side)

@@ -1,7 +1,7 @@
-"""Holes: free-form ones as the paper draws them for training, and ready-made ones for a person to start from.
+"""Masks: free-form ones as the paper draws them for training, and ready-made ones that the app offers.
 
-A free-form mask (section 5.1 and the authors' settings) is a union of rectangles, up to ten of sides below half of the
-picture's and up to five of sides below the whole, and of up to twenty brush strokes. All masks here are arrays of bool,
+A free-form mask (section 5.1 and the authors' settings) is the union of up to ten rectangles with sides below half of
+the picture's, up to five with sides below the whole, and up to twenty brush strokes. All masks here are arrays of bool,
 True where the picture is to be filled.
 """
 
@@ -28,7 +28,7 @@ _WIDTH = (12 / 512, 48 / 512)  # of a brush, share of the side
 
 
 def free_form(rng: np.random.Generator, side: int = 256) -> Mask:
-    """A mask (side, side) as the paper draws it: any number of shapes up to the limits, any hole ratio above 0."""
+    """A mask (side, side) as in the paper: a random number of shapes up to the limits, any hole ratio above 0."""
     canvas = Image.new("1", (side, side))
     while True:
         for _ in range(rng.integers(_MOST_SMALL + 1)):
@@ -87,7 +87,7 @@ def bank(count: int, side: int = 256, seed: int = 0) -> NDArray[np.uint8]:
 def ready_made(name: str, size: tuple[int, int], *, eyes: Eyes | None = None, seed: int = 0) -> Mask:
     """One of the `READY_MADE` masks, (H, W), for a picture of `size` (width, height).
 
-    eyes: where they are; without them a face in the middle is assumed. seed: of "random". Raises UnknownName.
+    eyes: their positions; by default those of a face in the middle. seed: of "random". Raises UnknownName.
     """
     width, height = size
     mask = np.zeros((height, width), bool)
@@ -154,7 +154,7 @@ def _stroke(canvas: Image.Image, rng: np.random.Generator) -> None:
 
 
 def _filled_up(mask: Mask, wanted: int) -> Mask:
-    """The mask with exactly `wanted` pixels: a disc around its middle grows, or its last rows are given back."""
+    """The mask changed to exactly `wanted` pixels: a disc around its middle is added, or its last rows are removed."""
     mask = mask.copy()
     side = len(mask)
     y, x = np.mgrid[:side, :side]
@@ -169,7 +169,8 @@ def _filled_up(mask: Mask, wanted: int) -> Mask:
 
 
 def _from_eyes(size: tuple[int, int], left: NDArray, right: NDArray) -> tuple[NDArray, NDArray, float]:
-    """Each pixel's place along the eye line and down from it, from the middle of the eyes, and the eyes' distance."""
+    """Each pixel's coordinates along and perpendicular to the eye line, from the middle of the eyes; and the distance
+    of the eyes."""
     axis = right - left
     distance = max(float(np.hypot(*axis)), 1.0)
     axis = axis / distance

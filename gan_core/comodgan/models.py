@@ -1,4 +1,4 @@
-"""Which models that fill holes, or draw from drawings, there are on this machine. Imports no torch."""
+"""The CoModGANs whose weights are on this machine: they fill holes, or draw from drawings. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CoModGANModel:
     resolution: int
     licence: str
     alignment: str
-    """What its pictures are: a "face" the FFHQ way, a "bust" (head and shoulders), or "any" scene."""
+    """The kind of its pictures: a "face" aligned as in FFHQ, a "bust" (head and shoulders), or "any" scene."""
     source: str
     """Folder and stem of its embedded file, or its entry in weights/published.py."""
 

@@ -22,7 +22,7 @@ from gan_core.stylegan2.synthesis import channels_at
 
 
 def hole_condition(image: Tensor, known: Tensor) -> Tensor:
-    """What the encoder sees of a picture with a hole: (N, 4, H, W), the mask minus 0.5 and the known pixels.
+    """The encoder's input for a picture with a hole: (N, 4, H, W), the mask minus 0.5 and the known pixels.
 
     `image` is (N, 3, H, W) in [-1, 1]; `known` is (N or 1, 1, H, W), 1 where the picture is known and 0 in the hole.
     """
@@ -31,7 +31,7 @@ def hole_condition(image: Tensor, known: Tensor) -> Tensor:
 
 
 def drawing_condition(drawing: Tensor, channels: int = 1) -> Tensor:
-    """What the encoder sees of a drawing (N, 1, H, W) in [0, 1], 1 = line.
+    """The encoder's input for a drawing (N, 1, H, W) in [0, 1], 1 = line.
 
     With one channel the drawing minus 0.5; with three a picture in [-1, 1] of black lines on white.
     """
@@ -46,7 +46,7 @@ def keep_known(generated: Tensor, image: Tensor, known: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the encoder makes of a condition, to be used for any number of completions."""
+    """The encoder's output for a condition, which serves any number of completions."""
 
     features: dict[int, Tensor]  # by side in pixels, from the full resolution to 4
     code: Tensor  # global vector (N, global_dim)
@@ -95,14 +95,14 @@ class ConditionalEncoder(nn.Module):
 class CoModGenerator(nn.Module):
     """Condition and noise to a picture.
 
-    Two choices are named because published code differs:
-    - `start_skip`: add the encoder's 4x4 feature to the 4x4 start, as the authors' release does and as their weights
-      need; the widely used PyTorch port leaves it out, and its numbers need False.
-    - `dropout_always`: the authors' graph drops half of the global vector (and doubles the rest) not only in training,
-      so that its results vary even for fixed noise. False, the port's way: only in training.
+    Published implementations differ in two points, which are options here:
+    - `start_skip`: whether the encoder's 4x4 feature is added to the 4x4 start. The authors' release does so and its
+      weights need it; the widely used PyTorch port does not, and its weights need False.
+    - `dropout_always`: the authors' graph drops half of the global vector (and doubles the rest) also at inference, so
+      that its results vary even for fixed noise. With False, as in the port, it does so only in training.
 
-    Both may be set on the finished network. `skip_gain` is this project's own: a learned factor for each channel of
-    each skip, 0 at first, so that training can start from an unconditional generator and let the condition in.
+    Both may be set on the finished network. `skip_gain` is this project's addition: a learned factor for each channel
+    of each skip, 0 at first, so that training can start from an unconditional generator.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class CoModGenerator(nn.Module):
 
     @property
     def num_ws(self) -> int:
-        """Layers that w modulates."""
+        """Number of layers that w modulates."""
         return self.synthesis.num_ws
 
     def encode(self, condition: Tensor) -> Encoding:

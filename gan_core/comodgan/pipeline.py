@@ -1,7 +1,7 @@
 """CoModGAN as a pipeline: read a picture with a hole once, then complete it as often as wanted (Zhao et al. 2021).
 
-Costly: `prepare`, which encodes. Cheap: `complete`, one decoding a seed. Nothing is kept between calls; `Prepared` is
-what the caller keeps while picture and hole are the same. `draw` is the other kind of model: from a drawing.
+`prepare`, which encodes, is costly; `complete` decodes once for each seed and is cheap. The caller keeps the `Prepared`
+while picture and hole are the same. `draw` belongs to the other kind of model, which makes pictures of drawings.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Prepared:
     def size(self) -> int:
         """Bytes that it holds."""
         tensors = (self.image, self.hole, self.square, self.known, self.encoding.code, *self.encoding.features.values())
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return memory.tensor_bytes(tensors)
 
     def to(self, device: torch.device | str) -> Prepared:
         """The same on another device."""
@@ -63,9 +63,9 @@ class CoModGANPipeline:
         self,
         generator: CoModGenerator,
         *,
-        framing: str = "face",  # what its pictures are: see framing.py
+        framing: str = "face",  # the kind of its pictures: see framing.py
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
+        dtype: torch.dtype | None = None,  # of the computation; None for the device's default
         full_psi_area: float = 0.0,  # the hole's share of the square from which on psi counts in full
     ) -> None:
         if framing not in FRAMINGS:
@@ -76,7 +76,8 @@ class CoModGANPipeline:
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
         self.kind = "hole" if generator.config["in_channels"] == 4 else "drawing"
-        self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None  # the last picture, and it on the device
+        # The last picture, and its copy on the device.
+        self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None
 
     @torch.inference_mode()
     def prepare(self, image: Tensor, hole: Tensor, *, region: SquareCrop | None = None) -> Prepared:
@@ -84,7 +85,7 @@ class CoModGANPipeline:
 
         Args:
             image: (3, H, W) in [-1, 1], of any size.
-            hole: (1, H, W) in {0, 1}, 1 where it is to be filled; what the picture has there is not seen.
+            hole: (1, H, W) in {0, 1}, 1 where it is to be filled; its pixels there are ignored.
             region: the square to be shown to the network, such as `framing.face_region`'s; it grows to hold the hole.
                 None: around the hole.
 
@@ -122,8 +123,9 @@ class CoModGANPipeline:
         """Completions (3, H, W) in [-1, 1] of the picture, one for each seed; known pixels are as they came.
 
         psi: how far a completion may be from the average one, 0 to 1 (truncation of w; the condition is kept whole).
-        In a hole smaller than `full_psi_area` psi is reduced, down to `_LEAST_PSI` of it: what is around a small hole
-        leaves little open, and a latent far from the mean would tint it. Raises BadValue if psi is out of range.
+        In a hole smaller than `full_psi_area` psi is reduced, down to `_LEAST_PSI` of it: a small hole is largely
+        determined by its surroundings, and a latent far from the mean would tint it. Raises BadValue if psi is out of
+        range.
         """
         prepared, at = self._here(prepared), prepared.region
         share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
@@ -158,7 +160,7 @@ class CoModGANPipeline:
 
     @property
     def together(self) -> int:
-        """How many seeds are decoded at once where the model is now."""
+        """Number of seeds that are decoded at once on the current device."""
         return _TOGETHER if self.device.type == "cuda" else 1
 
     # ------------------------------------------------------------ helpers
@@ -168,8 +170,8 @@ class CoModGANPipeline:
             raise ValueError(f"this model is of the kind {self.kind!r}, not {kind!r}")
 
     def _here(self, prepared: Prepared) -> Prepared:
-        """The prepared picture on the device; it crosses once, however often it is completed. What is brought goes when
-        the picture itself goes."""
+        """The prepared picture on the device. It is copied once, however often it is completed, and the copy is dropped
+        with the picture."""
         if prepared.image.device == self.device:
             return prepared
         if self._brought is None or self._brought[0]() is not prepared:
@@ -198,19 +200,19 @@ class CoModGANPipeline:
         return FastNetworks(self.generator)
 
     def idle_networks(self) -> list[nn.Module]:
-        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
-        on the device. `forget_device` must be called when they are back."""
+        """Networks that are not used at present because a copy in half precision is: they need not be on the device.
+        `forget_device` must be called after they were moved back."""
         if self.__dict__.get("_fast") is None:
             return []
         return [self.generator.encoder, self.generator.synthesis]
 
     def forget_device(self) -> None:
-        """Drop what was made for the device that the networks have been moved from."""
+        """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
         self._brought = None
 
     def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float, factor: float = 1.0) -> Iterator[Tensor]:
-        """Raw pictures (n, 3, R, R), some at a time; psi, once checked, counts times `factor`."""
+        """Raw pictures (n, 3, R, R) in batches, with a truncation of psi * factor; psi is checked."""
         if not 0 <= psi <= 1:
             raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
         mapping = self.generator.mapping
@@ -218,7 +220,7 @@ class CoModGANPipeline:
             draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + self.together]]
             z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
             w = mapping.truncate(mapping(z.to(self.device)), psi * factor)
-            # An encoding made in half precision may outlive the networks of that precision, and the other way round.
+            # The encoding may be in another precision than the networks on the current device.
             if self._fast is not None:
                 yield self._fast.decode(encoding, w)
             else:

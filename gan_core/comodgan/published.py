@@ -1,6 +1,6 @@
 """The authors' CoModGANs, and the port's, from the files that a person has fetched (weights/published.py).
 
-Imports no torch before a network is read: which files are here is asked when the page is built.
+torch is imported only when a network is read: the page is built from a check of which files are here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def published_file(entry: str, folder: Path) -> Path | None:
 
 
 def load_published(entry: str, folder: Path, *, framing: str) -> CoModGANPipeline:
-    """The pipeline of an entry of weights/published.py, from its file in `folder`. framing: what its pictures are.
+    """The pipeline of an entry of weights/published.py, from its file in `folder`. framing: the kind of its pictures.
 
-    Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is not what it should be.
+    Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is damaged or of another kind.
     """
     from gan_core.checkpoints import comodgan as adapter
     from gan_core.checkpoints.keys import build_with

@@ -1,7 +1,7 @@
-"""e4e's encoder for papers that need latents of a face: pictures to W+ of the face generator.
+"""e4e's encoder, for papers that need the latents of a face: pictures to W+ of the face generator.
 
-The embedded one is the basic encoder of the face editor. Where that is loaded it is shared (`encode_with`); the papers'
-packages know it as a function only.
+The embedded encoder is the basic encoder of the face editor (HFGI). Where the editor is loaded, its encoder is shared
+(`encode_with`); other papers' packages are given it as a function.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HasEncoder(Protocol):
 
 
 def encode_with(editor: HasEncoder) -> Encode:
-    """The encoder of a loaded model, wherever that is now."""
+    """The encoder of a loaded model as a function; it runs on the model's current device."""
 
     def encode(images: Tensor) -> Tensor:
         return editor.encode(resize(images.to(editor.device), WORKING_SIZE)) + editor.latent_avg

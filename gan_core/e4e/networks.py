@@ -20,8 +20,7 @@ COARSE_STYLES, MIDDLE_STYLES = 3, 7  # styles below 3 read the 16x16 features, b
 
 
 def resize(x: Tensor, size: int | Sequence[int]) -> Tensor:
-    """Bilinear resizing, corners not aligned, no antialiasing: what the published networks were trained
-    with."""
+    """Bilinear resizing, corners not aligned, no antialiasing, as the published networks were trained with."""
     size = (size, size) if isinstance(size, int) else tuple(size)
     return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
@@ -42,8 +41,8 @@ class ChannelGate(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Improved residual unit of ArcFace: norm, conv, PReLU, conv (with the stride), norm, and a gate if
-    asked."""
+    """Improved residual unit of ArcFace: norm, conv, PReLU, conv (with the stride), norm, and with `gated` a channel
+    gate."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, *, gated: bool = False) -> None:
         super().__init__()
@@ -64,8 +63,8 @@ class ResidualBlock(nn.Module):
         y = self.norm_out(self.conv2(self.act(self.conv1(self.norm_in(x)))))
         if self.gate is not None:
             y = self.gate(y)
-        # The stride is taken before the shortcut's 1x1 convolution, not by it: the same numbers, and the
-        # backward of a strided 1x1 convolution (channels_last, CPU, PyTorch 2.15) writes out of bounds.
+        # Pixels are skipped before the shortcut's 1x1 convolution instead of by its stride: the result is the same, and
+        # the backward pass of a strided 1x1 convolution (channels_last, CPU, PyTorch 2.15) writes out of bounds.
         x = x[:, :, :: self.stride, :: self.stride]
         return y + (x if self.shortcut is None else self.shortcut(x))
 

@@ -1,1 +1,1 @@
-"""What the model cards and docs say, measured: metrics, and a folder a paper. The app imports nothing of it."""
+"""Measurements for the model cards and docs: metrics, and a folder for each paper. The app does not import it."""

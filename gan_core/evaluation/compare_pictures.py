@@ -3,10 +3,10 @@
     python -m gan_core.evaluation.compare_pictures draw OUT [--only hfgi ...]
     python -m gan_core.evaluation.compare_pictures compare BEFORE AFTER
 
-`draw` uses the embedded models on the CPU, through the registry as the app does, and one thread, so that sums are
-taken in one order. It writes each picture as a PNG to look at, its exact values as an .npy file, and sums.json with
-the SHA-256 of the values and of every weight file. `compare` exits with 1 where anything differs: a change that must
-not touch results (a move, a renaming) is held to that.
+`draw` uses the embedded models on the CPU, through the registry as the app does, and one thread, so that the order of
+summation is fixed. It writes each picture as a PNG, its exact values as an .npy file, and sums.json with the SHA-256 of
+the values and of every weight file. `compare` exits with 1 if anything differs. It checks changes that must not affect
+results, such as moves and renamings.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def comodgan(registry: ModelRegistry) -> Pictures:
 
 
 def insetgan(registry: ModelRegistry) -> Pictures:
-    """A body, a face, and a few steps of joining them."""
+    """A body, a face, and a few steps of their joint optimisation."""
     from gan_core.insetgan.latents import Schedule
     from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
 

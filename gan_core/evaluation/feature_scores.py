@@ -1,7 +1,7 @@
 """Scores of generated pictures in EfficientNet-Lite0's pooled features.
 
 Frechet distance after Heusel et al. (2017), precision and recall after Kynkaanniemi et al. (2019). Both were published
-in other networks' features: no number of this module may stand beside a published FID.
+with other networks' features, so these numbers are not comparable with published ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Score a generator of people: `python -m gan_core.evaluation.generator --generator FILE --people FOLDER`.
+"""Scores a generator of people: `python -m gan_core.evaluation.generator --generator FILE --people FOLDER`.
 
-Against the training pictures as they are drawn in training (weights, backdrops, light): Frechet distance, precision and
-recall in ImageNet features; the sliced Wasserstein distance, which shares nothing with them; diversity and the nearest
-training picture, which shows memorising. Also writes a contact sheet of the first samples, none chosen.
+Samples are compared with the training pictures as they are drawn in training (weights, backdrops, light): Frechet
+distance, precision and recall in ImageNet features; the sliced Wasserstein distance, which is independent of these
+features; diversity; and the distance to the nearest training picture, which shows memorisation. It also writes a
+contact sheet of the first samples, without selection.
 """
 
 from __future__ import annotations

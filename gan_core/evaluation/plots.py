@@ -40,7 +40,7 @@ class Panel:
 def save_plot(panels: Sequence[Panel], path: Path | str, foot: str = "") -> Path:
     """Draw the panels side by side, a legend and a line of text below; the format is the path's suffix.
 
-    The file appears under its name only once it is whole.
+    The file exists under its name only once it is complete.
     """
     path = Path(path)
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))

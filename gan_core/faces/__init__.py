@@ -1,4 +1,4 @@
-"""Faces: find them in a photo, cut them out upright the FFHQ way, and put them back without a seam.
+"""Faces: find them in a photo, cut them out with FFHQ's alignment, and paste them back without a seam.
 
 face = find_faces(photo)[0]
 aligned = align(photo, face, size=256)
@@ -50,7 +50,7 @@ def find_faces(
     weights are on this machine or `allow_fetch` lets them be fetched, else embedded. weights: one more
     folder to look for facexlib's weights in. Points are set by the project's refiner in every case. Raises
     NoFaceFound, FaceTooSmall (all faces under about 40 pixels of width), BadValue (unknown backend),
-    WeightsMissing and BadCheckpoint (facexlib asked for by name and not to be had).
+    WeightsMissing and BadCheckpoint (the backend is "facexlib" and it is not available).
     """
     if backend not in BACKENDS:
         raise BadValue(f"There is no face finder {backend!r}; there are {', '.join(BACKENDS)}.")
@@ -77,7 +77,7 @@ def _embedded(device: str) -> FaceFinder:
 def _with_facexlib(
     photo: Image.Image, backend: str, allow_fetch: bool, weights: Path | None, device: str
 ) -> list[Face] | None:
-    """Faces by RetinaFace with points by the refiner; None where it is neither there nor asked for."""
+    """Faces by RetinaFace with points by the refiner; None if it is not available and was not chosen by name."""
     from gan_core.faces import facexlib_backend
 
     try:

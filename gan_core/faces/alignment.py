@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from gan_core.errors import BadValue, FaceTooSmall
 from gan_core.faces.geometry import Face, ffhq_quad, similarity_between
 
-# An FFHQ square smaller than this holds an eye distance under 10 pixels: nothing that could be edited.
+# In a smaller FFHQ square the eyes are less than 10 pixels apart, which is too little to be edited.
 SMALLEST_QUAD = 40.0
 
 
@@ -36,8 +36,8 @@ class AlignedFace:
 
 
 def warp_affine(image: Image.Image, to_source: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Picture of `size` (w, h) whose continuous point p shows the source's point `to_source` (2x3) of p;
-    bicubic.
+    """Warp a picture, bicubic: the point p of the result, of `size` (w, h), shows the point `to_source` (2x3) of p of
+    the source.
 
     For enlargement and for reduction down to about one half; points outside the source come out black.
     """
@@ -51,7 +51,7 @@ def warp_affine(image: Image.Image, to_source: np.ndarray, size: tuple[int, int]
 
 
 def _cut_out(photo: Image.Image, quad: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
-    """The quad's bounding box with a margin, reflected where it leaves the photo; and its top left corner."""
+    """Pixels of the quad's bounding box with a margin, reflected outside the photo, and the box's top left corner."""
     low = np.floor(quad.min(0)).astype(int) - margin
     high = np.ceil(quad.max(0)).astype(int) + margin
     width, height = photo.size
@@ -66,7 +66,7 @@ def _cut_out(photo: Image.Image, quad: np.ndarray, margin: int) -> tuple[np.ndar
 
 
 def _blur_padding(pixels: np.ndarray, pad: list[tuple[int, int]], side: float) -> np.ndarray:
-    """Blur what was reflected, more and more away from the photo, and let it fade to the median colour."""
+    """Blur the reflected border, more with the distance from the photo, and fade it to the median colour."""
     (top, bottom), (left, right) = pad
     height, width = pixels.shape[:2]
     y, x = np.ogrid[:height, :width]

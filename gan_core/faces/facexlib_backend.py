@@ -1,7 +1,7 @@
 """facexlib's RetinaFace as a finder, where its weights are on this machine or may be fetched.
 
-RetinaFace (Deng et al. 2020) knows far more faces than the project's own finder; its five points are then
-placed anew by the project's refiner, so that the alignment is the same whichever finder was used.
+RetinaFace (Deng et al. 2020) finds far more faces than the project's own finder. Its five points are replaced by those
+of the project's refiner, so that the alignment does not depend on the finder.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NETWORKS = {
     ),
 }
 LONGEST = 640  # longer side that the photo is reduced to
-SURE = 0.9  # RetinaFace's own confidence from which a place counts as a face
+SURE = 0.9  # least confidence of RetinaFace for a face
 
 
 def weights_present(folder: Path | None = None) -> tuple[str, Path] | None:
@@ -74,7 +74,7 @@ class FacexlibFinder:
 
     def __init__(self, name: str, path: Path, device: str = "cpu") -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # facexlib asks torchvision in a way that is out of fashion
+            warnings.simplefilter("ignore")  # facexlib calls torchvision in a deprecated way
             try:
                 from facexlib.detection.retinaface import RetinaFace
             except ImportError as error:

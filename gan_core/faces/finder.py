@@ -37,9 +37,9 @@ from gan_core.faces.networks import (
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "finder" / "finder.safetensors"
 LONGEST = 640  # the finest pyramid level's longer side: a 40-pixel face of a 1280-pixel photo is 20 here
-CANDIDATE = 0.15  # locator probability from which a peak is looked at
-ACCEPT = 0.6  # final score from which a place counts as a face
-MOST = 24  # at most so many candidates are refined
+CANDIDATE = 0.15  # least locator probability of a peak that is refined
+ACCEPT = 0.6  # least final score of a face
+MOST = 24  # candidates that are refined at most
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -65,8 +65,8 @@ class FaceFinder:
     def _alone(self) -> Iterator[None]:
         """One photo at a time, without gradients and on one CPU thread.
 
-        On networks this small a second thread saves 0.03 s on an idle machine; where its core is busy with
-        something else, waiting for it at every layer costs several times the whole work.
+        With networks this small a second thread saves 0.03 s on an idle machine; where its core is busy, waiting for it
+        at every layer takes several times as long as all of the work.
         """
         with self._lock, torch.inference_mode():
             threads = torch.get_num_threads()
@@ -108,7 +108,7 @@ class FaceFinder:
         return sorted(faces, key=lambda face: -face.size)
 
     def refine(self, image: Image.Image, faces: list[Face]) -> list[Face]:
-        """The same faces with points set anew; one that the refiner does not know keeps its own."""
+        """The same faces with the refiner's points; a face that the refiner rejects keeps its own."""
         photo = image if image.mode == "RGB" else image.convert("RGB")
         with self._alone():
             levels = _pyramid(photo)
@@ -116,7 +116,7 @@ class FaceFinder:
         return [new[0] if new else old for new, old in zip(better, faces, strict=True)]
 
     def follow(self, image: Image.Image, points: np.ndarray) -> Face | None:
-        """The face near five points known from the frame before (a video), or None where it is gone."""
+        """The face near five points of the previous frame of a video, or None if there is none."""
         photo = image if image.mode == "RGB" else image.convert("RGB")
         with self._alone():
             faces = self._refine(photo, _pyramid(photo), [(1.0, points)], ACCEPT)
@@ -161,8 +161,8 @@ class FaceFinder:
                 return []
             points, _, face = self.refiner(torch.cat([_to_tensor(c, self.device) for c in crops]))
             fives = five_from_landmarks(points).double().cpu().numpy() * REFINER_SIZE
-            # The locator knows the surroundings, the refiner the details: both must agree. After the first
-            # look only clear misses are dropped.
+            # The locator sees the surroundings and the refiner the details, so both scores count. After the first
+            # pass only clear misses are dropped.
             sure = face.sigmoid().tolist()
             scored = [
                 (guess, apply_affine(m, five), s)
@@ -200,7 +200,7 @@ def _to_tensor(picture: Image.Image, device: torch.device) -> Tensor:
 
 
 def _framed(tensor: Tensor) -> Tensor:
-    """Grey to the right and below up to multiples of the stride, and to at least the size met in training."""
+    """Pad with grey at the right and below, to multiples of the stride and at least to the size in training."""
     height, width = tensor.shape[-2:]
     grow = [max(160, -(-side // STRIDE) * STRIDE) - side for side in (width, height)]
     return F.pad(tensor, (0, grow[0], 0, grow[1]))
@@ -238,7 +238,7 @@ def _cut(photo: Image.Image, levels: list[tuple[Image.Image, float]], to_photo: 
 
 
 def _plausible(five: np.ndarray) -> bool:
-    """Nose and mouth lie below the eyes and between reasonable bounds."""
+    """Whether nose and mouth lie below the eyes and within reasonable bounds."""
     eyes = five[1] - five[0]
     length = np.hypot(*eyes)
     if not np.isfinite(five).all() or length < 3:
@@ -249,7 +249,7 @@ def _plausible(five: np.ndarray) -> bool:
 
 
 def _without_doubles(guesses: list[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
-    """Keep the best of those (sorted best first) whose squares nearly coincide."""
+    """Non-maximum suppression: of guesses (best first) whose squares nearly coincide, keep the best."""
     kept: list[tuple[float, np.ndarray]] = []
     squares: list[tuple[np.ndarray, float]] = []
     for guess in guesses:

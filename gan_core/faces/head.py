@@ -1,7 +1,7 @@
-"""Where the head is in an aligned crop: face, hair, ears and neck, without clothes and backdrop.
+"""Segmentation of the head in an aligned crop: face, hair, ears and neck, without clothes and backdrop.
 
-Edits are kept to it, so that a turned head leaves its backdrop as it is. A small U-net at 128 pixels, trained on
-labels that this project makes itself (`head_labels.py`, `train_head.py`).
+Edits are restricted to it, so that a turned head leaves its backdrop as it is. The network is a small U-net at 128
+pixels, trained on labels that this project makes itself (gan_core/training/faces/head_labels.py, train_head.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Step(nn.Module):
 
 
 class HeadNet(nn.Module):
-    """U-net: picture to how surely each pixel belongs to the head, and to the person (clothes too).
+    """U-net: picture to the probability of each pixel to belong to the head, and to the person (with clothes).
 
     Works on blocks of 2x2 pixels (Shi et al. 2016, "sub-pixel convolution"), which costs a quarter.
     """
@@ -74,16 +74,16 @@ class HeadNet(nn.Module):
 
 
 def load_head(path: Path) -> HeadNet:
-    """The network of an own weights file. Raises WeightsMissing or BadCheckpoint."""
+    """The network of one of this project's weights files. Raises WeightsMissing or BadCheckpoint."""
     net, _ = build_from_file(HeadNet, path, "head finder")
     return net
 
 
 def fill_in(picture: Tensor, known: Tensor) -> Tensor:
-    """A picture (N, C, H, W) continued smoothly from where `known` (N, 1, H, W) in [0, 1] says that it is known.
+    """Fill in the unknown pixels of a picture (N, C, H, W) smoothly; `known` (N, 1, H, W) is 1 for known pixels.
 
-    Pull-push over a pyramid (Gortler et al. 1996, section 3.4): each unknown pixel takes the mean of the smallest
-    neighbourhood that knows anything. Where nothing is known at all it is 0.
+    Pull-push over a pyramid (Gortler et al. 1996, section 3.4): an unknown pixel takes the mean of the smallest
+    neighbourhood with known pixels; without any known pixel it is 0.
     """
     if min(picture.shape[-2:]) == 1:
         return picture * (known > 0)

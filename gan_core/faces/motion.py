@@ -1,7 +1,7 @@
-"""How parts move between two pictures of a face, and pictures between the two.
+"""Optical flow between two pictures of a face, and morphing from one to the other.
 
-A turned face must meet hair and ears that stay. Fading one picture over the other would show both outlines; here the
-parts move instead: what is between the two is drawn between their places.
+An edited, turned face must join hair and ears that are kept. Cross-fading the two pictures would show both outlines.
+Morphing moves the parts instead: in between they are drawn at positions between the two.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 _LEVELS = (32, 64, 128)  # sides at which the motion is estimated, coarse to fine
 _ITERATIONS = 3  # at each
-_WINDOW = 9  # pixels over which the motion counts as one
-_STIFF = 0.003  # keeps the motion small where the pictures say nothing
+_WINDOW = 9  # pixels of the window in which the motion is taken as constant
+_STIFF = 0.003  # regularisation: keeps the motion small where the pictures have no texture
 
 
 def _blur(x: Tensor, size: int = _WINDOW) -> Tensor:
@@ -65,9 +65,10 @@ def resized_motion(motion: Tensor, side: int) -> Tensor:
 
 
 def morph(first: Tensor, second: Tensor, time: Tensor, hints: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """`first` where `time` (N, 1, R, R) is 0, `second` where it is 1, and in between the parts on their way.
+    """Morph: `first` where `time` (N, 1, R, R) is 0, `second` where it is 1, parts at intermediate positions between.
 
-    first, second: (N, 3, R, R). hints: further channels (N, K, R, R) that move with the parts, outlines say.
+    first, second: (N, 3, R, R). hints: further channels (N, K, R, R) of both that the motion is estimated from as well,
+    such as outlines.
     """
     known = (
         (first, second) if hints is None else tuple(torch.cat(p, 1) for p in zip((first, second), hints, strict=True))

@@ -1,13 +1,12 @@
 """Put an edited crop back into the whole photo without a seam.
 
-What is pasted is the *difference* between the edited crop and a reference (the crop as it was cut out, or its
-plain reconstruction), brought up to the photo's resolution and added to the photo. So
- - nothing edited: the photo comes back bit for bit, at any resolution, without a resampling loss;
- - detail finer than the crop (skin, hair, a sharp background) stays the photo's own wherever the edit did not
-   move things; where it did, that detail belongs to what was there before and fades with the size of the
-   change. The difference is blended in two bands (Burt & Adelson 1983): its smooth part (light, colour)
-   fades over a wide border and its fine part over a narrow one, so neither a step in tone nor a doubled
-   edge shows.
+Only the *difference* between the edited crop and a reference (the crop as it was cut out, or its plain reconstruction)
+is enlarged to the photo's resolution and added to the photo.
+ - Where nothing is edited the photo comes back bit for bit, at any resolution, without a resampling loss.
+ - Detail finer than the crop (skin, hair, a sharp background) remains the photo's own where the edit did not move
+   anything. Where it did, that detail belongs to what was there before, and it fades with the size of the change.
+ - The difference is blended in two bands (Burt & Adelson 1983): its smooth part (light, colour) fades over a wide
+   border and its fine part over a narrow one, so that neither a step in tone nor a doubled edge is visible.
 """
 
 from __future__ import annotations
@@ -31,9 +30,8 @@ def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def feather(size: int, border: float) -> np.ndarray:
-    """(size, size) mask: exactly 0 in the outermost pixels, 1 further in than `border` x size, rounded
-    corners.
-    """
+    """(size, size) mask with rounded corners: exactly 0 in the outermost pixels, 1 further inside than `border` x
+    size."""
     # One pixel and a half is kept clear so that bicubic enlargement cannot reach past the crop.
     d = np.clip((np.minimum(np.arange(size), np.arange(size)[::-1]) - 1.5) / (border * size), 0, 1)
     corner = 1 - np.hypot(1 - d[:, None], 1 - d[None])
@@ -70,11 +68,10 @@ def paste_back(
 ) -> Image.Image:
     """The whole photo with the edit in it; RGB, the photo's size.
 
-    edited: the aligned crop after editing, square, any size. reference: what the edit is measured against;
-    the aligned crop itself when left out, or the pipeline's reconstruction with nothing edited, so that
-    only the wanted change reaches the photo. Every pixel outside the face's square is the photo's, bit for
-    bit, and so is the whole photo where edited and reference agree. Raises BadValue where the pictures do
-    not belong together.
+    edited: the aligned crop after editing, square, of any size. reference: the picture that is subtracted from it; by
+    default the aligned crop itself. With the pipeline's reconstruction without any edit, only the wanted change reaches
+    the photo. Every pixel outside the face's square is the photo's, bit for bit, and so is the whole photo where edited
+    and reference agree. Raises BadValue where the pictures do not belong together.
     """
     photo = photo if photo.mode == "RGB" else photo.convert("RGB")
     if photo.size != aligned.photo_size:
@@ -106,7 +103,7 @@ def paste_back(
     if aligned.quad_side > 1.15 * size and drop.max() > 0:
         change -= np.clip(drop, 0, 1)[..., None] * _fine_detail(region, aligned.quad_side / size)
     result = photo.copy()
-    # Rounding the change itself leaves every pixel with no change exactly as it was.
+    # The change is rounded, not the sum, so that a pixel without change stays exactly as it was.
     result.paste(Image.fromarray(np.clip(region + np.rint(change), 0, 255).astype(np.uint8)), box[:2])
     return result
 
@@ -119,7 +116,7 @@ def _reduce(plane: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _fine_detail(region: np.ndarray, scale: float) -> np.ndarray:
-    """The part of the photo that a crop `scale` times coarser does not hold."""
+    """The detail of the photo that is lost in a crop `scale` times coarser."""
     return region - _blur(region, 0.5 * scale)
 
 

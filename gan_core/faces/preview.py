@@ -1,4 +1,4 @@
-"""The same cut-out face in a smaller copy of its photo, for showing a result quickly."""
+"""Geometry of a cut-out face in a smaller copy of its photo, for fast previews."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What an edit is measured against when it is pasted back.
+"""The reference that is subtracted from an edited crop when it is pasted back (see paste.py).
 
 A reconstruction loses detail that the photo has. Pasting the difference between the edited and the unedited
-reconstruction would leave that detail where it was, right while things keep their place, but shining through where
-the edit moved something (a turned head, a mouth). So the lost detail is moved along: the motion from the unedited to
-the edited reconstruction is estimated, and the detail taken with it. Where the edit shows something new, which no
-motion explains (teeth, a bared backdrop), there is no detail to take, and the edited crop replaces the photo whole.
-Change of tone is smooth and new things are not, which tells the two apart.
+reconstruction leaves that detail at its place. This is right where nothing moves, but where the edit moves something (a
+turned head, a mouth) the old detail shows through. Therefore the motion from the unedited to the edited reconstruction
+is estimated and the lost detail is moved along with it. Where the edit shows something new that no motion explains
+(teeth, a bared backdrop), there is no detail to move, and the edited crop replaces the photo completely. A change of
+tone is smooth and new things are not, which distinguishes the two.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 from gan_core.faces.motion import find_motion, resized_motion, shifted
 from gan_core.faces.paste import smoothstep
 
-SMOOTH = 0.03  # standard deviation below which a change counts as one of tone, fraction of the side
-REACH = 0.015  # how far around something new the crop is replaced, fraction of the side
+SMOOTH = 0.03  # standard deviation of the blur that separates changes of tone, fraction of the side
+REACH = 0.015  # distance around something new within which the photo is replaced, fraction of the side
 NEW = (0.03, 0.08)  # local size of what motion and tone do not explain, 0..1, where replacing begins and is complete
 STILL = (0.004, 0.012)  # local size of any change, 0..1, below which nothing moves and nothing is replaced
 
@@ -41,7 +41,7 @@ def _moved_along(changed: np.ndarray, plain: np.ndarray, lost: np.ndarray) -> tu
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1)[None] / 127.5
 
-    # a change of tone is no motion
+    # a change of tone must not be taken for motion
     motion = find_motion(tensor(_without_tone(changed)), tensor(_without_tone(plain)))
     motion = resized_motion(motion, len(plain))
     both = shifted(torch.cat([tensor(plain), tensor(lost)], 1), motion)[0].permute(1, 2, 0).numpy() * 127.5

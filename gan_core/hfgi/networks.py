@@ -18,8 +18,10 @@ CONDITION_SIZE = 64  # side of the feature map that the consultation acts on
 
 
 class DistortionAlignment(nn.Module):
-    """Adaptive distortion alignment (HFGI, section 3.3): warps the distortion map to where the edited
-    picture's parts are. A small U-net on the map and the picture; both 256x256."""
+    """Adaptive distortion alignment (HFGI, section 3.3): warps the distortion map so that it fits the edited picture.
+
+    A small U-net that reads the map and the picture, both 256x256.
+    """
 
     def __init__(self, widths: Sequence[int] = (16, 32, 48, 64), *, blocks: int = 3) -> None:
         super().__init__()
@@ -33,8 +35,7 @@ class DistortionAlignment(nn.Module):
         self.out = _decoder(2 * a, a, 3, blocks)
 
     def forward(self, distortion: Tensor, image: Tensor) -> Tensor:
-        """The aligned map (N, 3, 256, 256) of `distortion` and the `image` to align to, both (N, 3, 256,
-        256)."""
+        """`distortion` aligned to `image`; all of them (N, 3, 256, 256)."""
         x1 = self.stem(torch.cat([distortion, image], 1))
         x2 = self.down[0](x1)
         x3 = self.down[1](x2)
@@ -51,8 +52,7 @@ def _decoder(in_channels: int, middle: int, out_channels: int, blocks: int) -> n
 
 
 class ConsultationEncoder(nn.Module):
-    """Consultation encoder Ec (HFGI, section 3.2): distortion map to a scale and a shift of the 64x64
-    features."""
+    """Consultation encoder Ec (HFGI, section 3.2): distortion map to a scale and a shift of the 64x64 features."""
 
     def __init__(
         self,

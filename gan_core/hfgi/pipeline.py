@@ -1,7 +1,7 @@
 """HFGI as a pipeline: invert a face once, then decode it again for every slider value (Wang et al. 2022).
 
-Costly: `invert` (encoder and one decoding). Cheap: `edit`. Nothing is kept between calls; the result of
-`invert` is what the caller keeps while the picture is the same.
+`invert` is costly (an encoder, and decoding twice), `edit` is cheap. Nothing is kept between calls: the caller keeps
+the result of `invert` while the picture is the same.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
+from gan_core.memory import tensor_bytes
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
@@ -30,7 +31,7 @@ Conditions = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Attribute:
+class EditDirection:
     """Something a slider changes: a direction in W+ and the range over which it keeps its meaning."""
 
     name: str
@@ -45,7 +46,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Inversion:
-    """A face as the generator sees it, and what it misses."""
+    """The inversion of a face: its codes, and the distortion map of what the codes miss."""
 
     codes: Tensor  # (1, num_ws, w_dim)
     image: Tensor  # (1, 3, R, R), the plain inversion, not clamped
@@ -53,6 +54,15 @@ class Inversion:
     face: Tensor  # (1, 3, R, R) in [-1, 1]
     restored: Tensor  # (1, 3, R, R), the inversion with consultation, clamped to [-1, 1]
     head: Tensor  # (1, 2, R, R) in [0, 1], how much of each pixel is head, and person; 0 without a head finder
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return tensor_bytes(vars(self).values())
+
+    def to(self, device: torch.device | str) -> Inversion:
+        """The same on another device."""
+        return Inversion(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 class HFGIPipeline:
@@ -64,12 +74,12 @@ class HFGIPipeline:
         encoder: Encoder4Editing,
         alignment: DistortionAlignment,
         consultation: ConsultationEncoder,
-        latent_avg: Tensor,  # (num_ws, w_dim), what the encoder's codes are relative to
-        attributes: Mapping[str, Attribute],
+        latent_avg: Tensor,  # (num_ws, w_dim), the mean latent, to which the encoder's codes are relative
+        attributes: Mapping[str, EditDirection],
         *,
-        head: HeadNet | None = None,  # tells edits of the head where it is; an ellipse where there is none
+        head: HeadNet | None = None,  # segments the head for edits of it; without it an ellipse is used
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,  # of the computation; None for what suits the device
+        dtype: torch.dtype | None = None,  # of the computation; None for the device's default
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
         modules = (generator, encoder, alignment, consultation)
@@ -89,7 +99,7 @@ class HFGIPipeline:
     def from_checkpoint(
         cls,
         built: BuiltCheckpoint,
-        attributes: Mapping[str, Attribute] | None = None,
+        attributes: Mapping[str, EditDirection] | None = None,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
@@ -104,8 +114,7 @@ class HFGIPipeline:
 
     @torch.inference_mode()
     def invert(self, face: Tensor) -> Inversion:
-        """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError on another
-        shape."""
+        """Codes and distortion map of an aligned face (1, 3, R, R) in [-1, 1]. Raises ValueError for another shape."""
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
@@ -122,8 +131,8 @@ class HFGIPipeline:
 
         Args:
             inversion: of `invert`.
-            strengths: by attribute name; 0 leaves it as it is.
-            consult: False for the plain generator's edit, without the details that consultation brings back.
+            strengths: by attribute name; 0 changes nothing.
+            consult: False for the edit by the plain generator, without the details that the consultation restores.
 
         Raises:
             UnknownName: there is no attribute of that name.
@@ -157,7 +166,7 @@ class HFGIPipeline:
         return put_in_place(widest, unedited, edited, plain, heads)
 
     def _heads(self, images: Tensor) -> Tensor:
-        """Heads and persons in pictures (N, 3, R, R), (N, 2, R, R); 0 without a head finder."""
+        """Masks (N, 2, R, R) of head and person in pictures (N, 3, R, R); 0 without a head finder."""
         return torch.zeros_like(images[:, :2]) if self.head is None else self.head.masks(images).to(images)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -185,7 +194,7 @@ class HFGIPipeline:
 
     @functools.cached_property
     def _fast(self) -> FastNetworks | CpuNetworks | None:
-        """The networks in the precision that was asked for, or that suits the device; None: as they are, in float32."""
+        """The networks in the precision asked for, by default that of the device; None: as they are, in float32."""
         modules = (self.generator, self.encoder, self.alignment, self.consultation)
         dtype = self.dtype or drawing_dtype(self.device, *modules)
         if dtype == torch.float32:
@@ -194,24 +203,24 @@ class HFGIPipeline:
         return kind(*modules, self._fusion_layer, dtype)
 
     def idle_networks(self) -> list[nn.Module]:
-        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
-        on the device. `forget_device` must be called when they are back."""
+        """Networks that are not used at present because a copy in half precision is: they need not be on the device.
+        `forget_device` must be called after they were moved back."""
         if not isinstance(self.__dict__.get("_fast"), FastNetworks):
             return []
         return [self.generator, self.encoder, self.alignment, self.consultation]
 
     def forget_device(self) -> None:
-        """Drop what was made for the device that the networks have been moved from."""
+        """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
 
 
-def load_attributes(path: Path) -> dict[str, Attribute]:
+def load_attributes(path: Path) -> dict[str, EditDirection]:
     """The attributes of a directions file: one tensor each, and label, range, kind and note in its config."""
     directions, config = store.read(path)
     described = {entry["name"]: entry for entry in config.get("attributes", [])}
     if described.keys() != directions.keys():
         raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
-    return {name: Attribute(direction=directions[name], **entry) for name, entry in described.items()}
+    return {name: EditDirection(direction=directions[name], **entry) for name, entry in described.items()}
 
 
 def load_embedded(

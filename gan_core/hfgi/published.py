@@ -16,7 +16,7 @@ from gan_core.checkpoints import hfgi as adapter
 from gan_core.checkpoints.keys import build_with
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from gan_core.hfgi.pipeline import Attribute, HFGIPipeline
+from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline
 
 SINGLE_FILE = "ckpt.pt"
 RELEASE_FILES = ("hfgi.pth", "Encoder_e4e.pth", "StyleGAN_e4e.pth")
@@ -35,8 +35,8 @@ _PRINCIPAL = {
 def load_published(folder: Path) -> HFGIPipeline:
     """The pipeline at 1024 pixels from the files in `folder`.
 
-    Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are not what they
-    should be.
+    Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are damaged or of another
+    kind.
     """
     built = build_with((adapter,), _read_networks(folder))
     num_ws = built.modules["generator"].num_ws
@@ -66,13 +66,13 @@ def _read_networks(folder: Path) -> dict[str, Any]:
         raise BadCheckpoint("The files of the published HFGI weights do not belong together.") from error
 
 
-def _read_attributes(folder: Path, num_ws: int) -> dict[str, Attribute]:
+def _read_attributes(folder: Path, num_ws: int) -> dict[str, EditDirection]:
     attributes = {}
     for name, label in _HYPERPLANES.items():
         path = folder / f"{name}.pt"
         if path.is_file():
             direction = _tensor(read_tensors(path).get("tensor"), path).reshape(-1, 512).expand(num_ws, -1)
-            attributes[name] = Attribute(name, label, direction * _HYPERPLANE_SCALE)
+            attributes[name] = EditDirection(name, label, direction * _HYPERPLANE_SCALE)
     path = folder / "ffhq_pca.pt"
     if path.is_file():
         table = read_tensors(path)
@@ -80,7 +80,7 @@ def _read_attributes(folder: Path, num_ws: int) -> dict[str, Attribute]:
         for name, (label, index, start, end, target) in _PRINCIPAL.items():
             direction = torch.zeros(num_ws, components.shape[-1])
             direction[start:end] = components[index].reshape(-1) * deviations[index] * (target / 3)
-            attributes[name] = Attribute(name, label, direction, kind="principal")
+            attributes[name] = EditDirection(name, label, direction, kind="principal")
     return attributes
 
 

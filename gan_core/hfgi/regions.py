@@ -1,7 +1,7 @@
-"""What an edit may change in the picture, and how the changed part is put before the backdrop that stays.
+"""Restricts an edit to a region of the picture and composites the edited head over the unchanged backdrop.
 
-Directions of the codes change what goes along with an attribute in the data, backdrop and clothes included. HFGI's
-paper leaves that to the latents; here an edit is a new head before the old picture.
+A latent direction also changes what is correlated with its attribute in the data, such as backdrop and clothes. HFGI's
+paper keeps these changes; here only the edited head is taken and laid over the old picture.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from gan_core.faces.head import fill_in
 from gan_core.faces.motion import morph
 
 REGIONS = ("face", "face_and_hair", "around_face", "head", "crop")  # from narrow to wide
-OF_THE_HEAD = ("face_and_hair", "around_face", "head")  # where it matters where the head is
-HAIR_SHARE = 0.25  # of an edit's effect that "face_and_hair" lets the hair have
+OF_THE_HEAD = ("face_and_hair", "around_face", "head")  # regions that need a head mask
+HAIR_SHARE = 0.25  # share of an edit's effect that "face_and_hair" applies to the hair
 # centre, half axes, soft border
 _ELLIPSES = {
     "face": (128, 142, 72, 88, 0.3),
     "around_face": (128, 139, 86, 105, 0.54),
     "head": (128, 122, 100, 124, 0.25),
 }
-_COARSE = 64  # side at which what lies behind the head is continued
+_COARSE = 64  # side, pixels, at which the backdrop behind the head is filled in
 
 
 def region_mask(region: str, resolution: int) -> Tensor:
-    """1 where an edit of that region may change an FFHQ-aligned crop, 0 where the picture stays, with a soft border;
-    (resolution, resolution).
+    """Mask (resolution, resolution) of a region of an FFHQ-aligned crop: 1 where an edit applies, 0 where the picture
+    is kept, with a soft border.
 
-    "face" is an ellipse from the brows to below the chin: what a smile or an open mouth can move. "face_and_hair" takes
-    the whole effect in the face and HAIR_SHARE of it in the rest of the head, for edits that move no outline.
+    "face" is an ellipse from the brows to below the chin, the part that a smile or an open mouth moves. "face_and_hair"
+    applies the whole effect to the face and HAIR_SHARE of it to the rest of the head, for edits that move no outline.
     "around_face" fades softly into ears and hair, which follow a turning face (see `faces/motion.py`). "head" is an
-    ellipse that holds the hair as well: what is used where no head finder tells hair from backdrop. "crop" is all.
+    ellipse that includes the hair; it is used where no head finder separates hair from backdrop. "crop" is everything.
     """
     if region == "face_and_hair":
         return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) * HAIR_SHARE)
@@ -48,15 +48,15 @@ def region_mask(region: str, resolution: int) -> Tensor:
 def put_in_place(
     region: str, unedited: Tensor, edited: Tensor, plain: Tensor, heads: tuple[Tensor, Tensor] | None
 ) -> Tensor:
-    """The unedited picture with the edit where `region` lets it be, (N, 3, R, R).
+    """The unedited picture with the edit applied inside `region`, (N, 3, R, R).
 
-    heads: head and person in the unedited and in the edited picture, (N, 2, R, R) each; None where no head finder is.
-    The rest: see `before_backdrop`.
+    heads: masks of head and person in the unedited and in the edited picture, (N, 2, R, R) each; None without a head
+    finder. The other arguments are those of `before_backdrop`.
     """
     mask = region_mask(region, unedited.shape[-1]).to(unedited)
     whole = edited
     if heads is not None and region == "face_and_hair":
-        hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # no outline moves: hair is what is head in both
+        hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # outlines do not move, so hair is head in both pictures
         return unedited + torch.maximum(region_mask("face", unedited.shape[-1]).to(unedited), hair) * (
             edited - unedited
         )
@@ -69,15 +69,14 @@ def put_in_place(
 
 
 def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor, new: Tensor) -> Tensor:
-    """The edited head before the unedited picture's backdrop and clothes, (N, 3, R, R).
+    """The edited head over the backdrop and clothes of the unedited picture, (N, 3, R, R).
 
     Args:
         unedited: the picture with nothing edited, (N, 3, R, R).
-        edited: the edited one, whose head is wanted.
-        plain: the generator's edit without consultation. Where the old head was and the new one is not, it says what
-            to expect there; its colours are shifted to continue the backdrop and the clothes beside it.
-        old, new: how much of each pixel is head, and person, in the unedited and in the edited picture;
-            (N, 2, R, R) in [0, 1].
+        edited: the edited picture, whose head is taken.
+        plain: the generator's edit without consultation. It fills the area that the old head covered and the new one
+            does not; its colours are shifted to continue the backdrop and the clothes beside it.
+        old, new: masks of head and person in the unedited and in the edited picture, (N, 2, R, R) in [0, 1].
     """
     size = (min(_COARSE, unedited.shape[-2]), min(_COARSE, unedited.shape[-1]))
     left = _widened(old[:, :1])
@@ -89,7 +88,7 @@ def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor
     clothes = fill_in(off, _surely(new_person * old_person * (1 - head)))
     shift = backdrop + new_person * (clothes - backdrop)
     bared = plain + F.interpolate(shift, unedited.shape[-2:], mode="bilinear", align_corners=False)
-    # a collar moves with its neck: there the edited picture is taken as a whole
+    # A collar moves with the neck, so there the whole edited picture is taken.
     collar = _neck(unedited.shape[-1]).to(unedited) * torch.minimum(new[:, 1:], old[:, 1:])
     behind = unedited + left * (bared - unedited)
     return behind + torch.maximum(new[:, :1], collar) * (edited - behind)
@@ -103,13 +102,13 @@ def _neck(resolution: int) -> Tensor:
 
 
 def _surely(share: Tensor) -> Tensor:
-    """What is partly something else says nothing of the colours that continue."""
+    """1 only where a mask is close to 1: pixels at a border are mixed with other colours and must not be continued."""
     return ((share - 0.7) / 0.3).clamp(0, 1)
 
 
 def _widened(head: Tensor) -> Tensor:
-    """A mask (N, 1, R, R) widened by about four pixels of 256 and soft again: thin hair and the softness of the mask
-    itself would stay behind as a line where the head was."""
+    """A mask (N, 1, R, R) widened by about four pixels of 256, with a soft border. Without it, thin hair and the mask's
+    own soft border would remain as a line where the head was."""
     unit = max(head.shape[-1] // 256, 1)
     wide = F.max_pool2d(head, 8 * unit + 1, stride=1, padding=4 * unit)
     soft = F.avg_pool2d(wide, 4 * unit + 1, stride=1, padding=2 * unit, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""Cutting real people out of photos the way the canvas generators know them."""
+"""Crops of people in photos with the framing that the canvas generators were trained on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gan_core.faces.geometry import BUST_MIDDLE, BUST_SIDE, Face, ffhq_quad
 
 
 def cut_bust(photo: Image.Image, face: Face, size: int) -> Image.Image:
-    """Head and shoulders, size x size; where the photo ends it is mirrored."""
+    """Head and shoulders, size x size; mirrored outside the photo."""
     quad = ffhq_quad(face)
     side = float(np.hypot(*(quad[3] - quad[0]))) / BUST_SIDE
     x0, y0 = quad.mean(0) - side * np.array(BUST_MIDDLE)
@@ -23,7 +23,7 @@ def cut_bust(photo: Image.Image, face: Face, size: int) -> Image.Image:
 
 
 def fit(photo: Image.Image, width: int, height: int) -> Image.Image:
-    """The photo's middle at width x height, as large as fits."""
+    """The largest part of the photo's middle with this aspect ratio, at width x height."""
     scale = max(width / photo.width, height / photo.height)
     size = max(width, round(photo.width * scale)), max(height, round(photo.height * scale))
     large = photo.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -1,4 +1,4 @@
-"""What the modes of `pipeline.MODES` and the regions of `regions.REGIONS` are called. Imports nothing."""
+"""Labels of the modes of `pipeline.MODES` and the regions of `regions.REGIONS`. Imports nothing."""
 
 MODE_LABELS = {
     "joint": "Both: any face on any body",

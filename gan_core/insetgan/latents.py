@@ -13,7 +13,7 @@ from gan_core.insetgan.regions import Region, RegionFinder, find_by_face
 from gan_core.stylegan2 import Generator
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
-FINEST = 2  # layers whose latents stay: those of the highest resolution
+FINEST = 2  # layers of the highest resolution, whose latents are not optimised
 
 
 @dataclass
@@ -39,15 +39,15 @@ class Inset(GeneratorLatent):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many steps there are, and what happens at which."""
+    """Number of steps, and the steps at which something happens."""
 
     steps: int = 150
-    alternate: int = 0  # steps before the other side moves, the canvas first; 0: both at once
-    detect: int = 20  # steps before the regions are looked for again
-    detect_until: float = 0.5  # share of the steps after which they stay
-    preview: int = 10  # steps before the next report
+    alternate: int = 0  # steps after which canvas and insets take turns, the canvas first; 0: both at once
+    detect: int = 20  # steps between detections of the regions
+    detect_until: float = 0.5  # share of the steps after which the regions are fixed
+    preview: int = 10  # steps between reports
     frame: int = 8  # width of the frame of the border loss, pixels of the canvas
-    feather: int = 8  # width over which the finished composite goes over from inset to canvas; 0: a hard edge
+    feather: int = 8  # width of the transition from inset to canvas in the finished composite, pixels; 0: a hard edge
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Report:
-    """What there is after some steps."""
+    """State of the optimisation after some steps."""
 
     step: int
     steps: int
@@ -88,10 +88,10 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def added_codes(added: Tensor) -> Tensor:
-    """What is added to codes (1, num_ws, w_dim), of `added` (1, 1 + num_ws, w_dim): row 0 to all layers, the others
-    to one each.
+    """The offsets of codes (1, num_ws, w_dim) that the variables `added` (1, 1 + num_ws, w_dim) stand for: row 0 is
+    added to all layers, each other row to one.
 
-    The finest layers are left as they were. They draw texture, which differs between any two pictures: optimised too,
+    The finest layers get no offset. They draw texture, which differs between any two pictures; if they are optimised,
     they learn to draw less of it, and a third of the fine detail is lost.
     """
     moved = (added[:, :1] + added[:, 1:])[:, :-FINEST]

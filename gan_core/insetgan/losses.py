@@ -1,7 +1,7 @@
 """Losses of InsetGAN (Fruehstueck et al., CVPR 2022), section 3, without their perceptual parts.
 
-They are those of StyleGAN-Human's release (`Paper`). The authors' own release measures different things under the same
-names; what it minimises is in tests/parity_insetgan.py, as the fixture has it.
+They are those of StyleGAN-Human's release (`Paper`). The authors' own release computes other terms under the same
+names; those are in tests/parity_insetgan.py, for its fixture.
 
 Images are (N, 3, H, W) in about [-1, 1]; a box is (x0, y0, x1, y1) in pixels, ends excluded; every loss is a scalar.
 """
@@ -19,7 +19,7 @@ FRAME = 8  # width of the frame that the border loss compares, in pixels
 
 
 def crop(image: Tensor, box: Sequence[int]) -> Tensor:
-    """The part of `image` inside `box`; what lies outside of the picture is left out."""
+    """The part of `image` inside `box`; without the part of the box that is outside the picture."""
     x0, y0, x1, y1 = box
     return image[..., y0:y1, x0:x1]
 

@@ -1,4 +1,4 @@
-"""Which bodies and faces there are on this machine. Imports no torch."""
+"""The pairs of body and face generators whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, files_are_here
 from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, published
@@ -32,9 +32,10 @@ class InsetGANModel:
     face_size: int
     licence: str
     body: str = "standing"
-    """What its bodies are: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face generator."""
+    """The kind of its bodies: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face
+    generator."""
     region: str = "whole"
-    """The region that it starts with."""
+    """The region of the face generator's picture that is used by default."""
     regions: tuple[str, ...] = PUBLISHED_REGIONS
     encoder: str | None = None
     """Registry name of an editor whose encoder reads faces for its face generator."""
@@ -64,14 +65,12 @@ CANVASES = (
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether the face generator and its discriminator are there."""
-    return all(
-        (weights / "portraits_face" / f"{name}.safetensors").is_file() for name in ("generator", "discriminator")
-    )
+    return files_are_here(weights / "portraits_face", ("generator", "discriminator"))
 
 
 def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether there is a generator of busts; until there is one, the face generator draws the bodies too."""
-    return (weights / FOLDER / "generator.safetensors").is_file()
+    return files_are_here(weights / FOLDER, ("generator",))
 
 
 def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetGANModel]:

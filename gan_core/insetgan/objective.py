@@ -1,8 +1,8 @@
 """The objective of the joint optimisation: the paper's losses (section 3.2) over turned boxes, and over outlines.
 
-The L1 parts and the regularisers are those of `losses.Paper`; for an upright box at whole pixels they give its numbers.
-What is added is a picture's perceptual distance, and masks where the region is no box. Everything is of fixed shape and
-depends on tensors alone, so that a step can be recorded as a CUDA graph.
+The L1 parts and the regularisers are those of `losses.Paper`, whose values they have for an upright box at whole
+pixels. The perceptual distance, and masks for regions that are no box, are added. All shapes are fixed and everything
+depends on tensors only, so that a step can be recorded as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ TERMS = ("coarse", "border", "perceptual", "body", "face", "latents")
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each term counts, relative to StyleGAN-Human's release of the paper's losses."""
+    """Weight of each term, relative to StyleGAN-Human's release of the paper's losses."""
 
     coarse: float = 1.0  # L1 of the region at 64x64
     border: float = 4.0  # L1 of the frame at full resolution
     coarse_perceptual: float = 60.0  # of the region at 64x64
     border_perceptual: float = 60.0  # of the frame at full resolution
-    body: float = 0.35  # canvas outside the region stays like the picture it started from
-    face: float = 0.25  # inset inside the region stays like the picture it started from
-    mean: float = 0.004  # w stays near the mean w
-    offsets: float = 60.0  # offsets of w+ stay near zero; absolute
+    body: float = 0.35  # keeps the canvas outside the region near its initial picture
+    face: float = 0.25  # keeps the inset inside the region near its initial picture
+    mean: float = 0.004  # keeps w near the mean w
+    offsets: float = 60.0  # keeps the offsets of w+ near zero; an absolute weight
 
 
 @dataclass
 class Geometry:
-    """An inset's place, as tensors."""
+    """The placement of an inset as tensors."""
 
     to_canvas: Tensor  # (2, 3)
     from_canvas: Tensor  # (2, 3)
-    inside: Tensor  # (1, 1, h, w), what of the region is the inset's
+    inside: Tensor  # (1, 1, h, w), the part of the region that the inset covers
     frame: Tensor  # (1, 1, h, w), its outer pixels
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """All of it, in order."""
+        """All tensors, in order."""
         return self.to_canvas, self.from_canvas, self.inside, self.frame
 
 
@@ -58,18 +58,18 @@ def patch_of(picture: Tensor, region: Region, size: Size) -> Tensor:
 
 def composition_terms(
     pictures: Sequence[Tensor],  # the canvas's (1, 3, H, W), then each inset's
-    references: Sequence[Tensor],  # what they were at the start
+    references: Sequence[Tensor],  # the same pictures before the optimisation
     geometry: Sequence[Geometry],
-    outside: Tensor,  # (1, 1, H, W), 1 where the canvas is to stay
+    outside: Tensor,  # (1, 1, H, W), 1 where the canvas is to be kept
     regions: Sequence[Region],
     features: Perceptual,
     weights: Weights,
     *,
-    optimised: Sequence[bool],  # which pictures may change; what keeps the others is not computed
+    optimised: Sequence[bool],  # which pictures may change; terms that keep the others are not computed
 ) -> list[Tensor]:
-    """The terms, scalars in the order of TERMS but for the last, which is of the latents and not of the pictures.
+    """The terms of the pictures, scalars in the order of TERMS, without the last one, which depends on the latents.
 
-    An inset is compared with the canvas as it is under it, that is with the insets before it pasted in.
+    An inset is compared with the canvas under it, into which the previous insets have been pasted.
     """
     canvas = pictures[0]
     zero = canvas.new_zeros(())
@@ -104,8 +104,8 @@ def latent_regulariser(
 ) -> Tensor:
     """L_reg of one generator: its w near the mean w, its w+ offsets near zero, both in units of w's spread.
 
-    shift (1, w_dim) and offsets (1, num_ws, w_dim) are what is added to `start` (1, num_ws, w_dim). anchored: `start`
-    was given and is no sample of the generator; then w stays near it instead.
+    shift (1, w_dim) and offsets (1, num_ws, w_dim) are added to `start` (1, num_ws, w_dim). anchored: `start` are codes
+    of a real picture and no sample of the generator; then w is kept near them instead of the mean.
     """
     w = shift if anchored else start.mean(1) + shift - mean
     scale = weights.mean * Paper.MEAN / spread.square()

@@ -1,8 +1,8 @@
 """Joint optimisation of the latents of two or more generators (section 3.2); the networks' weights stay as they are.
 
-`optimise` is an iterator: it yields what there is every few steps (on a CPU after each, with the last picture until
-there is a new one), and closing it is how it is stopped; the best state so far is in every report. A step is one function
-of tensors; on a GPU it is recorded as a CUDA graph, and nothing in between waits for the device.
+`optimise` is an iterator that yields a report every few steps, with the best state so far (on a CPU after each step,
+with the same state until a new one is drawn); closing it stops the work. A step is one function of tensors. On a GPU it
+is recorded as a CUDA graph, and the host does not wait for the device between steps.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
 
 log = logging.getLogger(__name__)
 
-_ALIASES = 1.4  # so many pixels for one are too many to be sampled as they are
-BODY_MARGIN = 0.05  # around a region, where the canvas need not stay as it was
+_ALIASES = 1.4  # reduction beyond which bilinear sampling would alias
+BODY_MARGIN = 0.05  # around a region, share of its sides, within which the canvas may change
 NO_FACE = (
     "No face was found in the body, so there is nowhere to put the inset. "
     "Please take another body or a smaller truncation."
@@ -53,7 +53,7 @@ NO_FACE = (
 
 @dataclass
 class _State:
-    """Of all generators: what is added to their codes, row 0 to all layers; Adam's moments; the best so far."""
+    """State of all generators: the variables (see `added_codes`), Adam's moments, and the best variables so far."""
 
     added: list[Tensor]  # (1, 1 + num_ws, w_dim) each
     first: list[Tensor]
@@ -98,11 +98,12 @@ class _Job:
         return self.latents[index].codes + added_codes(added)
 
     def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None, *, noise: str = "none") -> Tensor:
-        """One generator's picture. Pictures are compared without noise, which differs between any two."""
+        """One generator's picture. The losses compare pictures without noise, which would differ between any two."""
         return self.latents[index].generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
 
     def step(self, optimised: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-        """State, rate, pictures (of use where not optimised), references, geometry, outside -> next state and terms."""
+        """State, rate, pictures (used for generators that are not optimised), references, geometry, outside -> next
+        state and terms."""
         n = len(self.latents)
         state, rate = _State.unflat(tensors[: 4 * n + 2]), tensors[4 * n + 2]
         rest = tensors[4 * n + 3 :]
@@ -140,9 +141,9 @@ class _Job:
     # ------------------------------------------------------------ places
 
     def find(self, pictures: Sequence[Tensor], before: Sequence[Placement] | None) -> tuple[list[Placement], bool]:
-        """Where the insets belong, and whether all were found; one that was not keeps its place.
+        """Placements of the insets, and whether all were found; one that was not found keeps its previous placement.
 
-        Raises NoFaceFound where there is no place to keep.
+        Raises NoFaceFound if it has none.
         """
         found, complete = [], True
         for i, inset in enumerate(self.insets):
@@ -198,12 +199,12 @@ def optimise(
         canvas: the generator that draws the whole picture; `insets` are put into it in their order.
         features: for the perceptual distances.
         head: gives (1, C, h, w) in [0, 1] of an inset's picture, channel 0 the head; needed for outlines.
-        dtype: of the convolutions while optimising; None for what suits the device. Results are drawn in float32.
+        dtype: of the convolutions while optimising; None for the device's default. Results are drawn in float32.
 
     Raises:
         BadValue: none of the latents is to be optimised.
-        NoFaceFound: at the start, no place for an inset was found on the canvas. Later on it keeps its place, which
-            the report's notes say.
+        NoFaceFound: no place for an inset was found on the canvas at the start. Later on an inset keeps its placement
+            instead, and the report's notes say so.
     """
     weights, schedule = weights or Weights(), schedule or Schedule()
     if not any(latent.optimised for latent in (canvas, *insets)):
@@ -262,7 +263,7 @@ def _run(job: _Job, device: torch.device) -> Iterator[Report]:
 
 
 def _optimised_at(job: _Job, step: int) -> tuple[bool, ...]:
-    """Which latents are optimised at a step: all that may be, or in turn the canvas's and the insets'."""
+    """Which latents are optimised at a step: all that may be, or the canvas's and the insets' in turns."""
     may = tuple(latent.optimised for latent in job.latents)
     if not job.schedule.alternate or not may[0] or not any(may[1:]):
         return may
@@ -272,7 +273,7 @@ def _optimised_at(job: _Job, step: int) -> tuple[bool, ...]:
 
 
 def _working(place: Placement) -> Size:
-    """The size at which region and inset are compared: the region's own, in steps that the features can halve."""
+    """The size at which region and inset are compared: the region's own, rounded so that the features can halve it."""
     height, width = place.size
     shrink = max(1.0, max(height, width) / 512)
     height, width = (max(32, round(side / shrink / 16) * 16) for side in (height, width))
@@ -280,7 +281,7 @@ def _working(place: Placement) -> Size:
 
 
 def _full(picture: Tensor, region: Region, place: Placement) -> Tensor:
-    """The region of an inset's picture as it is, or at the place's size where it would alias: one blur at most."""
+    """The region of an inset's picture at its own size, or reduced to the placement's where sampling would alias."""
     x0, y0, x1, y1 = region.pixels(*_size(picture))
     own = (y1 - y0, x1 - x0)
     return patch_of(picture, region, place.size if own[0] > _ALIASES * place.size[0] else own)

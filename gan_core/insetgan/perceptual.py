@@ -1,8 +1,8 @@
 """Perceptual distance of two pictures, for the coarse and border losses (section 3.2).
 
-The paper takes LPIPS (Zhang et al. 2018). Its AlexNet is used where it is on this machine already; it is never fetched
-unasked. Otherwise the features are those of this project's own discriminators, weighted equally; such numbers are not
-LPIPS, and `name` says which distance was taken.
+The paper uses LPIPS (Zhang et al. 2018). Its AlexNet is used if it is on this machine already; it is never downloaded.
+Otherwise the features are those of one of this project's discriminators, weighted equally. Such numbers are not LPIPS;
+`name` says which distance is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MEAN, _STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
 class Perceptual(nn.Module):
-    """Distance of features, each position's normalised over channels. Subclasses give the features."""
+    """Distance of features that are normalised over channels at each pixel. Subclasses provide the features."""
 
     name = "features"  # for a person
 
@@ -38,7 +38,7 @@ class Perceptual(nn.Module):
         raise NotImplementedError
 
     def weights(self) -> Sequence[Tensor | None]:
-        """For each map how much its channels count, (C,), or None for equally."""
+        """For each map the weights of its channels, (C,), or None for equal weights."""
         raise NotImplementedError
 
     def maps(self, image: Tensor) -> list[Tensor]:
@@ -46,7 +46,7 @@ class Perceptual(nn.Module):
         return [F.normalize(x.float(), dim=1, eps=1e-6) for x in self.features(image)]
 
     def distance(self, a: Sequence[Tensor], b: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """Distance, a scalar, of what `maps` made of two pictures; only where `mask` (1, 1, h, w) is, if given."""
+        """Distance, a scalar, of the `maps` of two pictures, weighted by `mask` (1, 1, h, w) if given."""
         total = a[0].new_zeros(())
         for x, y, weight in zip(a, b, self.weights(), strict=True):
             squared = (x - y).square()
@@ -122,7 +122,7 @@ def alexnet_file() -> Path | None:
 
 
 def perceptual(discriminator: Discriminator) -> Perceptual:
-    """LPIPS where its weights are on this machine, else the embedded features."""
+    """LPIPS where its weights are on this machine, else the distance in the discriminator's features."""
     backbone = alexnet_file()
     if backbone is not None:
         try:

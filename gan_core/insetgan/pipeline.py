@@ -1,7 +1,7 @@
 """InsetGAN as a pipeline: draw bodies and faces from seeds, invert real ones, and compose them into one picture.
 
-Cheap: `draw`. Costly: `compose` and `project_body`, which are iterators, so that what they have so far can be shown and
-they can be stopped at any step by closing them. Fruehstueck et al., CVPR 2022.
+`draw` is cheap. `compose` and `project_body` are costly; they are iterators that yield intermediate results and can be
+stopped at any step by closing them. Fruehstueck et al., CVPR 2022.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Mode:
 
     canvas: bool
     inset: bool
-    weights: Mapping[str, float] = field(default_factory=dict)  # that differ from the usual ones
+    weights: Mapping[str, float] = field(default_factory=dict)  # that differ from the defaults
     fresh_inset: bool = False  # a generated inset starts from the mean face, and takes its identity from the canvas
 
 
@@ -105,9 +105,9 @@ class InsetGANPipeline:
         *,
         head: HeadNet | None = None,  # for regions with the head's outline
         regions: tuple[str, ...] = tuple(REGIONS),
-        canvas_rate: float = 0.035,  # of Adam, in units of the spread of w; as the authors' are to each other
+        canvas_rate: float = 0.035,  # of Adam, in units of the spread of w; the ratio of both rates is the authors'
         inset_rate: float = 0.012,
-        finder: RegionFinder = find_by_face,  # says where on a body the regions of a face belong
+        finder: RegionFinder = find_by_face,  # places the regions of a face on a body
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -132,7 +132,7 @@ class InsetGANPipeline:
         return GeneratedImage(image.cpu(), codes.cpu())
 
     def compose(self, request: CompositionRequest) -> Iterator[Report]:
-        """Optimise what is requested: a report every few steps, the plain paste first, the result last.
+        """Carry out a request: yields a report every few steps, the plain paste first, the result last.
 
         Raises UnknownName, BadValue, and NoFaceFound where there is no place for an inset on the body.
         """
@@ -148,14 +148,14 @@ class InsetGANPipeline:
             place = {"region": self._region(region), "finder": self.finder}
             insets.append(self._latent(Inset, "face", source, mode.inset, self.inset_rate, **place))
         if mode.fresh_inset:
-            # From the mean face it has as far to go as a canvas has.
+            # It starts from the mean face and needs the canvas's rate.
             insets[0] = replace(insets[0], rate=self.canvas_rate)
         weights = replace(request.weights, **mode.weights)
         head = None if self.head is None else self.head.masks
         yield from optimise(canvas, insets, self.features, weights=weights, schedule=request.schedule, head=head)
 
     def project_body(self, picture: Tensor, *, steps: int = STEPS) -> Iterator[Projection]:
-        """Codes of a real body (1, 3, H, W) in [-1, 1], cut out as the canvas generator knows them."""
+        """Codes of a real body (1, 3, H, W) in [-1, 1], framed as in the canvas generator's data."""
         yield from project(self.canvas, picture, self.features, steps=steps)
 
     def project_face(self, picture: Tensor, *, start: Tensor | None = None, steps: int = STEPS) -> Iterator[Projection]:
@@ -213,7 +213,7 @@ def load_embedded(
 ) -> InsetGANPipeline:
     """The pipeline of the weights in `folder` (weights/): busts and faces; the face generator where none is given.
 
-    Where there is no generator of busts, the face generator draws both sides: the canvas is a portrait.
+    Without a generator of busts, the face generator draws the canvas, too, which is then a portrait.
     Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)

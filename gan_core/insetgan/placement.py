@@ -1,8 +1,7 @@
 """Where an inset lies on the canvas, and moving pictures between the two.
 
-The paper's boxes are upright (section 3.1); a canvas whose head is tilted asks for a tilted one, so a placement also
-has an angle, which is 0 for a plain box. All sampling is of fixed size and differentiable, so that a box may move
-while a recorded graph runs.
+The paper's boxes are upright (section 3.1). For tilted heads a placement also has an angle, which is 0 for a plain box.
+All sampling has fixed sizes and is differentiable, so that a box may move while a recorded graph is replayed.
 """
 
 from __future__ import annotations
@@ -75,10 +74,10 @@ def take(canvas: Tensor, to_canvas: Tensor, size: Size) -> Tensor:
 
 
 def put(canvas: Tensor, patch: Tensor, alpha: Tensor, from_canvas: Tensor, *, cubic: bool = False) -> Tensor:
-    """The canvas (N, C, H, W) with `patch` (N, C, h, w) laid over it, as far as `alpha` (1, 1, of any size) says.
+    """The canvas (N, C, H, W) with `patch` (N, C, h, w) laid over it with opacity `alpha` (1, 1, of any size).
 
-    Without rotation and at whole pixels this is a plain paste; else the outline is smoothed over a pixel. cubic: with
-    less blur between pixels, which may overshoot; for pictures to be looked at.
+    Without rotation and at whole pixels this is a plain paste; else the outline is smoothed over a pixel. cubic: sample
+    bicubically, which blurs less and may overshoot; for final pictures.
     """
     size = (canvas.shape[-2], canvas.shape[-1])
     cover = _sampled(alpha, from_canvas, size, "zeros")

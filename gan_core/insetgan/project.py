@@ -1,8 +1,7 @@
 """A real picture as latents of a generator, by optimisation: what InsetGAN's real bodies start from (section 4).
 
-The latents begin at the mean w and move until the drawn picture is near the given one: L1 and perceptual distance on
-the whole picture, with the same regularisers as the joint optimisation. There is no encoder for bodies; details that a
-few hundred steps do not reach are lost.
+The latents start at the mean w and minimise the L1 and perceptual distance of the whole pictures, with the regularisers
+of the joint optimisation. There is no encoder for bodies; details that a few hundred steps do not reach are lost.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ STEPS = 120
 _RATE = 0.05  # of Adam, in units of the spread of w
 _L1, _SMALL_L1, _PERCEPTUAL = 4.0, 4.0, 0.4
 _WEIGHTS = Weights(mean=2e-6, offsets=0.02)
-_SMALL = 32  # the picture is also compared at an eighth of its size, where colours and shapes are found first
+_SMALL = 32  # side of a reduced picture that is compared, too, because colours and shapes converge there first
 _PREVIEW_ON_CPU = 4  # steps: a second or two there
 
 

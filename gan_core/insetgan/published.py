@@ -20,7 +20,7 @@ _CANVAS_RATE, _INSET_RATE = 0.035, 0.006
 
 
 def load_generator(path: Path) -> Generator:
-    """The generator of a published file, square or not. Raises BadCheckpoint if it is of another kind."""
+    """The generator of a published file, square or not. Raises BadCheckpoint if the file is of another kind."""
     built = build_with(_ADAPTERS, read_tensors(path), path.name)
     return built.modules["generator"]
 

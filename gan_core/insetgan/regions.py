@@ -1,4 +1,4 @@
-"""Which part of an inset's picture is used, and where on the canvas it belongs.
+"""The part of an inset's picture that is used, and where it is placed on the canvas.
 
 A region is a box in the inset's picture, as shares of its sides, and optionally an outline inside it. For faces cut out
 the FFHQ way the eyes lie near (0.37, 0.47) and (0.63, 0.47), the mouth near (0.5, 0.75) and the chin near 0.9.
@@ -30,8 +30,8 @@ class Region:
     name: str
     label: str
     box: tuple[float, float, float, float]  # x0, y0, x1, y1, as shares of the picture's sides
-    outline: str = "box"  # or "ellipse", or "head": what a head finder says belongs to the head
-    upright: bool = False  # never turned with the canvas's face
+    outline: str = "box"  # or "ellipse", or "head": the mask of a head finder
+    upright: bool = False  # not rotated with the canvas's face
 
     def pixels(self, height: int, width: int) -> tuple[int, int, int, int]:
         """The box in whole pixels of a picture."""
@@ -53,7 +53,7 @@ REGIONS: dict[str, Region] = {
 
 
 class RegionFinder(Protocol):
-    """Says where on a canvas (1, 3, H, W) an inset's region (its picture (1, 3, h, w)) belongs; None: nowhere."""
+    """Places an inset's region (its picture is (1, 3, h, w)) on a canvas (1, 3, H, W); None if there is no place."""
 
     def __call__(self, canvas: Tensor, inset: Tensor, region: Region) -> Placement | None: ...
 
@@ -70,9 +70,9 @@ def face_points(image: Tensor) -> Points | None:
 
 
 def find_by_face(canvas: Tensor, inset: Tensor, region: Region) -> Placement | None:
-    """The region laid so that the eyes and mouths of the two faces coincide best.
+    """Place the region so that the eyes and mouths of the two faces coincide as well as possible.
 
-    The inset's own face is looked for; where none is found its points are where FFHQ's alignment puts them.
+    The inset's face is detected, too; if that fails, its points are those of FFHQ's alignment.
     """
     target = face_points(canvas)
     if target is None:
@@ -83,7 +83,7 @@ def find_by_face(canvas: Tensor, inset: Tensor, region: Region) -> Placement | N
 
 
 def at_box(box: tuple[float, float, float, float]) -> RegionFinder:
-    """A finder for canvases whose place for the inset never changes: `box` as shares of the canvas's sides."""
+    """A finder that always returns the same place: `box` as shares of the canvas's sides."""
 
     def find(canvas: Tensor, inset: Tensor, region: Region) -> Placement | None:
         height, width = canvas.shape[-2:]
@@ -95,7 +95,7 @@ def at_box(box: tuple[float, float, float, float]) -> RegionFinder:
 
 @dataclass(frozen=True)
 class Outline:
-    """What of a region is the inset's, at the size at which it is compared; both (1, 1, h, w) in [0, 1]."""
+    """The part of a region that the inset covers, at the size of the comparison; both (1, 1, h, w) in [0, 1]."""
 
     inside: Tensor
     frame: Tensor  # the outer pixels, which must match the canvas
@@ -127,17 +127,18 @@ def outline_of(
         inside = (x.square()[None] + y.square()[:, None] <= 1).float()[None, None]
     else:
         inside = torch.ones(1, 1, height, width, device=inset.device)
-    # What lies outside the picture counts as canvas, so that a plain box has its frame too.
+    # Pixels outside the picture count as canvas, so that a plain box has a frame, too.
     padded = F.pad(inside, (frame,) * 4)
     core = -F.max_pool2d(-padded, 2 * frame + 1, stride=1)
     return Outline(inside, inside - core)
 
 
 def feathered(outline: Outline, width: int) -> Tensor:
-    """How much of each pixel is the inset's, (1, 1, h, w): 1 inside, falling to 0 over the outer `width` pixels."""
+    """Opacity of the inset, (1, 1, h, w): 1 inside, falling to 0 over the outer `width` pixels."""
     if width < 1:
         return outline.inside
-    half = max(1, width // 4)  # two boxes of this reach make a ramp with soft ends, whose middle is eroded to
+    # Two box filters of this reach make a ramp with soft ends; the outline is eroded to the ramp's middle.
+    half = max(1, width // 4)
     pad = width + 4 * half
     ramp = -F.max_pool2d(-F.pad(outline.inside, (pad,) * 4), 4 * half + 1, stride=1, padding=2 * half)
     for _ in range(2):

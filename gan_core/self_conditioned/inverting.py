@@ -1,8 +1,8 @@
-"""A real face in this generator: a few steps of latent optimisation, and pivotal tuning (Roich et al. 2021).
+"""Inversion of a real face: a few steps of latent optimisation, and pivotal tuning (Roich et al. 2021).
 
-The encoder was trained for the generator that this one started from, so its latents are near the answer already. The
-attribute values that belong to them stay fixed during the optimisation: otherwise the latents would take over a part of
-what the attributes' constants do.
+The encoder was trained for the generator from which this one was trained further, so its latents are a good start. The
+attribute values of the encoder's latents stay fixed during the optimisation, so that the latents do not take over what
+the attributes' learned constants do.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LATENT_STEPS, TUNING_STEPS = 15, 60
 _EVERY = 5  # steps between reports; on a CPU, where each takes long, one
 _RATE = 0.015  # of Adam on the latents
 _TUNING_RATE = 0.002  # of Adam on the weights
-_STAY = 0.02  # weight of the latents' mean squared distance from the encoder's, which editing is made for
-_COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's parts beside the pixels' L1
+_STAY = 0.02  # weight of the latents' mean squared distance from the encoder's, near which edits work best
+_COARSE, _FEATURES = 1.0, 0.5  # weights of the loss's other terms; the L1 of the pixels has weight 1
 
 
 @dataclass(frozen=True)
 class InvertedLatent:
-    """Latents after some steps."""
+    """Latents after some steps of optimisation."""
 
     step: int
     w_plus: Tensor  # (1, num_ws, w_dim)
@@ -47,13 +47,13 @@ class Tuned:
 
 def find_latent(
     generator: SelfConditionedGenerator,
-    start: Tensor,  # (1, num_ws, w_dim), as the encoder says
+    start: Tensor,  # (1, num_ws, w_dim), the encoder's
     values: Tensor,  # (A,) of the attributes
     picture: Tensor,  # (1, 3, R, R) in [-1, 1]
     predictor: FacePredictor | None,
     steps: int,
 ) -> Iterator[InvertedLatent]:
-    """Move the latents until the generator draws the picture as well as it can in so many steps."""
+    """Optimise the latents for a number of steps so that the generator reconstructs the picture; yields on the way."""
     loss_of = _Reconstruction(picture, predictor)
     every = 1 if picture.device.type == "cpu" else _EVERY
     start = start.clone()  # may be an inference tensor
@@ -79,7 +79,7 @@ def tune_weights(
     steps: int,
     start: Tensor | None = None,  # (1, C, h, w) for a self-conditioned generator
 ) -> Iterator[Tuned]:
-    """Change the synthesis network until it draws the picture at the pivot; the generator itself stays as it is."""
+    """Pivotal tuning: optimise a copy of the synthesis network so that it draws the picture at the pivot."""
     loss_of = _Reconstruction(picture, predictor)
     every = 1 if picture.device.type == "cpu" else _EVERY
     network, w_plus = copy.deepcopy(generator.synthesis), w_plus.clone()

@@ -59,10 +59,10 @@ def label_vector(weights: Tensor) -> Tensor:
 
 
 def without_middle(labels: Tensor) -> Tensor:
-    """Label vectors (N, 1 + 3A) as the generator takes them: each attribute's middle weight is zero.
+    """Label vectors (N, 1 + 3A) as the generator takes them: each attribute's middle weight is set to zero.
 
-    A neutral value is then the base alone; what is left is neither normalised nor summing to one. The discriminator's
-    targets keep the middle.
+    A neutral value is then the base alone. The other weights are not normalised. The discriminator's targets keep the
+    middle weight.
     """
     kept = labels.clone()
     kept[:, 2::KNOTS] = 0

@@ -1,18 +1,14 @@
-"""Which Self-Conditioned GANs there are on this machine. Imports no torch."""
+"""The Self-Conditioned GANs whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
-
-logger = logging.getLogger(__name__)
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_edges"
@@ -31,7 +27,7 @@ class AttributeSlider:
     high: str
     """What 1 means."""
     measure: str = ""
-    """What the predictor measures it by, "" for nothing."""
+    """The predictor's measure for it, "" for none."""
     note: str = ""
 
 
@@ -52,8 +48,8 @@ class SelfConditionedModel:
 def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfConditionedModel]:
     """The choices by API name, the embedded one first; only those whose files are here.
 
-    The authors' checkpoints hold no directions for a plain edit beside theirs; they are read
-    (`gan_core.checkpoints.self_conditioned`) but not offered here.
+    The authors' checkpoints lack directions for the plain edit that results are compared with. They can be read
+    (`gan_core.checkpoints.self_conditioned`) but are not offered here.
     """
     if not embedded_is_here(weights):
         return {}
@@ -63,7 +59,7 @@ def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfC
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether all files of the embedded model are there."""
-    return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
+    return files_are_here(weights / FOLDER, FILES)
 
 
 def declare_self_conditioned_models(
@@ -90,13 +86,11 @@ def declare_self_conditioned_models(
 
 def _sliders(weights: Path) -> tuple[AttributeSlider, ...]:
     """Read from the header of the directions file alone; none if it is damaged."""
-    try:
-        config: Mapping[str, Any] = catalogue.read_config(weights / FOLDER / "directions.safetensors")
-        entries = [{k: v for k, v in entry.items() if k != "method"} for entry in config["attributes"]]
-        return tuple(AttributeSlider(**entry) for entry in entries)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        logger.warning("no attributes: %s", error)
-        return ()
+
+    def slider(method: str = "", **entry: Any) -> AttributeSlider:
+        return AttributeSlider(**entry)
+
+    return read_entries(weights / FOLDER / "directions.safetensors", "attributes", slider)
 
 
 def _build_embedded(load: Load, weights: Path, face: str, editor: str) -> Any:

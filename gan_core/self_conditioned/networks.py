@@ -18,12 +18,12 @@ from gan_core.stylegan2.discriminator import minibatch_stddev
 
 
 class SelfConditionedGenerator(Generator):
-    """StyleGAN2 generator whose start is the base constant plus the attributes' learned constants."""
+    """StyleGAN2 generator whose constant input is the base constant plus the attributes' learned constants."""
 
     def __init__(self, resolution: int = 256, *, attributes: int = 3, **arguments: Any) -> None:
         super().__init__(resolution, **arguments)
         self.config["attributes"] = attributes
-        # New constants begin at zero: before training this is the pretrained generator, whatever the attributes.
+        # New constants are zero: before training, all attribute values give the pretrained generator's picture.
         self.constants = nn.Parameter(torch.zeros(KNOTS * attributes, *self.synthesis.start.shape))
 
     @property
@@ -55,7 +55,7 @@ class SelfConditionedGenerator(Generator):
     def forward(
         self,
         z: Tensor,
-        c: Tensor | None = None,  # a class label, in the place that the plain generator has it
+        c: Tensor | None = None,  # a class label, at the position of the plain generator's argument
         *,
         values: Tensor | None = None,
         psi: float = 1.0,

@@ -1,8 +1,8 @@
 """The Self-Conditioned GAN as a pipeline: a face from a seed or a picture once, then any attribute values.
 
-Costly: `invert` and `refine`, which are iterators. Cheap: `edit`, `edit_plain`, `filmstrip`. Nothing is kept
-between calls but the last refined weights. Values lie in [0, 1] over the data's range of an attribute, 0.5 is its
-middle. Liu et al., SIGGRAPH 2022.
+`invert` and `refine` are costly and are iterators; `edit`, `edit_plain` and `filmstrip` are cheap. Only the last
+refined weights are kept between calls. Values lie in [0, 1] over an attribute's range in the data; 0.5 is its middle.
+Liu et al., SIGGRAPH 2022.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.encoding import Encode, load_encoder
 from gan_core.errors import BadValue, WeightsMissing
+from gan_core.memory import tensor_bytes
 from gan_core.self_conditioned.inverting import LATENT_STEPS, TUNING_STEPS, find_latent, tune_weights
 from gan_core.self_conditioned.labels import weights_for_values
 from gan_core.self_conditioned.networks import SelfConditionedGenerator
@@ -28,17 +29,17 @@ from gan_core.stylegan2 import Generator
 EMBEDDED_FOLDER = "portraits_edges"
 LARGEST_SEED = 2**31 - 1
 MOST_PICTURES = 100  # of a filmstrip
-_BATCH = 3  # pictures drawn together: what two cores do fastest
+_BATCH = 3  # pictures drawn together: fastest on two cores
 Wanted = Mapping[str, float] | Sequence[float]
 
 
 @dataclass(frozen=True)
 class Code:
-    """A face as both generators know it. Tensors are on the CPU."""
+    """Latents of a face in both generators. Tensors are on the CPU."""
 
     w_plus: Tensor  # (1, num_ws, w_dim), of the self-conditioned generator
     plain: Tensor  # (1, num_ws, w_dim), of the plain generator
-    values: Tensor  # (A,) in [0, 1]: the attributes as they are; editing to these changes nothing
+    values: Tensor  # (A,) in [0, 1]: the face's own values; editing to these changes nothing
     tuned: Mapping[str, Tensor] | None = field(
         default=None, repr=False
     )  # weights that `refine` changed, half precision
@@ -47,8 +48,7 @@ class Code:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        kept = [self.w_plus, self.plain, *(self.tuned or {}).values(), *(self.plain_tuned or {}).values()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+        return tensor_bytes([self.w_plus, self.plain, *(self.tuned or {}).values(), *(self.plain_tuned or {}).values()])
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class SelfConditionedPipeline:
 
     @torch.inference_mode()
     def random_face(self, seed: int, psi: float = 0.7) -> Code:
-        """The face of a seed, the same in both generators but for what training changed.
+        """The face of a seed; both generators draw about the same one, as one was trained from the other.
 
         psi: truncation in [0, 1]; 0 is the mean face. Raises BadValue for a seed or psi out of range.
         """
@@ -130,7 +130,7 @@ class SelfConditionedPipeline:
             yield self._report(report.step, steps, code, picture)
 
     def refine(self, code: Code, picture: Tensor, *, steps: int = TUNING_STEPS) -> Iterator[InversionReport]:
-        """Pivotal tuning (Roich et al. 2021): both generators' weights change a little until they draw this picture.
+        """Pivotal tuning (Roich et al. 2021): optimise both generators' weights so that they draw this picture.
 
         code: of `invert`; picture: the same aligned face. Raises BadValue as `invert` does.
         """
@@ -161,7 +161,8 @@ class SelfConditionedPipeline:
         return self._draw(code, self.space.targets(code.values, values)[None])
 
     def edit_plain(self, code: Code, values: Wanted) -> Tensor:
-        """The same edit by plain directions in the plain generator: moved as far as its distance must change."""
+        """The same edit by plain directions in the plain generator: the latent is moved by the difference of
+        distances."""
         return self._draw_plain(code, self.space.targets(code.values, values)[None])
 
     def filmstrip(
@@ -195,14 +196,14 @@ class SelfConditionedPipeline:
         return dict(zip(self.space.names, values.tolist(), strict=True))
 
     def measure(self, image: Tensor) -> dict[str, float]:
-        """What the predictor reads off a picture (1, 3, R, R) in [-1, 1], by attribute, in `predictors.UNITS`."""
+        """The predictor's measures of a picture (1, 3, R, R) in [-1, 1], by attribute, in `predictors.UNITS`."""
         if self.predictor is None:
             raise WeightsMissing("The predictor's weights are not on this machine.")
         found = dict(zip(self.predictor.measures, self.predictor.predict(image)[1][0].tolist(), strict=True))
         return {a.name: found[a.measure] for a in self.attributes if a.measure in found}
 
     def forget_device(self) -> None:
-        """Drop what was made for the device that the networks have been moved from."""
+        """Drop copies and recordings that belong to the device on which the networks were before."""
         self._scratch.clear()
 
     # ------------------------------------------------------------ helpers

@@ -1,8 +1,8 @@
-"""What the evaluation measures with: a small network that reads attributes and identity off a picture.
+"""The predictor: a small network that estimates attributes and identity from a picture, used for evaluation.
 
-It sees pixels only and was taught by the portraits' own labels (years, degrees, the lift of the mouth's corners), while
-the generator was taught by latent distances: neither knows the other's labels (Liu et al. 2022, section 5, use
-classifiers of their own for the same reason).
+It was trained on the pixels and labels of portraits (years, degrees, the lift of the mouth's corners), while the
+generator was trained on latent distances. So it judges edits independently (Liu et al. 2022, section 5, use separate
+classifiers for the same reason).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.keys import load_strict
 
 SIZE = 112  # pixels a side that the network sees
-MARGIN = 0.08  # of the aligned crop's side, left away all around: backdrop says nothing of a person
+MARGIN = 0.08  # share of the aligned crop's side that is cropped all around, which shows mostly backdrop
 MEASURES = ("age", "yaw_deg", "corner_lift")  # columns of the portraits' table that it predicts
 UNITS = {"age": "years", "yaw_deg": "degrees, to the image's right", "corner_lift": "eye distances"}
 
@@ -50,7 +50,7 @@ class FacePredictor(nn.Module):
         self,
         *,
         widths: Sequence[int] = (32, 64, 96, 128, 192),  # of the stem and of the stages; each halves the side
-        neck: int = 64,  # channels of the last map as the heads see it
+        neck: int = 64,  # channels of the last map, which the heads read
         identity: int = 128,  # length of the identity embedding
         measures: Sequence[str] = MEASURES,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Attributes as directions of the latent space: distances, values, and the plain edit that the paper compares with.
+"""Attributes as directions of the latent space: distances, values, and the plain edit, the paper's baseline.
 
 An attribute's hyperplane gives every latent a signed distance (InterFaceGAN, Shen et al. 2020). Between the data's 0.5
 and 99.5 percentiles a distance is a value in [0, 1] (Liu et al. 2022, section 3). A style channel (StyleSpace, Wu et
@@ -21,7 +21,7 @@ from gan_core.self_conditioned.labels import values_of
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute as a person reads it."""
+    """Name and labels of an attribute."""
 
     name: str
     label: str
@@ -43,7 +43,7 @@ class AttributeSpace(nn.Module):
         low: Tensor,  # (A,): distance of the data's 0.5 percentile
         high: Tensor,  # (A,): of its 99.5 percentile
         moves: Tensor | None = None,  # (A, w_dim): what a plain edit adds to all layers; None: see `apart`
-        gain: Tensor | None = None,  # (A,): how much further a plain edit goes than its distance says; None for 1
+        gain: Tensor | None = None,  # (A,): factor on the length of a plain edit; None for 1
     ) -> None:
         super().__init__()
         self.attributes = tuple(attributes)
@@ -95,22 +95,23 @@ class AttributeSpace(nn.Module):
         """Latents (N, num_ws, w_dim) moved by as much as `wanted` values (N, A) lie from `current` ones (N, A): every
         attribute's distance changes by that difference times `gain`.
 
-        All layers move together, along each attribute's direction. `gain`: distances promise more than a picture shows,
-        and two methods can only be compared where both change it as much (`evaluate` measures it).
+        All layers are moved alike, along each attribute's direction. The picture changes less than the distance;
+        `gain`, which `evaluate` measures, compensates for it, so that the two methods are compared at edits of the same
+        size.
         """
         by = (wanted - current).to(self.moves) * (self.high - self.low) * self.gain
         own = (self.normals.sum(1) * self.moves).sum(1)  # (A,): what a step does to the attribute's own distance
         return w_plus + ((by / own) @ self.moves)[:, None]
 
     def save(self, path: Path, facts: Mapping[str, object] | None = None) -> None:
-        """Write all of it; `facts`, what was measured on the way, are kept beside it."""
+        """Write the space to a file, with `facts` (measurements of its making) in the config."""
         config = {"attributes": [asdict(attribute) for attribute in self.attributes], "_report": dict(facts or {})}
         store.save(path, dict(self.named_buffers()), config=config, half=False)
 
 
 def apart(normals: Tensor) -> Tensor:
-    """Directions (A, w_dim) that each change the distance to one plane and to no other (InterFaceGAN's conditional
-    manipulation), of the planes' normals (A, w_dim)."""
+    """Directions (A, w_dim) that change the distance to one plane each and to no other (InterFaceGAN's conditional
+    manipulation), for planes with these normals (A, w_dim)."""
     return torch.linalg.pinv(normals.double()).T.to(normals)
 
 

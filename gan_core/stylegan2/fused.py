@@ -5,7 +5,7 @@ What differs from the readable network, and why it is the same function:
   et al. 2020), so one weight serves all samples and the matrix units do the work.
 - A transposed convolution of stride 2 and the blur after it are one 6x6 kernel; its four phases are four 3x3 kernels on
   the smaller map, computed as four times as many channels.
-- All that follows a convolution is one pass (`ops_cuda.finish`): it also applies the next layer's styles and ToRGB.
+- Everything after a convolution is one pass (`ops_cuda.finish`), which also applies the next layer's styles and ToRGB.
 - Styles and demodulations of all layers come from two batched matrix products.
 - Styles are divided by their largest entry before they meet half-precision features, and the demodulation is multiplied
   by it: an exact change that keeps the features within float16's range.
@@ -42,7 +42,7 @@ def fold_upsampling(weight: Tensor, filter: Tensor) -> Tensor:
 
 
 class FusedSynthesis(nn.Module):
-    """Draws what `network` draws. Build it anew when the network's weights have changed."""
+    """Computes the same as `network`. Build a new one when the network's weights have changed."""
 
     def __init__(self, network: SynthesisNetwork, dtype: torch.dtype = torch.float16) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class Generator(nn.Module):
 
     @property
     def num_ws(self) -> int:
-        """Latents that w+ holds, one a layer."""
+        """Number of latents in w+, one for each layer."""
         return self.synthesis.num_ws
 
     @property

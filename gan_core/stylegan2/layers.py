@@ -58,7 +58,7 @@ class EqualConv2d(nn.Module):
         act: str = "linear",
         bias: bool = True,
         down: int = 1,
-        padding: int | None = None,  # None keeps the size.
+        padding: int | None = None,  # None: such that the size is kept
     ) -> None:
         super().__init__()
         self.act, self.down = act, down

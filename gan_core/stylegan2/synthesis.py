@@ -51,8 +51,9 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: str = "const") -> Tensor:
         """Map features (N, I, h, w) and latent w (N, w_dim) to (N, O, h * up, w * up)."""
         styles, weight = self.affine(w), self.weight * self.weight_gain
-        # A single sample's weight is scaled and demodulated; of several, or to learn the latent (which then needs no
-        # gradient of the weight), the features are, the demodulation in the pass that adds the bias.
+        # For a single sample the weight is scaled and demodulated. For several samples, or when the latent is learned,
+        # the features are scaled instead, and the demodulation is applied in the pass that adds the bias: one weight
+        # serves all samples and needs no gradient.
         single = x.shape[0] == 1 and not (torch.is_grad_enabled() and w.requires_grad)
         factor = None if single else demodulation(weight, styles)
         if single:
@@ -139,7 +140,7 @@ class SynthesisNetwork(nn.Module):
         Args:
             w_plus: (N, num_ws, w_dim).
             noise: "const" for the stored noise, "random" for new noise each call, "none".
-            inject: what to do to a convolution's output, by its latent index; after noise, bias and activation.
+            inject: by latent index, a function of that convolution's output after noise, bias and activation.
             dtype: of the convolutions (bfloat16, float16); None for the weights' own. Colour sums stay in float32.
             start: (N or 1, C, h, w) features instead of the learned constant.
 

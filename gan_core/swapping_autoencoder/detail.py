@@ -1,9 +1,9 @@
-"""Fine detail of a picture for a drawing of it in other colours.
+"""Transfers fine detail of a photo to a generated picture of it in other colours.
 
 Not in the paper: the guided filter (He et al., "Guided Image Filtering", TPAMI 2013, section 3; "Fast Guided Filter",
 2015), as used for photorealistic style transfer (Li et al., "A Closed-form Solution to Photorealistic Image
-Stylization", ECCV 2018, section 3.2). In every small window the result is an affine function of the photo's colours,
-the one nearest to the drawing; so it has the photo's edges and surfaces and the drawing's colours.
+Stylization", ECCV 2018, section 3.2). In every small window the result is the affine function of the photo's colours
+that is nearest to the drawing, so it has the photo's edges and surfaces and the drawing's colours.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def with_detail_of(
     Args:
         photo, drawing: (N, 3, H, W) in [-1, 1], of the same scene.
         radius: half a window's side as a share of the picture's shorter side.
-        epsilon: variance in a window below which the photo counts as plain.
-        step: the affine functions are found on pictures this much smaller; they are smooth.
+        epsilon: variance of a window below which the photo counts as without detail.
+        step: factor by which pictures are reduced to fit the affine functions, which are smooth.
     """
     small_photo, small_drawing = (F.avg_pool2d(x, step, ceil_mode=True) for x in (photo, drawing))
     r = max(1, round(radius * min(photo.shape[-2:]) / step))
@@ -44,7 +44,7 @@ def with_detail_of(
 
 
 def _box(x: Tensor, radius: int) -> Tensor:
-    """Mean over windows of 2 radius + 1 pixels a side, of what of them lies in the picture."""
+    """Mean over windows of 2 radius + 1 pixels a side, without pixels outside the picture."""
     r_y, r_x = (min(radius, side - 1) for side in x.shape[-2:])
     x = F.avg_pool2d(x, (1, 2 * r_x + 1), 1, (0, r_x), count_include_pad=False)
     return F.avg_pool2d(x, (2 * r_y + 1, 1), 1, (r_y, 0), count_include_pad=False)

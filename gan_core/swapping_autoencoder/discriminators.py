@@ -52,7 +52,7 @@ class SameSizeBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Are these two crops of one texture? (section 3.3)
+    """Patch co-occurrence discriminator: whether two crops have the same texture (section 3.3).
 
     Crops of both pictures go through one feature network; the features of a reference crop and of a target crop are
     joined, the reference first, and scored: positive for "of the same picture".
@@ -100,8 +100,8 @@ class PatchDiscriminator(nn.Module):
     def compare(self, reference: Tensor, target: Tensor, *, aggregate: bool = True) -> Tensor:
         """Scores (N, T, 1) of features (N, T, F) of reference and target crops, pair by pair.
 
-        `aggregate`: every target crop meets the mean of its picture's reference features, as most published models
-        were trained, instead of the one reference crop of the same index.
+        `aggregate`: every target crop is compared with the mean of its picture's reference features, as most published
+        models were trained, instead of the reference crop of the same index.
         """
         if aggregate:
             reference = reference.mean(1, keepdim=True)

@@ -1,10 +1,10 @@
-"""The Swapping Autoencoder arranged for drawing: half precision, each of the two networks one CUDA graph.
+"""The Swapping Autoencoder, optimised for one GPU: half precision, each of the two networks as one CUDA graph.
 
 What differs from the readable networks, and why they are the same functions:
-- Weights are scaled and demodulated once: this model's demodulation knows no style.
+- Weights are scaled and demodulated once, because this model's demodulation does not depend on the style.
 - An upsampling and the blur after it are one convolution (`gan_core.stylegan2.fused.fold_upsampling`). The encoder's
   blur and the strided convolution after it are one 5x5 convolution where that is cheaper than a pass over the map.
-- All that follows a convolution is one pass (`ops_cuda.finish`): activation, skip, the next convolution's styles,
+- Everything after a convolution is one pass (`ops_cuda.finish`): activation, skip, the next convolution's styles,
   ToRGB, and the mirrored edges of the encoder's maps.
 - All styles come from one matrix product, in float32. Codes are normalised in float32, too.
 - Modulated features are divided by `HEADROOM`, a power of two, and the convolution's output is multiplied by it: exact,
@@ -27,9 +27,9 @@ from gan_core.swapping_autoencoder.networks import (
     EPSILON,
     DownBlock,
     Encoder,
-    Generator,
-    ResidualBlock,
     StridedConv,
+    SwappingGenerator,
+    TextureResidualBlock,
     unit_length,
 )
 from ops_cuda import bias_act, finish, setup_filter, upfirdn2d
@@ -47,7 +47,8 @@ def fold_blur(weight: Tensor, filter: Tensor) -> Tensor:
 
 
 class _Packed(nn.Module):
-    """Keeps weights in half precision, channels last, and what else is needed in float32."""
+    """Base of modules that keep convolution weights in half precision, channels last, and everything else in
+    float32."""
 
     dtype: torch.dtype
 
@@ -58,7 +59,7 @@ class _Packed(nn.Module):
         self.register_buffer(name, value.detach().float().clone())
 
     def _bias(self, name: str, bias: Tensor, scale: float = 1.0) -> None:
-        """A bias, and what `finish` multiplies by before it adds that."""
+        """Register a bias, and the factor that `finish` multiplies with before it adds the bias."""
         self._wide(f"{name}_bias", bias)
         self._wide(f"{name}_scale", torch.full_like(bias, scale)[None])
 
@@ -75,7 +76,7 @@ def _scaled(conv: EqualConv2d | nn.Module) -> Tensor:
 
 
 class FastDownBlock(_Packed):
-    """`DownBlock` of a map that has its mirrored edges, one pixel wide, already."""
+    """`DownBlock` of a map that already includes its mirrored edges, one pixel wide."""
 
     def __init__(self, block: DownBlock, dtype: torch.dtype) -> None:
         super().__init__()
@@ -101,12 +102,12 @@ class FastDownBlock(_Packed):
 
 
 class FastEncoder(_Packed):
-    """What `Encoder` computes."""
+    """Computes the same as `Encoder`."""
 
     def __init__(self, encoder: Encoder, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        # Matrix units want more than three channels.
+        # Matrix units need more than three channels.
         self._conv("weight_rgb", F.pad(_scaled(encoder.from_rgb), (0, 0, 0, 0, 0, 5)))
         self._bias("rgb", encoder.from_rgb.bias)
         self.blocks = nn.ModuleList(FastDownBlock(block, dtype) for block in encoder.blocks)
@@ -145,9 +146,9 @@ class FastEncoder(_Packed):
 
 
 class FastResidualBlock(_Packed):
-    """`ResidualBlock` of features given twice: modulated for its first convolution, and as they are."""
+    """`TextureResidualBlock` of features given twice: modulated for its first convolution, and as they are."""
 
-    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
+    def __init__(self, block: TextureResidualBlock, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype, self.up = dtype, block.up
         for name, conv in (("conv1", block.conv1), ("conv2", block.conv2)):
@@ -180,9 +181,9 @@ class FastResidualBlock(_Packed):
 
 
 class FastGenerator(_Packed):
-    """What `Generator` computes, for one texture a picture."""
+    """Computes the same as `SwappingGenerator`, for one texture per picture."""
 
-    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: SwappingGenerator, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
         blocks = (*generator.head, *generator.blocks)
@@ -192,7 +193,7 @@ class FastGenerator(_Packed):
         self.sizes = [affine.weight.shape[0] for affine in affines]
         self._wide("affine", torch.cat([affine.weight * affine.weight_gain for affine in affines]))
         self._wide("affine_bias", torch.cat([affine.bias * affine.bias_gain for affine in affines]))
-        # To take every convolution's mean square at once: the places of its styles, and of a zero after the last one's.
+        # Indices into the running sum of squared styles, from which all convolutions' mean squares follow at once.
         sizes, first = self.sizes[: len(convs)], 0
         places = torch.full((len(convs), max(sizes)), sum(sizes))
         for row, size in zip(places, sizes, strict=True):
@@ -216,7 +217,7 @@ class FastGenerator(_Packed):
 
     def forward(self, structure: Tensor, texture: Tensor, *noise: Tensor) -> Tensor:
         """Pictures (N, 3, H, W), float32, not clamped, of codes (N, structure_dim, h, w) and (N, texture_dim); `noise`
-        is what `Generator.draw_noise` gives, or nothing."""
+        is what `SwappingGenerator.draw_noise` gives, or nothing."""
         *styles, rgb_style, scale, shift = self.styles(texture)
         plain = unit_length(structure) * scale[:, :, None, None] + shift[:, :, None, None]
         x = plain * styles[0][:, :, None, None]
@@ -233,12 +234,13 @@ class FastGenerator(_Packed):
 
 
 class FastNetworks:
-    """Both networks of a pipeline, ready for one device. Make it anew when they move."""
+    """Both networks of a pipeline on one GPU. Make a new object after they have been moved."""
 
-    def __init__(self, encoder: Encoder, generator: Generator, dtype: torch.dtype = torch.float16) -> None:
+    def __init__(self, encoder: Encoder, generator: SwappingGenerator, dtype: torch.dtype = torch.float16) -> None:
         with torch.no_grad():
             self._encoder, self._generator = FastEncoder(encoder, dtype), FastGenerator(generator, dtype)
         self.encode = Captured(self._encoder)
-        """Pictures (N, 3, H, W) whose sides fit, in [-1, 1], to structure and texture codes, float32."""
+        """Pictures (N, 3, H, W) with sides as `Encoder` takes them, in [-1, 1], to structure and texture codes,
+        float32."""
         self.draw = Captured(self._generator)
         """Structure and texture codes, and either all noise maps or none, to pictures, float32."""

@@ -1,21 +1,17 @@
-"""Which Swapping Autoencoders there are on this machine. Imports no torch."""
+"""The Swapping Autoencoders whose weights are on this machine. Imports no torch."""
 
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.model_spec import Load, ModelSpec
+from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
 from gan_core.swapping_autoencoder.published import PUBLISHED, PublishedAutoencoder, is_here
 from weights import catalogue
 from weights.published import published
-
-logger = logging.getLogger(__name__)
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_swap"
@@ -50,9 +46,9 @@ class SwappingAutoencoderModel:
     licence: str
     sliders: tuple[DirectionSlider, ...] = ()
     faces: bool = False
-    """Whether it knows faces cut out the FFHQ way only."""
+    """Whether it was trained on FFHQ-aligned faces only."""
     detail: float = 0.0
-    """Share of the first picture's own fine detail that a result has where nothing is said."""
+    """Default share of the first picture's own fine detail in a result."""
 
 
 def swapping_autoencoder_models(
@@ -80,7 +76,7 @@ def swapping_autoencoder_models(
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether all files of the embedded model are there."""
-    return all((weights / FOLDER / f"{name}.safetensors").is_file() for name in FILES)
+    return files_are_here(weights / FOLDER, FILES)
 
 
 def declare_swapping_autoencoder_models(
@@ -115,14 +111,7 @@ def declare_swapping_autoencoder_models(
 
 def _sliders(weights: Path) -> tuple[DirectionSlider, ...]:
     """Read from the header of the directions file alone; none if it is damaged."""
-    try:
-        entries: list[Mapping[str, Any]] = catalogue.read_config(weights / FOLDER / "directions.safetensors")[
-            "directions"
-        ]
-        return tuple(DirectionSlider(**entry) for entry in entries)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        logger.warning("no directions: %s", error)
-        return ()
+    return read_entries(weights / FOLDER / "directions.safetensors", "directions", DirectionSlider)
 
 
 def _build_embedded(load: Load, weights: Path) -> Any:

@@ -23,7 +23,7 @@ EPSILON = 1e-8
 
 
 def unit_length(code: Tensor) -> Tensor:
-    """Divide by the length over channels: texture codes (N, D), and each place of a map (N, C, h, w)."""
+    """Divide by the length over channels: texture codes (N, D), and each pixel of a map (N, C, h, w)."""
     return code * (code.square().sum(1, keepdim=True) + EPSILON).rsqrt()
 
 
@@ -58,7 +58,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, I, H, W) to (N, O, H / 2, W / 2)."""
-        # The main branch sees the picture mirrored at its edges, the skip sees zeros there.
+        # The main branch pads by mirroring, the skip with zeros.
         main = self.conv_down(self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect")))
         skip = self.skip(upfirdn2d(x, self.filter, down=2, padding=(1, 0, 1, 0)))
         return (main + skip) * math.sqrt(0.5)
@@ -89,13 +89,13 @@ class Encoder(nn.Module):
             [EqualConv2d(last, last, 1, act="lrelu"), EqualConv2d(last, structure_dim, 1)]
         )
         chain = [last, *texture_widths]
-        # Stride 2 without blur; no padding, so that the texture code cannot tell where it is.
+        # Stride 2 without blur; no padding, so that the texture code carries no position.
         self.texture = nn.ModuleList(StridedConv(a, b) for a, b in zip(chain, chain[1:], strict=False))
         self.to_texture = EqualLinear(chain[-1], texture_dim)
 
     @property
     def step(self) -> int:
-        """Pixels of the picture for one of the structure code, a side."""
+        """Factor by which the structure code is smaller than the picture."""
         return 1 << len(self.blocks)
 
     @property
@@ -146,7 +146,7 @@ class StridedConv(EqualConv2d):
 
 
 def modulation(affine: EqualLinear, texture: Tensor, size: Sequence[int]) -> Tensor:
-    """What `affine` makes of a texture code (N, D): (N, C, 1, 1); of a map of codes (N, D, h, w): (N, C, *size)."""
+    """`affine` of a texture code (N, D) as (N, C, 1, 1), or of a map of codes (N, D, h, w) as (N, C, *size)."""
     if texture.ndim == 2:
         return affine(texture)[:, :, None, None]
     n, _, h, w = texture.shape
@@ -156,17 +156,18 @@ def modulation(affine: EqualLinear, texture: Tensor, size: Sequence[int]) -> Ten
 
 
 def modulate(x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-    """x and the styles (N, C) that `modulated_conv2d` takes; a map of styles is multiplied into x at once."""
+    """x and styles (N, C) for `modulated_conv2d`; a map of styles is multiplied into x here."""
     if style.shape[2:] == (1, 1):
         return x, style.flatten(1)
     return x * style.to(x.dtype), style.new_ones(style.shape[:2])
 
 
 class TextureConv(nn.Module):
-    """Modulated 3x3 convolution, noise, bias, leaky ReLU. Unlike StyleGAN2's, the style is normalised on its own.
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU. Unlike in StyleGAN2, style and weight are normalised
+    separately.
 
     The style is divided by its root mean square over channels and scales the activations; the weight is demodulated
-    without it. The style may then differ from place to place.
+    without it. This allows the style to differ from pixel to pixel.
     """
 
     def __init__(self, in_channels: int, out_channels: int, texture_dim: int, *, up: int = 1) -> None:
@@ -190,7 +191,7 @@ class TextureConv(nn.Module):
         return bias_act(x, self.bias, noise=None if noise is None else noise * self.noise_strength)
 
 
-class ResidualBlock(nn.Module):
+class TextureResidualBlock(nn.Module):
     """Two texture-modulated convolutions beside a skip; their sum over sqrt(2).
 
     A block that keeps the size has a linear 1x1 skip where channels differ; one that doubles it has a skip with bias
@@ -215,7 +216,7 @@ class ResidualBlock(nn.Module):
         return (skip + main) * math.sqrt(0.5)
 
 
-class Generator(nn.Module):
+class SwappingGenerator(nn.Module):
     """Structure and texture codes to a picture."""
 
     def __init__(
@@ -237,10 +238,12 @@ class Generator(nn.Module):
         self.scale = EqualLinear(texture_dim, structure_dim, bias_init=1.0)
         self.shift = EqualLinear(texture_dim, structure_dim)
         chain = [structure_dim, *head_widths]
-        self.head = nn.ModuleList(ResidualBlock(a, b, texture_dim) for a, b in zip(chain, chain[1:], strict=False))
+        self.head = nn.ModuleList(
+            TextureResidualBlock(a, b, texture_dim) for a, b in zip(chain, chain[1:], strict=False)
+        )
         chain = [chain[-1], *widths]
         self.blocks = nn.ModuleList(
-            ResidualBlock(a, b, texture_dim, up=2) for a, b in zip(chain, chain[1:], strict=False)
+            TextureResidualBlock(a, b, texture_dim, up=2) for a, b in zip(chain, chain[1:], strict=False)
         )
         self.to_rgb = TextureToRGB(chain[-1], texture_dim)
 
@@ -265,9 +268,9 @@ class Generator(nn.Module):
 
         Args:
             structure: (N, structure_dim, h, w).
-            texture: (N, texture_dim), or a map (N, texture_dim, a, b) of codes for another texture in each place; it
-                is enlarged bilinearly to each layer's size. Both codes are brought to unit length here, so that a mean
-                of two textures is a texture.
+            texture: (N, texture_dim), or for textures that vary over the picture a map (N, texture_dim, a, b) of codes,
+                which is enlarged bilinearly to each layer's size. Both codes are scaled to unit length here, so that a
+                mean of two textures is a texture.
             noise: "random" for new noise in each call, "none", or what `draw_noise` gave.
 
         Raises:
@@ -309,3 +312,7 @@ class TextureToRGB(nn.Module):
         x, style = modulate(x, modulation(self.affine, texture, x.shape[-2:]))
         x = modulated_conv2d(x, self.weight * self.weight_gain, style, demodulate=False)
         return bias_act(x.float() if x.dtype.itemsize < 4 else x, self.bias, act="linear")
+
+
+Generator = SwappingGenerator
+"""The name that gan_core/checkpoints/swapping_autoencoder.py imports it by."""

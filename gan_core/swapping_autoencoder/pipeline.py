@@ -1,7 +1,7 @@
 """The Swapping Autoencoder as a pipeline: read each picture's codes once, then draw any mixture of them.
 
-Costly: `encode`. Cheap: `draw`. Nothing is kept between calls; the codes of `encode` are what the caller keeps while
-a picture is the same. Park et al., NeurIPS 2020: swapping (section 3), interpolation, domain vectors and directions
+`encode` is costly, `draw` is cheap. Nothing is kept between calls: the caller keeps the codes while a picture is the
+same. Park et al., NeurIPS 2020: swapping (section 3), interpolation, domain vectors and directions
 of the structure code (section 4 and supplement), regions (supplement).
 """
 
@@ -27,7 +27,7 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
 from gan_core.precision import drawing_dtype
 from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.fast import FastNetworks
-from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator, unit_length
 
 EMBEDDED_FOLDER = "portraits_swap"
 KINDS = ("texture", "structure")
@@ -50,11 +50,11 @@ class Direction:
 
 @dataclass(frozen=True)
 class Codes:
-    """What the encoder makes of a picture."""
+    """The codes of a picture."""
 
     structure: Tensor  # (1, structure_dim, h, w)
     texture: Tensor  # (1, texture_dim)
-    size: tuple[int, int]  # height and width of the picture, which the codes' may exceed
+    size: tuple[int, int]  # height and width of the picture; the codes may be of a slightly larger one
     picture: Tensor | None = None  # (1, 3, *size) uint8, the picture itself, for its detail
 
     def to(self, device: torch.device | str) -> Codes:
@@ -83,13 +83,13 @@ class SwappingAutoencoderPipeline:
     def __init__(
         self,
         encoder: Encoder,
-        generator: Generator,
+        generator: SwappingGenerator,
         directions: Mapping[str, Direction] | None = None,
         *,
         resolution: int = 256,
         colours: Tensor | None = None,  # (3, structure_dim), see `structure_picture`
         device: str | torch.device = "cpu",
-        dtype: torch.dtype | None = None,  # of the computation, None for what suits the device; codes are float32
+        dtype: torch.dtype | None = None,  # of the computation, None for the device's default; codes are float32
         seed: int = 0,  # of the generator's noise
     ) -> None:
         self.device, self.resolution, self.seed, self._asked = torch.device(device), resolution, seed, dtype
@@ -104,7 +104,8 @@ class SwappingAutoencoderPipeline:
         strengths = [module.noise_strength for module in generator.modules() if hasattr(module, "noise_strength")]
         self._noisy = any(bool(strength) for strength in strengths)
         self._drawn: tuple[tuple[int, int], list[Tensor]] | None = None
-        self._mixes_regions = False  # whether a texture for each place, drawn by the readable network, was asked for
+        # Whether textures that vary over the picture were asked for, which `_fast` does not draw.
+        self._mixes_regions = False
 
     @classmethod
     def from_checkpoint(
@@ -139,7 +140,7 @@ class SwappingAutoencoderPipeline:
         return structure.float(), texture.float()
 
     def render(self, structure: Tensor, texture: Tensor) -> Tensor:
-        """The generator alone: pictures (N, 3, H, W), not clamped, of codes as `Generator` takes them."""
+        """The generator alone: pictures (N, 3, H, W), not clamped, of codes as `SwappingGenerator` takes them."""
         noise = self._noise(*structure.shape[-2:]) if self._noisy else ()
         if self._fast and texture.ndim == 2:
             return self._fast.draw(structure, texture, *noise)
@@ -153,7 +154,7 @@ class SwappingAutoencoderPipeline:
         """The picture (1, 3, H, W) of the first's size, clamped to [-1, 1].
 
         Without others the first picture's own texture is kept, and only directions and vectors change it. With a mask,
-        the first picture is reconstructed outside it. Where the structure is changed, too, there is no detail to take.
+        the first picture is reconstructed outside it. Where the structure changes, the photo's detail is not used.
 
         Raises:
             BadValue: an amount, weight or strength out of range, or a mask of another size.
@@ -177,7 +178,7 @@ class SwappingAutoencoderPipeline:
             texture = texture + strength * vector.to(self.device)
         if mixture.mask is None:
             return self._finish(self._decode(structure, unit_length(texture), first.size), first, mixture, reshaped)
-        fine = 2 if own.shape[1] <= 512 else 1  # a map of long codes costs as much as a network
+        fine = 2 if own.shape[1] <= 512 else 1  # a fine map of long codes costs as much as a network
         if mixture.region in ("texture", "both"):
             mask = self._mask(mixture, first, fine)
             texture = torch.lerp(own[:, :, None, None], unit_length(texture)[:, :, None, None], mask)
@@ -206,7 +207,7 @@ class SwappingAutoencoderPipeline:
         return unit_length(shares[None] @ together)
 
     def difference(self, having: Sequence[Codes], lacking: Sequence[Codes]) -> Tensor:
-        """Domain vector (texture_dim,): mean texture of pictures that have something less that of those that lack it.
+        """Domain vector (texture_dim,): the mean texture of pictures with some property minus that of pictures without.
 
         Raises:
             BadValue: one of the sets is empty.
@@ -280,7 +281,7 @@ class SwappingAutoencoderPipeline:
         return self.render(structure, texture)[:, :, : size[0], : size[1]].clamp(-1, 1)
 
     def _noise(self, height: int, width: int) -> list[Tensor]:
-        """The same in every call, so that a slider changes nothing but what it is for."""
+        """Noise maps that are the same in every call, so that a slider changes nothing else."""
         if self._drawn is None or self._drawn[0] != (height, width):
             draw = torch.Generator().manual_seed(self.seed)
             maps = self.generator.draw_noise(height, width, generator=draw)
@@ -294,20 +295,20 @@ class SwappingAutoencoderPipeline:
 
     @functools.cached_property
     def _fast(self) -> FastNetworks | None:
-        """The networks in half precision, where they are drawn in that on a GPU; None: as they are."""
+        """The networks in half precision on a GPU; None where the pipeline computes in float32 or on the CPU."""
         if self.device.type != "cuda" or self.dtype == torch.float32:
             return None
         return FastNetworks(self.encoder, self.generator, self.dtype)
 
     def idle_networks(self) -> list[nn.Module]:
-        """Networks that nothing here computes with at present, since a copy in half precision does: they need not be
-        on the device. `forget_device` must be called when they are back."""
+        """Networks that are not used at present because a copy in half precision is: they need not be on the device.
+        `forget_device` must be called after they were moved back."""
         if self.__dict__.get("_fast") is None:
             return []
         return [self.encoder] if self._mixes_regions else [self.encoder, self.generator]
 
     def forget_device(self) -> None:
-        """Drop what was made for the device that the networks have been moved from."""
+        """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
         self._drawn, self._mixes_regions = None, False
 
@@ -343,6 +344,6 @@ def load_embedded(
     """
     own = Path(folder) / EMBEDDED_FOLDER
     encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
-    generator, _ = build_from_file(Generator, own / "generator.safetensors", "generator")
+    generator, _ = build_from_file(SwappingGenerator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")
     return SwappingAutoencoderPipeline(encoder, generator, directions, colours=colours, device=device, dtype=dtype)

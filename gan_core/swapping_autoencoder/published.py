@@ -1,7 +1,7 @@
 """The authors' Swapping Autoencoders, from the archives that a person has fetched (weights/published.py).
 
-An archive holds several models; the checkpoint of the one asked for is taken out of it the first time. Unpacked by hand
-it is found as well. Imports no torch before a network is read: which files are here is asked when the page is built.
+An archive contains several models; the checkpoint of a model is extracted when it is first used. An archive unpacked by
+hand works, too. torch is imported only when a network is read: building the page only checks which files are here.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def checkpoint(model: PublishedAutoencoder, published_folder: Path) -> Path:
 def load_published(model: PublishedAutoencoder, published_folder: Path) -> SwappingAutoencoderPipeline:
     """The pipeline of one of the authors' models.
 
-    Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is not what it should be.
+    Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is damaged or of another kind.
     """
     from gan_core.checkpoints import swapping_autoencoder as adapter
     from gan_core.checkpoints.keys import build_with

@@ -1,7 +1,7 @@
-"""Augmentation of what the discriminator sees, on the device in one pass, differentiable (Karras et al. 2020, "ADA").
+"""Differentiable augmentation of the discriminator's input, on the device in one pass (Karras et al. 2020, "ADA").
 
-Each transformation is applied to a picture with probability p, to real and generated pictures alike, so that the
-discriminator cannot learn 1,000 pictures by heart while the generator does not learn the augmentations.
+Each transformation is applied to a picture with probability p, to real and generated pictures alike. The discriminator
+then cannot memorise a set of 1,000 pictures, and the generator does not learn the augmentations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 def _chosen(p: Tensor, value: Tensor, neutral: float = 0.0) -> Tensor:
-    """`value` (N,) where a coin of probability p says so, else the neutral value."""
+    """`value` (N,) with probability p, else the neutral value."""
     return torch.where(torch.rand_like(value) < p, value, neutral)
 
 
@@ -60,7 +60,7 @@ def _colour(n: int, p: Tensor, device: torch.device) -> Tensor:
 
 
 def draw_transforms(n: int, p: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What `transform` does to each of n pictures: maps of place (n, 2, 3) and of colour (n, 3, 4)."""
+    """Random transformations of n pictures for `transform`: geometric maps (n, 2, 3) and colour maps (n, 3, 4)."""
     return _geometry(n, p, device), _colour(n, p, device)
 
 

@@ -1,4 +1,4 @@
-"""The pieces of a training step, recorded once as CUDA graphs: no step waits for Python or the host."""
+"""Records the pieces of a training step as CUDA graphs, so that no step waits for Python or the host."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Pieces = dict[str, Callable[[], None]]
 def capture(pieces: Mapping[str, Callable[[], None]], warm_up: int = 3) -> Pieces:
     """Record each piece, after warming all up on a side stream; replaying runs it again on the same memory.
 
-    The pieces share one memory pool and must be replayed in the order given. Where only some of them are replayed in a
-    step (a penalty every few steps), what one leaves for a later one must lie in memory of its own, allocated before:
-    memory that a recording allocated may be used by a recording made earlier.
+    The pieces share one memory pool and must be replayed in the order given. If some pieces are not replayed in every
+    step (such as a penalty), tensors that a piece leaves for later ones must have been allocated before the capture:
+    memory that a recording allocated may be reused by another recording.
 
     Args:
         pieces: functions without arguments that neither wait for the device nor copy from the host.
 
     Returns:
-        name -> function that replays; the pieces themselves where recording fails, which is said (slower is better
-        than not at all). Either way their side effects of the warm-up (sums, strengths) have happened.
+        name -> function that replays; if recording fails, the pieces themselves, with a warning in the log. In both
+        cases the side effects of the warm-up (sums, strengths) have happened.
     """
     replays: Pieces = {}
     try:

@@ -29,7 +29,7 @@ def find_pictures(folder: Path | str) -> list[Path]:
 
 
 def person_of(path: Path) -> str:
-    """Whom a picture shows: the file name's part after the first underscore (portraits), else the whole name."""
+    """Id of the person in a picture: the file name after its first underscore (portraits), else the whole name."""
     return path.stem.split("_", 1)[-1]
 
 

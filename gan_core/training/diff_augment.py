@@ -1,4 +1,5 @@
-"""Differentiable augmentation (Zhao et al., NeurIPS 2020): colour, shift and cut-out of everything that is judged."""
+"""Differentiable augmentation (Zhao et al., NeurIPS 2020): colour, translation and cutout of the discriminator's
+input."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ from torch.nn import functional as F
 
 
 def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p: float = 0.6) -> Tensor:
-    """Change brightness, saturation and contrast, move, and blank a square, each picture by other amounts.
+    """Change brightness, saturation and contrast, translate, and blank a square, at random for each picture.
 
     Args:
         images: (N, 3, H, W) in about [-1, 1].
-        shift: largest move, as a share of each side; what comes in from outside is zero.
-        cut_out: side of the blank square, as a share of each side; its centre may lie anywhere.
-        p: probability of each change of colour. Below 1, so that what is judged has its own contrast often enough for
-            a wrong one to be noticed (Karras et al. 2020, section 2.2); places change always.
+        shift: largest translation, as a share of each side; pixels from outside are zero.
+        cut_out: side of the blank square, as a share of each side; its centre is anywhere in the picture.
+        p: probability of each change of colour. It is below 1, so that the discriminator often sees the original
+        contrast
+            and notices a wrong one (Karras et al. 2020, section 2.2); translation and cutout are always applied.
 
     Returns:
         (N, 3, H, W), float32; gradients reach the pictures.
@@ -40,7 +42,7 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p
 
 
 def _moved(images: Tensor, uniform: Callable[[float, float], Tensor], shift: float) -> Tensor:
-    """By whole pixels, so that nothing is blurred."""
+    """Translate by whole pixels, without blur."""
     n, _, h, w = images.shape
     right = torch.round(uniform(-shift, shift) * w) * (2 / w)
     down = torch.round(uniform(-shift, shift) * h) * (2 / h)

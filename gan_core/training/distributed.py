@@ -1,4 +1,4 @@
-"""One process or several under torchrun, with the same calls."""
+"""Distributed training under torchrun; the same calls work in a single process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that train together, as one of them sees them."""
+    """The processes that train together, and this process's rank."""
 
     rank: int
     size: int
@@ -29,7 +29,7 @@ class ProcessGroup:
         self.begin_all_reduce_mean(tensor)()
 
     def begin_all_reduce_mean(self, tensor: Tensor) -> Callable[[], None]:
-        """Start that and return; `tensor` must not be touched until the returned function was called."""
+        """Start the same without waiting; `tensor` must not be used until the returned function was called."""
         if self.size == 1:
             return lambda: None
         if tensor.is_cuda:

@@ -1,4 +1,4 @@
-"""Exponential moving averages of networks (Karras et al. 2018): what is trained is noisier than what is kept."""
+"""Exponential moving averages of networks (Karras et al. 2018), which are less noisy than the trained ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network's gradients in one buffer, exchanged between processes while the backward pass still runs."""
+"""Keeps a network's gradients in one buffer, and averages them over processes while the backward pass runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from gan_core.errors import TrainingDiverged
 from gan_core.training.distributed import ProcessGroup
 
-BUCKET = 4 << 20  # numbers exchanged at once: long enough for the link, short enough to start early
+BUCKET = 4 << 20  # numbers averaged at once: large enough for the link, small enough to start early
 
 
 def check_finite(gradients: Collection[Flat], steps: int) -> int:
-    """How many gradients were dropped since the last call; waits for the device.
+    """Number of gradients dropped since the last call; waits for the device.
 
     Raises:
-        TrainingDiverged: of one network's, more than half of the last `steps` were.
+        TrainingDiverged: more than half of a network's gradients of the last `steps` steps were dropped.
     """
     counts = [int(gradient.dropped.item()) for gradient in gradients]
     for gradient in gradients:
@@ -37,10 +37,11 @@ class Flat:
     def __init__(self, *modules: nn.Module) -> None:
         self.parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         self.buffer = torch.zeros(sum(p.numel() for p in self.parameters), device=self.parameters[0].device)
-        self.dropped = torch.zeros((), device=self.buffer.device)  # gradients that were not finite, since last asked
+        # Number of gradients that were not finite, since the last check.
+        self.dropped = torch.zeros((), device=self.buffer.device)
         self._buckets: list[tuple[int, int]] = []  # ends of each bucket in the buffer
         self._members: list[int] = []  # parameters in each
-        self._missing: list[int] | None = None  # gradients still to come, while a backward pass is being exchanged
+        self._missing: list[int] | None = None  # gradients not yet computed, during a backward pass
         self._begun: list = []
         self._processes: ProcessGroup | None = None
         offset = start = members = 0
@@ -73,16 +74,16 @@ class Flat:
         self._begun.append(self._processes.begin_all_reduce_mean(self.buffer[start:end]))
 
     def drop_non_finite(self) -> None:
-        """Count a gradient that is not finite anywhere and learn nothing from it; does not wait for the device."""
+        """Set a gradient that is not finite to zero and count it, without waiting for the device."""
         broken = ~torch.isfinite(self.buffer).all()
         self.buffer.masked_fill_(broken, 0.0)
         self.dropped += broken
 
     @contextmanager
     def exchanged(self, processes: ProcessGroup) -> Iterator[None]:
-        """Around one backward pass: afterwards the gradients are their mean over all processes.
+        """Context of one backward pass, after which the gradients are averaged over all processes.
 
-        Each part of the buffer is sent as soon as it is complete; all processes must do the same backward pass.
+        Each part of the buffer is sent as soon as it is complete; all processes must run the same backward pass.
         """
         if processes.size == 1:
             yield

@@ -1,4 +1,4 @@
-"""Pictures of many pictures, for logs and model cards."""
+"""Grids of pictures, for logs and model cards."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Starting a network from one of another resolution (after Karras et al. 2018, section 2).
+"""Starts a network from one of another resolution (after Karras et al. 2018, section 2).
 
-Up: what is new adds nothing to the picture until it learns to. Down: the finest blocks are left out; a generator's
-pictures of lower resolution are what its skip connections had summed up to there. Most of what tells people apart is
-learned several times as fast at a lower resolution, and `complete` puts the finest blocks back afterwards.
+To a higher resolution: new blocks add nothing to the picture at first. To a lower one: the finest blocks are left out;
+a generator's picture of lower resolution is the sum of its skip connections up to there. Most of the differences
+between people are learned several times as fast at a lower resolution; afterwards `complete` puts the finest blocks
+back.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ops_cuda import upfirdn2d
 
 
 def complete(state: dict[str, Tensor], larger: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A generator's weights with what it lacks taken from a larger one's of the same family."""
+    """A generator's weights, with missing ones taken from a larger generator that it was made from."""
     return {**larger, **state}
 
 
@@ -57,7 +58,7 @@ class FadingDiscriminator(nn.Module):
         if small is None:
             return
         count = 1 + max(_index(k, 1) for k in small if k.startswith("blocks."))
-        if count > len(discriminator.blocks):  # the first blocks are the finest; the colours must be read anew
+        if count > len(discriminator.blocks):  # the first blocks are the finest; the input layer is new
             small, count = _without_finest(small, count - len(discriminator.blocks)), len(discriminator.blocks)
             small |= {k: v for k, v in discriminator.state_dict().items() if k.startswith("from_rgb.")}
         self.new_blocks = len(discriminator.blocks) - count

@@ -24,7 +24,7 @@ def train(
 ) -> None:
     """Train until the time or the number of pictures is up; write log.jsonl, grids and checkpoints into `out`.
 
-    A run that is cut off goes on from its last checkpoint, at most `save_seconds` (and a few steps) back.
+    An interrupted run continues from its last checkpoint, at most `save_seconds` (and a few steps) old.
     """
     processes = trainer.processes
     out.mkdir(parents=True, exist_ok=True)

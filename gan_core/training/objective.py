@@ -1,8 +1,8 @@
 """Adversarial objectives.
 
-Relativistic pairing (Jolicoeur-Martineau 2019; Huang et al. 2024, equations 2 to 4): the discriminator says by how
-much a real picture looks more real than a generated one, which leaves no reward for dropping modes. Zero-centred
-gradient penalties on real (R1) and generated (R2) pictures make it converge.
+Relativistic pairing (Jolicoeur-Martineau 2019; Huang et al. 2024, equations 2 to 4): the loss depends on the difference
+between the scores of a real and a generated picture, which does not reward dropping modes. Zero-centred gradient
+penalties on real (R1) and generated (R2) pictures make the training converge.
 """
 
 from __future__ import annotations

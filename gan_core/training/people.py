@@ -1,4 +1,4 @@
-"""Several collections of people as one stream of training pictures: weighted, relit, and before other backdrops.
+"""Several collections of portraits as one stream of training pictures: weighted, with other light and backdrops.
 
 A folder of collections, made by `python -m gan_core.training.prepare_people`:
 
@@ -6,9 +6,9 @@ A folder of collections, made by `python -m gan_core.training.prepare_people`:
     FOLDER/<collection>/mattes/ID.webp   grey, white where the person is (optional)
     FOLDER/backdrops/*.webp              places without people (optional)
 
-What most pictures of a collection share (a suit, a blue studio, even light) must not become the mark of a face. So a
-part of the pictures drawn is laid over other backdrops and lit otherwise; this is the data, not an augmentation that
-the discriminator would have to see through, and the generator learns it.
+Most pictures of a collection have something in common (a suit, a blue studio, even light), which the generator would
+draw with every face. Therefore a part of the pictures gets another backdrop and other light. These changes are part of
+the data, which the generator learns; they are no augmentation of the discriminator's input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BACKDROPS = "backdrops"
 MATTES = "mattes"
 HELD_OUT_PERCENT = {"portraits": 8}  # as in the first generation
 HELD_OUT_OTHERS = 10
-SHARES = "portraits=3.8,london=1.4,varied=4.8"  # so that six in ten are no politicians
+SHARES = "portraits=3.8,london=1.4,varied=4.8"  # so that six in ten people are no politicians
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -50,7 +50,7 @@ def parse_shares(text: str) -> dict[str, float]:
 
 
 def person_of(collection: str, stem: str) -> str:
-    """Whom a picture shows, by its file's name: all pictures of one person give one answer."""
+    """Id of the person in a picture, from its file's name; the same for all pictures of a person."""
     if collection == "portraits":  # congress_person
         return stem.split("_", 1)[-1]
     if collection == "london":  # person_expression
@@ -61,7 +61,7 @@ def person_of(collection: str, stem: str) -> str:
 
 
 def is_held_out(collection: str, stem: str) -> bool:
-    """True for about one person in ten (portraits: one in twelve), whom no network is trained on."""
+    """Whether a person is held out of all training: about one in ten (portraits: one in twelve)."""
     percent = HELD_OUT_PERCENT.get(collection, HELD_OUT_OTHERS)
     return zlib.crc32(person_of(collection, stem).encode()) % 100 >= 100 - percent
 
@@ -131,7 +131,7 @@ def _matte(picture: Path, resolution: int) -> np.ndarray:
 
 @dataclass
 class Variation:
-    """How often and how far pictures are changed before anything else sees them; probabilities in [0, 1]."""
+    """Probabilities, in [0, 1], of the changes that are part of the data."""
 
     backdrop: float = 0.3  # another backdrop: a place, blurred or not, or a plain colour
     plain: float = 0.35  # of those, plain
@@ -141,7 +141,7 @@ class Variation:
 
 
 class PeopleStream:
-    """Endless batches of `People`, drawn and varied on the device without waiting for the host."""
+    """Endless batches of `People`, drawn and changed on the device without synchronising."""
 
     def __init__(self, people: People, variation: Variation | None = None) -> None:
         self.people = people
@@ -160,7 +160,7 @@ class PeopleStream:
         index = torch.searchsorted(self._ends, torch.rand(count, device=device) * self._ends[-1])
         index = index.clamp_(max=len(people) - 1)
         pictures = _unit(people.pictures[index])
-        # The first ones of a batch: which they are is random, and only they have to be computed.
+        # The first pictures of a batch, which are random ones anyway: only they have to be computed.
         changed = round(count * self.variation.backdrop) if len(people.backdrops) else 0
         if changed:
             mattes = people.mattes[index[:changed]].float() / 255
@@ -213,7 +213,8 @@ class PeopleStream:
 
 
 def foreground(pictures: Tensor, mattes: Tensor, blur: Callable[[Tensor], Tensor]) -> Tensor:
-    """The person's own colours, also where the old backdrop shines through hair (Forte 2021, blur fusion, one pass).
+    """The person's colours without the old backdrop, also where it shines through hair (Forte 2021, blur fusion, one
+    pass).
 
     Args:
         pictures: (N, 3, H, W). mattes: (N, 1, H, W) in [0, 1]. blur: maps (N, C, H, W) to the same, smoothed.

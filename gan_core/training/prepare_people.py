@@ -1,7 +1,7 @@
-"""Gather collections of people for training: `python -m gan_core.training.prepare_people --out FOLDER ...`.
+"""Prepares collections of portraits for training: `python -m gan_core.training.prepare_people --out FOLDER ...`.
 
 Resizes pictures, cuts people out with MediaPipe's selfie mask (the `mediapipe` package, needed here only) refined by a
-guided filter (He et al. 2010), and draws views of panoramas as backdrops. What it writes is read by
+guided filter (He et al. 2010), and draws views of panoramas as backdrops. The result is read by
 `gan_core.training.people`.
 """
 
@@ -79,7 +79,7 @@ def selfie_cutter() -> Callable[[np.ndarray], np.ndarray]:
 
 
 def guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int, eps: float) -> np.ndarray:
-    """`mask` (H, W) with the edges of `guide` (H, W) (He et al. 2010, equations 5, 6 and 8)."""
+    """`mask` (H, W), filtered to have the edges of `guide` (H, W) (He et al. 2010, equations 5, 6 and 8)."""
     import cv2
 
     def mean(x: np.ndarray) -> np.ndarray:

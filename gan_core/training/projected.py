@@ -1,8 +1,8 @@
 """Projected discriminator (Sauer et al., NeurIPS 2021, "Projected GANs Converge Faster"), on EfficientNet-Lite0.
 
-Pictures are seen through frozen ImageNet features. Fixed random layers mix them across channels and scales (section
-3.2), so that no small discriminator can rest on a part of them; one small discriminator a scale is trained (section
-3.1), with the hinge loss. Everything frozen is computed once a step and serves both networks' updates.
+The discriminators' input are frozen ImageNet features. Fixed random layers mix them across channels and scales (section
+3.2), so that no discriminator uses only a part of them. One small discriminator for each scale is trained (section 3.1)
+with the hinge loss. The frozen part is computed once in a step and serves the updates of both networks.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int) 
 
 
 class ScaleDiscriminator(nn.Module):
-    """Halves a map with 4x4 convolutions until it is 4 pixels high, then scores each place."""
+    """Halves a map with 4x4 convolutions until it is 4 pixels high, then scores each pixel of it."""
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class ProjectedDiscriminator(nn.Module):
     """The trained part: a small discriminator for each scale of a `FrozenProjection`.
 
     Args:
-        resolution: height of the pictures; any width whose maps do not vanish serves.
+        resolution: height of the pictures; the width may be any for which the maps are not empty.
     """
 
     def __init__(self, resolution: int) -> None:
@@ -86,7 +86,7 @@ class ProjectedDiscriminator(nn.Module):
         self.scales = nn.ModuleList(ScaleDiscriminator(c, side) for c, side in zip(MIXED, sides, strict=True))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Scores (N, 1, h, w), one a scale; their type is the maps' where that is a half one."""
+        """Scores (N, 1, h, w) for each scale, in the maps' dtype."""
         device = maps[0].device.type
         half = maps[0].dtype in (torch.float16, torch.bfloat16)
         with torch.autocast(device, dtype=maps[0].dtype if half else torch.bfloat16, enabled=half, cache_enabled=False):
@@ -100,12 +100,12 @@ class ProjectedDiscriminator(nn.Module):
         return total
 
     def generator_loss(self, real: list[Tensor], fake: list[Tensor]) -> Tensor:
-        """What the generator minimises: minus the mean score of `fake`, summed over scales."""
+        """The generator's loss: minus the mean score of `fake`, summed over scales."""
         return -torch.stack([score.mean() for _, score in self._scores(real, fake)]).sum()
 
     def _scores(self, real: list[Tensor], fake: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Scores of both, float32. They share a batch: were each normalised by itself, no discriminator could see that
-        all generated pictures have too much contrast."""
+        """Scores of both, float32. They are in one batch: with separate batch normalisation no discriminator could
+        recognise that all generated pictures have too much contrast."""
         n = len(real[0])
         joined = self([torch.cat(pair) for pair in zip(real, fake, strict=True)])
         return [(score[:n].float(), score[n:].float()) for score in joined]

@@ -1,8 +1,8 @@
-"""Round half-precision weights to fewer bits, so that the repository's history, which is compressed, grows by less.
+"""Rounds half-precision weights to fewer bits, so that they compress better in the repository's history.
 
 `python -m gan_core.training.round_weights IN.safetensors OUT.safetensors --bits 6` keeps 6 of half precision's 10
-fraction bits: each number is off by at most 0.8 % of itself, twice bfloat16's error. The file stays as large, format
-and loader stay the same; deflated it shrinks by a quarter. What that costs in pictures is in each model card.
+fraction bits: the relative error is at most 0.8 %, twice that of bfloat16. Size and format of the file are unchanged;
+compressed it is a quarter smaller. The effect on pictures is in each model card.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which people are kept out of training, decided by their id alone so that every script agrees."""
+"""The held-out people, chosen by a hash of their id so that every script has the same split."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ HELD_OUT_PERCENT = 8
 
 
 def is_held_out(person_id: str) -> bool:
-    """True for about the last 8 % of people, by the CRC-32 of the person's id (all portraits of one together)."""
+    """Whether a person is held out: about 8 % of people, by the CRC-32 of the person's id."""
     return zlib.crc32(person_id.encode()) % 100 >= 100 - HELD_OUT_PERCENT

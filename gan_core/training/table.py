@@ -1,4 +1,4 @@
-"""The portraits' table (portraits.csv): a row a picture, with its `id`, the `person` it shows, and what is known."""
+"""Reads the portraits' table (portraits.csv): a row for each picture with its `id`, its `person`, and labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_table(path: Path, ids: Iterable[str] | None = None) -> dict[str, Row]:
 
 
 def numbers(rows: Sequence[Row], name: str) -> np.ndarray:
-    """A column as float64 (N,), NaN where it says nothing or no number."""
+    """A column as float64 (N,), NaN where it is empty or no number."""
 
     def number(text: str | None) -> float:
         try:

@@ -21,8 +21,7 @@ logger = logging.getLogger(__name__)
 MAX_SIDE = 4096  # pixels
 MAX_FRAMES = 2400  # 20 seconds at 120 pictures a second
 _DAMAGED = "This file is not a video that can be read, or it is damaged."
-# Containers that hold pictures and sound themselves; play lists, which name other files, are left out on
-# purpose.
+# Containers that hold pictures and sound themselves. Play lists name other files and are left out on purpose.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
 _MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 
@@ -36,7 +35,7 @@ def opened(path: Path) -> Iterator[Any]:
     """The container, closed at the end. Raises BadVideo where there is no video to be read."""
     with contextlib.ExitStack() as stack:
         try:
-            # Through Python's own file and with a short list of formats: no demuxer may open anything else.
+            # Python opens the file and only formats of a short list are tried, so that no demuxer opens other files.
             file = stack.enter_context(path.open("rb"))
             options = {"format_whitelist": _FORMATS, "protocol_whitelist": ""}
             container = stack.enter_context(
@@ -51,7 +50,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def stated_length(container: Any, max_seconds: float) -> float:
-    """Seconds as the container states them (0 where it does not), checked against the limits."""
+    """Duration in seconds that the container states (0 if it states none), checked against the limits."""
     if not container.streams.video:
         raise BadVideo("This file has no pictures in it, only sound or data.")
     stream = container.streams.video[0]
@@ -112,7 +111,7 @@ def frames(container: Any, max_seconds: float, packets: Callable[[Any], None] | 
                     rate = video.average_rate or Fraction(25)
                     frame.pts = last + max(1, round(1 / (rate * video.time_base)))
             if last is not None and frame.pts <= last:
-                continue  # a broken clock: two pictures for one moment
+                continue  # invalid time stamps: two pictures at the same time
             first = frame.pts if first is None else first
             last, count = frame.pts, count + 1
             if (last - first) * video.time_base > max_seconds + 0.5 or count > MAX_FRAMES:
@@ -121,7 +120,7 @@ def frames(container: Any, max_seconds: float, packets: Callable[[Any], None] | 
 
 
 def colour(frame: Any) -> tuple[Any, Any]:
-    """The frame's colour matrix and range, with the usual guesses where it does not say."""
+    """The frame's colour matrix and range; where they are not stated, the usual defaults."""
     known = {
         int(Colorspace.ITU709): Colorspace.ITU709,
         int(Colorspace.SMPTE170M): Colorspace.ITU601,
@@ -162,9 +161,9 @@ def encoded(stream: Any, frame: Any, picture: Image.Image, video: Any) -> list[A
     width, height = stream.width, stream.height
     if picture.size != (width, height):
         if abs(picture.width - width) > 1 or abs(picture.height - height) > 1:
-            picture = picture.resize((width, height))  # the size changed in mid-video
+            picture = picture.resize((width, height))  # the size changed within the video
         else:
-            picture = picture.crop((0, 0, width, height))  # H.264 wants even sides
+            picture = picture.crop((0, 0, width, height))  # H.264 needs even sides
     matrix, _ = colour(frame)
     fresh = av.VideoFrame.from_image(picture).reformat(
         format="yuv420p",
@@ -177,7 +176,7 @@ def encoded(stream: Any, frame: Any, picture: Image.Image, video: Any) -> list[A
 
 
 class Sound:
-    """The input's first sound track on its way into the output: copied, or encoded anew where it must be."""
+    """Transfers the input's first sound track to the output: copied, or encoded again where MP4 needs it."""
 
     def __init__(self, container: Any, output: Any) -> None:
         self._output = output
@@ -196,7 +195,7 @@ class Sound:
             self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
 
     def copy(self, packets: list[Any]) -> None:
-        """Pass on what has come in, and empty the list."""
+        """Write the packets to the output and empty the list."""
         for packet in packets:
             if self._resampler is None:
                 if packet.dts is not None:

@@ -1,5 +1,9 @@
-"""The real app over the fake editor: `python -m tests.demo.fake_app --port 7900`."""
+"""The real app over fake models: `python -m tests.demo.fake_app --port 7900` has the fake face editor only.
 
+`python -m tests.demo.<paper>.fake_app` has that paper's small models beside it.
+"""
+
+import importlib
 import sys
 
 import pytest
@@ -7,7 +11,9 @@ import pytest
 import app
 from tests.demo import fakes
 
-if __name__ == "__main__":
+
+def serve(*papers: str) -> None:
+    """Run the app with the command line's flags, over the fake editor and the `fakes` of these papers."""
     patch = pytest.MonkeyPatch()
     # Gradio must find its environment set when the app's modules are imported for patching.
     patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
@@ -15,4 +21,10 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
+    for paper in papers:
+        importlib.import_module(f"tests.demo.{paper}.fakes").install(patch)
     app.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    serve()

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from demo import gpu
+from demo import context, gpu
 from demo.executors import LocalExecutor
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
 from gan_core.hfgi.models import HFGIModel, Slider
-from gan_core.hfgi.pipeline import Attribute, Inversion
+from gan_core.hfgi.pipeline import EditDirection, Inversion
 from gan_core.registry import ModelRegistry, ModelSpec
 
 SLIDERS = (
@@ -38,7 +38,7 @@ class FakePipeline(torch.nn.Module):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.full((64,), 0.1))
         self.device = torch.device("cpu")
-        self.attributes = {s.name: Attribute(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
+        self.attributes = {s.name: EditDirection(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
         self.inversions = self.edits = 0
 
     def invert(self, face):
@@ -57,10 +57,23 @@ class FakePipeline(torch.nn.Module):
         return (base + 0.1 * sum(strengths.values())).clamp(-1, 1)
 
 
-def make_registry():
-    registry = ModelRegistry()
-    registry.declare(ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor"))
+def specs():
+    return [ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor")]
+
+
+def declare(registry, specs):
+    for spec in specs:
+        registry.declare(spec)
     return registry
+
+
+def registry_of(specs):
+    """A registry of these models, on the CPU."""
+    return declare(ModelRegistry(lambda: ("cpu",)), specs)
+
+
+def make_registry():
+    return registry_of(specs())
 
 
 class SentAway(LocalExecutor):
@@ -132,12 +145,19 @@ def install(monkeypatch):
     monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: {})
     monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: {})
     monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: {})
-    monkeypatch.setattr(
-        "demo.context.declare_models",
-        lambda registry, _folder: registry.declare(
-            ModelSpec(MODEL, lambda load: FakePipeline(), 256, "CC0-1.0", title="the fake editor")
-        ),
-    )
+    monkeypatch.setattr("demo.context.declare_models", lambda registry, _folder: declare(registry, specs()))
+
+
+def install_beside(monkeypatch, more, name, models):
+    """On top of `install`: declare `more` models, and have the function `name` give these choices of weights."""
+    before = context.declare_models
+
+    def declare_all(registry, folder):
+        before(registry, folder)
+        declare(registry, more)
+
+    monkeypatch.setattr(context, "declare_models", declare_all)
+    monkeypatch.setattr(name, lambda *_folders: models)
 
 
 def save(picture, path, **options):

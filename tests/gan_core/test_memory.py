@@ -150,7 +150,7 @@ class TestOnGpu:
             idle = pipeline.idle_networks()
             assert idle and all(p.device.type == "cpu" for network in idle for p in network.parameters())
         registry.run("model", work)
-        registry.put_away_idle()
+        registry.evict_idle()
         registry.run("model", work)
 
 

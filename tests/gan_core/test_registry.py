@@ -256,7 +256,7 @@ def test_a_part_is_not_dropped_under_a_loaded_model():
     assert built.count("face") <= 2
 
 
-def test_models_in_use_are_never_put_away():
+def test_models_in_use_are_never_evicted():
     registry = make(budgets={"cpu": 16 * KB}, patience=0.2)
     for name in "abc":
         declare(registry, name, 8)
@@ -420,7 +420,7 @@ def test_resident_registry_puts_nothing_away():
     declare(registry, "a")
     declare(registry, "b")
     registry.load_all()
-    registry.put_away_idle()
+    registry.evict_idle()
     assert where(registry) == {"a": "cpu", "b": "cpu"}
 
 
@@ -508,7 +508,7 @@ def test_networks_that_a_copy_replaces_leave_the_device(moves):
     assert moves[1:] == [(8, "cpu")]
     use(registry, "lazy")
     assert moves[2:] == [], "nothing new, so nothing is looked at or moved"
-    registry.put_away_idle()
+    registry.evict_idle()
     use(registry, "lazy")
     assert moves[-1] == (8, "cuda:0"), "back with the model"
 
@@ -541,10 +541,10 @@ def test_a_model_stays_while_an_iteration_will_go_on_with_it() -> None:
     registry = registry_of("a")
     items = registry.iterate("a", lambda model: iter([model, model]))
     first = next(items)
-    registry.put_away_idle()
+    registry.evict_idle()
     assert next(items) is first and {info.loaded for info in registry.models() if info.name == "a"} == {True}
     items.close()
-    registry.put_away_idle()
+    registry.evict_idle()
     assert {info.loaded for info in registry.models() if info.name == "a"} == {False}
 
 
@@ -575,5 +575,5 @@ def test_an_iteration_that_fails_lets_go() -> None:
     next(items)
     with pytest.raises(ZeroDivisionError):
         next(items)
-    registry.put_away_idle()
+    registry.evict_idle()
     assert {info.loaded for info in registry.models() if info.name == "a"} == {False}

@@ -1,1 +1,1 @@
-"""CoModGAN, measured."""
+"""Evaluation of CoModGAN."""

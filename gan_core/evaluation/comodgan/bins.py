@@ -1,6 +1,6 @@
-"""Completions at every hole size, as features for scores (figure 1 of the paper), for any number of networks alike.
+"""Features of completions at every hole size, for the scores of figure 1 of the paper.
 
-The pictures, holes and latents are the same for each network. Features are taken of 8-bit pictures, as the paper does.
+All networks get the same pictures, holes and latents. As in the paper, features are computed from 8-bit pictures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def complete(net: CoModGenerator, image: Tensor, hole: Tensor, z: Tensor, *, psi
 
 
 def holes_of_bin(index: int, count: int, side: int) -> Tensor:
-    """Holes (count, 1, side, side) whose ratios lie in the bin, always the same ones."""
+    """Holes (count, 1, side, side) with ratios in the bin, the same in every call."""
     rng = np.random.default_rng((index, side))
     drawn = [masks.with_ratio(rng, index / BINS, (index + 1) / BINS, side) for _ in range(count)]
     return torch.from_numpy(np.stack(drawn))[:, None].float()
@@ -50,10 +50,10 @@ def features_by_hole(
     """Features of real and completed pictures.
 
     Args:
-        networks: by name, on one device; those named in `plain` have one answer and take no latent.
+        networks: by name, on one device; those named in `plain` have no latent.
         pictures: (N, 3, R, R) in [-1, 1], on the CPU.
-        each: holes a picture and bin. psi: truncation of w, for networks that are not in `plain`.
-        batch: pictures at once; None for 32 on a GPU and 4 on a CPU, whose cache holds few.
+        each: holes for each picture and bin. psi: truncation of w, for networks that are not in `plain`.
+        batch: pictures in a batch; None for 32 on a GPU and 4 on a CPU, whose cache is small.
 
     Returns:
         "real" (N * each, D), and for each network (BINS, N * each, D); row i is of the same picture in all of them.

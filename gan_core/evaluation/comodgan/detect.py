@@ -1,8 +1,9 @@
-"""In how many pictures of a folder a face is found by a finder that is not this project's:
-`python -m gan_core.evaluation.comodgan.detect FOLDER`.
+"""The share of a folder's pictures in which an independent face detector finds a face.
 
-Reads what `evaluate faces` wrote. Needs MediaPipe with its face detection (`pip install mediapipe==0.10.14`, best in an
-environment of its own) and neither torch nor weights.
+    python -m gan_core.evaluation.comodgan.detect FOLDER
+
+Reads the pictures of `evaluate faces`. Needs MediaPipe with its face detection (`pip install mediapipe==0.10.14`, best
+in an environment of its own) and neither torch nor weights.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Finder = Callable[["np.ndarray"], float]
 
 
 def share_with_face(folder: Path, finder: Finder, *, least: float = 0.5) -> dict[str, object]:
-    """How many pictures there are, the share with a face of at least that confidence, and those without one.
+    """Number of pictures, the share of them with a face of at least the confidence `least`, and the names of the
+    others.
 
     Raises BadImage if there are no pictures.
     """

@@ -1,11 +1,11 @@
-"""What the model card says of a network that fills holes, measured.
+"""The model card's measurements of a network that fills holes.
 
     python -m gan_core.evaluation.comodgan.evaluate WHAT ...
 
-features   of completions at every hole size, of the network and its baseline, into a file (best on a GPU)
+features   write features of completions at every hole size, of the network and its baseline (preferably on a GPU)
 scores     Frechet distance, P-IDS and U-IDS in ten bins of the hole ratio from such files, and their plot
-diversity  how much completions of half a picture differ, and that known pixels are untouched
-faces      completions of portraits whose face is hidden, into a folder, for `gan_core.evaluation.comodgan.detect`
+diversity  difference of completions of half a picture, and largest change of a known pixel
+faces      write completions of portraits with a hidden face into a folder, for `gan_core.evaluation.comodgan.detect`
 grid       completions of generated portraits, at four hole ratios, for the card
 drawings   portraits made of drawings of generated portraits, for the card
 """
@@ -53,8 +53,8 @@ def held_out(folder: Path, side: int) -> Tensor:
 
 
 def diversity(pipeline: CoModGANPipeline, pictures: Tensor, *, samples: int = 4, psi: float = 1.0) -> dict[str, float]:
-    """Of each picture (3, R, R) a half is hidden, in turn another: mean difference of two completions inside it, of the
-    range; the least of a picture; and the largest change of a known pixel."""
+    """With one half of each picture (3, R, R) hidden, in turn another: the mean difference of two completions inside it
+    as a share of the range, the least one of a picture, and the largest change of a known pixel."""
     per_picture, touched = [], 0.0
     for i, image in enumerate(pictures):
         hole = _mask(HALVES[i % 4], image)
@@ -74,7 +74,7 @@ def diversity(pipeline: CoModGANPipeline, pictures: Tensor, *, samples: int = 4,
 def hide_faces(
     pipeline: CoModGANPipeline, pictures: Tensor, folder: Path, *, samples: int = 2, psi: float = 1.0
 ) -> int:
-    """Write completions of pictures without their face as PNG; how many."""
+    """Write completions of pictures with a hidden face as PNG; returns their number."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for i, image in enumerate(pictures):
@@ -86,8 +86,8 @@ def hide_faces(
 
 
 def grid(pipeline: CoModGANPipeline, pictures: Tensor, path: Path, *, columns: int = 3, psi: float = 1.0) -> None:
-    """For each of the hole ratios two rows of three pictures: what is given, then `columns` completions of it. What is
-    hidden is grey."""
+    """For each hole ratio two rows of three pictures: the condition, with the hole in grey, then `columns`
+    completions."""
     tiles = []
     for k, ratio in enumerate(GRID_RATIOS):
         for i, image in enumerate(pictures[:6]):
@@ -104,7 +104,7 @@ def grid(pipeline: CoModGANPipeline, pictures: Tensor, path: Path, *, columns: i
 
 
 def drawing_grid(pipeline: CoModGANPipeline, pictures: Tensor, path: Path, *, psi: float = 1.0) -> None:
-    """Of each picture (3, R, R) its drawing and three portraits made of that, three pictures a row."""
+    """For each picture (3, R, R) its drawing and three portraits made from it, three pictures a row."""
     tiles = []
     for i, image in enumerate(pictures):
         drawing = edges_of(image)

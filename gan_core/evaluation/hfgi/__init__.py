@@ -1,1 +1,1 @@
-"""HFGI, measured."""
+"""Evaluation of HFGI."""

@@ -1,6 +1,7 @@
-"""The picture in the model card: `python -m gan_core.evaluation.hfgi.contact_sheet --weights weights --out edits.jpg`.
+"""The contact sheet of the model card: `python -m gan_core.evaluation.hfgi.contact_sheet --weights weights --out
+edits.jpg`.
 
-Faces that the embedded generator draws (nobody real), inverted and edited, one person a row.
+Faces drawn by the embedded generator (nobody real), inverted and edited, one person a row.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def draw_people(pipeline: HFGIPipeline, seeds: Sequence[int], psi: float = 0.7) 
 
 
 def edit_rows(pipeline: HFGIPipeline, faces: Tensor, sliders: Sequence[str], reach: float = 3.0) -> tuple[Tensor, int]:
-    """Pictures row by row, and how many a row: face, plain inversion, with consultation, both ends of each slider.
+    """Pictures row by row, and the number of columns: face, plain inversion, with consultation, both ends of each
+    slider.
 
     faces: (N, 3, R, R) in [-1, 1].
     """

@@ -1,11 +1,11 @@
-"""Score face editing on held-out people.
+"""Measures inversion and edits, with and without consultation, on held-out people.
 
     python -m gan_core.evaluation.hfgi.evaluate --weights weights --data PORTRAITS
 
-Inversion error with and without consultation; for each slider, how many people it moves the right way from one end
-to the other, as measured on the final pictures by something that did not make the slider (`probes.py`); how much
-changes outside the face, outside the head, and along the head's outline, where halos are; and how much fine detail is
-left.
+Measured are: the inversion error with and without consultation; for each slider, the share of people whose attribute
+changes in the right direction from one end to the other, by an independent measure of the final pictures (`probes.py`);
+the change outside the face, outside the head, and along the head's outline, where halos appear; and the share of fine
+detail that is kept.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def outside_face(resolution: int) -> Tensor:
 
 
 def grow(mask: Tensor, pixels: int) -> Tensor:
-    """A mask (N, 1, H, W) widened by so many pixels."""
+    """A mask (N, 1, H, W) dilated by a number of pixels."""
     return F.max_pool2d(mask, 2 * pixels + 1, stride=1, padding=pixels)
 
 
@@ -76,11 +76,11 @@ def evaluate(
     head: HeadNet | None = None,
     reach: float = 3.0,
 ) -> tuple[Numbers, Tensor]:
-    """Numbers of all the pipeline's sliders, and rows to look at: face, inversion, with consultation, and both ends of
-    each slider.
+    """Measurements of all the pipeline's sliders, and rows of pictures: face, inversion, with consultation, and both
+    ends of each slider.
 
-    faces: (N, 3, R, R) in [-1, 1]; errors are of pictures in [0, 1]. A slider without a probe is not asked whether it
-    moves the right way.
+    faces: (N, 3, R, R) in [-1, 1]; errors are of pictures in [0, 1]. The direction of a slider's change is measured
+    only if it has a probe.
     """
     plain, final, details, rows = [], [], [], []
     sliders = list(pipeline.attributes)
@@ -123,8 +123,8 @@ def evaluate(
 
 
 def photo_changes(pipeline: HFGIPipeline, photo: Image.Image, sliders: Sequence[str], reach: float = 3.0) -> Numbers:
-    """What a person sees who edits a whole photo: mean absolute difference outside the ellipse of `outside_face`,
-    over the whole photo, at the worse end of each slider. Raises NoFaceFound or FaceTooSmall."""
+    """Change of a whole photo by an edit: mean absolute difference outside the ellipse of `outside_face`, at the worse
+    end of each slider. Raises NoFaceFound or FaceTooSmall."""
     aligned = align(photo, find_faces(photo)[0], pipeline.resolution)
     inversion = pipeline.invert(to_tensor(aligned.crop))
     unchanged = to_pil(pipeline.edit(inversion, {}))

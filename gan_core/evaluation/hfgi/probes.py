@@ -1,7 +1,7 @@
-"""What measures an edit: something that did not make the slider, for each slider by name.
+"""Probes: for each slider a measure of its attribute that is independent of the slider's fitting.
 
-Landmarks of the face finder for shape, the head finder's outline for hair, colours for colours, and regressions on the
-discriminator's features for what only labels say.
+Shapes are measured by the face finder's landmarks, hair by the head finder's mask, colours by pixels, and attributes
+that are known from labels only by regressions on the discriminator's features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gan_core.faces.head import HeadNet
 from gan_core.stylegan2 import Discriminator
 from gan_core.training.hfgi.measures import FinderMeasures, head_measures, pixel_measures, to_columns
 
-Probe = Callable[[Tensor], np.ndarray]  # pictures (N, 3, R, R) in [-1, 1] to values (N,): more of what a slider claims
+Probe = Callable[[Tensor], np.ndarray]  # pictures (N, 3, R, R) in [-1, 1] to values (N,)
 MESH_SLIDERS = {
     "smile": "corner_lift",
     "pose": "yaw_deg",
@@ -62,7 +62,7 @@ class FeatureRegression:
         return np.concatenate(rows)
 
     def fit(self, images: Tensor, values: np.ndarray) -> FeatureRegression:
-        """Learn from pictures (N, 3, R, R) in [-1, 1] and values (N,)."""
+        """Fit to pictures (N, 3, R, R) in [-1, 1] and values (N,)."""
         features = self._features(images)
         self.mean, self.std = features.mean(0), features.std(0) + 1e-6
         self.ridge.fit((features - self.mean) / self.std, values)
@@ -74,7 +74,7 @@ class FeatureRegression:
 
 
 def mesh_probe(finder: FinderMeasures, column: str) -> Probe:
-    """A measure of the landmarks."""
+    """A probe that measures landmarks."""
 
     @torch.inference_mode()
     def probe(images: Tensor) -> np.ndarray:
@@ -84,7 +84,7 @@ def mesh_probe(finder: FinderMeasures, column: str) -> Probe:
 
 
 def light_hair(images: Tensor) -> np.ndarray:
-    """Brightness of what is above the forehead."""
+    """Brightness above the forehead, where hair is."""
     return to_columns(pixel_measures(resize(images, WORKING_SIZE)))["hair"]
 
 
@@ -94,12 +94,12 @@ def greyness(images: Tensor) -> np.ndarray:
 
 
 def head_probe(head: HeadNet, column: str) -> Probe:
-    """A measure of the head's outline."""
+    """A probe that measures the head's mask."""
     return lambda images: to_columns(head_measures(head, images))[column]
 
 
 def simple_probes(finder: Path, head: HeadNet) -> dict[str, Probe]:
-    """Those that need no labels, by slider; `finder` is the face finder's file."""
+    """The probes that need no labels, by slider; `finder` is the face finder's file."""
     measures = FinderMeasures(finder)
     probes = {slider: mesh_probe(measures, column) for slider, column in MESH_SLIDERS.items()}
     probes |= {slider: head_probe(head, column) for slider, column in HEAD_SLIDERS.items()}

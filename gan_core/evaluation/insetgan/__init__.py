@@ -1,1 +1,1 @@
-"""InsetGAN, measured."""
+"""Evaluation of InsetGAN."""

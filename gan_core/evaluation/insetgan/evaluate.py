@@ -2,13 +2,13 @@
 
     python -m gan_core.evaluation.insetgan.evaluate --data BUSTS --out DIR
 
-For random pairs of a body and a face, at two truncations: the canvas alone, the plain paste, the face on a body that
-stays, the body for a face that stays, and both optimised jointly. For each, the seam energy at the region's border and
-the detail on both sides of it (hard pastes without any feathering), and a Frechet distance to the real pictures by
-embedded features, which is no published FID. Where the face is fixed, how far its landmarks and colours in the
-composite are from the face generator's picture, beside what drawing the same face with other noise does. Writes
-results.json, table.md, modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg
-(the body alone, its face refined).
+Random pairs of a body and a face, at two truncations, are composed in five ways: the canvas alone, the plain paste, the
+face optimised for a fixed body, the body for a fixed face, and both jointly. For each, it measures the seam energy at
+the region's border and the detail on both sides of it (of hard pastes without feathering), and a Frechet distance to
+the real pictures in embedded features, which is no published FID. For a fixed face it also measures the difference
+between its landmarks and colours in the composite and those of the face generator's picture, compared with the same
+face drawn with other noise. It writes results.json, table.md, modes.jpg and, for each truncation, before_after.jpg
+(paste, both optimised) and refined.jpg (the body alone, its face refined).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CASES = {
 
 
 def compose(pipeline: InsetGANPipeline, request: CompositionRequest) -> Report | None:
-    """The last report, or None where the body has no face to replace."""
+    """The last report, or None if no face was found on the body."""
     try:
         *_, last = pipeline.compose(request)
     except NoFaceFound:
@@ -65,7 +65,7 @@ def run_pairs(
 ) -> dict[str, list[Report]]:
     """Reports of all modes for the same pairs; pairs without a face on the body are left out.
 
-    deadline: of `time.perf_counter`, after which no further pair is begun.
+    deadline: time of `time.perf_counter` after which no further pair is started.
     """
     found: dict[str, list[Report]] = {mode: [] for mode in MODES}
     for i in tqdm(range(count), desc=f"psi {psi:g}", leave=False):
@@ -83,7 +83,7 @@ def run_pairs(
 
 
 def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, Tensor, Placement]]]:
-    """Of each case: the picture, the same without any feathering, and where its inset lies."""
+    """For each case: the picture, the same without feathering, and the placement of its inset."""
     cases = {
         "canvas": [(r.pasted.canvas, r.pasted.canvas, r.pasted.placements[0]) for r in found["joint"]],
         "pasted": [(r.pasted.hard, r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]],
@@ -94,7 +94,7 @@ def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, T
 
 
 def measured(found: dict[str, list[Report]], features: EmbeddedFeatures, real: Moments) -> dict[str, dict[str, float]]:
-    """Of each case the means of seam energy and detail, and the Frechet distance to the real pictures."""
+    """For each case the means of seam energy and detail, and the Frechet distance to the real pictures."""
     rows = {}
     for case, pictures in composites(found).items():
         inside, outside = np.mean([detail(hard, place) for _, hard, place in pictures], 0)
@@ -110,7 +110,7 @@ def measured(found: dict[str, list[Report]], features: EmbeddedFeatures, real: M
 
 
 def ratios(found: dict[str, list[Report]]) -> dict[str, dict[str, float]]:
-    """Of each mode its seam energy over that of the same pair's plain paste."""
+    """For each mode the ratio of its seam energy to that of the same pair's plain paste."""
     before = np.array([seam_energy(r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]])
     result = {}
     for mode, reports in found.items():
@@ -125,7 +125,7 @@ def ratios(found: dict[str, list[Report]]) -> dict[str, dict[str, float]]:
 
 
 def fixed_face(pipeline: InsetGANPipeline, reports: list[Report], region: str) -> dict[str, float]:
-    """How far a face that is fixed is from the generator's own picture of it, once it is in the composite.
+    """Difference between a fixed face in the composite and the generator's own picture of it.
 
     Landmarks in per cent of the distance between the eyes, colours in levels of 255; "noise": the same for the face
     drawn again with other noise.
@@ -203,7 +203,7 @@ def evaluate(
     minutes: float,
     say: Callable[[str], None],
 ) -> dict[str, object]:
-    """Everything of this module; pictures and numbers go to `out`."""
+    """Run the whole evaluation; pictures and numbers are written to `out`."""
     out.mkdir(parents=True, exist_ok=True)
     begin, rows, facts = time.perf_counter(), {}, {}
     moments = Moments.of(features(real).numpy())

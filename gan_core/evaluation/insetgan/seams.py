@@ -1,4 +1,4 @@
-"""How visible a seam is, and how much detail there is on either side of it."""
+"""Visibility of a seam, and the amount of detail on both sides of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SIDES = ("top", "bottom", "left", "right")
 def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDES) -> float:
     """Mean gradient jump across the border of a placement in an image (1, 3, H, W) in [-1, 1], times 100.
 
-    At each pixel of the border, with a1, b1 one pixel inside and outside of it and a3, b3 three:
-    |(b1 - a1) - ((a1 - a3) + (b3 - b1)) / 2|, which is 0 where the picture goes on as it did, and large where it jumps.
-    Parts of the border outside of the picture do not count; 0 where nothing is left.
+    At each pixel of the border, with a1, b1 one pixel inside and outside of it and a3, b3 three: |(b1 - a1) - ((a1 -
+    a3) + (b3 - b1)) / 2|, which is 0 where the picture is continuous, and large where it jumps. Parts of the border
+    outside the picture do not count; 0 if nothing is left.
     """
     height, width = image.shape[-2:]
     total, count = 0.0, 0

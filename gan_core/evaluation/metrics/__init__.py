@@ -1,1 +1,1 @@
-"""How good generated pictures are, in numbers."""
+"""Metrics of generated pictures."""

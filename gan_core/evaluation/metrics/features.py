@@ -1,7 +1,7 @@
 """Features of pictures for Frechet distances, by a network of this project.
 
-The published FID takes an Inception network that is not here. `EmbeddedFeatures` are pooled maps of a discriminator
-that this project trained; distances of them compare sets of pictures with each other and with nothing published.
+The published FID uses an Inception network, which is not part of this project. `EmbeddedFeatures` are pooled maps of
+one of this project's discriminators; distances in them can be compared with each other, but not with published numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class EmbeddedFeatures:
 
     title = "embedded discriminator features, comparable with no published score"
     prefix = "embedded "
-    """What the numbers are of, and what stands before their names."""
+    """Description of the features, and the prefix of the scores' names."""
 
     def __init__(self, discriminator: Discriminator, *, first: int = 3, last: int = 6) -> None:
         self.network = discriminator.eval().requires_grad_(False)

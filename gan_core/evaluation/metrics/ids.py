@@ -1,9 +1,9 @@
 """FID, and the paired and unpaired inception discriminative scores (Zhao et al., ICLR 2021, section 4).
 
-P-IDS and U-IDS ask how well a linear classifier tells real from completed pictures in a feature space: U-IDS is its
-error rate (0.5 at best), P-IDS how often it finds a completed picture more real than the picture it was made from.
-All three take features (N, D) of any network; numbers are comparable with published ones only for the published
-Inception network.
+P-IDS and U-IDS are based on a linear classifier of real and completed pictures in a feature space: U-IDS is its error
+rate (0.5 at best), P-IDS the share of completions that it scores as more real than the original pictures. All three
+take features (N, D) of any network; numbers are comparable with published ones only for the published Inception
+network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Discriminability:
 
 
 def to_8_bits(images: Tensor) -> Tensor:
-    """Images about [-1, 1] as the paper's protocol sees them: uint8, clamped, rounded to the nearest of 256 levels.
+    """Images in about [-1, 1] as uint8, clamped and rounded to the nearest of 256 levels, as in the paper's protocol.
 
     Both the real and the completed pictures are rounded before their features are taken.
     """

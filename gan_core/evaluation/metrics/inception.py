@@ -1,9 +1,9 @@
-"""The Inception network that published FID, P-IDS and U-IDS are taken in (Szegedy et al. 2015, TensorFlow's weights).
+"""The Inception network of the published FID, P-IDS and U-IDS (Szegedy et al. 2015, TensorFlow's weights).
 
-Its weights are used as pytorch-fid publishes them: named like torchvision's network, a file of tensors. (NVIDIA's copy
-of the same network is a TorchScript program; reading it would mean running it, so it is not used.) Two things differ
-from torchvision: average pooling at the border divides by the pixels that are there, and the last block pools by
-maximum.
+Its weights are read as pytorch-fid publishes them, a file of tensors with the names of torchvision's network. (NVIDIA's
+copy of the same network is a TorchScript program, which would have to be executed, so it is not used.) There are two
+differences from torchvision: average pooling at the border divides by the number of pixels inside the picture, and the
+last block uses maximum pooling.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class InceptionFeatures:
     """Features (N, 2048) of the last pooling layer."""
 
     title, prefix = "Inception features, as published scores", ""
-    """What the numbers are of, and what stands before their names."""
+    """Description of the features, and the prefix of the scores' names."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Scores against hole size as a picture."""
+"""Plot of scores over the hole size."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _BETTER = ("lower is better", "higher is better", "higher is better")
 def plot_scores(curves: Mapping[str, Sequence[BinScore]], path: Path | str, features: Features) -> Path:
     """Write FID, P-IDS and U-IDS over the hole's share of the picture, a curve for each name in `curves`.
 
-    The format is the path's (PNG, JPEG, WebP, SVG). The titles say of which features the numbers are. Raises BadValue
-    where there is nothing to draw.
+    The format is the path's (PNG, JPEG, WebP, SVG). The titles name the features. Raises BadValue if there is nothing
+    to draw.
     """
     if not any(one.scores for bins in curves.values() for one in bins):
         raise BadValue("There are no scores to draw: no hole size has enough pairs.")

@@ -8,23 +8,23 @@ from typing import Protocol
 from torch import Tensor
 
 NAMES = ("FID", "P-IDS", "U-IDS")
-"""Of the scores, in the order of `Scores`' fields."""
+"""Names of the scores, in the order of `Scores`' fields."""
 
 
 class Features(Protocol):
     """A feature network: pictures (N, 3, H, W) in [-1, 1] to (N, D) on the CPU."""
 
     title: str
-    """What the numbers are of."""
+    """Description of the features."""
     prefix: str
-    """What stands before their names; not "" where they are not the published ones."""
+    """Prefix of the scores' names; "" only for the published features."""
 
     def __call__(self, images: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Of a set of pairs."""
+    """The scores of a set of pairs."""
 
     fid: float
     """Frechet distance; lower is better."""
@@ -36,7 +36,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class BinScore:
-    """Of the pairs whose hole's share of the picture lies in [low, high) (the last bin includes 1)."""
+    """The scores of the pairs whose hole's share of the picture lies in [low, high) (the last bin includes 1)."""
 
     low: float
     high: float

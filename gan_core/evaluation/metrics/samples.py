@@ -1,10 +1,10 @@
-"""Score a generator's samples against a folder.
+"""Scores a generator's samples against a folder of pictures.
 
     python -m gan_core.evaluation.metrics.samples --generator FILE --data FOLDER
 
 Three numbers that need no downloaded network: the sliced Wasserstein distance of Laplacian-pyramid patches (Karras
-et al. 2018, section 5), diversity (mean distance of two samples against that of two real pictures), and how near
-samples come to training pictures (against how near real pictures come to each other), which shows memorising.
+et al. 2018, section 5); diversity, the mean distance of two samples relative to that of two real pictures; and the
+distance of samples to the nearest training picture relative to that of held-out pictures, which shows memorisation.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, seed: int = 0) -> list[float]:
 
 
 def _faces(images: Tensor) -> Tensor:
-    """The face's part of aligned pictures at 64 px, flat: what tells people apart, without most background."""
+    """The face region of aligned pictures at 64 px, flattened: it differs between people and has little background."""
     small = F.interpolate(images, size=(64, 64), mode="area")
     return small[:, :, 12:56, 14:50].flatten(1)
 
@@ -96,7 +96,8 @@ def score(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, floa
 
 
 def memorising(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str, float]:
-    """Diversity, and how near samples come to training pictures, over how near held-out ones do; all (N, 3, R, R)."""
+    """Diversity, and the distance of samples to the nearest training picture relative to that of held-out pictures; all
+    (N, 3, R, R)."""
     faces, known = _faces(samples.clamp(-1, 1)), _faces(training)
     mirrored = torch.cat([known, _faces(training.flip(3))])
     return {

@@ -1,11 +1,11 @@
-"""Score completed pictures against the real ones.
+"""Scores completed pictures against the real ones.
 
     python -m gan_core.evaluation.metrics.scores --real FOLDER --fake FOLDER
 
 FID, P-IDS and U-IDS as Zhao et al. (ICLR 2021, section 4) define them; with --masks also in ten bins of the hole's
 share of the picture, as in their figure 1, and a plot of that. Pairs are files of the same stem. Features are the
-published Inception network's where its weights were fetched, else those of an embedded discriminator: then every number
-is called "embedded" and may be compared with other embedded ones only.
+published Inception network's if its weights were fetched, else those of an embedded discriminator; then every score's
+name begins with "embedded", and it is comparable with other embedded ones only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gan_core.evaluation.metrics.results import NAMES, BinScore, Features, Score
 from gan_core.images import open_image
 
 BINS = 10
-FEWEST = 2  # pairs in a bin from which on it is scored
+FEWEST = 2  # least number of pairs in a bin that is scored
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -50,7 +50,7 @@ def score_by_hole(
 ) -> list[BinScore]:
     """Scores of features (N, D) in equal bins of `ratios` (N,), each hole's share of its picture in [0, 1].
 
-    progress: hears how many of how many bins are done. Raises BadValue.
+    progress: called with the number of bins that are done and of all bins. Raises BadValue.
     """
     real, fake, ratios = np.asarray(real), np.asarray(fake), np.asarray(ratios, dtype=np.float64)
     if not len(real) == len(fake) == len(ratios):
@@ -76,7 +76,7 @@ def score_pairs(
 
 
 def rounded(images: Tensor) -> Tensor:
-    """Pictures in about [-1, 1] as 8-bit files hold them, again in [-1, 1]."""
+    """Pictures in about [-1, 1], rounded to 8 bits, again in [-1, 1]."""
     return to_8_bits(images).float() / 127.5 - 1
 
 
@@ -147,7 +147,7 @@ def choose_features(kind: str, folder: Path, device: torch.device | str, discrim
 
 
 def report(features: Features, count: int, scores: Scores, by_hole: Sequence[BinScore] = ()) -> dict[str, Any]:
-    """Everything as JSON has it; each score under its name, which says where it is no published one."""
+    """All results for JSON; each score under its name, with the features' prefix."""
 
     def named(scores: Scores | None) -> dict[str, float]:
         if scores is None:

@@ -1,1 +1,1 @@
-"""The Self-Conditioned GAN, measured."""
+"""Evaluation of the Self-Conditioned GAN."""

@@ -2,8 +2,8 @@
 
     python -m gan_core.evaluation.self_conditioned.contact_sheet --weights WEIGHTS --out FILE
 
-For each attribute and seed, the attribute from 0 to 1: by this method above, by the plain direction below. Nobody there
-is real. Also says how long a moved slider and a filmstrip take on this machine.
+For each attribute and seed, the attribute from 0 to 1: by this method above, by the plain direction below. The faces
+are of nobody real. It also measures the time of a moved slider and of a filmstrip on this machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Identity against change: bins, errors by resampling faces, and their plot."""
+"""Curves of identity similarity over measured change: bins, standard errors by resampling faces, and their plot."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gan_core.evaluation.plots import Line, Panel, save_plot
 
 QUANTILES = (0.0, 0.35, 0.6, 0.8, 0.9, 0.97)  # of the data's deviations from its median: ends of the bins of change
 FAR = 4  # the first bin beyond the 90th percentile
-FEWEST = 20  # edits in a bin that say anything
+FEWEST = 20  # least number of edits in a bin
 RESAMPLES = 500
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Edits by one method; a row a face."""
+    """Edits by one method; each row is a face."""
 
     change: NDArray[np.float32]  # (F, S), measured, in the attribute's unit
     similarity: NDArray[np.float32]  # (F, S), cosine of the identities before and after
@@ -33,8 +33,8 @@ def bins_of(away: NDArray) -> NDArray[np.float64]:
 
 
 def _sums(curve: Curve, edges: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Per face and bin (F, B): number of edits, sum of similarities, sum of |change|. Edits that went the wrong way
-    count as none."""
+    """Per face and bin (F, B): number of edits, sum of similarities, sum of |change|. Edits in the wrong direction
+    count as no change."""
     right = np.sign(curve.change) == np.sign(curve.asked)
     size = np.where(right, np.abs(curve.change), np.nan)
     place = np.where(np.isfinite(size), np.searchsorted(edges, np.nan_to_num(size), side="right") - 1, -1)

@@ -1,10 +1,11 @@
 """The paper's evaluation: `python -m gan_core.evaluation.self_conditioned.evaluate --data FACES --out FOLDER`.
 
-Random faces are edited by random sizes, by this method and by two kinds of plain directions in the plain generator:
+Random faces are edited by random amounts, by this method and by two kinds of plain directions in the plain generator:
 hyperplanes (InterFaceGAN, Shen et al. 2020) and principal components (GANSpace, Harkonen et al. 2020). The predictor
-says how much the attribute really changed and how much the person stayed the same (Liu et al. 2022, section 5). So that
-sizes compare, plain edits are first set to change the measured attribute as much on the average. Then
-the distance of generated pictures from real ones, on all data and on each attribute's tails, for both generators.
+measures the change of the attribute and the similarity of the identity (Liu et al. 2022, section 5). To make the
+amounts comparable, plain edits are first calibrated to change the measured attribute equally on average. Then the
+distance of generated pictures from real ones is measured, on all data and on each attribute's tails, for both
+generators.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ from gan_core.training.self_conditioned.labelling import Labels, invert_all, lab
 log = logging.getLogger(__name__)
 
 OURS, PLAIN, COMPONENTS = "self-conditioned", "hyperplane", "principal component"
-BEYOND = 0.25  # plain edits go this share of the range further out, so that they too reach large measured changes
+BEYOND = 0.25  # plain edits go this share of the range beyond it, so that they also reach large measured changes
 CALIBRATION_FACES, MOST_GAIN = 32, 12.0
 TAIL = 0.1
 Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
 
 
 def predictor_of(pipe: SelfConditionedPipeline) -> Any:
-    """What measures. Raises WeightsMissing where there is none."""
+    """The predictor. Raises WeightsMissing if there is none."""
     if pipe.predictor is None:
         raise WeightsMissing("The predictor's weights are not on this machine, and nothing can be measured without it.")
     return pipe.predictor
@@ -54,7 +55,7 @@ def predictor_of(pipe: SelfConditionedPipeline) -> Any:
 
 @torch.no_grad()
 def random_faces(pipe: SelfConditionedPipeline, count: int, psi: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Latents (count, num_ws, w_dim) of random faces, and the values (count, A) that they have anyway."""
+    """Latents (count, num_ws, w_dim) of random faces, and their own values (count, A)."""
     z = torch.randn(count, pipe.plain.config["z_dim"], generator=torch.Generator().manual_seed(seed)).to(pipe.device)
     w_plus = pipe.plain.broadcast(pipe.plain.mapping.truncate(pipe.plain.mapping(z), psi))
     return w_plus, pipe.space.values(w_plus)
@@ -85,14 +86,14 @@ class Methods:
         return self.pipe.plain.synthesis(self.space.moved(w_plus, current, wanted))
 
     def principal(self, w_plus: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
-        """Along the principal component that moves the attribute most."""
+        """Along the principal component that changes the attribute most."""
         by = (wanted - current) * (self.space.high - self.space.low) * self.gain
         return self.pipe.plain.synthesis(w_plus + (by @ self.steps)[:, None])
 
     @torch.no_grad()
     def calibrate(self, psi: float, faces: int = CALIBRATION_FACES) -> dict[str, list[float]]:
-        """Set how far the plain edits go, so that from 0 to 1 they change the measured attribute as much as this method
-        does, on the average of some faces; gives both methods' gains."""
+        """Set the gains of the plain edits so that from 0 to 1 they change the measured attribute as much as this
+        method on the average of some faces; returns both methods' gains."""
         pipe, space = self.pipe, self.space
         w_plus, current = random_faces(pipe, faces, psi, seed=99)
 
@@ -144,8 +145,8 @@ def measure_edits(
 
 
 def nearest_latents(values: Tensor, current: Tensor) -> Tensor:
-    """For each of the wanted values (N, A) a latent of its own, by index (N,), so that the values (N, A) which the
-    latents have anyway lie as near as can be in all (squares summed)."""
+    """Assign a different latent to each of the wanted values (N, A), by index (N,), such that the sum of squared
+    differences to the latents' own values `current` (N, A) is minimal."""
     return torch.from_numpy(linear_sum_assignment(torch.cdist(values, current).square().numpy())[1])
 
 
@@ -163,9 +164,9 @@ def tail_distances(
     """Frechet distance of generated from real pictures (uint8 (N, 3, R, R)): all of them with their mirror images, and
     the top and bottom tenth of each attribute; as many generated as real ones, without truncation.
 
-    This method is asked for the real pictures' values, each on a latent that is near them (`nearest_latents`), or, not
-    `matched`, on any. The plain generator draws as it does, or ("moved") is moved to the same values from the same
-    latents by its directions.
+    This method draws the real pictures' values, each with a latent of similar values (`nearest_latents`) or, if not
+    `matched`, with any latent. The plain generator draws random pictures, or ("moved") the same latents moved to the
+    same values by its directions.
     """
     real = torch.cat([features(part.float() / 127.5 - 1) for part in (pictures, pictures.flip(3))]).numpy()
     values = labels.values.to(pipe.device)
@@ -175,7 +176,7 @@ def tail_distances(
         current = torch.cat([pipe.space.values(pipe.plain.broadcast(part)) for part in w.split(256)])
         w = w[nearest_latents(labels.values, current.cpu()).to(w.device)]
     rows: dict[str, list[Tensor]] = {OURS: [], "plain": [], "moved": []}
-    size = 32 if values.is_cuda else 4  # a CPU's cache holds few pictures
+    size = 32 if values.is_cuda else 4  # a CPU's cache is small
     for part, wanted in tqdm(list(zip(w.split(size), values.split(size), strict=True)), desc="samples"):
         w_plus = pipe.plain.broadcast(part)
         current = pipe.space.values(w_plus)
@@ -201,8 +202,8 @@ def measure_across(
     pipe: SelfConditionedPipeline, methods: Methods, attribute: int, faces: int, sizes: int, psi: float, seed: int = 0
 ) -> dict[str, Curve]:
     """As `measure_edits`, of edits across the range: from each of `sizes` random values in its lower third to each of
-    as many in its upper third, of one face. Reaches about twice as far as edits from where a face is; both methods
-    alike."""
+    as many in its upper third, of one face. These edits are about twice as large as edits from a face's own value, for
+    both methods."""
     random = torch.Generator().manual_seed(seed + attribute)
     column = predictor_of(pipe).measures.index(pipe.attributes[attribute].measure)
     w_plus, current = random_faces(pipe, faces, psi, seed)

@@ -1,1 +1,1 @@
-"""The Swapping Autoencoder, measured."""
+"""Evaluation of the Swapping Autoencoder."""

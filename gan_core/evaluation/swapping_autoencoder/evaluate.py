@@ -1,9 +1,9 @@
 """Measure a model on held-out people: `python -m gan_core.evaluation.swapping_autoencoder.evaluate --data FOLDER ...`.
 
-Reconstruction; how well swaps keep the structure (landmarks of the face finder, in shares of the face's size) and take
-the texture (distance of colour histograms); and how much faster reading a picture's codes is than finding a latent of
-the embedded face generator by 1000 steps of optimisation, both on this machine in this run (the paper's claim). With
---grid, a sheet of swaps of generated faces, of nobody real.
+Measured are: the reconstruction; how well swaps keep the structure (landmarks of the face finder, in shares of the
+face's size) and take the texture (distance of colour histograms); and the time to encode a picture compared with 1000
+steps of latent optimisation in the embedded face generator, on the same machine in the same run (the paper's claim).
+With --grid it writes a sheet of swaps of generated faces, which are of nobody real.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def swap_sheet(pipe: SwappingAutoencoderPipeline, faces: Tensor, detail: float =
     return torch.cat(rows)
 
 
-@torch.no_grad()  # what inference mode makes cannot be optimised towards
+@torch.no_grad()  # not inference_mode, whose tensors cannot take part in an optimisation
 def generated_faces(generator: Generator, seeds: list[int], psi: float = 0.7) -> Tensor:
     """Faces (n, 3, R, R) in [-1, 1] of the embedded generator, one a seed, on the CPU."""
     device = generator.mapping.w_avg.device

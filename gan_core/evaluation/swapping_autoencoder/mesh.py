@@ -1,10 +1,10 @@
-"""How far swaps move a face, by a face mesh that is not this project's.
+"""Displacement of faces by swaps, measured by an independent face mesh.
 
     python -m gan_core.evaluation.swapping_autoencoder.mesh
 
-Reads what `evaluate --write FOLDER` wrote: NAME_structure.png and NAME_swap.png (or NAME_reconstruction.png). Needs
-MediaPipe with its face mesh (`pip install mediapipe==0.10.14`, best in an environment of its own) and neither torch nor
-weights.
+Reads the pictures of `evaluate --write FOLDER`: NAME_structure.png and NAME_swap.png (or NAME_reconstruction.png).
+Needs MediaPipe with its face mesh (`pip install mediapipe==0.10.14`, best in an environment of its own) and neither
+torch nor weights.
 """
 
 from __future__ import annotations

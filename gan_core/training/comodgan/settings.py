@@ -1,4 +1,4 @@
-"""What shapes a run of CoModGAN's training: settings, starting weights, and held-out pictures for the log."""
+"""Settings of CoModGAN's training, the weights that it starts from, and held-out pictures for the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = dict[str, Tensor]
 
 @dataclass
 class CoModGANSettings(GanSettings):
-    """Everything that shapes a run."""
+    """All settings of a run."""
 
     lr: float = 0.002
     gamma: float = 3.0
@@ -29,9 +29,7 @@ class CoModGANSettings(GanSettings):
     small_hole: float = 0.3  # hole ratio below which hidden pixels count too
     colour_weight: float = 20.0  # L1 of colours of blocks of 16 pixels in the hole, near known pixels
     spread_weight: float = 10.0  # of the hinge on two completions' difference
-    spread: float = (
-        0.06  # mean difference, of the range, that it asks for in large holes at a quarter of the resolution
-    )
+    spread: float = 0.06  # mean difference, share of the range, required in large holes at a quarter of the resolution
     follow_weight: float = 10.0  # L1 between a drawing's lines and those of the picture made of it
     jitter: float = 0.05  # contrast and brightness of training pictures
     augment_target: float = 0.75
@@ -51,7 +49,7 @@ class Starts:
 
 @dataclass
 class HeldOut:
-    """Pictures of people who are not trained on, for what the log says of the averaged network."""
+    """Pictures of people who are not trained on; the averaged network is measured on them for the log."""
 
     pictures: Tensor  # uint8 (N, 3, R, R)
     conditions: Tensor  # uint8 (N, 1, R, R): holes, 1 = hole, or drawings, 255 = line

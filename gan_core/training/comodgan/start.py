@@ -1,8 +1,8 @@
 """Starting CoModGAN from an unconditional generator and its discriminator.
 
-At the first step the network is that generator, whatever the condition: the parts that bring the condition in (the
-global vector's columns of the affine layers, the computed start's weight, the gain of each skip) are zero and learn
-from there, while the encoder begins as the discriminator's convolutions.
+At the first step the network computes the same as that generator for every condition: the weights through which the
+condition enters (the global vector's columns of the affine layers, the weight of the computed start, the gain of each
+skip) are zero. The encoder starts from the discriminator's convolutions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SPREAD = 0.6  # standard deviation of the encoder's features at the start, that
 
 
 def start_generator(net: CoModGenerator, state: dict[str, Tensor]) -> None:
-    """Copy an unconditional generator's weights, so that `net` draws what it draws.
+    """Copy an unconditional generator's weights, so that `net` draws the same pictures.
 
     Needs `skip_gain`. Raises BadCheckpoint if a shape does not fit.
     """
@@ -51,7 +51,7 @@ def start_generator(net: CoModGenerator, state: dict[str, Tensor]) -> None:
 
 
 def start_discriminator(net: Discriminator, state: dict[str, Tensor]) -> None:
-    """Copy a discriminator of pictures into one of pictures and a fourth channel, to which it is blind at first."""
+    """Copy a discriminator of pictures into one with a fourth channel, which has no effect at first."""
     state, own = dict(state), net.from_rgb.weight
     weight = state["from_rgb.weight"]
     state["from_rgb.weight"] = _widened(weight, own.shape[1], first=0)
@@ -63,10 +63,10 @@ def start_discriminator(net: Discriminator, state: dict[str, Tensor]) -> None:
 
 @torch.no_grad()
 def start_encoder(net: CoModGenerator, state: dict[str, Tensor], condition: Tensor) -> None:
-    """Begin the encoder as the discriminator's convolutions, each scaled so that features keep one size.
+    """Copy the discriminator's convolutions into the encoder, each scaled so that features keep the same magnitude.
 
-    The discriminator's residual paths are missing here, without which its features would grow from layer to layer.
-    `condition` (N, C, R, R) is what the features are measured on.
+    The encoder lacks the discriminator's residual paths, without which the features would grow from layer to layer. The
+    features are measured on `condition` (N, C, R, R).
     """
     encoder: Any = net.encoder
     if net.config["in_channels"] == 4:  # mask first, then the picture
@@ -102,7 +102,7 @@ def _widened(weight: Tensor, channels: int, *, first: int) -> Tensor:
 
 
 def _inverse_activation(y: Tensor) -> Tensor:
-    """What leaky ReLU with its gain makes y of."""
+    """Inverse of leaky ReLU with its gain."""
     return torch.where(y < 0, y / _SLOPE, y) / _GAIN
 
 

@@ -1,12 +1,12 @@
-"""One step of CoModGAN's training, in pieces that CUDA graphs can hold (see `training.stylegan2.step`).
+"""One step of CoModGAN's training, in pieces that can be recorded as CUDA graphs (see `training.stylegan2.step`).
 
-What differs from an unconditional step:
-- A real picture and the completions made of it stand against each other in the relativistic loss, under the same
-  augmentation. They share all known pixels, so what the loss compares is what stands in the hole.
-- Each condition is completed `pairs` times. That spares encoder passes and shows how much two completions differ, which
-  a hinge keeps from falling below what a large hole deserves.
-- The raw picture is held to the known pixels (L1), so that it fits at the rim before anything is pasted; in small
-  holes, where little is open, also to the hidden ones, the less the larger the hole; so are the colours of blocks.
+Differences from an unconditional step:
+- The relativistic loss compares a real picture with the completions of it, under the same augmentation. They share all
+  known pixels, so the loss compares the content of the hole.
+- Each condition is completed `pairs` times. This saves encoder passes, and a hinge on the difference of two completions
+  keeps large holes from having one answer only.
+- An L1 loss on the raw picture's known pixels makes it fit at the rim before anything is pasted. In small holes, which
+  are largely determined by their surroundings, hidden pixels count as well. A further loss compares colours of blocks.
 The discriminator sees picture and mask (or drawing).
 """
 
@@ -17,33 +17,34 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from gan_core.comodgan.edges import lines
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.augment import draw_transforms, transform
+from gan_core.training.comodgan.losses import (
+    colour_loss,
+    counted_pixels,
+    drawn_lines_loss,
+    known_nearby,
+    reconstruction_loss,
+    spread_loss,
+    spread_of,
+)
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts, State
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.growing import FadingDiscriminator
-from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
+from gan_core.training.objective import discriminator_loss, generator_loss
 from gan_core.training.stylegan2.step import GanTrainer
-
-_TONE = 16  # pixels, a side, of the blocks whose colour is compared
-_OWN_LINES = 0.25  # weight of a line that was not drawn, against one that was and is missing
-
-
-def known_nearby(hole: Tensor) -> Tensor:
-    """Of each block of holes (N, 1, R, R), 1 = hole: the share of known pixels in and next to it, (N, 1, B, B)."""
-    known = F.avg_pool2d(1 - hole, _TONE)
-    return F.avg_pool2d(known, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class CoModGANTrainer(GanTrainer):
-    """Networks, optimizers and pieces. `holes` (M, R, R) uint8, 1 = hole, are what free-form masks are drawn from;
-    `drawings` (N, K, R, R) uint8, 255 = line, are K drawings of each picture."""
+    """Networks, optimizers and the pieces of a step.
+
+    holes: (M, R, R) uint8, 1 = hole, the bank of masks. drawings: (N, K, R, R) uint8, 255 = line, K drawings of each
+    picture, for the task "drawing".
+    """
 
     settings: CoModGANSettings
 
@@ -90,14 +91,14 @@ class CoModGANTrainer(GanTrainer):
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
-        self.moves: Any = None  # how this step's pictures are augmented
+        self.moves: Any = None  # the augmentation of this step's pictures
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
 
     def _start(
         self, generator: CoModGenerator, discriminator: Discriminator, starts: Starts, pictures: Tensor
     ) -> State | None:
-        """Load what there is to start from; the averaged generator's weights if they are others."""
+        """Load the weights to start from; returns the averaged generator's weights if they differ."""
         if starts.unconditional:
             if starts.generator is not None:
                 start_generator(generator, starts.generator)
@@ -140,7 +141,8 @@ class CoModGANTrainer(GanTrainer):
             kind = torch.randint(self.drawings.shape[1], (n,), device=device)
             drawing = self.drawings[index, kind][:, None].float() / 255
             drawing = torch.where(mirror, drawing.flip(3), drawing)
-            # People leave lines out: in half of the drawings what lies in a hole of up to half the picture is missing.
+            # People omit lines: in half of the drawings the lines inside a hole of up to half of the picture are
+            # erased.
             erased = (hole.mean([1, 2, 3], keepdim=True) < 0.5) & (torch.rand(n, 1, 1, 1, device=device) < 0.5)
             drawing = torch.where(erased, drawing * (1 - hole), drawing)
             condition = seen = drawing_condition(drawing)
@@ -161,33 +163,26 @@ class CoModGANTrainer(GanTrainer):
             self.fakes = self.raw
 
     def _latents(self) -> Tensor:
-        """w+ (batch, num_ws, w_dim), some of two latents (style mixing, Karras et al. 2019, section 3.1)."""
-        s, net, device = self.settings, self.generator, self.processes.device
-        if s.plain:
-            return net.mapping.w_avg.expand(s.batch, net.num_ws, -1)
-        w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
-        net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
-        first, second = w.chunk(2)
-        layer = torch.arange(net.num_ws, device=device)[None, :, None]
-        cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
-        mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
-        return torch.where(mixed, second[:, None], first[:, None])
+        """See `GanTrainer`; for the plain baseline, which has no latent, the mean (batch, num_ws, w_dim)."""
+        if self.settings.plain:
+            return self.generator.mapping.w_avg.expand(self.settings.batch, self.generator.num_ws, -1)
+        return super()._latents()
 
     def _fakes_seen(self) -> Tensor:
-        """What the discriminator sees of the completions, (batch, 4, R, R), a condition's completions side by side: so
-        no two of them meet in a group of the minibatch statistics, which would give them away."""
+        """The discriminator's input for the completions, (batch, 4, R, R). A condition's completions are neighbouring
+        rows, so that no two of them are in the same group of the minibatch statistics, where their similarity would
+        show."""
         k = self.settings.pairs
         both = torch.cat([self.fakes, self.seen.repeat(k, 1, 1, 1)], 1)
         both = both.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1)
         return transform(both, *(self._side_by_side(x) for x in self.moves))
 
     def _side_by_side(self, x: Tensor) -> Tensor:
-        """Each row `pairs` times in a row."""
+        """Repeat each row `pairs` times."""
         k = self.settings.pairs
         return x if k == 1 else x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
 
     def _discriminator_piece(self, penalise: bool) -> None:
-        s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = self._fakes_seen()
@@ -195,20 +190,10 @@ class CoModGANTrainer(GanTrainer):
         pictures = [x[:, :3].clone().requires_grad_(penalise) for x in (reals, fakes)]
         real, fake = (self._score(torch.cat([p, x[:, 3:]], 1)) for p, x in zip(pictures, (reals, fakes), strict=True))
         paired = self._side_by_side(real)
-        self.real_scores.copy_(paired.detach())
         loss = discriminator_loss(paired, fake)
-        self.stats[0] += loss.detach()
-        sign = (paired - fake).detach().sign().mean()
-        self.stats[2] += sign
-        self.stats[5] += 1
-        if s.augment_target > 0:
-            step = s.batch * self.processes.size / (s.augment_kimg * 1000)
-            self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
+        self._note_scores(paired, fake, loss)
         if penalise:
-            penalty = gradient_norm(real, pictures[0]) + gradient_norm(fake, pictures[1])
-            self.stats[3] += penalty.detach()
-            self.stats[4] += 1
-            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
+            loss = loss + self._penalty(real, pictures[0], fake, pictures[1])
         with self.discriminator_flat.exchanged(self.processes):
             loss.backward()
         self.discriminator_flat.drop_non_finite()
@@ -229,32 +214,28 @@ class CoModGANTrainer(GanTrainer):
             p.requires_grad_(True)
 
     def _other_losses(self) -> Tensor:
+        """The losses of `losses.py`, weighted; without latents and modulation (`plain`) all pixels count alike."""
         s, k = self.settings, self.settings.pairs
-        ratio = self.hole.mean([1, 2, 3], keepdim=True)
         if s.task == "hole":
-            open_share = (ratio / s.small_hole).clamp(max=1)
-            counted = 1 - self.hole * (0.0 if s.plain else open_share)
-            off = self.raw - self.reals.repeat(k, 1, 1, 1)
-            first = (off.abs() * counted.repeat(k, 1, 1, 1)).mean()
-            total = s.known_weight * first
-            # Tone and light of a hole follow from what is near; far from all that is known they are free.
-            tone = F.avg_pool2d(off * self.hole.repeat(k, 1, 1, 1), _TONE).abs()
-            total = total + s.colour_weight * (tone * known_nearby(self.hole).repeat(k, 1, 1, 1)).mean()
+            counted = torch.ones_like(self.hole) if s.plain else counted_pixels(self.hole, s.small_hole)
+            difference = self.raw - self._repeated(self.reals)
+            first = reconstruction_loss(difference, self._repeated(counted))
+            near = self._repeated(known_nearby(self.hole))
+            total = s.known_weight * first + s.colour_weight * colour_loss(difference, self._repeated(self.hole), near)
         else:
-            # Every line drawn is to be there; lines of one's own are cheaper, for people leave out many.
-            drawn = F.avg_pool2d(self.seen + 0.5, 2).repeat(k, 1, 1, 1)
-            missing = drawn - F.avg_pool2d(lines(self.raw), 2)
-            first = F.leaky_relu(missing, -_OWN_LINES).mean()
+            first = drawn_lines_loss(self.raw, self._repeated(self.seen + 0.5))
             total = s.follow_weight * first
         self.stats[8] += first.detach()
         if k > 1 and s.spread_weight > 0:
-            a, b = self.raw.chunk(k)[:2]
-            difference = F.avg_pool2d((a - b) * self.hole, 4).abs().mean([1, 2, 3], keepdim=True)
-            difference = difference / ratio.clamp_min(0.01)
-            wanted = 2 * s.spread * ((ratio - 0.1) / 0.3).clamp(0, 1)
-            total = total + s.spread_weight * F.relu(wanted - difference).mean()
-            self.stats[9] += (difference.detach() / 2).mean()
+            first_of_each, second_of_each = self.raw.chunk(k)[:2]
+            spread = spread_of(first_of_each, second_of_each, self.hole)
+            total = total + s.spread_weight * spread_loss(spread, self.hole, s.spread)
+            self.stats[9] += (spread.detach() / 2).mean()
         return total
+
+    def _repeated(self, x: Tensor) -> Tensor:
+        """Rows (batch / pairs, ...) as often as each condition is completed, (batch, ...), in the order of `raw`."""
+        return x.repeat(self.settings.pairs, 1, 1, 1)
 
     # ------------------------------------------------------------ what the log and the grids show
 
@@ -266,8 +247,8 @@ class CoModGANTrainer(GanTrainer):
 
     @torch.no_grad()
     def held_out_stats(self) -> dict[str, float]:
-        """`diversity`: mean difference of two completions inside the hole, of the range, half of the picture hidden (or
-        of a drawing); `known`: mean L1 of the raw picture to the known pixels."""
+        """`diversity`: mean difference of two completions inside the hole, share of the range, with half of the picture
+        hidden (or of a drawing); `known`: mean L1 error of the raw picture at the known pixels."""
         if self.held_out is None:
             return {}
         count = min(16, len(self.held_out.pictures))
@@ -287,7 +268,7 @@ class CoModGANTrainer(GanTrainer):
         return image, conditions[rows].to(device).float() / scale
 
     def _complete(self, image: Tensor, hole: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """What is shown as given, and the raw picture, of the averaged network; z (1, z_dim) serves all rows."""
+        """The condition as a picture, and the averaged network's raw picture; z (1, z_dim) is used for all rows."""
         if self.settings.task == "hole":
             given, condition = image * (1 - hole), hole_condition(image, 1 - hole)
         else:
@@ -300,8 +281,8 @@ class CoModGANTrainer(GanTrainer):
 
     @torch.no_grad()
     def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
-        """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: twice a row what is given, the raw picture
-        and three completions, of held-out pictures."""
+        """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: for two held-out pictures a row, the
+        condition, the raw picture and three completions."""
         if self.held_out is None:
             return torch.zeros(count, 3, *[self.settings.resolution] * 2)
         n = min(count // 5, len(self.held_out.pictures))
@@ -315,7 +296,7 @@ class CoModGANTrainer(GanTrainer):
         return torch.stack(columns, 1).flatten(0, 1).cpu()
 
     def close(self) -> None:
-        """Let go of the recordings and of what they made."""
+        """Drop the recordings and their tensors."""
         self.raw = self.reals = self.seen = self.hole = torch.empty(0)
         self.moves = None
         super().close()

@@ -2,14 +2,13 @@
 
 `--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
 Starts from an unconditional generator and its discriminator (`--generator`, `--discriminator`) or from an earlier run
-(`--initial`). `--plain` trains the baseline that the model card compares with. One process or several under torchrun.
+(`--initial`). `--plain` trains the baseline of the model card. One process or several under torchrun.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from gan_core.training import distributed
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
 from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
 
 
 def read_starts(initial: Path | None, generator: Path | None, discriminator: Path | None) -> Starts:
-    """What the command line says to start from. Raises BadValue if it says both, or half."""
+    """The weights that the flags name. Raises BadValue for contradictory or incomplete flags."""
     if initial is not None and generator is not None:
         raise BadValue("Start from an earlier run (--initial) or from a generator (--generator), not from both.")
     if initial is not None:
@@ -90,15 +90,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    for name, value in asdict(CoModGANSettings()).items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            parser.add_argument(flag, action="store_true")
-        else:
-            parser.add_argument(flag, type=type(value), default=value, choices=TASKS if name == "task" else None)
+    add_settings(parser, CoModGANSettings, {"task": TASKS})
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = CoModGANSettings(**{name: getattr(args, name) for name in asdict(CoModGANSettings())})
+    settings = read_settings(args, CoModGANSettings)
     if settings.plain:
         settings.pairs = 1
     starts = read_starts(args.initial, args.generator, args.discriminator)

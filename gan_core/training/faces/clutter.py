@@ -1,6 +1,4 @@
-"""Backgrounds without faces, made on the fly: noise of many scales, shapes, stripes, cloth, broken
-pictures.
-"""
+"""Random backgrounds without faces: noise of many scales, shapes, stripes, cloth, shuffled pictures."""
 
 from __future__ import annotations
 
@@ -74,7 +72,8 @@ def sample(pictures: Tensor, where: Tensor) -> Tensor:
 
 
 def _random_window(n: int, size: int, device: torch.device, low: float, high: float) -> Tensor:
-    """(n, size, size, 2): a rotated square window of a 0..1 picture, reflected back where it leaves it."""
+    """(n, size, size, 2): coordinates of a rotated square window of a 0..1 picture, mirrored at the picture's
+    border."""
     grid = pixel_grid(size, size, device) / size - 0.5
     angle, side = uniform(n, -math.pi, math.pi, device), uniform(n, low, high, device)
     c, s = (angle.cos() * side).view(-1, 1, 1), (angle.sin() * side).view(-1, 1, 1)
@@ -90,9 +89,7 @@ def _reflect(t: Tensor, low: float, high: float) -> Tensor:
 
 
 def shuffled(pictures: Tensor, where: Tensor, cells: int) -> Tensor:
-    """`sample`, but with the picture's cells x cells blocks in random order: a face no more, yet all its
-    parts.
-    """
+    """`sample` with the picture's cells x cells blocks in random order: all parts of a face, but no face."""
     n = where.shape[0]
     order = torch.rand(n, cells * cells, device=where.device).argsort(1)
     scaled = where.clamp(0, 0.9999) * cells
@@ -113,7 +110,7 @@ def clutter(n: int, size: int, portraits: Tensor, textures: Tensor | None) -> Te
     x = octave_noise(n, size, device)
     picked = portraits[torch.randint(portraits.shape[0], (n,), device=device)]
     window = _random_window(n, size, device, 0.2, 0.9)
-    # Below 0.86 of a bust there are clothes, never a whole face.
+    # The part of a bust below 0.86 of its height shows clothes, never a whole face.
     cloth = sample(picked, torch.stack([_reflect(window[..., 0], 0, 1), _reflect(window[..., 1], 0.86, 1)], -1))
     broken = shuffled(picked, _reflect(_random_window(n, size, device, 0.4, 1.6), 0, 1), 4)
     options = [x, stripes(n, size, device), cloth, broken, broken]

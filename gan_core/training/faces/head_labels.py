@@ -1,10 +1,9 @@
-"""Labels for the head finder without anybody drawing one: from what the face generator knows.
+"""Labels for the head finder, made without manual labelling from the features of the face generator.
 
-The generator's features tell skin, hair, cloth and backdrop apart (Zhang et al. 2021, "DatasetGAN", section 3). Where
-an FFHQ-aligned crop shows which is known well enough in a few places: the middle is face, below the upper edge hair or
-forehead, the upper corners are backdrop, the lower ones cloth. A small classifier of the features learns from these
-places and says it of every pixel; GrabCut (Rother et al. 2004; OpenCV's) then moves the outline onto the picture's own
-edges.
+The generator's features separate skin, hair, cloth and backdrop (Zhang et al. 2021, "DatasetGAN", section 3). In an
+FFHQ-aligned crop the class is known at a few places: the middle is face, the area below the upper edge is hair or
+forehead, the upper corners are backdrop, the lower ones cloth. A small classifier of the features is trained on these
+places and applied to all pixels; GrabCut (Rother et al. 2004; OpenCV's) then moves the outline to the picture's edges.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def _ellipse(x: Tensor, y: Tensor, at: tuple[float, float], half: tuple[float, f
 
 
 def seeds(size: int = _SEED_SIZE) -> Tensor:
-    """What is where in nearly every aligned portrait, (size, size): a class, or -1 where that varies."""
+    """Class of each pixel in nearly every aligned portrait, (size, size); -1 where it varies."""
     at = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(at, at, indexing="ij")
     known = torch.full((size, size), -1)
@@ -61,7 +60,7 @@ def draw_with_features(generator: Generator, codes: Tensor, size: int) -> tuple[
 
 
 class FeatureClassifier:
-    """Features to head, backdrop or cloth; learns from the seeds."""
+    """Classifies features as head, backdrop or cloth; trained on the seeds."""
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
@@ -98,10 +97,11 @@ class FeatureClassifier:
 
 
 def outline(picture: np.ndarray, person: np.ndarray) -> np.ndarray | None:
-    """The person's outline on the picture's own edges: (S, S) bool; None where the colours do not tell.
+    """Mask (S, S) bool of the person with its outline moved to the picture's edges; None if the colours do not allow
+    it.
 
-    picture: (S, S, 3) uint8. person: (S, S), how surely each pixel is no backdrop. Only a band about the given outline
-    may change sides.
+    picture: (S, S, 3) uint8. person: (S, S), probability of each pixel to be no backdrop. Only pixels in a band around
+    the given outline change their class.
     """
     import cv2
 
@@ -124,15 +124,15 @@ def outline(picture: np.ndarray, person: np.ndarray) -> np.ndarray | None:
         cv2.GC_INIT_WITH_MASK,
     )
     found = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
-    # nearly everything or nearly nothing: the backdrop has the person's colours
+    # nearly all or nearly nothing: the backdrop has the person's colours
     return found if 0.2 < found.mean() < 0.9 and found[60:80, 50:78].mean() > 0.95 else None
 
 
 def without_cloth(picture: np.ndarray, person: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """The head (S, S) bool among a person's pixels; long hair counts, clothes do not.
+    """Mask (S, S) bool of the head among a person's pixels; it includes long hair but no clothes.
 
-    picture: (S, S, 3) uint8. person: (S, S) bool. head: (S, S), how much likelier head than cloth each pixel is by
-    itself, 0 to 1. Hair that falls below the chin has the colour of the hair beside the face, and hangs from it.
+    picture: (S, S, 3) uint8. person: (S, S) bool. head: (S, S), probability of head against cloth from the features
+    alone. Hair below the chin is recognised by the colour of the hair beside the face, with which it is connected.
     """
     side = len(person)
     y, x = (np.mgrid[:side, :side] + 0.5) / side

@@ -1,4 +1,4 @@
-"""Losses of the finder's two networks, and the numbers that say how good they are."""
+"""Losses and scores of the finder's two networks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def locator_loss(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes) -> tupl
 def refiner_loss(
     outputs: tuple[Tensor, Tensor, Tensor], crops: Crops, weights: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Smoothed L1 on landmarks with a pull towards compact heat maps, and cross-entropy on face or not."""
+    """Smooth L1 on landmarks, a term for compact heat maps, and cross-entropy of face or no face."""
     points, spread, face = (o.float() for o in outputs)
     inside = ((crops.landmarks > 0) & (crops.landmarks < 1)).all(-1).float() * crops.face[:, None]
     error = F.smooth_l1_loss(points, crops.landmarks, beta=0.01, reduction="none").sum(-1)
@@ -109,7 +109,7 @@ def locator_scores(outputs: tuple[Tensor, Tensor, Tensor], scenes: Scenes, thres
 
 @torch.no_grad()
 def refiner_scores(outputs: tuple[Tensor, Tensor, Tensor], crops: Crops) -> dict[str, float]:
-    """points: mean error of eyes and mouth corners in eye distances; face: share told right at one half."""
+    """points: mean error of eyes and mouth corners in eye distances; face: accuracy at a threshold of one half."""
     points, _, face = outputs
     got, wanted = five_from_landmarks(points.float()), five_from_landmarks(crops.landmarks)
     eyes = (wanted[:, 1] - wanted[:, 0]).norm(dim=-1)

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 
 def uniform(n: int, low: float, high: float, device: torch.device) -> Tensor:
-    """(n,) numbers spread evenly over low..high."""
+    """(n,) uniform random numbers in low..high."""
     return torch.rand(n, device=device) * (high - low) + low
 
 
 def chance(n: int, probability: float, device: torch.device) -> Tensor:
-    """(n,) float 0 or 1."""
+    """(n,) float, 1 with this probability, else 0."""
     return (torch.rand(n, device=device) < probability).float()
 
 
@@ -34,7 +34,8 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
 
 
 def light_and_colour(x: Tensor, strength: float = 1.0) -> Tensor:
-    """Exposure, contrast, gamma, colour cast, saturation, black and white, a slope of light. x in 0..1."""
+    """Random exposure, contrast, gamma, colour cast, saturation, black and white, and a gradient of light. x in
+    0..1."""
     n, _, h, w = x.shape
     device = x.device
     x = x.clamp(0, 1) ** per_picture(torch.exp(torch.randn(n, device=device) * 0.22 * strength))
@@ -76,7 +77,7 @@ def _dct_basis(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def block_artefacts(x: Tensor) -> Tensor:
-    """What strong compression leaves: 8x8 cosine coefficients rounded to steps that grow with frequency."""
+    """JPEG artefacts: 8x8 cosine coefficients rounded to steps that grow with frequency."""
     n, c, h, w = x.shape
     basis = _dct_basis(x.device, x.dtype)
     frequency = torch.arange(8, device=x.device, dtype=x.dtype)
@@ -90,7 +91,7 @@ def block_artefacts(x: Tensor) -> Tensor:
 
 
 def camera(x: Tensor) -> Tensor:
-    """Everything above plus sensor noise: (N, 3, H, W) in 0..1 -> 0..1. H and W multiples of 8."""
+    """All effects above and sensor noise: (N, 3, H, W) in 0..1 -> 0..1. H and W multiples of 8."""
     n = x.shape[0]
     x = soften(light_and_colour(x))
     noise = torch.randn_like(x) + torch.randn_like(x[:, :1])

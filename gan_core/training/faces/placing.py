@@ -18,7 +18,7 @@ def affine(points: Tensor, matrix: Tensor) -> Tensor:
 
 
 def inverse_2x2(m: Tensor) -> Tensor:
-    """Inverse of (N, 2, 2), written out: the library's checks for singularity would wait for the device."""
+    """Inverse of (N, 2, 2) in closed form: torch's function checks for singularity and so waits for the device."""
     a, b, c, d = m[:, 0, 0], m[:, 0, 1], m[:, 1, 0], m[:, 1, 1]
     return torch.stack([d, -b, -c, a], -1).view(-1, 2, 2) / (a * d - b * c).view(-1, 1, 1)
 
@@ -65,7 +65,7 @@ def _head_units(q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def unturn(q: Tensor, turn: Tensor) -> Tensor:
-    """Where the turned head's frame point q (N, ..., 2) was before turning."""
+    """Positions of the turned head's frame points q (N, ..., 2) before turning."""
     p, centre, radius = _head_units(q)
     depth = (1 - p.pow(2).sum(-1, keepdim=True)).clamp_min(0).sqrt()
     n = turn.shape[0]
@@ -75,7 +75,7 @@ def unturn(q: Tensor, turn: Tensor) -> Tensor:
 
 
 def turn_points(q: Tensor, turn: Tensor) -> Tensor:
-    """Where frame points q (N, P, 2) go when the head turns: `unturn` inverted for what stays visible."""
+    """Positions of frame points q (N, P, 2) after the head has turned: the inverse of `unturn` for visible points."""
     p, centre, radius = _head_units(q)
     squared = p.pow(2).sum(-1, keepdim=True)
     space = torch.cat([p, (1 - squared).clamp_min(0).sqrt()], -1) @ turn.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Read the portraits folder for the finder's training and measurements."""
+"""Reads the portraits folder for the training and evaluation of the finder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gan_core.errors import BadValue
 from gan_core.faces.geometry import apply_affine, invert_affine
 from gan_core.training.table import read_table
 
-REGISTERED = 5.0  # grey levels: worst residual of a bust's registration that is trusted
+REGISTERED = 5.0  # grey levels: largest residual of a bust's registration that is accepted
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """One portrait: its aligned crop's path, its wider picture's (or None) with the map from crop pixels to
-    it, and its 478 face-mesh points in crop pixels."""
+    """One portrait: path of its aligned crop, path of the wider picture (or None) with the map from crop pixels to it,
+    and its 478 face-mesh points in crop pixels."""
 
     name: str
     person: str

@@ -1,8 +1,8 @@
-"""Training pictures for the finder, composed on the fly from portraits with known landmarks, batched.
+"""Training pictures for the finder, composed in batches during training from portraits with known landmarks.
 
-A portrait is seen through its FFHQ frame: coordinates 0..1 of the aligned square, in which all faces have
-their eyes and mouths at about the same places. A layer places that frame anywhere (scale, shift, rotation,
-shear), turns the head a little in depth (the face is taken for an ellipsoid) and blends it over clutter.
+Points of a portrait are given in its FFHQ frame: coordinates 0..1 of the aligned square, in which all faces have their
+eyes and mouths at about the same places. A layer places that frame at random (scale, shift, rotation, shear), turns the
+head a little in depth (the face is approximated by an ellipsoid) and blends it over clutter.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Pose:
     landmarks: Tensor
 
     def place(self, square_to_pixels: Tensor) -> Tensor:
-        """Frame -> pixels, such that the turned face's own FFHQ square goes where `square_to_pixels` says."""
+        """Map from frame to pixels that places the turned face's own FFHQ square as `square_to_pixels` does."""
         centre, side, angle = frame_of(five_from_landmarks(self.landmarks))
         return compose(square_to_pixels, inverse(placement(centre, side, angle)))
 
@@ -96,7 +96,7 @@ def pose(bank: Bank, index: Tensor, spread: float = 0.3) -> Pose:
 
 @dataclass
 class Layer:
-    """One portrait placed in each picture: what it shows, what it covers, its landmarks (pixels)."""
+    """One portrait placed in each picture: its pixels, its opacity, its landmarks (pixels)."""
 
     picture: Tensor
     alpha: Tensor
@@ -125,8 +125,8 @@ def render(
 ) -> Layer:
     """Draw posed portraits through to_pixels (N, 2, 3; frame -> pixels) on size x size pictures.
 
-    mip: which stored resolution to sample (256, 128, 64). whole: chance that much of the portrait's own
-    surroundings come along. broken: shuffle the blocks of the face, so that it is none.
+    mip: which stored resolution to sample (256, 128, 64). whole: probability that much of the portrait's own
+    surroundings is shown. broken: shuffle the blocks of the face, so that it is no face.
     """
     n, device = posed.index.shape[0], posed.index.device
     to_frame = inverse(to_pixels)
@@ -152,7 +152,7 @@ def render(
 
 
 def _glasses_and_masks(picture: Tensor, q: Tensor) -> Tensor:
-    """Now and then dark glasses or a cloth over nose and mouth, in frame coordinates q (N, h, w, 2)."""
+    """At random, dark glasses or a cloth over nose and mouth, in frame coordinates q (N, h, w, 2)."""
     n, device = q.shape[0], q.device
     radius = torch.tensor([0.105, 0.08], device=device) * per_picture(uniform(n, 0.7, 1.1, device))
     lens = torch.stack([((q - q.new_tensor(e)) / radius).norm(dim=-1) for e in EYES]).amin(0)
@@ -184,7 +184,7 @@ def occlude(picture: Tensor, to_frame: Tensor) -> Tensor:
 @dataclass
 class Scenes:
     """Pictures (N, 3, S, S) in [-1, 1]; five points (N, L, 5, 2) in pixels; state (N, L): 1 a face to find,
-    0 nothing there, -1 a face so covered that it counts neither way."""
+    0 nothing, -1 a face so covered that it is ignored."""
 
     pictures: Tensor
     five: Tensor
@@ -234,7 +234,7 @@ def locator_scenes(bank: Bank, n: int, size: int, sides: tuple[float, float], mi
         used.append((centre, torch.where(active > 0, side, torch.zeros_like(side))))
     picture = torch.where(per_picture(chance(n, 0.25, device)).bool(), paint_shapes(picture, 2, 0.02, 0.06), picture)
     picture, five, state = camera(picture) * 2 - 1, torch.stack(fives, 1), torch.stack(states, 1)
-    # Coarse pyramid levels are smaller than a scene and filled up with grey: now and then cut a scene short.
+    # Coarse pyramid levels are smaller than a scene and padded with grey; some scenes are cut short to show this.
     short = chance(n, 0.2, device)[:, None]
     edge = torch.lerp(torch.ones(n, 2, device=device), uniform(n * 2, 0.35, 1, device).view(n, 2), short) * size
     grid = pixel_grid(size, size, device)
@@ -254,14 +254,14 @@ class Crops:
 
 
 def refiner_crops(bank: Bank, n: int, *, rough: bool = True) -> Crops:
-    """Faces as the locator (rough) or the refiner (fine) would cut them out; a quarter without one."""
+    """Crops around faces as the locator (rough) or the refiner would make them; a quarter shows no face."""
     device, size = bank.pictures.device, REFINER_SIZE
     index = torch.randint(bank.pictures.shape[0], (n,), device=device)
     wild = chance(n, 0.12 if rough else 0.0, device)
     shift = torch.randn(n, 2, device=device) * (0.045 + 0.06 * wild[:, None]) * (1.0 if rough else 0.3)
     log_scale = torch.randn(n, device=device) * (0.12 + 0.12 * wild) * (1.0 if rough else 0.3)
     angle = torch.randn(n, device=device) * (0.12 + 0.25 * wild) * (1.0 if rough else 0.3)
-    # No face: far beside it or at a wrong size, broken, or clutter.
+    # No face: a crop far beside it or of a wrong size, a shuffled face, or clutter.
     kind = torch.rand(n, device=device)
     beside = (kind < 0.06).float()
     direction = uniform(n, 0, 2 * math.pi, device)

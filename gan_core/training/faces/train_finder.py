@@ -1,10 +1,9 @@
-"""Train the face finder on portraits with known landmarks, everything on the device, in minutes.
+"""Trains the face finder on portraits with known landmarks, with all data on the device, in minutes.
 
     python -m gan_core.training.faces.train_finder --data PORTRAITS --out RUN --minutes 2 --device cuda
 
-The locator and the refiner share nothing and are trained in two processes side by side on a GPU, one after
-the other on a CPU. Each resumes from its own checkpoint in RUN; RUN/finder.safetensors holds both when
-done.
+The locator and the refiner are independent: on a GPU they are trained in two processes at the same time, on a CPU one
+after the other. Each resumes from its own checkpoint in RUN; RUN/finder.safetensors contains both at the end.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def load_banks(data: Path, device: torch.device, limit: int | None = None) -> tu
 
 
 def save_atomically(path: Path, state: dict[str, Any]) -> None:
-    """torch.save that never leaves half a file under `path`."""
+    """torch.save under a temporary name first, so that `path` is never incomplete."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     os.close(handle)
     try:
@@ -108,7 +107,7 @@ def save_atomically(path: Path, state: dict[str, Any]) -> None:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU, nothing on a CPU."""
+    """Autocast to bfloat16 on a GPU; disabled on a CPU."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
@@ -187,7 +186,7 @@ def train_part(name: str, arguments: argparse.Namespace) -> None:
                         kept.lerp_(new, 1 - keep)
                     else:
                         kept.copy_(new)
-            if step % 10 == 0:  # reading the clock of a GPU's queue too often would only wait for it
+            if step % 10 == 0:  # not more often, because it waits for the GPU
                 if device.type == "cuda":
                     torch.cuda.synchronize()
                 spent = offset + time.monotonic() - started
@@ -275,7 +274,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train what is asked for and export when both networks are there."""
+    """Train the networks asked for, and export when both exist."""
     arguments = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments.out.mkdir(parents=True, exist_ok=True)

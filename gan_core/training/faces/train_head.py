@@ -1,8 +1,8 @@
 """Train the head finder: `python -m gan_core.training.faces.train_head --generator G --faces FOLDER --out FILE`.
 
-First on pictures of the face generator, whose labels come from its features; then also on the portraits in FOLDER,
-labelled by what was learned so far and put on each picture's own edges. Pictures are moved, recoloured, blurred, and
-their backdrops exchanged.
+It is trained on pictures of the face generator first, whose labels come from its features; then also on the portraits
+in FOLDER, labelled by the network's own predictions with outlines moved to each picture's edges. Augmentation:
+geometry, colour, blur, other backdrops.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def _bytes(images: Tensor) -> Tensor:
 
 
 def _label(pictures: Tensor, person: Tensor, head: Tensor) -> Labelled:
-    """Labels of uint8 pictures from soft person and head masks (N, S, S); those that are not clear are left out."""
+    """Labels of uint8 pictures from soft person and head masks (N, S, S); pictures without a clear outline are left
+    out."""
     kept, masks = [], []
     for i, picture in enumerate(tqdm(pictures.permute(0, 2, 3, 1).numpy(), desc="outlines")):
         whole = outline(picture, person[i].numpy())
@@ -105,7 +106,7 @@ def vary(pictures: Tensor, masks: Tensor, others: Tensor) -> tuple[Tensor, Tenso
 
 
 def fit(net: HeadNet, labelled: Labelled, steps: int, *, batch: int = 16, lr: float = 2e-3) -> None:
-    """Train on labelled pictures for so many steps, the rate falling to nothing."""
+    """Train on labelled pictures, with a learning rate that falls to zero."""
     pictures, masks = labelled
     adam = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=1e-3)
     net.train()

@@ -1,8 +1,8 @@
-"""Carry landmarks from aligned face crops over to the wider portraits that they were cut from.
+"""Transfers landmarks from aligned face crops to the wider portraits that they were cut from.
 
-`face/ID.jpg` and `bust/ID.jpg` show the same photo through two similarity transforms, so one similarity
-maps one onto the other. It is found from matching key points (OpenCV, which facexlib brings along) and then
-polished on the pixels, once; training reads the small file written here and needs no OpenCV.
+`face/ID.jpg` and `bust/ID.jpg` show the same photo under two similarity transforms, so a similarity maps one to the
+other. It is estimated from matching key points (OpenCV, a dependency of facexlib) and refined on the pixels, once;
+training reads the small file written here and needs no OpenCV.
 
     python -m gan_core.training.faces.transfer --faces FACES --busts BUSTS --out transfer.npz
 """
@@ -66,7 +66,7 @@ def register(face_path: Path, bust_path: Path) -> tuple[np.ndarray, float]:
     """
     import cv2  # type: ignore[import-untyped, unused-ignore]
 
-    cv: Any = cv2  # its declarations lack what it has
+    cv: Any = cv2  # its type declarations are incomplete
     face = np.asarray(Image.open(face_path).convert("L"))
     bust = np.asarray(Image.open(bust_path).convert("L"))
     sift = cv.SIFT_create(nfeatures=1500, contrastThreshold=0.015)

@@ -1,8 +1,8 @@
-"""An adversarial loss for the consultation: reconstructions and edits must look like portraits to a discriminator.
+"""An adversarial loss for the consultation: a discriminator scores reconstructions and edits.
 
-HFGI's authors train on distances alone. Squared error is least at the mean of all plausible details, which is blurred;
-and there is no distance for an edited face, since there is no original of it. A discriminator covers both. It starts as
-the one that the generator was trained with and is trained on, by the same relativistic loss.
+HFGI's authors train on distances alone. The squared error is minimal at the mean of all plausible details, which is
+blurred; and for an edited face there is no original to compute a distance to. A discriminator covers both cases. It
+starts from the one that the generator was trained with and is trained further with the same relativistic loss.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Adversary:
     """A discriminator, the pictures that it is trained on next, and its own optimizer.
 
     A step of the trained networks calls `generator_losses`, which keeps the pictures; then `discriminator_terms` and
-    `update` train the discriminator on the same pictures. Nothing waits for the device, and addresses stay the same
-    from step to step, so that both can be captured in CUDA graphs.
+    `update` train the discriminator on the same pictures. Nothing synchronises with the device, and memory addresses
+    are the same in each step, so that both can be captured in CUDA graphs.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Adversary:
         return losses
 
     def discriminator_terms(self, penalise: bool) -> dict[str, Tensor]:
-        """Fill the discriminator's gradients from what `generator_losses` last saw; the terms of its loss.
+        """Compute the discriminator's gradients on the pictures of the last `generator_losses`; returns its loss terms.
 
-        penalise: with R1 and R2, to be asked for every `settings.penalty_every` steps, by which they are weighted.
+        penalise: add R1 and R2, which are due every `settings.penalty_every` steps and weighted by that number.
         """
         s = self.settings
         self.gradient.buffer.zero_()

@@ -2,9 +2,9 @@
 
     python -m gan_core.training.hfgi.blend BEFORE AFTER --share 0.65 --out OUT
 
-Training on from weights against a discriminator makes pictures sharper and squared errors larger. Between both ends of
-such a training the networks still work, and the middle is better than either end in squared error, and sharper than
-the start (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"; Wang et al. 2018, "ESRGAN", section 3.4).
+Fine-tuning against a discriminator makes pictures sharper and squared errors larger. Networks with interpolated weights
+still work; those in the middle have a lower squared error than both ends and are sharper than the start (Wortsman et
+al. 2022, "Robust fine-tuning of zero-shot models"; Wang et al. 2018, "ESRGAN", section 3.4).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ SHOWN = ("pose", "age")  # edits in the grid
 
 
 def detail(images: Tensor) -> Tensor:
-    """How much fine detail pictures (N, 3, H, W) in [-1, 1] hold, (N,): mean size of their Laplacian; falls with
+    """Amount of fine detail (N,) in pictures (N, 3, H, W) in [-1, 1]: mean absolute Laplacian, which falls with
     blur."""
     grey = images.float().mean(1)
     middle = grey[:, 1:-1, 1:-1]
@@ -38,7 +38,7 @@ def detail(images: Tensor) -> Tensor:
 class ConsultationStage(TrainingStage):
     """Alignment and consultation, trained on perturbed distortion maps.
 
-    Where `settings.adversarial_weight` is not 0 the face discriminator is trained along; it also sees edited pictures.
+    With `settings.adversarial_weight` the face discriminator is trained as well, also on edited pictures.
     """
 
     name = "consultation"
@@ -70,7 +70,7 @@ class ConsultationStage(TrainingStage):
         consultation = ConsultationEncoder(channels, **SMALL_CONSULTATION)
         with torch.no_grad():
             for head in (consultation.scale, consultation.shift):
-                head[1].weight.zero_()  # at first the generator draws as it does without
+                head[1].weight.zero_()  # at first the consultation has no effect
         self._train(alignment=DistortionAlignment(**SMALL_ALIGNMENT), consultation=consultation)
         self.fusion_layer = 2 * block - 1
         if discriminator is not None and self.settings.adversarial_weight:
@@ -82,7 +82,7 @@ class ConsultationStage(TrainingStage):
                 raise BadCheckpoint(f"The directions in {directions.name} are of another generator's codes.")
             self._stacked = torch.stack(list(self.directions.values()))
         modules = (self.averages["alignment"], self.averages["consultation"])
-        # float32: what it has for a GPU is made once of the weights, which change here
+        # In float32: copies for a GPU are made once, but the weights change here.
         self.pipe = HFGIPipeline(
             self.generator, self.encoder, *modules, self.latent_avg, {}, device=self.device, dtype=torch.float32
         )
@@ -109,14 +109,14 @@ class ConsultationStage(TrainingStage):
         return codes, resize(self._draw(codes).float().clamp(-1, 1), WORKING_SIZE)
 
     def losses(self) -> dict[str, Tensor]:
-        """Reconstruction with consultation, and error of the aligned map; with an adversary also how real the
-        reconstruction and edited pictures look, and how well edits leave alone what the plain edit leaves alone."""
+        """Terms: the reconstruction with consultation, and the error of the aligned map; with an adversary also the
+        adversarial losses of reconstruction and edits, and the change of edits where the plain edit changes nothing."""
         s = self.settings
         target = self._real(s.batch)
         codes, plain, distortion = self._inversion(target)
         perturbed = random_perspective(distortion, s.perturb, head_turn=s.head_turn)
         edits = s.batch // 2 if self.adversary is not None and self.directions else 0
-        if edits:  # of the second half; one pass for all, so that the norms' statistics are of both kinds
+        if edits:  # of the second half; in one pass with the others, so that the norms see both kinds
             new_codes, new_plain = self._edit(codes[-edits:])
             codes, guides = torch.cat([codes, new_codes]), torch.cat([plain, new_plain])
             maps = torch.cat([perturbed, distortion[-edits:]])
@@ -183,8 +183,8 @@ class ConsultationStage(TrainingStage):
         return [name for name in SHOWN if name in self.directions]
 
     def grid(self, images: Tensor) -> tuple[Tensor, int]:
-        """Row by row: pictures, plain inversions, inversions with consultation, and both ends of two sliders, each
-        without and with consultation."""
+        """Rows of pictures, plain inversions, inversions with consultation, and both ends of two sliders, each without
+        and with consultation."""
         rows = [images, *self._both(images)]
         for name in self._shown():
             for strength in (-3.0, 3.0):

@@ -1,4 +1,4 @@
-"""What HFGI's training does to pictures and distortion maps, on the device and without waiting for it."""
+"""Augmentation of pictures and distortion maps in HFGI's training, on the device and without synchronising."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ def _uniform(n: int, limit: float, device: torch.device) -> Tensor:
 
 
 def jitter(images: Tensor, share: float = 0.5) -> Tensor:
-    """Pictures (N, 3, H, W) in [-1, 1] with light changes of place and colour, each to a random `share` of
-    them.
+    """Small random changes of geometry and colour, each of a random `share` of the pictures (N, 3, H, W) in [-1, 1].
 
     Up to 4 degrees, 5 % of scale, 3 % of shift; 10 % of brightness and contrast, 25 % of saturation.
     """
@@ -45,9 +44,9 @@ def jitter(images: Tensor, share: float = 0.5) -> Tensor:
 def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, head_turn: float = 0.0) -> Tensor:
     """Each picture of a random `share` seen in a random perspective: HFGI's perturbation (section 3.3).
 
-    Every corner moves by up to `scale` / 2 of the side, in x and in y; what comes from outside is 0. With `head_turn`
-    (1: as far as the sliders reach), three pictures in four are also warped as in `head_displacement`, which the paper
-    leaves out: a perspective alone never moves a head before its backdrop.
+    Every corner moves by up to `scale` / 2 of the side, in x and in y; pixels from outside are 0. With `head_turn` (1:
+    as far as the sliders reach), three pictures in four are also warped by `head_displacement`. This is not in the
+    paper: a perspective alone never moves a head against its backdrop.
     """
     n, _, h, w = images.shape
     device = images.device
@@ -65,11 +64,11 @@ def random_perspective(images: Tensor, scale: float = 0.15, share: float = 0.9, 
 
 
 def head_displacement(points: Tensor, n: int) -> Tensor:
-    """How far `points` (1, h, w, 2), in units of the side, move when a head turns: n random moves (n, h, w, 2).
+    """Displacements (n, h, w, 2) of `points` (1, h, w, 2), in units of the side, for n random turns of a head.
 
-    The head of an FFHQ-aligned crop is taken for an ellipsoid. Turned by up to 0.2 and nodding by up to 0.12
-    radians, its near side moves one way and its rim, seen from the eyes that the alignment holds still, the other;
-    the backdrop stays. Mouth and jaw open or widen, and the outline of the hair swells or shrinks.
+    The head of an FFHQ-aligned crop is approximated by an ellipsoid, turned by up to 0.2 and nodding by up to 0.12
+    radians. Relative to the eyes, which the alignment keeps in place, its near side moves in one direction and its rim
+    in the other; the backdrop does not move. Mouth and jaw open or widen, and the outline of the hair grows or shrinks.
     """
     device = points.device
 
@@ -80,7 +79,7 @@ def head_displacement(points: Tensor, n: int) -> Tensor:
     half_width, half_height = random(0.04, 0.36), random(0.04, 0.46)
     radius = ((x / half_width).square() + (y / half_height).square()).sqrt()
     depth = (1 - radius.square()).clamp_min(0).sqrt()
-    inside = ((1.2 - radius) / 0.2).clamp(0, 1)  # fades over what would be torn at the outline
+    inside = ((1.2 - radius) / 0.2).clamp(0, 1)  # fades at the outline, where the map would tear
     turned = random(0.2) * half_width * (depth - random(0.15, 0.75)) * inside
     nodded = random(0.12) * half_height * (depth - random(0.15, 0.75)) * inside
     mouth = torch.exp(-(x / 0.14).square() - ((y - random(0.03, 0.27)) / 0.1).square())
@@ -102,7 +101,7 @@ def _pixel_centres(h: int, w: int, device: torch.device) -> Tensor:
 
 
 def _project(corners: Tensor, points: Tensor) -> Tensor:
-    """Where `points` (N or 1, h, w, 2) fall, (N, h, w, 2), under the map of the unit square's corners
+    """Images (N, h, w, 2) of `points` (N or 1, h, w, 2) under the perspective map of the unit square's corners
     (0,0), (1,0), (1,1), (0,1) to `corners` (N, 4, 2). Closed form (Heckbert 1989, section 2.2.3)."""
     p0, p1, p2, p3 = corners.unbind(1)
     d1, d2, s = p1 - p2, p3 - p2, p0 - p1 + p2 - p3

@@ -1,14 +1,15 @@
-"""Find what the sliders do: `python -m gan_core.training.hfgi.directions --pipeline WEIGHTS --data FOLDER --labels CSV
-...`.
+"""Fits the latent directions of HFGI's sliders.
 
-Portraits are inverted, and their codes regressed on the labels (several at once, so that a direction leaves its
-correlated companions where they are: a smile opens no mouth by itself, age brings no black-and-white film). The
-regression's pattern, the mean change of the codes along a label, is the direction: unlike the bare normal of a
-classifier's hyperplane (InterFaceGAN, Shen et al. 2020) it stays among codes that occur (Haufe et al. 2014). Mirrored
-portraits, whose yaw is the opposite, are used as well. A direction is kept in the layers where its attribute lives and
-scaled so that strength 1 changes the measured attribute by about one standard deviation. What landmarks measure well
-(smile, mouth, eyes) takes the cause instead: see `sensitivities.py`. Principal directions of w (GANSpace, Harkonen et
-al. 2020) join on request.
+    python -m gan_core.training.hfgi.directions --pipeline WEIGHTS --data FOLDER --labels CSV ...
+
+Portraits are inverted, and their codes are regressed on several labels at once, so that a direction does not change
+attributes that are correlated with its own (an open mouth with a smile, black-and-white film with age). The direction
+is the regression's pattern, the mean change of the codes along a label; unlike the normal of a classifier's hyperplane
+(InterFaceGAN, Shen et al. 2020) it stays in the distribution of the codes (Haufe et al. 2014). Mirrored portraits, with
+the opposite yaw, are used as well. A direction is restricted to the layers that its attribute depends on and scaled so
+that strength 1 changes the measured attribute by about one standard deviation. For attributes that landmarks measure
+well (smile, mouth, eyes), directions are computed from the generator's gradients instead, see `sensitivities.py`.
+Principal directions of w (GANSpace, Harkonen et al. 2020) can be added.
 """
 
 from __future__ import annotations
@@ -50,8 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def read_labels(path: Path, folder: Path) -> tuple[list[Path], list[str], Columns]:
-    """Picture files, people, and label columns (N,) with NaN where unknown, of the rows whose picture is
-    there.
+    """Picture files, people, and label columns (N,), NaN where unknown, of the rows whose picture exists.
 
     Raises BadValue if there are none.
     """
@@ -65,7 +65,7 @@ def read_labels(path: Path, folder: Path) -> tuple[list[Path], list[str], Column
 
 
 def mesh_column(path: Path, files: list[Path]) -> Columns:
-    """What only the landmarks tell ("nod"), in the files' order."""
+    """Columns that are computed from the landmarks ("nod"), in the files' order."""
     with np.load(path) as stored:
         at = {str(name): i for i, name in enumerate(stored["id"])}
         mesh = stored["xy"].astype(np.float64)[[at[file.stem] for file in files]]
@@ -76,7 +76,7 @@ def mesh_column(path: Path, files: list[Path]) -> Columns:
 def draw_contact_sheet(
     networks: GeneratorWithEncoder, codes: Tensor, directions: dict[str, Tensor], path: Path
 ) -> None:
-    """One row a direction: each code of `codes` (N, num_ws, w_dim) at strengths -3, -1.5, 0, 1.5 and 3."""
+    """A row for each direction: each code of `codes` (N, num_ws, w_dim) at strengths -3, -1.5, 0, 1.5 and 3."""
     rows = []
     for direction in directions.values():
         for code in codes:
@@ -94,7 +94,7 @@ def find_directions(
     head: HeadNet | None,
     report: Callable[[str, dict], None],
 ) -> tuple[dict[str, Tensor], list[dict]]:
-    """All targets' directions and their descriptions; see the module's text.
+    """All targets' directions and their descriptions; see the module's docstring.
 
     codes, mirrored: (N, num_ws, w_dim) of the pictures and of their mirror images; held_out: (N,) bool.
     """
@@ -138,7 +138,7 @@ def _description(name: str, label: str, kind: str, note: str, region: str = "hea
 
 
 def parse_principal(text: str) -> tuple[int, str, str]:
-    """ "3=hair_length:Hair length" to (3, "hair_length", "Hair length"). Raises BadValue if it is of another
+    """ "3=hair_length:Hair length" to (3, "hair_length", "Hair length"). Raises BadValue for another
     form."""
     index, _, rest = text.partition("=")
     name, _, label = rest.partition(":")
@@ -150,7 +150,7 @@ def parse_principal(text: str) -> tuple[int, str, str]:
 def fit_to_labels(
     args: argparse.Namespace, networks: GeneratorWithEncoder
 ) -> tuple[dict[str, Tensor], list[dict], dict[str, dict[str, float]]]:
-    """Directions, their descriptions, and what was measured on the way; `args` are the command line's."""
+    """Directions, their descriptions, and measurements of the fits; `args` are the command line's."""
     finder = FinderMeasures(args.finder, args.device) if args.finder else None
     head = load_head(args.head) if args.head else None
     folder = args.data / "face" if (args.data / "face").is_dir() else args.data

@@ -1,4 +1,4 @@
-"""Fitting directions: pictures to codes and back, patterns of labels, measures of what a direction does."""
+"""Helpers to fit directions: encoding and drawing in batches, patterns of labels, effects of directions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Columns = dict[str, np.ndarray]
 
 
 class GeneratorWithEncoder:
-    """Generator and encoder at work: pictures to codes, codes to pictures, in batches."""
+    """Encodes pictures and draws codes, in batches."""
 
     def __init__(self, generator: Generator, encoder: Encoder4Editing, average: Tensor, device: str) -> None:
         self.device = torch.device(device)
@@ -46,7 +46,7 @@ class GeneratorWithEncoder:
 
 
 def fit_direction(codes: np.ndarray, columns: Columns, target: Target) -> tuple[np.ndarray, float]:
-    """The codes' mean change (num_ws, w_dim) for one unit of the slider, others left alone, and the unit.
+    """The codes' mean change (num_ws, w_dim) for one unit of the slider, with other labels constant; and the unit.
 
     codes: (N, num_ws, w_dim). The unit is one standard deviation, or half of a binary label's difference.
     """
@@ -57,7 +57,7 @@ def fit_direction(codes: np.ndarray, columns: Columns, target: Target) -> tuple[
     unit = 0.5 if target.binary else float(table[:, 0].std())
     table = table - table.mean(0)
     table /= table.std(0) + 1e-9
-    # a pinch of ridge keeps rare combinations from being read as two large opposite effects
+    # A small ridge penalty: rare combinations of labels would otherwise give two large opposite effects.
     normal = table.T @ table + 0.01 * len(table) * np.eye(table.shape[1])
     pattern = np.linalg.solve(normal, table.T @ (y - y.mean(0)))[0]
     pattern *= unit / columns[target.column][known].std()
@@ -72,13 +72,13 @@ def layer_window(num_ws: int, layers: tuple[int, int]) -> np.ndarray:
 
 
 def measure_pictures(finder: FinderMeasures | None, images: Tensor) -> dict[str, Tensor]:
-    """All differentiable measures (N,) of pictures (N, 3, R, R), those by landmarks only with a finder."""
+    """All differentiable measures (N,) of pictures (N, 3, R, R); those of landmarks only if a finder is given."""
     working = resize(images, WORKING_SIZE)
     return pixel_measures(working) | (finder(working) if finder is not None else {})
 
 
 class AttributeMetrics:
-    """Measures pictures: by landmarks and pixels where a label is measured so, else by ridge hyperplanes on
+    """Measures attributes of pictures: by landmarks and pixels if there is such a measure, else by ridge regression on
     codes."""
 
     def __init__(
@@ -103,7 +103,7 @@ class AttributeMetrics:
         return np.concatenate([group.mean(1) for group in groups], 1)
 
     def from_codes(self, codes: np.ndarray) -> Columns:
-        """What the hyperplanes say of codes (N, num_ws, w_dim)."""
+        """The regression's attributes of codes (N, num_ws, w_dim)."""
         return {name: ridge.predict(self._features(codes)) for name, ridge in self.ridges.items()}
 
     def from_pictures(self, images: Tensor) -> Columns:
@@ -127,8 +127,8 @@ def calibrate(
     *,
     reach: float = 1.5,
 ) -> tuple[float, float]:
-    """(Factor that makes strength 1 change the measured attribute by one unit, share of people moved the
-    right way).
+    """(Factor with which strength 1 changes the measured attribute by one unit, share of people for whom the attribute
+    changes in the right direction).
 
     Both ends are drawn for every code of `codes`; the factor is kept between 0.4 and 4.
     """
@@ -139,8 +139,8 @@ def calibrate(
 
 
 def principal(generator: Generator, count: int, samples: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
-    """The first principal directions of w, (count, w_dim), each one standard deviation long, and their
-    shares."""
+    """The first principal directions of w, (count, w_dim), each one standard deviation long, and their shares of the
+    variance."""
     z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         w = generator.mapping(z.to(generator.mapping.w_avg.device)).cpu().double().numpy()

@@ -1,7 +1,7 @@
 """Attributes measured from an aligned 256-pixel crop: by its pixels, or by the landmarks of the face finder.
 
-Crops are aligned the FFHQ way, so the eyes are at the same place in all of them, within about a pixel; boxes
-below are centres and half sides in pixels of the crop.
+Crops are FFHQ-aligned, so the eyes are at the same place in all of them, within about a pixel. Boxes below are centres
+and half sides in pixels of the crop.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def pixel_measures(images: Tensor) -> dict[str, Tensor]:
     """Measures (N,) of crops (N, 3, 256, 256) in [-1, 1]; differentiable.
 
     "glasses": strength of horizontal edges on the nose's bridge and under the eyes, relative to the face's
-    contrast, log scale. "hair": brightness of what is above the forehead, "light": brightness of the cheeks,
-    both log scale.
+    contrast, log scale. "hair": brightness above the forehead, "light": brightness of the cheeks,
+    both in log scale.
     """
     grey = (images.float().mean(1) + 1) / 2
     edges = grey.diff(dim=1).abs()
@@ -75,7 +75,7 @@ def mesh_measures(points: dict[int, Tensor]) -> dict[str, Tensor]:
 
 
 def head_measures(head: HeadNet, images: Tensor) -> dict[str, Tensor]:
-    """Measures (N,) of aligned crops (N, 3, R, R) in [-1, 1] by the head's outline; not differentiable.
+    """Measures (N,) of aligned crops (N, 3, R, R) in [-1, 1] from the head's mask; not differentiable.
 
     "hair_length": share of the crop that is head below the mouth and beside the neck, where only long hair is;
     "hair_volume": share that is head above and beside the face.

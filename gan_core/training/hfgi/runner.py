@@ -67,7 +67,7 @@ class Runner:
         self._add(self.stage.adversary.discriminator_terms(penalise))
 
     def _capture(self) -> None:
-        """Record the pieces, and forget what the warm-up added up."""
+        """Record the pieces, and reset the sums of the warm-up."""
         self._pieces = capture(self._pieces)
         for total in self.sums.values():
             total.zero_()
@@ -116,7 +116,7 @@ def train(
 ) -> None:
     """Train until the whole run's time is up; write log.jsonl, grids and weights into `out`.
 
-    held_out: pictures (N, 3, R, R) in [-1, 1]. minutes: of the whole run, of which `already` seconds are over.
+    held_out: pictures (N, 3, R, R) in [-1, 1]. minutes: of the whole run, of which `already` seconds have passed.
     """
     stage, processes, settings = runner.stage, runner.processes, runner.settings
     out.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def train(
             runner.step(min((time.monotonic() - begin) / total, 1.0))
             pictures += settings.batch * processes.size
         if cuda and runner.steps % 20 == 0:
-            torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
+            torch.cuda.synchronize()  # time is measured on the host, which must not run far ahead
         over = bool(processes.broadcast_value(time.monotonic() - begin >= total))
         now = time.monotonic()
         if over or now - logged > log_seconds:

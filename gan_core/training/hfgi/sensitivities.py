@@ -1,8 +1,8 @@
-"""Directions from causes instead of correlations: how measures of the picture answer to changes of the codes.
+"""Directions from the generator's gradients instead of correlations in the data.
 
-Labels cannot tell a smile from what comes with it in the data (age, hair, light). The generator can: differentiate a
-measure of the drawn picture with respect to the codes, average over people, and take the most likely change of codes
-that moves one measure and leaves the others where they are.
+A regression on labels cannot separate a smile from what is correlated with it in the data (age, hair, light). Therefore
+measures of the drawn picture are differentiated with respect to the codes and averaged over people; the direction is
+the most likely change of the codes that changes one measure and keeps the others.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def solve_direction(
     gradients: dict[str, np.ndarray],  # (num_ws, w_dim) each
     target: str,
     leave: tuple[str, ...],
-    codes: np.ndarray,  # (N, num_ws, w_dim) of people, whose spread says which changes are likely
+    codes: np.ndarray,  # (N, num_ws, w_dim) of people; their covariance determines which changes are likely
     window: np.ndarray,  # (num_ws, 1): 1 in the layers that may change
 ) -> np.ndarray:
-    """The change of codes (num_ws, w_dim) that moves `target` by 1 to first order, the measures in `leave` by 0, and
-    is as likely as can be: of least Mahalanobis length under each layer's covariance (zero outside the window)."""
+    """The change of codes (num_ws, w_dim) that changes `target` by 1 and the measures in `leave` by 0 to first order,
+    and is the most likely one: of least Mahalanobis length under each layer's covariance (zero outside the window)."""
     names = [target, *(name for name in leave if name in gradients)]
     likely = []
     for name in names:
@@ -55,6 +55,6 @@ def solve_direction(
     moves = np.stack([move.ravel() for move in likely])
     gram = flat @ moves.T
     scale = np.sqrt(np.diag(gram))
-    gram = gram / np.outer(scale, scale) + 1e-3 * np.eye(len(names))  # nearly parallel measures are not told apart
+    gram = gram / np.outer(scale, scale) + 1e-3 * np.eye(len(names))  # regularised, for nearly parallel measures
     weights = np.linalg.solve(gram, np.eye(len(names))[0] / scale[0]) / scale
     return (weights @ moves).reshape(codes.shape[1:])

@@ -1,4 +1,4 @@
-"""What shapes a run of HFGI's training."""
+"""Settings of HFGI's training."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass
 class HFGISettings:
-    """Everything that shapes a run; written to the log and into the weights' files."""
+    """All settings of a run; written to the log and into the weights' files."""
 
     batch: int = 64  # pictures a step and process
     lr: float = 1e-3
-    l2: float = 0.0  # 0 for the stage's own: 1 for the encoder; 4 for the consultation, whose errors are small
+    l2: float = 0.0  # 0 for the stage's default: 1 for the encoder; 4 for the consultation, whose errors are small
     feature: float = 0.8
     offsets: float = 0.002  # weight of the offsets' length, in units of w's spread
     prior: float = 0.01  # weight of the codes' distance from the generator's latents
@@ -21,7 +21,7 @@ class HFGISettings:
     perturb: float = 0.15  # scale of the random perspective
     head_turn: float = 1.0  # scale of the random turn of the head; 0 for the paper's perspective alone
     adversarial_weight: float = 0.3  # gradient of the adversarial loss relative to the distances'; 0 for none
-    unchanged: float = 2.0  # weight of the squared error of edits where the plain edit changes nothing
+    unchanged: float = 2.0  # weight of the edits' squared error in areas that the plain edit does not change
     discriminator_lr: float = 0.001
     gamma: float = 3.0  # weight of R1 + R2 (halved, as in the papers)
     penalty_every: int = 16  # steps between gradient penalties, which are weighted by as much

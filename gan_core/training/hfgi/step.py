@@ -1,5 +1,5 @@
-"""The stages of HFGI's training: what they share, and the basic encoder's. Alignment and consultation: see
-`consultation.py`."""
+"""The stages of HFGI's training: their base class, and the stage of the basic encoder. The stage of alignment and
+consultation is in consultation.py."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from gan_core.errors import WeightsMissing
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import random_batch
 from gan_core.training.ema import update_average
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.hfgi.adversary import Adversary
 from gan_core.training.hfgi.data import jitter
-from gan_core.training.hfgi.losses import FeatureDistance, LatentPrior
+from gan_core.training.hfgi.losses import LatentPrior
 
 if TYPE_CHECKING:
     from gan_core.training.hfgi.settings import HFGISettings
@@ -31,7 +32,7 @@ SMALL_ENCODER: dict[str, Any] = {"stem": 24, "stages": ((40, 2), (80, 3), (144, 
 
 
 class TrainingStage:
-    """What the two stages share."""
+    """Base class of the two stages."""
 
     name = ""
     default_l2 = 1.0
@@ -44,7 +45,7 @@ class TrainingStage:
         settings: HFGISettings,
         device: torch.device,
     ) -> None:
-        # in its final memory format before a step is captured, which remembers addresses
+        # In its final memory format before a step is captured, which fixes addresses.
         self.generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.distance = FeatureDistance(discriminator).to(device)
         self.pictures, self.settings, self.device = pictures, settings, device
@@ -61,7 +62,7 @@ class TrainingStage:
         self.averages = {name: copy.deepcopy(m).eval().requires_grad_(False) for name, m in self.trained.items()}
 
     def schedule(self, done: float) -> None:
-        """Set what depends on the share of the run that is over."""
+        """Set values that depend on the share `done` (0 to 1) of the run."""
 
     def losses(self) -> dict[str, Tensor]:
         """The weighted terms of one step's loss; no value is read by the host."""
@@ -72,12 +73,12 @@ class TrainingStage:
         raise NotImplementedError
 
     def grid(self, images: Tensor) -> tuple[Tensor, int]:
-        """Pictures to look at, row by row, and how many a row."""
+        """Pictures for a grid, row by row, and the number of columns."""
         raise NotImplementedError
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the averaged networks, which are the ones saved, towards the trained ones."""
+        """Update the averaged networks, which are the ones that are saved."""
         for name, module in self.trained.items():
             average = self.averages[name]
             update_average(average, module, decay)
@@ -91,16 +92,15 @@ class TrainingStage:
             store.save(out / f"{name}.safetensors", tensors, config={**module.config, "_training": note})
 
     def resume(self, out: Path) -> float:
-        """Take up this stage's files in `out`, if all are there; returns the seconds they were trained
-        for."""
+        """Load this stage's files in `out` if all exist; returns the seconds that they were trained for."""
         files = self._files(out)
         if not all(path.is_file() for path in files.values()):
             return 0.0
         return self._load(files)
 
     def start_from(self, folder: Path) -> None:
-        """Begin with the weights of this stage in `folder`, trained on another generator or another loss, and run the
-        whole schedule from there. Raises WeightsMissing or BadCheckpoint."""
+        """Start the whole schedule from this stage's weights in `folder`, which were trained with another generator or
+        another loss. Raises WeightsMissing or BadCheckpoint."""
         files = self._files(folder)
         for path in files.values():
             if not path.is_file():
@@ -116,7 +116,7 @@ class TrainingStage:
         for name, path in files.items():
             tensors, config = store.read(path)
             average = tensors.pop("latent_avg", None)
-            if average is not None:  # codes are relative to it, whatever the generator's mean latent is by now
+            if average is not None:  # codes are relative to it, not to the generator's current mean latent
                 self.latent_avg.copy_(average)
             for module in (self.trained[name], self.averages[name]):
                 module.load_state_dict(tensors)
@@ -126,7 +126,7 @@ class TrainingStage:
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype is None:
             return contextlib.nullcontext()
-        # a cached weight would be stale when a captured step is replayed
+        # Without the cache: a cached weight would be outdated when a captured step is replayed.
         return torch.autocast("cuda", self.dtype, cache_enabled=False)
 
     def _real(self, count: int) -> Tensor:
@@ -165,12 +165,12 @@ class EncoderStage(TrainingStage):
         self.staggered = True
 
     def start_from(self, folder: Path) -> None:
-        """As for every stage; the offsets, known already, are all active from the start."""
+        """See `TrainingStage`; the offsets, which are trained already, are all active from the start."""
         super().start_from(folder)
         self.staggered = False
 
     def schedule(self, done: float) -> None:
-        """Offsets come in one layer after another between 10 % and 45 % of the run."""
+        """Activate the offsets of one layer after another between 10 % and 45 % of the run."""
         if not self.staggered:
             return
         layers = len(self.active)
@@ -190,8 +190,7 @@ class EncoderStage(TrainingStage):
         return self._draw(codes).clamp(-1, 1), codes
 
     def losses(self) -> dict[str, Tensor]:
-        """Reconstruction, length of the offsets, distance from the generator's latents, error of known
-        codes."""
+        """Terms: reconstruction, length of the offsets, distance from the generator's latents, error of known codes."""
         s = self.settings
         generated = round(s.batch * s.generated)
         real = self._real(s.batch - generated)
@@ -221,8 +220,7 @@ class EncoderStage(TrainingStage):
 
     @torch.inference_mode()
     def evaluate(self, held_out: Tensor) -> dict[str, float]:
-        """Error of the plain inversion, and how far its codes lie from the generator's (1: as near as its
-        own)."""
+        """Error of the plain inversion, and its codes' distance from the generator's latents (1 for its own)."""
         errors, priors = [], []
         for part in held_out.split(32):
             codes, image = self._invert(part)

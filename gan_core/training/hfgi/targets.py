@@ -1,4 +1,4 @@
-"""The sliders that are fitted to labels or measures: what each follows, and what it must leave alone."""
+"""The sliders that are fitted: the attribute of each, and the attributes that it must not change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """One slider: the label it follows, what it must leave alone, and the layers it may touch."""
+    """One slider: its label, the labels that it must not change, and the layers that it may change."""
 
     name: str
     label: str
@@ -18,17 +18,17 @@ class Target:
     binary: bool = False  # unit: half the difference of the two groups instead of one standard deviation
     note: str = ""
     region: str = "head"  # what a slider may change in the picture; see `regions.py`
-    step: float = 1.0  # units that strength 1 is worth; less where three of them break the picture
-    causal: tuple[str, ...] = ()  # measures that must stay: solve for the direction from sensitivities
+    step: float = 1.0  # units of strength 1; less if three units would degrade the picture
+    causal: tuple[str, ...] = ()  # measures that must not change: the direction is solved from sensitivities
     length: float = (
         math.inf
-    )  # most that strength 1 may move w by: what still draws whole faces at 3, seen on contact sheets
+    )  # greatest change of w by strength 1, such that faces are still intact at 3 on contact sheets
     low: float = -3.0  # the slider's lower end
 
 
-# Holding more measures than these makes the solution long, and long steps leave the faces that the generator draws.
+# With more constraints than these the solution becomes longer, and long steps leave the distribution of faces.
 _STEADY = ("yaw_deg", "hair")
-PRINCIPAL_STEP = 0.6  # standard deviations of w that strength 1 of a principal direction is worth
+PRINCIPAL_STEP = 0.6  # standard deviations of w for strength 1 of a principal direction
 _SHAPE = ("yaw_deg", "nod")
 TARGETS = (
     Target(
@@ -41,7 +41,7 @@ TARGETS = (
         causal=_STEADY,
         length=1.8,
     ),
-    # from layer 4 on: what lies below is the head's outline and the cut of the hair
+    # from layer 4 on: coarser layers draw the head's outline and the haircut
     Target(
         "age",
         "Age",

@@ -2,11 +2,11 @@
 
 Stage "encoder" trains the basic encoder (e4e's recipe: reconstruction, offsets switched on layer by layer, codes kept
 near the generator's own latents) on portraits and on generated pictures whose w is known. Stage "consultation" freezes
-it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is put in a random
-perspective and warped like a turning head, which the alignment has to undo; and the face discriminator, trained along,
-must find reconstructions and edits real. One process, or several GPUs under torchrun. A run continues from its own
-files; `--minutes` is the whole run's. `--initial` begins with weights that were trained before, on another generator
-say, and runs the whole schedule.
+it and the generator and trains alignment and consultation (HFGI, section 3.4): the distortion map is distorted by a
+random perspective and warped like a turning head, which the alignment has to undo; the face discriminator, which is
+trained as well, scores reconstructions and edits. One process, or several GPUs under torchrun. A run continues from its
+own files; `--minutes` is the time of the whole run. `--initial` starts from weights that were trained before, for
+example with another generator, and runs the whole schedule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from gan_core.errors import BadCheckpoint, BadImage, WeightsMissing
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.hfgi.consultation import ConsultationStage
 from gan_core.training.hfgi.runner import Runner, train
 from gan_core.training.hfgi.settings import HFGISettings
@@ -52,13 +52,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
     parser.add_argument("--fresh", action="store_true", help="start anew although --out has files of this stage")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture a CUDA graph")
-    for name, value in asdict(HFGISettings()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
+    add_settings(parser, HFGISettings)
     for name, value in (("--log-seconds", 15.0), ("--save-seconds", 60.0)):
         parser.add_argument(name, type=float, default=value)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = HFGISettings(**{name: getattr(args, name) for name in asdict(HFGISettings())})
+    settings = read_settings(args, HFGISettings)
     settings.l2 = settings.l2 or STAGES[args.stage].default_l2
     processes = distributed.init(args.device)
     torch.manual_seed(settings.seed)
@@ -78,7 +77,7 @@ def main() -> None:
         stage = EncoderStage(generator, discriminator, pictures, settings, processes.device)
     else:
         encoder_file = args.encoder or args.out / "encoder.safetensors"
-        opponent = copy.deepcopy(discriminator)  # the distance's own stays as it is
+        opponent = copy.deepcopy(discriminator)  # the one in the feature distance is not trained
         shared = (generator, discriminator, pictures, settings, processes.device, encoder_file)
         stage = ConsultationStage(*shared, discriminator=opponent, directions=args.directions)
     already = 0.0 if args.fresh else stage.resume(args.out)

@@ -1,9 +1,9 @@
-"""Step (a): where the attributes lie in the pretrained generator's latent space.
+"""Step (a): the attributes' directions in the pretrained generator's latent space.
 
-Global attributes are hyperplanes of W: faces are drawn, the predictor says how much of the attribute each has, and a
-linear classifier parts the latents of the upper from those of the lower ones (InterFaceGAN, Shen et al. 2020).
-Local ones can be one channel of the style space: of the channels that go along with the attribute, the one whose change
-moves it most and the other attributes least (StyleSpace, Wu et al. 2021). Liu et al. 2022, section 3, take both.
+Global attributes are hyperplanes of W: faces are drawn and measured by the predictor, and a linear classifier separates
+the latents with high from those with low values (InterFaceGAN, Shen et al. 2020). A local attribute can be one channel
+of the style space: among the channels that are correlated with the attribute, the one whose change affects it most and
+the other attributes least (StyleSpace, Wu et al. 2021). Liu et al. 2022, section 3, use both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.self_conditioned.space import Attribute, AttributeSpace
 from gan_core.stylegan2 import EqualLinear, Generator
 
-EXTREMES = 0.3  # share of the drawn faces at either end that the classifier is to part
+EXTREMES = 0.3  # share of the drawn faces at either end, which the classifier separates
 TEST_SHARE = 0.2
 CANDIDATES, FACES, REACH = 24, 8, 3.0  # style channels tried, on how many faces, by how many standard deviations
 
@@ -37,7 +37,7 @@ LAYERS = {"age": (0, 10), "pose": (0, 6), "smile": (2, 8)}
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """Faces of the generator: latents, and the attributes as the predictor sees them."""
+    """Faces of the generator: latents, and the predictor's measures of the attributes."""
 
     w: Tensor  # (N, w_dim)
     scores: np.ndarray  # (N, A)
@@ -61,10 +61,10 @@ def draw_and_score(
 
 
 def fit_hyperplane(w: Tensor, scores: np.ndarray) -> tuple[Tensor, float, dict[str, float]]:
-    """Unit normal (w_dim,) and offset of the plane that parts upper from lower `scores` (N,) in w (N, w_dim), and how
-    well it does on the last faces, which it was not fitted to.
+    """Unit normal (w_dim,) and offset of the plane that separates high from low `scores` (N,) in w (N, w_dim), and its
+    accuracy on the last faces, to which it was not fitted.
 
-    Raises BadValue for scores that are all alike.
+    Raises BadValue if all scores are equal.
     """
     from sklearn.svm import LinearSVC
 
@@ -103,9 +103,9 @@ def find_directions(
     attributes: Sequence[Attribute] = ATTRIBUTES,
     *,
     count: int = 4000,
-    style: Sequence[str] = (),  # names of attributes to take a style channel for
+    style: Sequence[str] = (),  # names of attributes that use a style channel
 ) -> tuple[AttributeSpace, dict[str, dict]]:
-    """The attributes' directions, their range for now that of drawn faces, and what was measured."""
+    """The attributes' directions, with the ranges of drawn faces for now, and measurements of the fits."""
     drawn = draw_and_score(generator, predictor, [a.measure for a in attributes], count)
     facts: dict[str, dict] = {}
     normals, offsets, described = [], [], []
@@ -156,7 +156,7 @@ def convolutions(generator: Generator) -> list[tuple[int, EqualLinear]]:
 
 @contextmanager
 def shifted_style(affine: EqualLinear, channel: int, by: Tensor) -> Iterator[None]:
-    """While it lasts, the layer's style of a channel is greater by `by` (N,)."""
+    """Context in which the layer's style of a channel is increased by `by` (N,)."""
 
     def shift(_: EqualLinear, __: tuple, styles: Tensor) -> Tensor:
         moved = styles.clone()
@@ -178,7 +178,7 @@ def find_style_channel(
     wanted: int,
     drawn: ScoredSamples,
 ) -> StyleChannel:
-    """The channel whose change moves attribute `wanted` most, and the others least, of those that go along with it."""
+    """Among the channels correlated with attribute `wanted`, the one that changes it most and the others least."""
     columns = [predictor.measures.index(a.measure) for a in attributes]
     unit = drawn.scores.std(0)
     score = torch.from_numpy(drawn.scores[:, wanted]).float()

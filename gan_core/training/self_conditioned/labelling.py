@@ -1,4 +1,4 @@
-"""Step (b): the generator labels the data that it will be trained on; and how the data is drawn by its labels.
+"""Step (b): labels for the training data from the generator's latent space; and sampling of the data by its labels.
 
 Every training picture and its mirror image is inverted, and its latent's signed distance to each hyperplane, clipped at
 the data's 0.5 and 99.5 percentiles and mapped to [0, 1], is its label (Liu et al. 2022, section 3). Training then draws
@@ -30,7 +30,7 @@ NEIGHBOURS, DRAWS = 10, 250_000
 
 @dataclass(frozen=True)
 class Labels:
-    """Attribute values of pictures, as they are and mirrored, and their latents."""
+    """Attribute values and latents of pictures and of their mirror images."""
 
     names: tuple[str, ...]  # of the picture files, without suffix
     attributes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Labels:
     codes: Tensor  # (2 N, num_ws, w_dim), float16
 
     def of(self, paths: Sequence[Path]) -> Labels:
-        """Those of some pictures, in their order. Raises BadValue if one has none."""
+        """The labels of some pictures, in their order. Raises BadValue if one has none."""
         at = {name: i for i, name in enumerate(self.names)}
         missing = [path.stem for path in paths if path.stem not in at]
         if missing:
@@ -78,15 +78,15 @@ def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
 def refit(
     space: AttributeSpace, codes: Tensor, scores: np.ndarray, drawn: ScoredSamples | None = None
 ) -> AttributeSpace:
-    """The space with hyperplanes fitted to the codes of pictures, where labels are taken from.
+    """The space with hyperplanes fitted to the codes of pictures, for labelling.
 
-    An encoder's latents are not spread as the generator's own are, and a plane between drawn faces says little of them.
-    Each third of the layers is averaged and has a normal of its own. Directions of plain edits stay as they are, and so
-    do style channels.
+    The latents of an encoder have another distribution than the generator's own, so a plane that separates drawn faces
+    does not separate them well. Here each third of the layers is averaged and has its own normal. Directions of plain
+    edits and style channels are kept.
 
     codes: (M, num_ws, w_dim); scores: (M, A), the predictor's, of the same pictures; drawn: faces of the generator,
-    which count as much as the codes, so that the planes hold for both. (A plane fitted to codes alone says nothing of
-    drawn faces: it reads differences between layers, which those have not.)
+    which count as much as the codes, so that the planes are valid for both. (A plane fitted to codes alone is not valid
+    for drawn faces: it uses differences between layers, which these do not have.)
     """
     from sklearn.linear_model import RidgeCV
 
@@ -115,7 +115,7 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
     """The space with the data's range, the values (2 N, A), and the distances (2 N, A), of inverted pictures.
 
     codes: (2 N, num_ws, w_dim), mirror images last. A picture and its mirror image have the same value, or opposite
-    ones (`MIRRORED`): what the encoder says of the two is averaged, and the range of the opposite ones made even.
+    ones (`MIRRORED`): their two estimates are averaged, and the range of opposite ones is made symmetric.
     """
     distances = space.distances(codes.float())
     middle = distances.mean(0)
@@ -128,7 +128,7 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
     reach = torch.maximum(high, -low)
     low, high = torch.where(sign < 0, -reach, low), torch.where(sign < 0, reach, high)
     values = values_of(centred, low, high)
-    # A code's own distance is not centred: the range is where the data's codes lie.
+    # Distances are not centred at 0; the range is that of the data's codes.
     ranged = AttributeSpace(
         space.attributes, space.normals, space.offsets, low + middle, high + middle, space.moves, space.gain
     )

@@ -1,4 +1,4 @@
-"""Losses of the Self-Conditioned GAN's training (Liu et al. 2022, section 4), and what they compare."""
+"""Losses of the Self-Conditioned GAN's training (Liu et al. 2022, section 4)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def attribute_divergence(logits: Tensor, values: Tensor, knots: Tensor | None = 
 def identity_change(identity_network: FacePredictor, images: Tensor) -> Tensor:
     """Mean of 1 - cosine between the identities of neighbours: rows 0 and 1, 2 and 3 ... of images (N, 3, R, R).
 
-    Each picture is seen in a random view of its own, so that the generator cannot lower the loss by a pattern of pixels
-    that only this network sees.
+    Each picture is given to the network in another random view, so that the generator cannot lower the loss by an
+    adversarial pattern of pixels.
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
         identities = identity_network.read(random_views(images)[0])[0]

@@ -1,4 +1,4 @@
-"""Aligned portraits and what their table says of them."""
+"""Aligned portraits and their labels from the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gan_core.training.table import numbers, read_table
 
 @dataclass(frozen=True)
 class Portraits:
-    """Picture files, whom they show, and label columns (N,) with NaN where unknown."""
+    """Picture files, ids of the people in them, and label columns (N,) with NaN where unknown."""
 
     paths: list[Path]
     people: np.ndarray  # (N,) of names

@@ -1,12 +1,12 @@
-"""Refine a trained generator's constants.
+"""Refines a trained generator's constants.
 
     python -m gan_core.training.self_conditioned.refine IN OUT --identity-network FILE ...
 
-Beyond the paper. Adversarial training finds constants that make a face look like the data's old or smiling people, also
-where that changes the identity. Here only the constants are trained: a value is to change its own attribute by its
-share of the range, no other attribute, and the identity as little as possible. Attributes and identity are predicted by
-a network that is not the one that evaluates. The constants are few (two of 4x4 pixels an attribute), so this takes
-minutes, also on a CPU.
+This step is not in the paper. Adversarial training finds constants that make a face look like the data's old or smiling
+people, even if that changes the identity. Here only the constants are trained: a value should change its own attribute
+by its share of the range, no other attribute, and the identity as little as possible. Attributes and identity are
+predicted by another network than in the evaluation. The constants are few (two of 4x4 pixels for each attribute), so
+this takes minutes, also on a CPU.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class RefineSettings:
     """Weights of the losses, and how long to train."""
 
-    reach: tuple[float, ...]  # how far each attribute's measure is to go from value 0 to 1, in its own unit
+    reach: tuple[float, ...]  # change of each attribute's measure from value 0 to 1, in its own unit
     steps: int = 300
     batch: int = 4  # faces a step; two pictures of each
     lr: float = 0.003
@@ -59,7 +59,7 @@ def refine(
 ) -> list[dict[str, float]]:
     """Change `generator.constants` in place; the means of each twentieth of the steps.
 
-    All networks are on one device, and held but for the constants. Raises BadValue for a reach of another length.
+    All networks are on one device; only the constants are trained. Raises BadValue for a reach of another length.
     """
     s, device = settings, generator.constants.device
     if len(s.reach) != len(space.names):
@@ -70,7 +70,7 @@ def refine(
     columns = [identity_network.measures.index(attribute.measure) for attribute in space.attributes]
     reach = torch.tensor(s.reach, device=device) / identity_network.spread[columns]
     random = torch.Generator().manual_seed(s.seed)
-    torch.manual_seed(s.seed)  # of the views
+    torch.manual_seed(s.seed)  # for the random views
     adam = torch.optim.Adam([generator.constants], lr=s.lr, betas=(0.5, 0.99))
     every, rows, found = max(s.steps // 20, 1), [], []
     for step in tqdm(range(s.steps), desc="refining"):
@@ -82,7 +82,7 @@ def refine(
         asked = torch.lerp(own, torch.rand(s.batch, 1, generator=random).to(own), edited)
         with torch.no_grad():
             anchors = thumbnails(plain.synthesis(w_plus, noise="const"))
-        # Neighbouring rows are one person: as it is, and edited.
+        # Neighbouring rows are the same face, unedited and edited.
         weights = weights_for_values(torch.stack([own, asked], 1).flatten(0, 1))
         images = generator.draw(w_plus.repeat_interleave(2, 0), weights)
         measured = identity_network.read(identity_network.prepare(images))[1][:, columns]

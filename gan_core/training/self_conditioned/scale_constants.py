@@ -1,4 +1,4 @@
-"""Scale a trained generator's constants, attribute by attribute.
+"""Scales a trained generator's constants by a factor for each attribute.
 
     python -m gan_core.training.self_conditioned.scale_constants IN OUT --by 1.4,1.2,1
 

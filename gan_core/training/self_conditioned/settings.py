@@ -1,4 +1,4 @@
-"""What shapes a run of the Self-Conditioned GAN's training."""
+"""Settings of the Self-Conditioned GAN's training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gan_core.training.stylegan2.settings import GanSettings
 
 @dataclass
 class SelfConditionedSettings(GanSettings):
-    """Everything that shapes a run."""
+    """All settings of a run."""
 
     lr: float = 0.0015
     decay: float = 0.4
@@ -19,9 +19,9 @@ class SelfConditionedSettings(GanSettings):
     ema_kimg: float = 8.0
     ema_rampup: float = 1.0  # the average starts from pretrained weights, so it may be long from the start
     inverted: float = 0.25  # share of the generated pictures whose latents are a training picture's
-    unweighted: float = 0.0  # share of pictures drawn as the data is, at most half; of generated ones with own values
-    identity_weight: float = 1.0  # of the change of the person between two values of one latent; needs a network for it
-    single: float = 0.0  # share of those pairs of which the second has one value that is not the latent's own
+    unweighted: float = 0.0  # share of pictures drawn without reweighting (at most half)
+    identity_weight: float = 1.0  # of the change of identity; needs an identity network
+    single: float = 0.0  # share of those pairs that differ in one attribute only
     anchor_weight: float = 0.0  # of the difference from the pretrained picture, at own values (with `unweighted` only)
     mixing: float = 0.3
     augment_start: float = 0.2

@@ -1,20 +1,20 @@
 """Steps (c) and (d): the networks with their additions, and one training step (Liu et al. 2022, sections 3 and 4).
 
 What differs from `gan_core.training.stylegan2.step.GanTrainer`:
-- Real pictures are drawn uniformly in their labels; each comes with its label, the opposite one where mirrored.
-- Generated pictures are asked for attribute values drawn uniformly from [0, 1], whatever their latent is.
-- Both networks also learn from the attribute head: the divergence of its softmax from the soft label, on real pictures
+- Real pictures are drawn uniformly in their labels; each has its label, or the opposite one where it is mirrored.
+- Generated pictures have attribute values drawn uniformly from [0, 1], independent of their latent.
+- Both networks have a loss on the attribute head: the divergence of its softmax from the soft label, on real pictures
   for the discriminator, on generated ones for the generator.
-- The mapping network stays as it is, so that a seed is the same face in both generators and the encoder's latents keep
-  their meaning; part of the latents are those of the training pictures, which are what is inverted later.
+- The mapping network is not trained, so that a seed is the same face in both generators and the encoder's latents
+  remain valid. Part of the latents are those of inverted training pictures, because real pictures will be edited later.
 
-Beyond the paper, for data as small as ours:
+Not in the paper, for small data:
 - A share of the real pictures is drawn without reweighting, and as many generated ones have the attribute values of
-  their own latents, so that the middle of the distribution is learned beside its tails.
+  their own latents, so that the middle of the distribution is learned as well as its tails.
 - Generated pictures come in pairs of one latent with different values. The cosine distance of the two identities, by an
-  identity network (not the one that evaluates), is part of the generator's loss. A share of the pairs differ in one
-  attribute only, so that each attribute's change of identity counts by itself.
-- At the attribute values that a latent has by itself, the generator's picture is kept near the pretrained one's.
+  identity network (another one than in the evaluation), is part of the generator's loss. A share of the pairs differ in
+  one attribute only, so that the change of identity is penalised for each attribute alone.
+- At a latent's own attribute values, the generator's picture is kept near the pretrained generator's.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ State = dict[str, Tensor]
 
 
 def start_generator(generator: SelfConditionedGenerator, plain: State) -> None:
-    """Copy a pretrained generator's weights; the constants stay zero, so that it draws what the pretrained one does.
+    """Copy a pretrained generator's weights. The constants stay zero, so that it draws the same pictures.
 
-    An earlier self-conditioned generator's weights are taken as they are. Raises BadCheckpoint for a misfit.
+    The weights of a self-conditioned generator are copied with its constants. Raises BadCheckpoint if they do not fit.
     """
     state = plain if "constants" in plain else {**plain, "constants": torch.zeros_like(generator.constants)}
     load_strict(generator, state, "generator")
 
 
 def start_discriminator(discriminator: SelfConditionedDiscriminator, plain: State) -> None:
-    """Copy a pretrained discriminator's weights; the attribute head starts from the score's hidden layer, and guesses
-    nothing yet. Raises BadCheckpoint for a misfit."""
+    """Copy a pretrained discriminator's weights. The attribute head starts with the score's hidden layer and outputs 0.
+    Raises BadCheckpoint if they do not fit."""
     state = dict(plain)
     if not any(name.startswith("attribute_head.") for name in plain):
         last = discriminator.attribute_head[1]
@@ -69,11 +69,11 @@ class SelfConditionedTrainer(GanTrainer):
         pictures: uint8 (N, 3, R, R).
         labels: of the pictures and of their mirror images, in their order.
         space: measures the attribute values of latents (needed with `unweighted` or `single` only).
-        identity_network: for the identity loss; None leaves that out.
+        identity_network: for the identity loss; None for none.
         plain: the pretrained generator (needed with `anchor_weight` only).
 
     Raises:
-        BadValue: these do not go together.
+        BadValue: pictures, labels and settings do not fit together.
     """
 
     settings: SelfConditionedSettings
@@ -126,11 +126,11 @@ class SelfConditionedTrainer(GanTrainer):
         discriminator.train().requires_grad_(True)
         self.values, self.codes = labels.values.to(device), labels.codes.to(device)
         self.table = draw_uniformly(labels.values, seed=settings.seed + processes.rank).to(device)
-        self.knots = torch.linspace(0, 1, 3, device=device)  # made once: a captured graph may not copy from the host
+        self.knots = torch.linspace(0, 1, 3, device=device)  # a captured graph may not copy it from the host
         self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
-        self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises
-        # Every other row, which leaves the groups of the discriminator's minibatch deviation unmixed.
+        self.attribute_weight = torch.zeros((), device=device)  # the generator's, which rises during the run
+        # Every other row, so that the groups of the discriminator's minibatch statistics are not mixed.
         row = torch.arange(settings.batch, device=device)
         self.own_rows = slice(0, 2 * round(settings.unweighted * settings.batch), 2)
         self.as_is = (row % 2 == 0) & (row < self.own_rows.stop)
@@ -141,7 +141,8 @@ class SelfConditionedTrainer(GanTrainer):
             if identity_network is None
             else copy.deepcopy(identity_network).eval().requires_grad_(False).to(device)
         )
-        self.plain, self.anchors = None, torch.empty(0)  # what the pretrained generator draws of this step's own rows
+        # The pretrained generator's pictures of the rows with their latents' own values.
+        self.plain, self.anchors = None, torch.empty(0)
         if plain is not None and settings.anchor_weight:
             plain = copy.deepcopy(plain).eval().requires_grad_(False)
             self.plain = plain.to(device, memory_format=torch.channels_last)
@@ -208,7 +209,7 @@ class SelfConditionedTrainer(GanTrainer):
         return loss
 
     def step(self) -> None:
-        """One update of both networks; the generator's weight of the attributes rises from nothing."""
+        """One update of both networks; the generator's weight of the attribute loss rises from zero."""
         super().step()
         s = self.settings
         self.attribute_weight.fill_(s.attribute_weight * _risen(self.images_seen, s.attribute_kimg))
@@ -216,7 +217,7 @@ class SelfConditionedTrainer(GanTrainer):
             self.set_progress(0.0)
 
     def set_progress(self, done: float) -> None:
-        """Set the learning rate for a run of which a share of `done` (0 to 1) is over; it rises at first."""
+        """Set the learning rate after a share `done` (0 to 1) of the run; it rises at first."""
         super().set_progress(done)
         for adam in (self.generator_adam, self.discriminator_adam):
             for group in adam.param_groups:
@@ -244,5 +245,5 @@ class SelfConditionedTrainer(GanTrainer):
 
 
 def _risen(seen: int, kimg: float) -> float:
-    """Share of a rise over so many thousand pictures; never nothing."""
+    """Progress (0 to 1, never 0) of a linear rise over `kimg` thousand pictures."""
     return min((seen + 1) / (1000 * kimg), 1.0) if kimg > 0 else 1.0

@@ -4,11 +4,11 @@
 
 a  find the attributes' directions in the pretrained generator (directions.safetensors)
 b  invert the training pictures and label them by their distances (codes.safetensors, labels.safetensors)
-c  give generator and discriminator their additions (initial/)
-d  train on data drawn uniformly in the labels (generator_ema.safetensors and what training goes on from)
+c  make generator and discriminator with their additional layers from the pretrained ones (initial/)
+d  train on data drawn uniformly in the labels (generator_ema.safetensors and the training state)
 
-Each step reads what the earlier ones wrote into --out, and can be run alone; what is there already is not done again
-unless --again is given. Step d goes on from its last checkpoint, and also runs under torchrun.
+Each step reads the files of the earlier ones in --out and can be run alone. A step whose files exist is skipped unless
+--again is given. Step d continues from its last checkpoint, and also runs under torchrun.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from gan_core.self_conditioned.space import AttributeSpace, load_space
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.data import find_pictures, load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
 from gan_core.training.self_conditioned.directions import draw_and_score, find_directions
 from gan_core.training.self_conditioned.labelling import Labels, agreement, invert_all, label, load_labels, refit
@@ -63,7 +63,7 @@ def step_a(args: argparse.Namespace, device: torch.device) -> None:
 
 
 def step_b(args: argparse.Namespace, device: torch.device) -> None:
-    """Labels; see `labelling.py`. With --labels, how they agree with the portraits' table is measured, too."""
+    """Labels; see `labelling.py`. With --labels their correlation with the portraits' table is measured, too."""
     from gan_core.e4e.encoding import load_encoder
 
     paths = find_pictures(args.data)
@@ -116,7 +116,7 @@ def _refitted(
 
 
 def step_c(args: argparse.Namespace, attributes: int) -> None:
-    """Networks with their additions, which at first give the pretrained ones' pictures and scores."""
+    """Networks with their additional layers, which at first compute the same as the pretrained ones."""
     for name, kind, begin in (
         ("generator", SelfConditionedGenerator, start_generator),
         ("discriminator", SelfConditionedDiscriminator, start_discriminator),
@@ -142,7 +142,7 @@ def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> Non
             raise WeightsMissing(f"There is no {file.name} in {initial}; run step c first.")
         starts.append(store.read(file)[0] if file.exists() else None)
     config = store.read(initial / "generator.safetensors")[1]
-    settings = SelfConditionedSettings(**{name: getattr(args, name) for name in asdict(SelfConditionedSettings())})
+    settings = read_settings(args, SelfConditionedSettings)
     for name in ("resolution", "z_dim", "w_dim", "mapping_layers", "channel_base", "channel_max"):
         setattr(settings, name, config[name])  # the pretrained network's
     paths, _ = split_pictures(args.data)
@@ -194,9 +194,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    settings = parser.add_argument_group("training")
-    for name, value in asdict(SelfConditionedSettings()).items():
-        settings.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}")
+    add_settings(parser.add_argument_group("training"), SelfConditionedSettings)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     steps = [step.strip() for step in args.steps.split(",") if step.strip()]
@@ -217,7 +215,7 @@ def main() -> None:
         elif step == "c":
             step_c(args, len(load_space(args.out / "directions.safetensors").names))
         else:
-            processes.broadcast_value(0.0)  # the others wait for the main process's files
+            processes.broadcast_value(0.0)  # the other processes wait for the main process's files
             step_d(args, processes)
     processes.destroy()
 

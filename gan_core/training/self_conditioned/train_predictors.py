@@ -1,10 +1,10 @@
-"""Train the predictor: `python -m gan_core.training.self_conditioned.train_predictors --data FACES --labels CSV ...`.
+"""Trains the predictor: `python -m gan_core.training.self_conditioned.train_predictors --data FACES --labels CSV ...`.
 
-Identity is learned without labels. Two views of one face must be nearer than views of others (SimCLR, Chen et al.
-2020); faces are portraits of people who have one portrait only, and faces of the generator, whose second view has
-another code near the first and other colours. Attributes are learned from the portraits' table beside it. People with
-two portraits take no part: they are the test, for identity (the same person ten years apart) and for the attributes.
---folds trains once more for each part of the other people without it, for a cross-validation.
+Identity is learned without labels: two views of one face must be more similar than views of different faces (SimCLR,
+Chen et al. 2020). The faces are portraits of people with one portrait only, and faces of the generator, whose second
+view has a slightly different code and other colours. Attributes are learned from the portraits' table at the same time.
+People with two portraits are the test set, for identity (the same person ten years apart) and for the attributes.
+--folds additionally trains without each part of the other people, for a cross-validation.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from gan_core.training.self_conditioned.views import random_views
 log = logging.getLogger(__name__)
 
 TEMPERATURE = 0.1
-NEAR = 0.35  # a second view's code goes up to this share of the way towards another's
-COMPONENTS = 32  # principal components of w that a third head guesses, to learn features from unlimited pictures
+NEAR = 0.35  # the second view's code is interpolated up to this share towards another's
+COMPONENTS = 32  # principal components of w, which a third head predicts to learn features from unlimited pictures
 
 
 class GeneratedFaces:
@@ -73,7 +73,7 @@ class GeneratedFaces:
 
 
 def contrast(identities: Tensor) -> Tensor:
-    """Cross entropy of finding each view's other half among all others (Chen et al. 2020, equation 1).
+    """Contrastive loss: cross entropy of finding each view's partner among all others (Chen et al. 2020, equation 1).
 
     identities: (2 N, D) of unit length; row i and row i + N are of one person.
     """
@@ -95,13 +95,13 @@ def fit(
     seed: int = 0,
     what: str = "",
 ) -> FacePredictor:
-    """Train a network on these portraits for so many minutes; in evaluation mode, on the device."""
+    """Train a network on these portraits for a time; returned in evaluation mode, on the device."""
     torch.manual_seed(seed)
     pictures = load_pictures(portraits.paths, generated.generator.resolution).to(device)
     labels = torch.tensor(np.stack([portraits.columns[name] for name in MEASURES], 1), dtype=torch.float32)
     mean, spread = labels.nanmean(0), torch.tensor(np.nanstd(labels.numpy(), 0))
     mean[MEASURES.index("yaw_deg")] = 0  # mirrored as often as not
-    # On the CPU the backward pass of narrow convolutions crashes in that layout (PyTorch 2.14).
+    # On the CPU the backward pass of narrow convolutions crashes in channels_last (PyTorch 2.14).
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
     network = FacePredictor().to(device, memory_format=layout)
     network.mean.copy_(mean)
@@ -152,13 +152,13 @@ def fit(
 
 
 def roc_auc(same: np.ndarray, different: np.ndarray) -> float:
-    """Chance that a score of `same` is above one of `different` (equal ones count half)."""
+    """Probability that a score of `same` is above one of `different` (equal ones count half)."""
     truth = np.concatenate([np.ones(len(same)), np.zeros(len(different))])
     return float(roc_auc_score(truth, np.concatenate([same, different])))
 
 
 def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
-    """How well cosine similarity tells two portraits of one person from those of two people.
+    """How well the cosine similarity separates portraits of one person from those of two people.
 
     identities: (N, D) of unit length.
     """
@@ -191,7 +191,7 @@ def measure_facts(values: Tensor, columns: dict[str, np.ndarray]) -> dict[str, f
 def cross_validate(
     portraits: Portraits, generated: GeneratedFaces, device: torch.device, folds: int, minutes: float, batch: int
 ) -> dict[str, float]:
-    """`measure_facts` of every portrait by a network that saw no portrait of its person."""
+    """`measure_facts` of every portrait by a network that was not trained on its person."""
     people = np.unique(portraits.people)
     part = dict(zip(people, np.random.RandomState(0).permutation(len(people)) % folds, strict=True))
     of = np.array([part[person] for person in portraits.people])

@@ -1,4 +1,4 @@
-"""Random views of aligned faces, made on the device: changes that leave the identity as it is."""
+"""Random views of aligned faces, made on the device: changes that keep the identity."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gan_core.self_conditioned.predictors import MARGIN, SIZE
 def random_views(images: Tensor) -> tuple[Tensor, Tensor]:
     """A random view (N, 3, SIZE, SIZE) of each aligned crop (N, 3, R, R) in [-1, 1], and whether it is mirrored (N,).
 
-    Turned, scaled, shifted and warped a little; with other light and colour, often blurred, partly covered. The
-    attributes stay readable.
+    Views are slightly rotated, scaled, shifted and warped, have other light and colour, and are often blurred or partly
+    covered. The attributes can still be recognised.
     """
     n, device = images.shape[0], images.device
     mirrored = torch.rand(n, device=device) < 0.5
@@ -28,7 +28,7 @@ def _uniform(n: int, limit: float, device: torch.device) -> Tensor:
 
 
 def _grid(n: int, mirrored: Tensor, device: torch.device) -> Tensor:
-    """Where the view's pixels come from, (N, SIZE, SIZE, 2) in [-1, 1]."""
+    """Coordinates of the view's pixels in the picture, (N, SIZE, SIZE, 2) in [-1, 1]."""
     angle = _uniform(n, math.radians(10), device)
     scale = (1 - 2 * MARGIN) * torch.exp(_uniform(n, 0.1, device))
     sign = torch.where(mirrored, -1.0, 1.0)

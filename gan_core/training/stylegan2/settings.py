@@ -1,4 +1,4 @@
-"""What shapes a run of StyleGAN2's training; other papers' settings extend it."""
+"""Settings of StyleGAN2's training; other papers' settings extend them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class GanSettings:
-    """Everything that shapes a run; written to the log and into the checkpoints."""
+    """All settings of a run; written to the log and into the checkpoints."""
 
     resolution: int = 256
     z_dim: int = 256
@@ -23,7 +23,7 @@ class GanSettings:
     mixing: float = 0.5  # share of pictures made of two latents
     ema_kimg: float = 20.0  # half-life of the generator's moving average, in thousands of pictures
     ema_rampup: float = 0.05  # and at most this share of the pictures seen so far
-    augment_target: float = 0.85  # mean sign of (real - fake score) that the augmentation steers to; 0: fixed
+    augment_target: float = 0.85  # of the adaptive augmentation: mean sign of (real - fake score); 0: fixed
     augment_start: float = 0.25
     augment_max: float = 0.6
     augment_kimg: float = 500.0  # pictures, in thousands, over which the augmentation can go from 0 to 1

@@ -1,8 +1,8 @@
-"""One step of StyleGAN2's training (Karras et al. 2020), as pieces that CUDA graphs can hold.
+"""One step of StyleGAN2's training (Karras et al. 2020), in pieces that can be recorded as CUDA graphs.
 
-Pictures, augmentation and its adaptive strength stay on the device, so that no step waits for the host. Two
-discriminators may judge at once: one of pixels, and one of ImageNet features (`gan_core.training.projected`). Other
-papers' steps extend this one.
+Pictures, augmentation and its adaptive strength stay on the device, so that no step waits for the host. There can be
+two discriminators: one of pixels, and one of ImageNet features (`gan_core.training.projected`). The training steps of
+other papers extend this class.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from gan_core.training.stylegan2.settings import GanSettings
 class GanTrainer:
     """Generator, discriminator, their optimizers and the captured pieces of a step.
 
-    The pictures that a step draws serve both networks: the discriminator learns to tell them, and the generator, which
-    has not changed in between, from what the discriminator then says of them. The relativistic loss compares with the
-    real pictures' scores from before the discriminator's update. Each spares a pass of a network.
+    The generated pictures of a step serve both updates: the discriminator's, and then the generator's, which has not
+    changed in between. The generator's relativistic loss uses the real pictures' scores from before the discriminator's
+    update. Each of these saves a pass of a network.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class GanTrainer:
         self.discriminator_adam = torch.optim.Adam(self.discriminator_flat.parameters, **adam)
         self.projection: FrozenProjection | None = None
         if settings.projected_weight > 0:
-            # In memory of their own: two recordings fill it, one of them a step, and a recording may use the memory
-            # that another one's results lie in.
+            # Allocated before the capture: one of two recordings fills it in a step, and memory that a recording
+            # allocates may be reused by another one.
             self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
             self.projection = FrozenProjection(load_features()).to(device, **layout)
             self.projected = ProjectedDiscriminator(settings.resolution)
@@ -115,7 +115,7 @@ class GanTrainer:
                 self.projected_flat.parameters, **{**adam, "lr": settings.projected_lr}
             )
         self.strength = torch.full((), settings.augment_start, device=device)
-        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, one to spare; from 8 on, a paper's own four
+        # D loss, G loss, sign, penalty, penalties, steps, projected D loss, unused; from 8 on, four for a paper
         self.stats = torch.zeros(12, device=device)
         self.fakes = torch.empty(0)  # drawn by this step, with their graph
         self.real_maps: list[Tensor] = []  # of the frozen projection
@@ -127,7 +127,7 @@ class GanTrainer:
         self._run = self._pieces()
         if graphs and device.type == "cuda":
             self._run = capture(self._run)
-            for p in self.discriminator_flat.parameters:  # a recording that failed may have left them switched off
+            for p in self.discriminator_flat.parameters:  # a failed recording may have left them disabled
                 p.requires_grad_(True)
             self.strength.fill_(settings.augment_start)
             self.stats.zero_()
@@ -136,7 +136,7 @@ class GanTrainer:
 
     @property
     def gradients(self) -> list[Flat]:
-        """Of all networks that learn."""
+        """Gradients of all networks that are trained."""
         own = [self.generator_flat, self.discriminator_flat]
         return own if self.projection is None else [*own, self.projected_flat]
 
@@ -144,7 +144,7 @@ class GanTrainer:
         return self.discriminator(images, dtype=self.dtype)
 
     def _reals(self) -> Tensor:
-        """Pictures to learn from (batch, 3, R, R) in [-1, 1]."""
+        """Real pictures (batch, 3, R, R) in [-1, 1]."""
         return self.stream.draw(self.settings.batch)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
@@ -161,21 +161,21 @@ class GanTrainer:
 
     def _draw_piece(self) -> None:
         self.generator_flat.buffer.zero_()
-        s, net = self.settings, self.generator
-        device = self.processes.device
-        z = torch.randn(2 * s.batch, s.z_dim, device=device)
-        w = net.mapping(z)
+        self.fakes = self._draw(self._latents())
+
+    def _latents(self) -> Tensor:
+        """w+ (batch, num_ws, w_dim), some of two latents: from a random layer on they are of the second one (style
+        mixing, Karras et al. 2019, section 3.1)."""
+        s, net, device = self.settings, self.generator, self.processes.device
+        w = net.mapping(torch.randn(2 * s.batch, s.z_dim, device=device))
         net.mapping.w_avg.lerp_(w.detach().mean(0), 0.005)
         first, second = w.chunk(2)
-        # Style mixing (Karras et al. 2019, section 3.1): layers from a random one on take the second latent.
         layer = torch.arange(net.num_ws, device=device)[None, :, None]
         cut = torch.randint(1, net.num_ws, (s.batch, 1, 1), device=device)
         mixed = (torch.rand(s.batch, 1, 1, device=device) < s.mixing) & (layer >= cut)
-        w_plus = torch.where(mixed, second[:, None], first[:, None])
-        self.fakes = self._draw(w_plus)
+        return torch.where(mixed, second[:, None], first[:, None])
 
     def _discriminator_piece(self, penalise: bool) -> None:
-        s = self.settings
         self.discriminator_flat.buffer.zero_()
         with torch.no_grad():
             fakes = augment(self.fakes, self.strength)
@@ -186,6 +186,17 @@ class GanTrainer:
         reals.requires_grad_(penalise)
         fakes.requires_grad_(penalise)
         real, fake, loss = self._discriminator_losses(reals, fakes)
+        self._note_scores(real, fake, loss)
+        if penalise:
+            loss = loss + self._penalty(real, reals, fake, fakes)
+        with self.discriminator_flat.exchanged(self.processes):
+            loss.backward()
+        self.discriminator_flat.drop_non_finite()
+
+    def _note_scores(self, real: Tensor, fake: Tensor, loss: Tensor) -> None:
+        """Keep the scores (batch, 1) of real pictures for the generator, count the step, and adapt the strength of the
+        augmentation to how often real pictures score higher (Karras et al. 2020, ADA, section 3)."""
+        s = self.settings
         self.real_scores.copy_(real.detach())
         self.stats[0] += loss.detach()
         sign = (real - fake).detach().sign().mean()
@@ -194,17 +205,17 @@ class GanTrainer:
         if s.augment_target > 0:
             step = s.batch * self.processes.size / (s.augment_kimg * 1000)
             self.strength.add_((sign - s.augment_target).sign() * step).clamp_(0, s.augment_max)
-        if penalise:
-            penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
-            self.stats[3] += penalty.detach()
-            self.stats[4] += 1
-            loss = loss + penalty * (s.gamma / 2 * s.penalty_every)
-        with self.discriminator_flat.exchanged(self.processes):
-            loss.backward()
-        self.discriminator_flat.drop_non_finite()
+
+    def _penalty(self, real: Tensor, reals: Tensor, fake: Tensor, fakes: Tensor) -> Tensor:
+        """R1 and R2, weighted, of scores (batch, 1) and the pictures that they are of, which require gradients."""
+        penalty = gradient_norm(real, reals) + gradient_norm(fake, fakes)
+        self.stats[3] += penalty.detach()
+        self.stats[4] += 1
+        return penalty * (self.settings.gamma / 2 * self.settings.penalty_every)
 
     def _projected_piece(self) -> None:
-        """The projected discriminators learn; the features of the fakes are kept for the generator."""
+        """Gradients of the projected discriminators; the features of the generated pictures are kept for the
+        generator."""
         assert self.projection is not None
         self.projected_flat.buffer.zero_()
         with torch.no_grad():
@@ -266,7 +277,7 @@ class GanTrainer:
         self.average.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
     def set_progress(self, done: float) -> None:
-        """Set the learning rate for a run of which a share of `done` (0 to 1) is over."""
+        """Set the learning rate after a share `done` (0 to 1) of the run."""
         s = self.settings
         left = min((1 - done) / s.decay, 1.0) if s.decay > 0 else 1.0
         rates = [(self.generator_adam, s.lr), (self.discriminator_adam, s.lr)]
@@ -305,7 +316,7 @@ class GanTrainer:
         )
 
     def close(self) -> None:
-        """Let go of the recordings, after the last step: NCCL does not end before those that hold its exchanges."""
+        """Drop the recordings after the last step: NCCL cannot shut down while a recording contains its operations."""
         self._run.clear()
         self.fakes = torch.empty(0)
         self.real_maps, self.fake_maps = [], []
@@ -330,7 +341,7 @@ class GanTrainer:
             )
 
     def save_state(self, path: Path) -> None:
-        """Everything that resuming exactly needs, in full precision."""
+        """Everything that is needed to resume exactly, in full precision."""
         state = {
             "generator": self.generator.state_dict(),
             "average": self.average.state_dict(),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from gan_core.checkpoints import store
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.growing import complete
 from gan_core.training.loop import train
 from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
     parser.add_argument("--backdrop", type=float, default=Variation.backdrop, help="with --people: share of pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
-    # not --start: torchrun takes that for an abbreviation of one of its own flags
+    # not --start: torchrun would take it for an abbreviation of one of its own flags
     parser.add_argument("--initial", type=Path, help="folder of a run to start from, of any resolution")
     parser.add_argument("--finest", type=Path, help="folder of a larger run whose finest blocks complete the generator")
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -41,11 +41,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-state", action="store_true", help="neither write nor read the optimizer's state")
-    for name, value in asdict(GanSettings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    add_settings(parser, GanSettings)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = GanSettings(**{name: getattr(args, name) for name in asdict(GanSettings())})
+    settings = read_settings(args, GanSettings)
     processes = distributed.init(args.device)
     pictures: Tensor | PeopleStream
     if args.people is not None:
@@ -67,10 +66,10 @@ def main() -> None:
 
 
 def read_starts(folder: Path, resolution: int) -> dict[str, dict[str, Tensor]]:
-    """What `GanTrainer` starts from, of a folder that a run wrote.
+    """The weights in the folder of an earlier run, as `GanTrainer` takes them.
 
-    The average may be absent; so may the projected discriminators, which fit one resolution only and are left out where
-    that is another than `resolution`. Raises WeightsMissing or BadCheckpoint.
+    The average and the projected discriminators may be missing. The latter fit one resolution only and are left out if
+    it is not `resolution`. Raises WeightsMissing or BadCheckpoint.
     """
     starts = {
         "generator_start": store.read(folder / "generator.safetensors")[0],

@@ -1,13 +1,13 @@
-"""Fit a model's directions.
+"""Fits a model's directions: domain vectors, and principal directions of the structure code.
 
     python -m gan_core.training.swapping_autoencoder.directions --weights FOLDER --data FOLDER ...
 
-Domain vectors (Park et al., NeurIPS 2020, section 4.3): the mean texture code of pictures that have something, less
-that of pictures that lack it. The two sets come from a column of labels (--labels CSV, with the portraits' columns),
-from what the pixels say, or from two folders (--pair snow=WINTER,SUMMER). Where sets differ in something else as well,
-the difference is taken within groups that share it. A vector is kept if it tells held-out pictures of the two sets
-apart. Also principal directions of the structure code, and the three components of its channels shown as colours.
-Written to directions.safetensors beside the model's weights.
+A domain vector (Park et al., NeurIPS 2020, section 4.3) is the mean texture code of pictures with some property minus
+that of pictures without it. The two sets come from a column of labels (--labels CSV, with the portraits' columns), from
+measures of the pixels, or from two folders (--pair snow=WINTER,SUMMER). If the sets also differ in another property,
+the difference is taken within groups of equal values of it. A vector is kept if it separates held-out pictures of the
+two sets. The file directions.safetensors beside the model's weights also gets principal directions of the structure
+code and the three components of its channels that are shown as colours.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]
-KEEP = 0.65  # area under the curve on held-out pictures from which a domain vector is kept
-CORRELATED = 0.6  # with a column, from which a direction of the structure code is called after it
+KEEP = 0.65  # least area under the ROC curve on held-out pictures of a domain vector that is kept
+CORRELATED = 0.6  # least correlation with a column by which a direction of the structure code is named
 SMALLEST_GROUP = 4
 
 
 @dataclass(frozen=True)
 class VectorTarget:
-    """A domain vector: pictures in the upper part of a column against those in the lower."""
+    """A domain vector: pictures with high values of a column against those with low values."""
 
     name: str
     label: str
     column: str
-    within: tuple[str, ...] = ()  # columns of two values; the difference is taken where they agree
-    share: float = 1 / 3  # of the pictures in each set; of a column of two values all are taken
-    low: float = -1.0  # beyond, colours break up
+    within: tuple[str, ...] = ()  # columns of two values; the difference is taken within groups of equal values
+    share: float = 1 / 3  # of the pictures in each set; with a column of two values all are used
+    low: float = -1.0  # beyond it colours degrade
     high: float = 1.0
     note: str = ""
 
@@ -72,7 +72,7 @@ TARGETS = (
     VectorTarget("warm", "Warm colours", "warmth", ("studio",)),
     VectorTarget("vivid", "Vivid colours", "saturation", ("studio",)),
 )
-# What a principal direction of the structure code is called that goes with a column.
+# Names of principal directions of the structure code, by the column that they correlate with.
 SHAPES = {
     "yaw_deg": ("turn", "Turn the head"),
     "mouth_open": ("mouth", "Open mouth"),
@@ -85,8 +85,8 @@ SHAPES = {
 
 
 def pixel_columns(images: Tensor) -> Columns:
-    """What the pixels of pictures (N, 3, H, W) in [-1, 1] say, (N,) each: brightness, contrast, warmth (red less
-    blue), saturation, and for aligned faces the brightness of what is above the forehead."""
+    """Measures (N,) of the pixels of pictures (N, 3, H, W) in [-1, 1]: brightness, contrast, warmth (red minus blue),
+    saturation, and for aligned faces the brightness above the forehead."""
     x = images.float()
     grey = x.mean(1)
     height, width = grey.shape[-2:]
@@ -118,7 +118,7 @@ def label_columns(path: Path, ids: Sequence[str]) -> Columns:
 
 
 def two_sets(values: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which pictures have it and which lack it, (N,) bool each: the two values, or the upper and lower share."""
+    """The pictures with and without the property, (N,) bool each: by the two values, or the upper and lower share."""
     known = values[~np.isnan(values)]
     if len(np.unique(known)) <= 2:
         return values == known.max(initial=1), values == known.min(initial=0)
@@ -146,7 +146,7 @@ def domain_vector(
 
 
 def separation(textures: Tensor, vector: Tensor, having: np.ndarray, lacking: np.ndarray) -> float:
-    """How well the projection on a vector tells the two sets apart: area under the ROC curve, NaN if one is empty."""
+    """How well the projection on a vector separates the two sets: area under the ROC curve, NaN if one is empty."""
     scores = (textures @ vector).numpy()
     above = scores[having][:, None] - scores[lacking][None]
     return float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else float("nan")
@@ -185,7 +185,7 @@ def read_codes(encoder: Encoder, pictures: Tensor, device: str) -> tuple[Tensor,
 def fit_textures(
     textures: Tensor, columns: Columns, held_out: np.ndarray, targets: Sequence[VectorTarget] = TARGETS
 ) -> tuple[dict[str, Tensor], list[dict]]:
-    """Domain vectors that hold on held-out pictures, and their entries for the file."""
+    """The domain vectors that are valid on held-out pictures, and their entries for the file."""
     tensors, entries = {}, []
     for target in targets:
         if target.column not in columns:
@@ -209,14 +209,14 @@ def fit_textures(
 
 
 def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[dict[str, Tensor], list[dict]]:
-    """Principal directions of the structure code, turned within their space towards what has a name.
+    """Principal directions of the structure code, rotated within their space towards named attributes.
 
-    Components of nearly equal variance come out in any mixture, so first the direction in their space that a column of
-    SHAPES correlates with most is taken (while that is 0.6 or more), then those perpendicular to all taken so far are
-    numbered. Each is one standard deviation long.
+    Components of nearly equal variance are arbitrary mixtures. So first, for each column of SHAPES, the direction that
+    correlates most with it is chosen (if the correlation is at least 0.6); then directions perpendicular to the chosen
+    ones are numbered. Each is one standard deviation long.
     """
     directions, coordinates = principal(structures, count)
-    basis = np.zeros((0, len(directions)))  # unit vectors in the components' space, taken so far
+    basis = np.zeros((0, len(directions)))  # unit vectors in the components' space, chosen so far
     named: list[Any] = []
     candidates = dict(SHAPES)
     while candidates and len(named) < len(directions):
@@ -230,7 +230,7 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
         log.info("%s: correlation %.2f with %s", name, strength, column)
         named.append((name, label))
     complement = np.linalg.qr(np.vstack([basis, np.eye(len(directions))]).T)[0].T[len(basis) :]
-    # qr may turn a component's sign; those that are left keep the component's own
+    # QR may flip a component's sign; the remaining ones keep their own.
     signs = np.array([1.0 if row[np.abs(row).argmax()] > 0 else -1.0 for row in complement])
     rest = [(f"structure_{i + 1}", f"Structure {i + 1}") for i in range(len(complement))]
     tensors, entries = {}, []
@@ -241,7 +241,8 @@ def fit_structures(structures: Tensor, columns: Columns, count: int) -> tuple[di
 
 
 def _fit(column: np.ndarray | None, coordinates: np.ndarray, basis: np.ndarray) -> tuple[float, np.ndarray]:
-    """How strongly a column (N,) goes with coordinates (N, k) outside `basis` (m, k), and along which unit vector."""
+    """Greatest correlation of a column (N,) with a direction of coordinates (N, k) perpendicular to `basis` (m, k), and
+    its unit vector."""
     column = np.full(len(coordinates), np.nan) if column is None else column
     known = ~np.isnan(column)
     if known.sum() < 20 or np.std(column[known]) == 0:

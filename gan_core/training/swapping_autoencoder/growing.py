@@ -1,8 +1,8 @@
-"""From a resolution to twice or four times it, after Karras et al. 2018, section 2.
+"""Continues a training at twice or four times the resolution, after Karras et al. 2018, section 2.
 
-The structure code keeps its size. Encoder and discriminators get further blocks before their first, the generator
-after its last. The new blocks start at random and are faded in over the layer that they replace, by hooks, so that the
-networks themselves know nothing of it.
+The structure code keeps its size. Encoder and discriminators get new blocks before their first one, the generator after
+its last. New blocks start with random weights and are faded in over the layer that they replace. Fading uses hooks, so
+that the networks' code does not depend on it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from torch import Tensor, nn
 
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import EqualConv2d
-from gan_core.swapping_autoencoder.networks import Generator
+from gan_core.swapping_autoencoder.networks import SwappingGenerator
 
 State = Mapping[str, Tensor]
 
 
 def grow(network: nn.Module, small: State, fade: Tensor) -> int:
-    """Give `network` the weights of one of lower resolution, and fade its new blocks in.
+    """Load the weights of a network of lower resolution into `network`, and fade in its new blocks.
 
     Args:
         network: encoder, generator or discriminator, on its device.
-        small: the smaller network's state; of the same size, it is just loaded.
-        fade: scalar on the same device, share of the new blocks; its value at each call counts.
+        small: the smaller network's state; one of the same size is only loaded.
+        fade: scalar on the same device, share of the new blocks; it is read at each call.
 
     Returns:
-        How many blocks are new.
+        Number of new blocks.
 
     Raises:
         BadCheckpoint: the networks do not fit each other.
@@ -38,7 +38,7 @@ def grow(network: nn.Module, small: State, fade: Tensor) -> int:
     new = len(network.blocks) - 1 - max(numbers, default=-1)
     if new < 0:
         raise BadCheckpoint("The weights to start from are of a larger network than the one to train.")
-    draws = isinstance(network, Generator)
+    draws = isinstance(network, SwappingGenerator)
     outer = "to_rgb" if draws else "from_rgb"
     state = dict(network.state_dict())
     for name, value in small.items():
@@ -73,14 +73,14 @@ def _fade_input(network: nn.Module, old: State, new: int, fade: Tensor) -> None:
 
 
 def _like(layer: EqualConv2d, old: State) -> EqualConv2d:
-    """The replaced layer, frozen: of the kind of `layer`, with the old weights."""
+    """The replaced layer, frozen: a layer like `layer` with the old weights."""
     weight = layer.weight
     copied = EqualConv2d(weight.shape[1], old["weight"].shape[0], weight.shape[2], act=layer.act)
     copied.load_state_dict(dict(old))
     return copied.to(weight.device).requires_grad_(False)
 
 
-def _fade_output(network: Generator, old: State, new: int, fade: Tensor) -> None:
+def _fade_output(network: SwappingGenerator, old: State, new: int, fade: Tensor) -> None:
     inside, texture_dim = old["affine.weight"].shape
     layer = type(network.to_rgb)(inside, texture_dim)
     layer.load_state_dict(dict(old))

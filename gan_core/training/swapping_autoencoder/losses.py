@@ -1,9 +1,9 @@
-"""What the Swapping Autoencoder is trained on (Park et al., NeurIPS 2020, sections 3.1 to 3.3), and two additions.
+"""Losses of the Swapping Autoencoder (Park et al., NeurIPS 2020, sections 3.1 to 3.3), and two additions.
 
-The paper's terms: L1 of the reconstruction, a GAN loss on reconstructions and on swaps, and the co-occurrence loss on
-random crops. Added for small data, each with a weight that may be zero: the two codes may be read from changed views
-of the picture (its colours for the structure, its layout for the texture), which tells them at once what is not theirs
-to keep; and the distance of two pictures' colours.
+The paper's losses are the L1 of the reconstruction, a GAN loss on reconstructions and on swaps, and the co-occurrence
+loss on random crops. Additions for small data, whose weights may be zero: the two codes can be read from changed views
+of the picture (other colours for the structure, another layout for the texture), so that they do not encode what
+belongs to the other code; and a distance of two pictures' colours.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from gan_core.stylegan2 import Discriminator
+from torch import Tensor
 
 
 def swap_pairs(x: Tensor) -> Tensor:
@@ -116,7 +114,7 @@ def layout_view(images: Tensor, share: float) -> Tensor:
 @functools.cache
 def _colour_axes(count: int, device: torch.device) -> Tensor:
     """`count` directions spread evenly over half the sphere of colours, (3, count): a spiral."""
-    with torch.inference_mode(False):  # kept for training, whoever asks first
+    with torch.inference_mode(False):  # cached, and used in training later
         i = (torch.arange(count, dtype=torch.float64) + 0.5) / count
         angle = math.pi * (1 + math.sqrt(5)) * count * i
         radius = (1 - i.square()).sqrt()
@@ -126,8 +124,8 @@ def _colour_axes(count: int, device: torch.device) -> Tensor:
 def colour_distance(images: Tensor, others: Tensor, *, side: int = 32, axes: int = 16) -> Tensor:
     """Distance of the pictures' distributions of colour, pair by pair: sliced Wasserstein-1, (N,).
 
-    Where in the picture a colour is does not matter. Both (N, 3, H, W) in [-1, 1] are averaged to about side x side
-    first; the distance is in those units (2 for black and white).
+    The position of a colour in the picture does not matter. Both (N, 3, H, W) in [-1, 1] are averaged to about side x
+    side first; the distance is in those units (2 for black and white).
     """
     directions = _colour_axes(axes, images.device)
 
@@ -139,27 +137,4 @@ def colour_distance(images: Tensor, others: Tensor, *, side: int = 32, axes: int
     a, b = profiles(images), profiles(others)
     if a.shape[1] != b.shape[1]:
         b = F.interpolate(b.transpose(1, 2), a.shape[1], mode="linear", align_corners=True).transpose(1, 2)
-    return (a - b).abs().mean((1, 2)) * math.sqrt(3)  # an axis sees 1 / sqrt(3) of a distance, root mean square
-
-
-class FeatureDistance(nn.Module):
-    """Distance of two pictures in a trained discriminator's features, as LPIPS has it (Zhang et al. 2018, equation 1).
-
-    Features of length 1 over channels, squared differences, mean over pixels and blocks.
-    """
-
-    def __init__(self, discriminator: Discriminator, *, skip: int = 1, levels: int = 4) -> None:
-        super().__init__()
-        self.net, self.skip = discriminator.eval().requires_grad_(False), skip
-        self.resolution = discriminator.config["resolution"]
-        self.net.blocks = self.net.blocks[: skip + levels - 1]  # no others are computed
-
-    def _maps(self, image: Tensor, dtype: torch.dtype) -> list[Tensor]:
-        return [F.normalize(m.float(), dim=1, eps=1e-6) for m in self.net.features(image, dtype)[self.skip :]]
-
-    def forward(self, image: Tensor, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Mean distance, a scalar, of pictures (N, 3, H, W) in about [-1, 1]."""
-        with torch.no_grad():
-            wanted = self._maps(target, dtype)
-        pairs = zip(self._maps(image, dtype), wanted, strict=True)
-        return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).mean()
+    return (a - b).abs().mean((1, 2)) * math.sqrt(3)  # along an axis a distance is 1 / sqrt(3), root mean square

@@ -1,4 +1,4 @@
-"""What shapes a Swapping Autoencoder's training: the settings, and the networks that they are for."""
+"""Settings of the Swapping Autoencoder's training, and the networks that are trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from gan_core.swapping_autoencoder.discriminators import ImageDiscriminator, PatchDiscriminator
-from gan_core.swapping_autoencoder.networks import Encoder, Generator
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 
 NAMES = ("encoder", "generator", "discriminator", "patch_discriminator")
 
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
 
 @dataclass
 class SwappingAutoencoderSettings:
-    """Everything that shapes a run; written to the log and into the weights' files."""
+    """All settings of a run; written to the log and into the weights' files."""
 
     resolution: int = 256
     batch: int = 16  # pictures a step and process at full resolution; twice and four times that below it
@@ -34,7 +34,7 @@ class SwappingAutoencoderSettings:
     l1: float = 1.0
     gan: float = 1.0  # on swaps; half of it on reconstructions
     patch: float = 1.0
-    crops: int = 8  # a picture
+    crops: int = 8  # of each picture
     feature: float = 0.0  # distance in a trained discriminator's features, at its own resolution; needs --features
     colour: float = 0.0  # distance of a swap's colours from its texture picture's
     views: float = 0.0  # share of pictures whose codes are read from changed views
@@ -44,7 +44,7 @@ class SwappingAutoencoderSettings:
     noise: str = "random"  # the generator's, or "none"
     ema_kimg: float = 4.0  # half-life of the averages, in thousands of pictures
     ema_rampup: float = 0.05  # and at most this share of the pictures seen so far
-    augment_target: float = 0.6  # mean sign of the real scores that the augmentation steers to; 0: fixed
+    augment_target: float = 0.6  # target of the adaptive augmentation: mean sign of the real scores; 0: fixed strength
     augment_start: float = 0.2
     augment_max: float = 0.5
     augment_kimg: float = 200.0  # pictures, in thousands, over which the augmentation can go from 0 to 1
@@ -62,7 +62,7 @@ def build_networks(settings: SwappingAutoencoderSettings, dropped: int = 0) -> d
     generator["widths"] = generator["widths"][: len(generator["widths"]) - dropped]
     return {
         "encoder": Encoder(**encoder, **codes),
-        "generator": Generator(**generator, **codes),
+        "generator": SwappingGenerator(**generator, **codes),
         "discriminator": ImageDiscriminator(settings.resolution >> dropped, **SMALL["discriminator"]),
         "patch_discriminator": PatchDiscriminator(**patch),
     }

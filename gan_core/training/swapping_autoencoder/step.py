@@ -21,11 +21,11 @@ from gan_core.training.augment import augment
 from gan_core.training.capture import capture
 from gan_core.training.data import random_batch
 from gan_core.training.ema import decay_of, half_life_of, update_average
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
 from gan_core.training.swapping_autoencoder.growing import grow
 from gan_core.training.swapping_autoencoder.losses import (
-    FeatureDistance,
     colour_distance,
     colour_view,
     fake_loss,
@@ -49,7 +49,7 @@ class ResolutionStage:
         pictures: Tensor,  # uint8 (N, 3, R, R), R the resolution of this stage
         processes: distributed.ProcessGroup,
         *,
-        dropped: int = 0,  # how often the full resolution is halved
+        dropped: int = 0,  # number of times that the full resolution is halved
         start: States | None = None,  # states of this or a smaller stage, by NAMES and NAMES_average
         features: FeatureDistance | None = None,
         graphs: bool = True,
@@ -206,7 +206,7 @@ class ResolutionStage:
         }
 
     def _capture(self) -> None:
-        """Record the pieces, and forget what the warm-up added up."""
+        """Record the pieces, and reset the sums of the warm-up."""
         pieces = self._run
         self._run = capture(pieces, warm_up=2)
         self.captured = self._run["coder"] is not pieces["coder"]
@@ -217,7 +217,7 @@ class ResolutionStage:
     # ------------------------------------------------------------ what a training loop calls
 
     def step(self, done: float) -> None:
-        """One update of the discriminators and one of encoder and generator; `done` of the run is over (0 to 1)."""
+        """One update of the discriminators and one of encoder and generator. done: share of the run so far, 0 to 1."""
         s = self.settings
         warm = min(1.0, (self.steps + 1) / 30)
         fall = min(1.0, (1 - done) / s.anneal) if s.anneal else 1.0
@@ -270,7 +270,7 @@ class ResolutionStage:
 
     @torch.inference_mode()
     def evaluate(self, held_out: Tensor) -> dict[str, float]:
-        """On pictures (N, 3, R, R) in [-1, 1]: mean PSNR of reconstructions in dB, and how much colour swaps take.
+        """On pictures (N, 3, R, R) in [-1, 1]: mean PSNR of reconstructions in dB, and `colour_ratio` of swaps.
 
         `colour_ratio` is the distance of a swap's colours from its texture picture's over that of the two pictures.
         """
@@ -287,7 +287,7 @@ class ResolutionStage:
 
     @torch.inference_mode()
     def grid(self, images: Tensor) -> Tensor:
-        """Pictures to look at, (n + 1)^2 of n pictures (n, 3, R, R): textures along the top, structures at the left.
+        """A grid of (n + 1)^2 pictures from n pictures (n, 3, R, R): textures along the top, structures at the left.
 
         The corner is white; the diagonal reconstructs.
         """

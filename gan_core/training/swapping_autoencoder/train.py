@@ -1,9 +1,10 @@
 """Train a Swapping Autoencoder: `python -m gan_core.training.swapping_autoencoder.train --data FOLDER --out FOLDER`.
 
-Any folder of pictures will do. Training begins at a quarter of the resolution, where most is learned and a step is
-cheap, and grows (--schedule). One process, or several GPUs under torchrun. A run goes on from what is in --out: exactly
-from state.pt, or from the weights' files alone; `--minutes` is the whole run's. Written to --out: log.jsonl, a grid of
-swaps of held-out pictures with every line of it, and the weights of all four networks.
+Any folder of pictures can be used. Training begins at a quarter of the resolution, where most is learned and a step is
+cheap, and continues at higher ones (--schedule). One process, or several GPUs under torchrun. A run continues from the
+files in --out: exactly from state.pt, or from the weights' files alone. `--minutes` is the time of the whole run. It
+writes to --out: log.jsonl, a grid of swaps of held-out pictures with every line of the log, and the weights of all four
+networks.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from gan_core.errors import BadCheckpoint, BadImage, BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.grids import save_grid
-from gan_core.training.swapping_autoencoder.losses import FeatureDistance
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
 log = logging.getLogger(__name__)
-Schedule = Sequence[tuple[int, float]]  # how often the resolution is halved, and until which share of the run
+Schedule = Sequence[tuple[int, float]]  # halvings of the resolution, share of the run at the stage's end
 
 
 def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
@@ -61,7 +63,7 @@ def parse_schedule(text: str, resolution: int) -> list[tuple[int, float]]:
 
 
 class Run:
-    """A folder that a run writes into and goes on from."""
+    """The folder of a run, which it continues from."""
 
     def __init__(self, out: Path, processes: distributed.ProcessGroup, *, keep_state: bool = True) -> None:
         self.out, self.processes, self.keep_state = out, processes, keep_state
@@ -72,7 +74,7 @@ class Run:
         self.exact: dict[str, Any] | None = None
 
     def resume(self) -> None:
-        """Read what is in the folder, if anything is."""
+        """Read the files in the folder, if there are any."""
         state, files = self.out / "state.pt", {name: self.out / f"{name}.safetensors" for name in NAMES}
         if state.is_file():
             self.exact = torch.load(state, map_location="cpu", weights_only=True)
@@ -89,7 +91,7 @@ class Run:
         self.dropped = int(note.get("dropped", 0))
 
     def enter(self, stage: ResolutionStage) -> None:
-        """Give a stage what belongs to it: the count of pictures, and after a break the optimizers."""
+        """Restore a stage's count of pictures and, after an interruption, its optimizers."""
         stage.images_seen = self.images
         if self.exact is not None and self.dropped == stage.dropped:
             for name, optimizer in stage.optimizers.items():
@@ -136,7 +138,7 @@ def train(
     begin = time.monotonic() - run.seconds
     bar = tqdm(total=round(total), initial=round(run.seconds), unit="s", disable=not processes.is_main, mininterval=5)
     for dropped, end in schedule:
-        over = run.seconds >= end * total and end < 1  # this stage's time was up before the break
+        over = run.seconds >= end * total and end < 1  # this stage was finished before the interruption
         if over or run.seconds >= total or (run.dropped is not None and dropped > run.dropped):
             continue
         side = settings.resolution >> dropped
@@ -177,7 +179,7 @@ def _train_stage(
         for _ in range(5 if cuda else 1):
             stage.step(min((time.monotonic() - begin) / total, 1.0))
         if cuda and stage.steps % 20 == 0:
-            torch.cuda.synchronize()  # the clock is the host's, which must not run far ahead
+            torch.cuda.synchronize()  # time is measured on the host, which must not run far ahead
         over = bool(processes.broadcast_value(time.monotonic() - begin >= end * total))
         now = time.monotonic()
         if not over and now - logged <= log_seconds:
@@ -217,15 +219,12 @@ def main() -> None:
     parser.add_argument("--no-graphs", action="store_true", help="do not capture CUDA graphs")
     parser.add_argument("--no-search", action="store_true", help="let cuDNN choose instead of timing: starts faster")
     parser.add_argument("--no-state", action="store_true", help="write no state.pt (0.3 GB) beside the weights")
-    for name, value in asdict(SwappingAutoencoderSettings()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
+    add_settings(parser, SwappingAutoencoderSettings)
     for name, value in (("--log-seconds", 20.0), ("--save-seconds", 60.0)):
         parser.add_argument(name, type=float, default=value)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = SwappingAutoencoderSettings(
-        **{name: getattr(args, name) for name in asdict(SwappingAutoencoderSettings())}
-    )
+    settings = read_settings(args, SwappingAutoencoderSettings)
     if settings.batch < 2 or settings.batch % 2:
         raise BadValue("The batch has to be even, since neighbours are swapped.")
     schedule = parse_schedule(args.schedule, settings.resolution)
@@ -234,7 +233,7 @@ def main() -> None:
         torch.backends.cudnn.benchmark = False
     features = None
     if args.features is not None:
-        features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0])
+        features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0], levels=4)
     paths, held_out = (part[: args.limit] for part in split_pictures(args.data))
     if len(paths) < 2:
         raise BadImage(f"{args.data} has too few pictures to train on.")

@@ -1,24 +1,6 @@
-"""The real app over the fake editor and small completion networks.
+"""The real app over this paper's small models: `python -m tests.demo.comodgan.fake_app --port 7900`."""
 
-python -m tests.demo.comodgan.fake_app --port 7900
-"""
-
-import sys
-
-import pytest
-
-import app
-from tests.demo import fakes
+from tests.demo.fake_app import serve
 
 if __name__ == "__main__":
-    patch = pytest.MonkeyPatch()
-    # Gradio must find its environment set when the app's modules are imported for patching.
-    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    options = app.settings_module.read(sys.argv[1:])
-    patch.setattr(app.settings_module, "read", lambda _arguments: options)
-    app.settings_module.export(options)
-    fakes.install(patch)
-    from tests.demo.comodgan import fakes as comodgan_fakes
-
-    comodgan_fakes.install(patch)
-    app.main(sys.argv[1:])
+    serve("comodgan")

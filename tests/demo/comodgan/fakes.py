@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from demo import context as studio
 from demo.comodgan import editor
 from gan_core.comodgan.models import CoModGANModel
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.comodgan.pipeline import CoModGANPipeline
 from gan_core.registry import ModelRegistry, ModelSpec
+from tests.demo import fakes
 
 SIDE = 64  # of what the small networks make
 HOLE, SCENES, DRAWING = "fake/fill", "fake/scenes", "fake/draw"
@@ -69,25 +69,14 @@ def specs() -> list[ModelSpec]:
 
 
 def make_registry() -> ModelRegistry:
-    registry = ModelRegistry(lambda: ("cpu",))
-    for spec in specs():
-        registry.declare(spec)
-    return registry
+    return fakes.registry_of(specs())
 
 
 def install(monkeypatch) -> None:
-    """On top of `fakes.install`."""
+    """On top of `tests.demo.fakes.install`."""
     # The browser's editor reads its canvases back at each report of a run: seconds each, at full size without a GPU.
     monkeypatch.setattr(editor, "PAINTING", (256, 384))
-    before = studio.declare_models
-
-    def declare(registry, folder):
-        before(registry, folder)
-        for spec in specs():
-            registry.declare(spec)
-
-    monkeypatch.setattr(studio, "declare_models", declare)
-    monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: MODELS)
+    fakes.install_beside(monkeypatch, specs(), "demo.comodgan.tab.comodgan_models", MODELS)
 
 
 def ramp(path: Path, size: tuple[int, int] = (256, 256)) -> str:

@@ -221,7 +221,7 @@ def test_transparency(tmp_path, editor, session) -> None:
     assert (photo.clear == box_mask((64, 64), (0, 0, 20, 64))).all()
     opaque = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     assert opaque.clear is None
-    assert transparent(b"\xff\xd8 a JPEG is not even opened", opaque.picture, 1000) is None
+    assert transparent(b"\xff\xd8 a JPEG is not even opened", opaque.picture) is None
     (result,) = editor.fill_once(session, str(tmp_path / "clear.png"), None, 3, 1, "portraits")
     assert (pixels(result.picture)[:, 20:] == (10, 200, 30)).all()
 

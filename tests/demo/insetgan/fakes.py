@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import torch
 
-from demo import context as studio
 from gan_core.insetgan.models import InsetGANModel
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.registry import ModelRegistry, ModelSpec
+from tests.demo import fakes
 from tests.gan_core.insetgan import small
 
 MODEL = "fake/inset"
@@ -29,24 +29,17 @@ def make(start_shape: tuple[int, int] = (4, 4)) -> InsetGANPipeline:
     return InsetGANPipeline(canvas, face, small.features(), finder=small.find_centre)
 
 
-def declare(registry: ModelRegistry) -> None:
-    registry.declare(ModelSpec(MODEL, lambda load: make(), 64, "CC0-1.0", title="the small generators"))
-    registry.declare(ModelSpec("fake/tall", lambda load: make((4, 2)), 64, "none", title="the tall generators"))
+def specs() -> list[ModelSpec]:
+    return [
+        ModelSpec(MODEL, lambda load: make(), 64, "CC0-1.0", title="the small generators"),
+        ModelSpec("fake/tall", lambda load: make((4, 2)), 64, "none", title="the tall generators"),
+    ]
 
 
 def make_registry() -> ModelRegistry:
-    registry = ModelRegistry(lambda: ("cpu",))
-    declare(registry)
-    return registry
+    return fakes.registry_of(specs())
 
 
 def install(monkeypatch) -> None:
-    """On top of `fakes.install`."""
-    before = studio.declare_models
-
-    def declare_all(registry, folder):
-        before(registry, folder)
-        declare(registry)
-
-    monkeypatch.setattr(studio, "declare_models", declare_all)
-    monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: MODELS)
+    """On top of `tests.demo.fakes.install`."""
+    fakes.install_beside(monkeypatch, specs(), "demo.insetgan.tab.insetgan_models", MODELS)

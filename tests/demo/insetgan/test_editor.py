@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
+from demo.insetgan.composite_panel import with_boxes
 from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
-from demo.insetgan.result_panel import with_boxes
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, OutOfMemory, UnknownName, WeightsMissing
@@ -146,14 +146,14 @@ def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry)
             break
     model = next(info for info in registry.models() if info.name == CHOICE.model)
     assert not model.busy, "others may use it between two steps"
-    registry.put_away_idle()
+    registry.evict_idle()
     assert next(info for info in registry.models() if info.name == CHOICE.model).loaded, "but it stays"
     frames = weakref.ref(steps)
     steps.close()
     del steps
     gc.collect()
     assert frames() is None
-    registry.put_away_idle()
+    registry.evict_idle()
     assert not next(info for info in registry.models() if info.name == CHOICE.model).loaded
     assert run(editor, session, SHORT)[-1].value.done, "and it works again"
 

@@ -1,21 +1,6 @@
-"""The app over the networks of fakes.py: `python -m tests.demo.self_conditioned.fake_app --port 7900`."""
+"""The real app over this paper's small models: `python -m tests.demo.self_conditioned.fake_app --port 7900`."""
 
-import sys
-
-import pytest
-
-import app
-from tests.demo import fakes
+from tests.demo.fake_app import serve
 
 if __name__ == "__main__":
-    patch = pytest.MonkeyPatch()
-    # Gradio must find its environment set when the app's modules are imported for patching.
-    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    options = app.settings_module.read(sys.argv[1:])
-    patch.setattr(app.settings_module, "read", lambda _arguments: options)
-    app.settings_module.export(options)
-    fakes.install(patch)
-    from tests.demo.self_conditioned import fakes as self_conditioned_fakes
-
-    self_conditioned_fakes.install(patch)
-    app.main(sys.argv[1:])
+    serve("self_conditioned")

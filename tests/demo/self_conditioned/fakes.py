@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from demo import context as studio
 from gan_core.registry import ModelRegistry, ModelSpec
 from gan_core.self_conditioned.models import AttributeSlider, SelfConditionedModel
 from gan_core.self_conditioned.pipeline import SelfConditionedPipeline
+from tests.demo import fakes
 from tests.gan_core.self_conditioned import small
 
 MODEL = "fake/edges"
@@ -26,23 +26,14 @@ def make() -> SelfConditionedPipeline:
     return small.pipeline(encode=encode)
 
 
-def spec() -> ModelSpec:
-    return ModelSpec(MODEL, lambda load: make(), SIDE, "CC0-1.0", title="the small generators")
+def specs() -> list[ModelSpec]:
+    return [ModelSpec(MODEL, lambda load: make(), SIDE, "CC0-1.0", title="the small generators")]
 
 
 def make_registry() -> ModelRegistry:
-    registry = ModelRegistry(lambda: ("cpu",))
-    registry.declare(spec())
-    return registry
+    return fakes.registry_of(specs())
 
 
 def install(monkeypatch) -> None:
-    """On top of `fakes.install`."""
-    before = studio.declare_models
-
-    def declare(registry, folder):
-        before(registry, folder)
-        registry.declare(spec())
-
-    monkeypatch.setattr(studio, "declare_models", declare)
-    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: MODELS)
+    """On top of `tests.demo.fakes.install`."""
+    fakes.install_beside(monkeypatch, specs(), "demo.self_conditioned.tab.self_conditioned_models", MODELS)

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from demo import context as studio
 from gan_core.errors import BadImage
 from gan_core.registry import ModelRegistry, ModelSpec
 from gan_core.swapping_autoencoder.models import DirectionSlider, SwappingAutoencoderModel
 from gan_core.swapping_autoencoder.pipeline import Codes, Direction, Mixture, SwappingAutoencoderPipeline
+from tests.demo import fakes
 
 MODEL = "fake/swap"
 SLIDERS = (
@@ -84,26 +84,17 @@ class FakeSwap(torch.nn.Module):
         return changed.clamp(-1, 1)
 
 
-def spec() -> ModelSpec:
-    return ModelSpec(MODEL, lambda load: FakeSwap(), 256, "CC0-1.0", title="the fake swapper")
+def specs() -> list[ModelSpec]:
+    return [ModelSpec(MODEL, lambda load: FakeSwap(), 256, "CC0-1.0", title="the fake swapper")]
 
 
 def make_registry() -> ModelRegistry:
-    registry = ModelRegistry(lambda: ("cpu",))
-    registry.declare(spec())
-    return registry
+    return fakes.registry_of(specs())
 
 
 def install(monkeypatch) -> None:
-    """On top of `fakes.install`."""
-    before = studio.declare_models
-
-    def declare(registry, folder):
-        before(registry, folder)
-        registry.declare(spec())
-
-    monkeypatch.setattr(studio, "declare_models", declare)
-    monkeypatch.setattr("demo.swapping_autoencoder.tab.swapping_autoencoder_models", lambda _folder: MODELS)
+    """On top of `tests.demo.fakes.install`."""
+    fakes.install_beside(monkeypatch, specs(), "demo.swapping_autoencoder.tab.swapping_autoencoder_models", MODELS)
 
 
 def plain(colour: str, path: Path, size: tuple[int, int] = (256, 256)) -> str:

@@ -14,7 +14,7 @@ from gan_core.e4e.networks import Encoder4Editing
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.faces.head import HeadNet
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
-from gan_core.hfgi.pipeline import Attribute, HFGIPipeline, load_embedded
+from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline, load_embedded
 from gan_core.stylegan2 import Generator
 
 SIZE, W, CHANNELS = 128, 12, 8
@@ -33,12 +33,12 @@ def networks() -> dict[str, torch.nn.Module]:
     }
 
 
-def attributes() -> dict[str, Attribute]:
+def attributes() -> dict[str, EditDirection]:
     torch.manual_seed(1)
     direction = torch.randn(12, W)
     return {
-        "smile": Attribute("smile", "Smile", direction, -3, 3),
-        "age": Attribute("age", "Age", -direction, -2, 2),
+        "smile": EditDirection("smile", "Smile", direction, -3, 3),
+        "age": EditDirection("age", "Age", -direction, -2, 2),
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_core.swapping_autoencoder.fast import FastNetworks, fold_blur
-from gan_core.swapping_autoencoder.networks import DownConv, Encoder, Generator
+from gan_core.swapping_autoencoder.networks import DownConv, Encoder, SwappingGenerator
 from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline, load_embedded
 from ops_cuda import setup_filter
 
@@ -14,11 +14,11 @@ WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 GREY = 2 / 255  # of pictures in [-1, 1]
 
 
-def networks(wide: bool = False) -> tuple[Encoder, Generator]:
+def networks(wide: bool = False) -> tuple[Encoder, SwappingGenerator]:
     codes = {"structure_dim": 8, "texture_dim": 24}
     # Wide enough for blocks with the blur folded and without.
     encoder = Encoder(widths=(8, 16, 160) if wide else (4, 6, 10), texture_widths=(20, 30), **codes)
-    generator = Generator(head_widths=(12, 16), widths=(16, 12), **codes)
+    generator = SwappingGenerator(head_widths=(12, 16), widths=(16, 12), **codes)
     with torch.no_grad():
         for parameter in (*encoder.parameters(), *generator.parameters()):
             if parameter.ndim < 2:

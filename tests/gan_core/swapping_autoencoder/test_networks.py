@@ -6,7 +6,7 @@ import torch
 from gan_core.checkpoints.formats import build
 from gan_core.errors import BadCheckpoint
 from gan_core.swapping_autoencoder.discriminators import ImageDiscriminator, PatchDiscriminator
-from gan_core.swapping_autoencoder.networks import Encoder, Generator, unit_length
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator, unit_length
 from tests.gan_core.swapping_autoencoder import published_names
 
 CODES = {"structure_dim": 3, "texture_dim": 12}
@@ -23,8 +23,8 @@ def encoder(widths=(4, 6, 8), texture_widths=(10, 12), **changes) -> Encoder:
     return shaken(Encoder(widths=widths, texture_widths=texture_widths, **(CODES | changes)))
 
 
-def generator(head_widths=(6, 8), widths=(8, 5), **changes) -> Generator:
-    return shaken(Generator(head_widths=head_widths, widths=widths, **(CODES | changes)))
+def generator(head_widths=(6, 8), widths=(8, 5), **changes) -> SwappingGenerator:
+    return shaken(SwappingGenerator(head_widths=head_widths, widths=widths, **(CODES | changes)))
 
 
 def published(modules: dict) -> dict:

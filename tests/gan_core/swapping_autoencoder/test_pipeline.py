@@ -11,16 +11,16 @@ from gan_core.checkpoints import store
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.swapping_autoencoder import pipeline as module
 from gan_core.swapping_autoencoder.detail import with_detail_of
-from gan_core.swapping_autoencoder.networks import Encoder, Generator
+from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 from gan_core.swapping_autoencoder.pipeline import Direction, Mixture, SwappingAutoencoderPipeline
 
 CODES = {"structure_dim": 4, "texture_dim": 12}
 
 
-def networks(noise: float = 0.0) -> tuple[Encoder, Generator]:
+def networks(noise: float = 0.0) -> tuple[Encoder, SwappingGenerator]:
     torch.manual_seed(0)
     encoder = Encoder(widths=(4, 6, 8), texture_widths=(10,), **CODES)
-    generator = Generator(head_widths=(6,), widths=(6, 5), **CODES)
+    generator = SwappingGenerator(head_widths=(6,), widths=(6, 5), **CODES)
     with torch.no_grad():
         for block in (*generator.head, *generator.blocks):
             for conv in (block.conv1, block.conv2):

@@ -17,7 +17,7 @@ from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.comodgan.settings import CoModGANSettings, Starts
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
-from gan_core.training.comodgan.step import CoModGANTrainer, known_nearby
+from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.comodgan.train import draw_all, held_out_set, read_starts
 from gan_core.training.distributed import ProcessGroup
 from gan_core.training.loop import train
@@ -165,13 +165,3 @@ def test_command_line(tmp_path) -> None:
     assert made == {".safetensors", ".jsonl", ".jpg"}
     refused = subprocess.run([*command, *starts[:2]], cwd=root, capture_output=True, text=True)
     assert refused.returncode == 1 and "go together" in refused.stderr and "Traceback" not in refused.stderr
-
-
-def test_only_blocks_near_known_pixels_are_held_to_their_tone() -> None:
-    hole = torch.zeros(1, 1, 96, 96)
-    hole[..., 32:] = 1  # the left third is known
-    near = known_nearby(hole)[0, 0]
-    assert near.shape == (6, 6)
-    assert (near[:, 0] == 1).all()
-    assert torch.allclose(near[:, 2], torch.tensor(1 / 3))  # the first hidden column of blocks
-    assert (near[:, 3:] == 0).all()

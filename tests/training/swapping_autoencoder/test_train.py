@@ -15,7 +15,6 @@ from PIL import Image
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadValue
-from gan_core.stylegan2 import Discriminator
 from gan_core.swapping_autoencoder.networks import Encoder
 from gan_core.training import distributed
 from gan_core.training.split import is_held_out
@@ -110,14 +109,6 @@ def test_colour_distance() -> None:
     others = images.roll(1, 0).clone().requires_grad_()
     objective.colour_distance(others, images).sum().backward()
     assert others.grad.abs().sum() > 0
-
-
-def test_feature_distance() -> None:
-    torch.manual_seed(0)
-    distance = objective.FeatureDistance(Discriminator(64, channel_base=512, channel_max=16), levels=3)
-    image = smooth(2, 64)
-    near = distance(image + 0.05 * torch.randn_like(image), image)
-    assert distance.resolution == 64 and distance(image, image) < 1e-6 < near < distance(image.flip(0), image)
 
 
 @pytest.mark.parametrize(

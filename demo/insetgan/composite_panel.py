@@ -1,4 +1,5 @@
-"""What "Compose a body" shows: the picture as it comes about, its losses, both generators' own, earlier results."""
+"""The result column of "Compose a body": the composite while it is optimised, its losses, both generators' pictures,
+and earlier results."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from PIL import Image, ImageDraw
 
 from demo.insetgan.curves import curves
 from demo.insetgan.tasks import Composed
-from demo.parts.pictures import shown
+from demo.parts.events import Data
+from demo.parts.pictures import result_picture, shown
 from demo.session import Session
 
-Data = dict[Any, Any]
 _PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
 _LABELS = {
     "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
@@ -22,8 +23,8 @@ _LABELS = {
 }  # fmt: skip
 
 
-class ResultPanel:
-    """The result column."""
+class CompositePanel:
+    """See the module's docstring."""
 
     def build(self) -> None:
         """Lay it out in the current context."""
@@ -47,16 +48,16 @@ class ResultPanel:
                     elem_classes="hint",
                 )
                 with gr.Row():
-                    self.body = _picture("The body generator's picture, with the region", "insetgan-body")
-                    self.face = _picture("The face generator's picture", "insetgan-face")
+                    self.body = result_picture("The body generator's picture, with the region", "insetgan-body")
+                    self.face = result_picture("The face generator's picture", "insetgan-face")
 
     @property
     def outputs(self) -> list[Any]:
-        """What `update` fills."""
+        """The components that `update` sets."""
         return [self.compare, self.plot]
 
     def update(self, session: Session, composed: Composed, *, fresh: bool = False) -> Data:
-        """Show a state of the work. fresh: of another run than the last one shown."""
+        """Show a state of the optimisation. fresh: it is of another run than the last one shown."""
         session.keep(_LATEST, composed, 3 * 4 * composed.image.width * composed.image.height)
         pasted = session.recall(_PASTED)
         if fresh or composed.step == 0 or pasted is None or not Path(pasted).is_file():
@@ -68,8 +69,8 @@ class ResultPanel:
         }
 
     def reveal(self, session: Session) -> Data:
-        """The generators' own pictures, once they are asked for: what a running job sends to a tab that was never
-        opened does not arrive."""
+        """The generators' own pictures. They are set when their tab is opened, because updates of a running job do not
+        reach a tab that was never opened."""
         composed: Composed | None = session.recall(_LATEST)
         if composed is None:
             return dict.fromkeys((self.body, self.face))
@@ -85,14 +86,10 @@ def _plot(composed: Composed) -> str:
 
 
 def with_boxes(picture: Image.Image, boxes: Sequence[Sequence[tuple[float, float]]]) -> Image.Image:
-    """A copy with the insets' places drawn on it."""
+    """A copy with the outlines of the insets' boxes."""
     picture = picture.copy()
     pen = ImageDraw.Draw(picture)
     width = max(1, max(picture.size) // 200)
     for corners in boxes:
         pen.line([*corners, corners[0]], fill="#4f46e5", width=width, joint="curve")
     return picture
-
-
-def _picture(label: str, elem_id: str) -> gr.Image:
-    return gr.Image(label=label, interactive=False, buttons=["fullscreen"], elem_id=elem_id)

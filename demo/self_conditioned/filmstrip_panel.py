@@ -1,4 +1,4 @@
-"""The filmstrip: one attribute over its whole range, by both methods, one below the other."""
+"""The filmstrip: pictures over the whole range of an attribute, by both methods, one below the other."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from demo.context import Studio
 from demo.parts.download import download_button
+from demo.parts.events import Data
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import STRIP_FRAMES, Editor, Subject
@@ -20,7 +21,6 @@ from demo.session import Session
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import SelfConditionedModel
 
-Data = dict[Any, Any]
 Request = tuple[Session, SelfConditionedModel, Subject, dict[str, float]]
 OWN, PLAIN = "Self-conditioned", "Plain direction in the plain generator"
 VIEW = "strip"
@@ -30,7 +30,7 @@ _KEPT = "self-conditioned-strip"
 
 @dataclass(frozen=True)
 class Strip:
-    """The last one drawn."""
+    """The last filmstrip that was drawn."""
 
     choice: SelfConditionedModel
     subject: Subject
@@ -40,8 +40,8 @@ class Strip:
     plain: list[Image.Image]
 
 
-class StripPanel:
-    """read: what the page asks for, out of a handler's data."""
+class FilmstripPanel:
+    """Controls and pictures of the filmstrip. read: reads the page's inputs from a handler's data."""
 
     def __init__(self, studio: Studio, editor: Editor, read: Callable[..., Request]) -> None:
         self.studio, self.editor, self.read = studio, editor, read
@@ -66,8 +66,8 @@ class StripPanel:
         self.download_place = gr.Row()
 
     def wire(self, inputs: set[Any], view: gr.State, refresh: list[Any], pick: Callable[..., None]) -> None:
-        """Connect it. view: which view is open; refresh: events after which an open strip is drawn again; pick(event,
-        handler): connects a click on a picture, the handler gives values by attribute."""
+        """Connect the events. view: name of the open view; refresh: events after which the strip is drawn again if it
+        is open; pick(event, handler): connects a click on a picture; the handler returns values by attribute."""
         self.view = view
         inputs = inputs | {self.attribute}
         outputs = [self.axis, self.own, self.plain]
@@ -104,7 +104,7 @@ class StripPanel:
         yield {self.plain: shown(session, "strip", image_grid([plain], _SIDE))}
 
     def on_refresh(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        """Draw them if they are in sight and what is there is of something else."""
+        """Draw the strips if they are visible and show something else."""
         if data[self.view] != VIEW:
             return
         session, choice, subject, values = self.read(data, request)
@@ -143,7 +143,7 @@ def names_of(choice: SelfConditionedModel) -> list[tuple[str, str]]:
 
 
 def _axis(choice: SelfConditionedModel, attribute: str, now: float) -> str:
-    """What the strip's ends mean, and over which pictures' middles the face is by itself."""
+    """Labels of the strip's ends, and a mark at the face's own value on the axis through the pictures' centres."""
     slider = next(slider for slider in choice.sliders if slider.name == attribute)
     at = (now * (STRIP_FRAMES - 1) + 0.5) / STRIP_FRAMES
     return (
