@@ -93,7 +93,7 @@ def load_published(model: PublishedAutoencoder, published_folder: Path) -> Swapp
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
     path = checkpoint(model, published_folder)
-    built = build_with((adapter,), read_tensors(path), str(path))
+    built = build_with((adapter,), adapter.for_editing(read_tensors(path)), path.name)
     return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=model.resolution)
 
 
