@@ -1,4 +1,5 @@
-"""Checkpoints of CoModGAN: the authors' TensorFlow pickles and co-mod-gan-pytorch's files, told apart by their names.
+"""Checkpoints of CoModGAN: the authors' TensorFlow pickles, co-mod-gan-pytorch's files and those of MI-GAN's authors, told
+apart by their names.
 
 The port's file is a flat state_dict (net_G_ema.pth) of G_mapping.* and G_synthesis.*. The authors' is a pickle of
 (G, D, Gs); Gs holds the averaged weights, its variables without the sub-network's prefix. TensorFlow stores linear
@@ -14,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gan_core.checkpoints import comodgan_migan
 from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint
@@ -24,8 +26,8 @@ _WRAPPERS = ("state_dict", "netG", "net_G", "g_ema")
 
 
 def recognise(tree: Mapping[str, Any]) -> bool:
-    """Whether the names are the port's or the authors'."""
-    return _PORT_MARK in _port_part(tree) or _TF_MARK in _tensorflow_part(tree)
+    """Whether the names are the port's, the authors' or those of MI-GAN's authors."""
+    return comodgan_migan.recognise(tree) or _PORT_MARK in _port_part(tree) or _TF_MARK in _tensorflow_part(tree)
 
 
 def _port_part(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,6 +84,8 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
     It adds the encoder's 4x4 feature to the start, as the authors' weights need, whichever file they come from; for the
     port's own numbers set `start_skip` to False.
     """
+    if comodgan_migan.recognise(tree):
+        return comodgan_migan.build(tree, FORMAT)
     part = _port_part(tree)
     if _PORT_MARK in part:
         return _build_port(part, [str(name) for name in tree if part is not tree and tree[name] is not part])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_core.errors import WeightsMissing
-from weights.published import published
+from weights.published import files_here, published
 
 if TYPE_CHECKING:
     from gan_core.comodgan.pipeline import CoModGANPipeline
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def published_file(entry: str, folder: Path) -> Path | None:
     """A file of the published model, the authors' before the port's; None if there is none."""
-    paths = (folder / entry / file.file for file in published(entry).files)
-    return next((path for path in paths if path.is_file()), None)
+    here = files_here(published(entry), folder)
+    return here[0] if here else None
 
 
 def load_published(entry: str, folder: Path, *, framing: str) -> CoModGANPipeline:

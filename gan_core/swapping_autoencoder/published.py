@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from weights.published import published
+from weights.published import offered_by, published
 
 if TYPE_CHECKING:
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
@@ -36,15 +36,14 @@ class PublishedAutoencoder:
     folder: str
     """Its folder in the archive, below checkpoints/."""
     resolution: int
+    faces: bool
+    """Whether it knows faces cut out the FFHQ way only."""
 
 
-PUBLISHED = (
-    PublishedAutoencoder("church", "swapping_models", "church_pretrained", 256),
-    PublishedAutoencoder("bedroom", "swapping_models", "bedroom_pretrained", 256),
-    PublishedAutoencoder("mountain", "swapping_models", "mountain_pretrained", 512),
-    PublishedAutoencoder("ffhq512", "swapping_models", "ffhq512_pretrained", 512),
-    PublishedAutoencoder("ffhq1024", "swapping_models", "ffhq1024_pretrained", 1024),
-    PublishedAutoencoder("animals", "swapping_afhq", "afhq_pretrained", 256),
+PUBLISHED = tuple(
+    PublishedAutoencoder(part.choice, entry.name, part.folder, part.resolution, part.alignment == "face")
+    for entry in offered_by("swapping_autoencoder")
+    for part in entry.parts
 )
 
 

@@ -14,7 +14,7 @@ from tests.gan_core.checkpoints.test_adapters import nvidia_names
 from tests.gan_core.insetgan import small
 from weights.published import published
 
-STARTS = {"fashion": (4, 3), "human": (4, 2), "human512": (4, 2)}
+STARTS = {"fashion": (4, 3)} | dict.fromkeys(("human", "human512", "shhq", "shhq512"), (4, 2))
 
 
 def write(folder, entry, net) -> None:
