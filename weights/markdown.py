@@ -45,9 +45,9 @@ def weights_page() -> str:
         "",
         "The authors' checkpoints. None is shipped, none is fetched unless you ask for it; each is resumed when",
         "interrupted, checked where a hash is known, read as tensors only, and under its own licence.",
-        "`gan-studio fetch NAME` or the app's Models page fetches one. Where it says by hand, the link is for a browser,",
-        "and the Models page takes the file. Memory is that of the networks in single precision. Whether each address",
-        "still answers was not tried.",
+        "`gan-studio fetch NAME` or the app's Models page fetches one. Where it says by hand, the link is for a",
+        "browser, and the Models page takes the file. Memory is that of the networks in single precision. Whether each",
+        "address still answers was not tried.",
         "",
         *_table(
             ("name", "what it is", "tab", "pixels", "fits", "installs from", "size", "memory", "licence"),

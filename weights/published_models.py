@@ -284,7 +284,6 @@ _BODIES = (
         source="InsetGAN's authors",
         paper=_INSETGAN,
         memory=130_000_000,
-        format="nvidia_stylegan2",
         page="https://github.com/afruehstueck/insetGAN",
     ),
     _canvas(

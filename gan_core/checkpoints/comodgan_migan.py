@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint
 
@@ -44,7 +44,8 @@ def build(tree: Mapping[str, Any], name: str) -> BuiltCheckpoint:
     if w_dim < 1 or not depth:
         raise BadCheckpoint("The checkpoint's layers are not modulated by both w and a global vector.")
     top = sides[-1]
-    net = CoModGenerator(
+    net = laid_out(
+        CoModGenerator,
         top,
         in_channels=keys.shape(f"encoder.b{top}.fromrgb.weight")[1],
         z_dim=keys.shape("mapping.fc0.weight")[1],

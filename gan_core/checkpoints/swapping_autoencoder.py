@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict, section
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict, section
 from gan_core.errors import BadCheckpoint
 from gan_core.swapping_autoencoder.discriminators import ImageDiscriminator, PatchDiscriminator
 from gan_core.swapping_autoencoder.networks import Encoder, Generator
@@ -23,6 +23,12 @@ from gan_core.swapping_autoencoder.networks import Encoder, Generator
 logger = logging.getLogger(__name__)
 
 FORMAT = "swapping_autoencoder"
+MODULES: dict[str, type[nn.Module]] = {
+    "encoder": Encoder,
+    "generator": Generator,
+    "discriminator": ImageDiscriminator,
+    "patch_discriminator": PatchDiscriminator,
+}
 State = dict[str, Tensor]
 
 
@@ -116,7 +122,8 @@ def _build_encoder(keys: Keys) -> Encoder:
     widths = [keys.shape("FromRGB.Conv.weight")[0]]
     widths += [keys.shape(f"DownToSpatialCode.ResBlockDownBy{i}.conv2.Conv.weight")[0] for i in steps]
     texture_widths = [keys.shape(f"DownToGlobalCode.ConvLayerDownBy{i}.Conv.weight")[0] for i in texture_steps]
-    encoder = Encoder(
+    encoder = laid_out(
+        Encoder,
         widths=widths,
         texture_widths=texture_widths,
         structure_dim=keys.shape("ToSpatialCode.1.Conv.weight")[0],
@@ -138,7 +145,8 @@ def _build_encoder(keys: Keys) -> Encoder:
 def _build_generator(keys: Keys) -> Generator:
     heads, ups = _numbers(keys, r"HeadResnetBlock(\d+)\."), _numbers(keys, r"UpsamplingResBlock(\d+)\.")
     texture_dim = keys.shape("SpatialCodeModulation.scale.weight")[1]
-    generator = Generator(
+    generator = laid_out(
+        Generator,
         head_widths=[keys.shape(f"HeadResnetBlock{i}.conv2.conv.weight")[1] for i in heads],
         widths=[keys.shape(f"UpsamplingResBlock{i}.conv2.conv.weight")[1] for i in ups],
         structure_dim=keys.shape("SpatialCodeModulation.scale.weight")[0],
@@ -177,7 +185,7 @@ def _build_discriminator(keys: Keys) -> ImageDiscriminator:
     side = math.isqrt(positions)
     if not side or side * side != positions:
         raise BadCheckpoint("The checkpoint's image discriminator does not end in a square map.")
-    network = ImageDiscriminator(resolution, last_side=side, **_channels(widths))
+    network = laid_out(ImageDiscriminator, resolution, last_side=side, **_channels(widths))
     state: State = {}
     _take_conv(keys, f"{root}convs.0", "from_rgb", state)
     for i, name in enumerate(names):
@@ -209,7 +217,8 @@ def _channels(widths: list[int]) -> dict[str, Any]:
 def _build_patch_discriminator(keys: Keys) -> PatchDiscriminator:
     names = _block_names(keys, below=5)
     layers = len(_numbers(keys, r"pairlinear\.(\d+)\.weight"))
-    network = PatchDiscriminator(
+    network = laid_out(
+        PatchDiscriminator,
         widths=[keys.shape("convs.0.Conv.weight")[0]]
         + [keys.shape(f"convs.{name}.conv2.Conv.weight")[0] for name in names],
         wide=keys.shape("convs.5.conv2.Conv.weight")[0],

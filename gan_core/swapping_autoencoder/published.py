@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from weights.published import offered_by, published
+from weights.published import CONVERTED, offered_by, published
 
 if TYPE_CHECKING:
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
@@ -49,6 +49,8 @@ PUBLISHED = tuple(
 
 def is_here(model: PublishedAutoencoder, published_folder: Path) -> bool:
     """Whether the model's checkpoint is on this machine, unpacked or in its archive."""
+    if _converted(model, published_folder).is_file():
+        return True
     return _unpacked(model, published_folder) is not None or _member(model, published_folder) is not None
 
 
@@ -87,13 +89,22 @@ def load_published(model: PublishedAutoencoder, published_folder: Path) -> Swapp
     Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is not what it should be.
     """
     from gan_core.checkpoints import swapping_autoencoder as adapter
+    from gan_core.checkpoints.converted import USED, read
     from gan_core.checkpoints.keys import build_with
     from gan_core.checkpoints.reader import read_tensors
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
-    path = checkpoint(model, published_folder)
-    built = build_with((adapter,), adapter.for_editing(read_tensors(path)), path.name)
+    path = _converted(model, published_folder)
+    if path.is_file():
+        built = read(path, adapter.MODULES, only=USED)
+    else:
+        path = checkpoint(model, published_folder)
+        built = build_with((adapter,), adapter.for_editing(read_tensors(path)), path.name)
     return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=model.resolution)
+
+
+def _converted(model: PublishedAutoencoder, published_folder: Path) -> Path:
+    return published_folder / model.archive / model.folder / CONVERTED
 
 
 def _unpacked(model: PublishedAutoencoder, published_folder: Path) -> Path | None:

@@ -57,4 +57,4 @@ def test_they_are_declared_and_built_by_name(folder) -> None:
 def test_a_file_of_another_kind_is_refused(folder, monkeypatch) -> None:
     monkeypatch.setattr(module, "_ADAPTERS", (module.stylegan_human,))
     with pytest.raises(BadCheckpoint, match="no supported format"):
-        module.load_generator(folder / FACE_ENTRY / "ffhq.pkl")
+        module.load_generator(FACE_ENTRY, folder)
