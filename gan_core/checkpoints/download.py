@@ -255,15 +255,15 @@ def _once(url: str, entry: PublishedFile, partial: Path, progress: Progress | No
         mark = response.headers.get("ETag")
         _note(partial).write_text(json.dumps({"url": url} | ({"mark": mark} if mark and mark[:2] != "W/" else {})))
         with open(partial, "ab" if have else "wb") as file:
-            while chunk := response.read(CHUNK):
-                if stop():
-                    raise Cancelled("The download was stopped; it can be continued.")
+            while chunk := response.read1(CHUNK):  # what is there, so that a slow server can be stopped too
                 if total is not None and have + len(chunk) > total:
                     raise BadCheckpoint("it sends more than it said")
                 file.write(chunk)
                 have += len(chunk)
                 if progress:
                     progress(have, total if total is not None else entry.bytes)
+                if stop():
+                    raise Cancelled("The download was stopped; it can be continued.")
     if total is not None and have < total:
         raise OSError(f"the connection ended after {have} of {total} bytes")
 

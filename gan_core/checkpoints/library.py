@@ -21,7 +21,7 @@ from gan_core.checkpoints.formats import MODULES, build, format_of
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.checkpoints.places import Place, describe, originals, places
 from gan_core.checkpoints.reader import read_tensors
-from gan_core.errors import BadCheckpoint, WeightsMissing
+from gan_core.errors import BadCheckpoint, UnknownName, WeightsMissing
 from weights.published import files_here, published
 
 logger = logging.getLogger(__name__)
@@ -143,6 +143,8 @@ def install(
     Raises BadCheckpoint or UnsafeFile if the file is damaged or belongs elsewhere, WeightsMissing if the disk cannot be
     written, Cancelled if `stop` says so.
     """
+    if place not in places():
+        raise UnknownName("There is no such published model.")
     report(0.05, "Reading the file")
     tree = read_tensors(path)
     part = hfgi_parts.part_of(tree)

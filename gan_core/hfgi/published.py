@@ -63,9 +63,10 @@ def with_consultation(built: BuiltCheckpoint) -> BuiltCheckpoint:
         for head in (consultation.scale, consultation.shift):
             head[1].weight.zero_()
             head[1].bias.zero_()
-    silent = {"alignment": DistortionAlignment((4, 4, 4, 4), blocks=2), "consultation": consultation}
-    silent = {name: module.eval().requires_grad_(False) for name, module in silent.items()}
-    return replace(built, modules={**built.modules, **silent})
+    alignment = DistortionAlignment((4, 4, 4, 4), blocks=2)
+    for module in (alignment, consultation):
+        module.eval().requires_grad_(False)
+    return replace(built, modules={**built.modules, "alignment": alignment, "consultation": consultation})
 
 
 def _read_networks(folder: Path) -> BuiltCheckpoint:
