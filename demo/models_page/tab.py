@@ -28,7 +28,8 @@ _READING: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 1}
 _STYLE = """<style>
 .models-table { overflow-x: auto; } .models-table td, .models-table th { text-align: left; padding: 4px 10px;
 vertical-align: top; } .model-facts { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; }
-.model-facts dd { margin: 0; overflow-wrap: anywhere; } .model-job progress { width: 100%; accent-color: var(--color-accent); }
+.model-facts dd { margin: 0; overflow-wrap: anywhere; }
+.model-job progress { width: 100%; accent-color: var(--color-accent); }
 .model-job.failed { border-left: 3px solid #b91c1c; padding-left: 8px; }
 .model-job.well { border-left: 3px solid #15803d; padding-left: 8px; }
 </style>"""
