@@ -6,6 +6,7 @@ Run it after the catalogue or a weights file has changed; with --check it writes
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from weights.catalogue import EMBEDDED, OTHER_NETWORKS, EmbeddedFile
 from weights.published import ALIGNMENTS, PUBLISHED, PublishedModel
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+TRIED = Path(__file__).resolve().parent / "tried.json"
 BEGIN, END = "<!-- made by python -m weights.markdown: begin -->", "<!-- made by python -m weights.markdown: end -->"
 
 
@@ -70,6 +72,7 @@ def weights_page() -> str:
         "They go into a folder of their name below the user's data folder, or below `--weights` or the environment",
         "variable STUDIO_WEIGHTS. A file that a host does not give to programs can be put there by hand, under the",
         "name that `weights/published_models.py` has for it.",
+        *_tried(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -124,6 +127,38 @@ def _count(entry: EmbeddedFile) -> str:
 
 def _size_of(entry: EmbeddedFile) -> str:
     return _size(entry.measured.bytes) if entry.measured else "?"
+
+
+def _tried() -> list[str]:
+    """What `python -m tests.published_sizes` measured, as a section; nothing before it was run."""
+    if not TRIED.is_file():
+        return []
+    found = json.loads(TRIED.read_text(encoding="utf-8"))
+    machines = dict.fromkeys(facts["machine"] for kinds in found.values() for facts in kinds.values())
+    rows = []
+    for name, kinds in found.items():
+        cells: list[str] = [f"`{name}`"]
+        for kind in ("cpu", "cuda"):
+            facts = kinds.get(kind)
+            cells += (
+                [f"{facts['load']:.1f}", f"{facts['seconds']:.2f}", _size(facts["memory"])]
+                if facts
+                else ["not run"] * 3
+            )
+        rows.append(cells)
+    head = ("model", "CPU: load, s", "one use, s", "memory", "GPU: load, s", "one use, s", "memory")
+    return [
+        "",
+        "## Tried",
+        "",
+        "No real checkpoint was at hand. Each model was written at full size with random weights in the published",
+        "layout, installed as the Models page does, and used once as its tab does (an inversion and its",
+        "reconstruction, a completion, a body and a face, a swap), by `python -m tests.published_sizes`. That the",
+        "networks compute what the authors' do is tested with the fixtures of `tests/parity`. Memory: on a CPU the",
+        f"most that the process held, on a GPU the most that was allocated. Machines: {'; '.join(machines)}.",
+        "",
+        *_table(head, rows),
+    ]
 
 
 def _from(model: PublishedModel) -> str:
