@@ -13,15 +13,18 @@ FILES = ("hfgi.pth", "Encoder_e4e.pth", "StyleGAN_e4e.pth")
 """Consultation and alignment; encoder and mean latent; generator."""
 
 
-def part_of(tree: Mapping[str, Any]) -> str:
+def part_of(tree: Mapping[str, Any], name: str = "") -> str:
     """The name of the published file that these are the contents of; "" for any other file.
 
-    The generator's cannot be told from other conversions of the same network, so it counts only under its own name.
+    name: what the file is called. The generator cannot be told from other conversions of the same network, so it counts
+    under its own name only.
     """
     if isinstance(tree.get("aligner"), Mapping) and isinstance(tree.get("encoder"), Mapping):
         return FILES[0]
     if isinstance(tree.get("encoder"), Mapping) and "latent_avg" in tree and "state_dict" not in tree:
         return FILES[1]
+    if name == FILES[2] and "conv1.conv.modulation.weight" in tree:
+        return FILES[2]
     return ""
 
 

@@ -59,7 +59,7 @@ def _install(file: Path, name: str | None, folder: Path) -> int:
             return 1
         place = chosen
     logger.info("licence of %s: %s", place.label, published(place.entry).licence)
-    target = install(file, place, folder, report=lambda fraction, text: logger.info("%s", text))
+    target = install(file, place, folder, name=file.name, report=lambda fraction, text: logger.info("%s", text))
     logger.info("%s", target)
     return 0
 

@@ -61,7 +61,7 @@ def recognise(path: Path, name: str = "") -> Recognised:
 
 def recognise_tensors(tree: Mapping[str, Any], path: Path, name: str) -> Recognised:
     """See `recognise`."""
-    part = hfgi_parts.part_of(tree)
+    part = hfgi_parts.part_of(tree, name)
     if part:
         return Recognised("hfgi", f"This is {part}, one of the three files of HFGI.", (Place("hfgi_ffhq"),), True, part)
     kind = format_of(tree)
@@ -147,7 +147,7 @@ def install(
         raise UnknownName("There is no such published model.")
     report(0.05, "Reading the file")
     tree = read_tensors(path)
-    part = hfgi_parts.part_of(tree)
+    part = hfgi_parts.part_of(tree, name or path.name) if place == Place("hfgi_ffhq") else ""
     if part:
         return _keep_part(path, part, place, root, report, stop)
     size, channels = picture_size(tree)

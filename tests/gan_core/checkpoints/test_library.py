@@ -149,6 +149,26 @@ def test_an_archive_is_unpacked_and_converted(tmp_path: Path) -> None:
     assert load_published(animals, root).encoder.step == 16
 
 
+def test_hfgi_in_three_files_is_kept_until_all_are_here(tmp_path: Path) -> None:
+    """As the StyleHEAT authors publish it, given one by one; what is no part of it is not taken for one."""
+    place, root, said = Place("hfgi_ffhq"), tmp_path / "weights", []
+    small = {"conv1.conv.modulation.weight": torch.zeros(1)}
+    trees = {
+        "hfgi.pth": {"encoder": {"a": torch.zeros(1)}, "aligner": {"b": torch.zeros(1)}},
+        "Encoder_e4e.pth": {"encoder": {"c": torch.zeros(1)}, "latent_avg": torch.zeros(18, 512)},
+    }
+    for name, tree in trees.items():
+        found = recognise(saved(tmp_path, tree), "renamed.bin")
+        assert found.part == name and found.places == (place,)
+        install(tmp_path / "whatever.bin", place, root, report=lambda fraction, text: said.append(text))
+    assert "StyleGAN_e4e.pth is still missing" in said[-1] and installed(root) == []
+    third = saved(tmp_path, small, "StyleGAN_e4e.pth")
+    assert recognise(third).part == "StyleGAN_e4e.pth"
+    with pytest.raises(BadCheckpoint):  # all are here, and these are no networks
+        install(third, place, root)
+    assert not (root / "hfgi_ffhq" / "model.safetensors").exists()
+
+
 def test_a_damaged_converted_file_is_said(tmp_path: Path) -> None:
     place = Place("stylegan_human_v2_512")
     target = install(saved(tmp_path, canvas()), place, tmp_path)
