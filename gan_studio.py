@@ -1,7 +1,9 @@
-"""The command `gan-studio`: run the app, fetch weights, train, evaluate, measure times.
+"""The command `gan-studio`: run the app, fetch, install and export weights, train, evaluate, measure times.
 
     gan-studio run [flags of the app]
     gan-studio fetch [NAME]
+    gan-studio install FILE [NAME]
+    gan-studio export WHAT [FOLDER]
     gan-studio train | evaluate | bench WHAT [flags]
 
 Each hands over to one module, which has its own --help and can be started by itself: `python -m MODULE`.
@@ -13,7 +15,12 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-SINGLE = {"run": "app", "fetch": "gan_core.checkpoints.fetch"}
+SINGLE = {
+    "run": "app",
+    "fetch": "gan_core.checkpoints.fetch",
+    "install": "gan_core.checkpoints.install",
+    "export": "gan_core.export",
+}
 
 FAMILIES = {
     "train": {

@@ -12,6 +12,7 @@ from demo.comodgan import tab as comodgan
 from demo.context import Studio
 from demo.hfgi import tab as hfgi
 from demo.insetgan import tab as insetgan
+from demo.models_page import tab as models_page
 from demo.parts.send_to import wire
 from demo.self_conditioned import tab as self_conditioned
 from demo.status import build_footer
@@ -19,7 +20,7 @@ from demo.swapping_autoencoder import tab as swapping_autoencoder
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 TITLE = "GAN Studio"
-TABS = (hfgi.TAB, self_conditioned.TAB, comodgan.TAB, insetgan.TAB, swapping_autoencoder.TAB)
+TABS = (hfgi.TAB, self_conditioned.TAB, comodgan.TAB, insetgan.TAB, swapping_autoencoder.TAB, models_page.TAB)
 """The tabs in their order. A new paper's tab (`demo/<paper>/tab.py`, TAB) is added here."""
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]

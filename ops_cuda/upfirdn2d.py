@@ -14,7 +14,7 @@ from ops_cuda import backend
 
 def setup_filter(taps: tuple[float, ...] = (1, 3, 3, 1)) -> Tensor:
     """The outer product of `taps` with itself, float32 (k, k), normalised to sum 1."""
-    row = torch.tensor(taps, dtype=torch.float32)
+    row = torch.tensor(taps, dtype=torch.float32, device="cpu")  # a constant also where a network is laid out only
     kernel = torch.outer(row, row)
     return kernel / kernel.sum()
 

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+LABELS = ("one_hot", "onehot", "one-hot", "label")  # kinds of an input that is a label
+CLASSES = ("classes", "class", "labels", "label", "indices", "index", "value")  # where it says which
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -51,8 +53,9 @@ def weights(spec: dict[str, Any]) -> dict[str, Array]:
 
 
 def inputs(spec: dict[str, Any]) -> dict[str, Array]:
-    """The inputs by name: smooth images in [-1, 1], masks (1 = known), normal draws."""
-    makers = {"image": _image, "mask": _mask}
+    """The inputs by name: smooth images in [-1, 1], masks (1 = known), labels of one 1 a row, values given in full,
+    normal draws."""
+    makers = {"image": _image, "mask": _mask, "constant": _given, **dict.fromkeys(LABELS, _label)}
     return {
         name: makers.get(entry["kind"], _normal)(spec["seed"], name, entry) for name, entry in spec["inputs"].items()
     }
@@ -76,6 +79,20 @@ def _image(seed: int, name: str, entry: dict[str, Any]) -> Array:
     top = corner(0, 0) * (1 - fy) * (1 - fx) + corner(0, 1) * (1 - fy) * fx
     bottom = corner(1, 0) * fy * (1 - fx) + corner(1, 1) * fy * fx
     return np.tanh(top + bottom).astype(np.float32)
+
+
+def _given(_seed: int, _name: str, entry: dict[str, Any]) -> Array:
+    return np.array(entry["value"], dtype=np.float32).reshape(entry["shape"])
+
+
+def _label(seed: int, name: str, entry: dict[str, Any]) -> Array:
+    """Rows with a single 1, at the classes that the entry gives; row i has class i where it gives none."""
+    given = next((entry[key] for key in CLASSES if key in entry), None)
+    rows, width = entry["shape"]
+    if given is not None and np.shape(given) == (rows, width):
+        return _given(seed, name, {**entry, "value": given})
+    classes = np.arange(rows) % width if given is None else np.broadcast_to(given, (rows,))
+    return np.eye(width, dtype=np.float32)[classes]
 
 
 def _mask(_seed: int, _name: str, entry: dict[str, Any]) -> Array:

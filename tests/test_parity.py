@@ -27,6 +27,7 @@ from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.insetgan.losses import Paper, paste
 from gan_core.self_conditioned import labels
 from tests import parity_recipe as recipe
+from tests.gan_core.checkpoints.test_adapters import nvidia_names, random_generator
 from tests.parity_insetgan import Authors, reduce
 
 FOLDER = Path(os.environ.get("PARITY_DIR") or Path(__file__).parent / "parity")
@@ -67,20 +68,33 @@ def run_rosinality(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) 
     return out
 
 
+def label_of(config: dict[str, Any], x: dict[str, Tensor], c_dim: int, rows: int) -> Tensor:
+    """The fixture's class labels, one a row: an input of that width, or classes named in the configuration."""
+    for name, value in x.items():
+        if name != "z" and value.ndim == 2 and value.shape[-1] == c_dim:
+            return value.expand(rows, -1)
+    classes = next((config[key] for key in recipe.CLASSES if key in config), list(range(rows)))
+    chosen = torch.as_tensor(classes).expand(rows) % c_dim
+    return torch.nn.functional.one_hot(chosen, c_dim).float()
+
+
 def run_nvidia(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
-    built = build(weights)
+    built = build(nested(weights, ("G_ema", "G", "D")))
     net = built.modules["generator"]
-    label = None
-    if net.mapping.c_dim:
-        label = next(value for name, value in x.items() if name != "z" and value.shape[-1] == net.mapping.c_dim)
-    w = net.mapping(x["z"], label)
+    c_dim, z = net.mapping.c_dim, x["z"]
+    label = label_of(config, x, c_dim, len(z)) if c_dim else None
+    w = net.mapping(z, label)
     truncated = net.mapping.truncate(w, config.get("truncation_psi", 1.0))
-    return {
+    out = {
         "w": truncated,
         "image": net.synthesis(net.broadcast(truncated)),
         "image_mixed": net.synthesis(mixed(truncated, net, config.get("mixed_from", net.num_ws))),
         "image_untruncated": net.synthesis(net.broadcast(w)),
     }
+    if "discriminator" in built.modules and "image" in x:
+        label = label_of(config, x, c_dim, len(x["image"])) if c_dim else None
+        out["score"] = built.modules["discriminator"](x["image"], label)
+    return out
 
 
 def run_hfgi(config: dict[str, Any], weights: dict, x: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -243,6 +257,31 @@ def test_a_format_that_nothing_reads_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({"format": "a new one"}))
     with pytest.raises(AssertionError, match="nothing here reads"):
         test_fixture(tmp_path, lambda name, value: None)
+
+
+CONDITIONAL = {"one-hot input": {"c": {"kind": "one_hot", "shape": [2, 3], "classes": [2, 0]}}, "classes named": {}}
+
+
+@pytest.mark.parametrize("labels", CONDITIONAL.values(), ids=CONDITIONAL)
+def test_a_conditional_fixture_gets_its_labels(labels: dict[str, Any], tmp_path: Path) -> None:
+    """A conditional network's fixture, made here: its labels have a single 1 a row, at the classes it names."""
+    net = random_generator(c_dim=3)
+    named = {name: value.numpy() for name, value in nvidia_names(net).items()}
+    keys = {name: {"kind": "constant", "shape": list(v.shape), "value": v.tolist()} for name, v in named.items()}
+    spec = {
+        "format": "NVIDIA stylegan2-ada-pytorch generator",
+        "seed": 3,
+        "config": {"c_dim": 3, "truncation_psi": 0.5, "classes": [2, 0]},
+        "inputs": {"z": {"kind": "normal", "shape": [2, net.mapping.z_dim]}, **labels},
+        "keys": keys,
+        "tolerance": 1e-4,
+    }
+    z, c = torch.from_numpy(recipe.inputs(spec)["z"]), torch.eye(3)[[2, 0]]
+    with torch.inference_mode():
+        expected = {"w": net.mapping.truncate(net.mapping(z, c), 0.5), "image/full": net(z, c, psi=0.5, noise="const")}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    np.savez(tmp_path / "expected.npz", **{name: value.numpy() for name, value in expected.items()})
+    test_fixture(tmp_path, lambda name, value: None)
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -6,14 +6,17 @@ Run it after the catalogue or a weights file has changed; with --check it writes
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from weights.catalogue import EMBEDDED, OTHER_NETWORKS, EmbeddedFile
-from weights.published import PUBLISHED, PublishedModel
+from weights.published import ALIGNMENTS, PUBLISHED, PublishedModel
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+TRIED = Path(__file__).resolve().parent / "tried.json"
 BEGIN, END = "<!-- made by python -m weights.markdown: begin -->", "<!-- made by python -m weights.markdown: end -->"
 
 
@@ -23,8 +26,8 @@ def weights_page() -> str:
     lines = [
         "# Weights",
         "",
-        "This page is made by `python -m weights.markdown` from `weights/catalogue.py`, `weights/measured.json` and",
-        "`weights/published.py`; change those and run it again.",
+        "This page is made by `python -m weights.markdown` from `weights/catalogue.py`, `weights/measured.json`,",
+        "`weights/published_models.py` and `weights/published_others.py`; change those and run it again.",
         "",
         "## Embedded",
         "",
@@ -43,18 +46,33 @@ def weights_page() -> str:
         "## Published",
         "",
         "The authors' checkpoints. None is shipped, none is fetched unless you ask for it; each is resumed when",
-        "interrupted, checked where a hash is known, read as tensors only, and under its own licence:",
+        "interrupted, checked where a hash is known, read as tensors only, and under its own licence.",
+        "`gan-studio fetch NAME` or the app's Models page fetches one. Where it says by hand, the link is for a",
+        "browser, and the Models page takes the file. Memory is that of the networks in single precision. Whether each",
+        "address still answers was not tried.",
         "",
         *_table(
-            ("command", "what it is", "paper", "pixels", "size", "licence"),
+            ("name", "what it is", "tab", "pixels", "fits", "installs from", "size", "memory", "licence"),
             (
-                (f"`gan-studio fetch {m.name}`", m.source, m.paper, m.resolution, _size_of_published(m), m.licence)
+                (
+                    f"`{m.name}`",
+                    m.title,
+                    m.tab or "scripts",
+                    "x".join(map(str, m.size)),
+                    ALIGNMENTS[m.alignment],
+                    _from(m),
+                    _size_of_published(m),
+                    _size(m.memory),
+                    m.licence,
+                )
                 for m in PUBLISHED
             ),
         ),
         "",
         "They go into a folder of their name below the user's data folder, or below `--weights` or the environment",
-        "variable STUDIO_WEIGHTS. A file that a host does not give to programs can be put there by hand.",
+        "variable STUDIO_WEIGHTS. A file that a host does not give to programs can be put there by hand, under the",
+        "name that `weights/published_models.py` has for it.",
+        *_tried(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -109,6 +127,46 @@ def _count(entry: EmbeddedFile) -> str:
 
 def _size_of(entry: EmbeddedFile) -> str:
     return _size(entry.measured.bytes) if entry.measured else "?"
+
+
+def _tried() -> list[str]:
+    """What `python -m tests.published_sizes` measured, as a section; nothing before it was run."""
+    if not TRIED.is_file():
+        return []
+    found = json.loads(TRIED.read_text(encoding="utf-8"))
+    machines = dict.fromkeys(facts["machine"] for kinds in found.values() for facts in kinds.values())
+    rows = []
+    for name, kinds in found.items():
+        cells: list[str] = [f"`{name}`"]
+        for kind in ("cpu", "cuda"):
+            facts = kinds.get(kind)
+            cells += (
+                [f"{facts['load']:.1f}", f"{facts['seconds']:.2f}", _size(facts["memory"])]
+                if facts
+                else ["not run"] * 3
+            )
+        rows.append(cells)
+    head = ("model", "CPU: load, s", "one use, s", "memory", "GPU: load, s", "one use, s", "memory")
+    return [
+        "",
+        "## Tried",
+        "",
+        "No real checkpoint was at hand. Each model was written at full size with random weights in the published",
+        "layout, installed as the Models page does, and used once as its tab does (an inversion and its",
+        "reconstruction, a completion, a body and a face, a swap), by `python -m tests.published_sizes`. That the",
+        "networks compute what the authors' do is tested with the fixtures of `tests/parity`. Memory: on a CPU the",
+        f"most that the process held, on a GPU the most that was allocated. Machines: {'; '.join(machines)}.",
+        "",
+        *_table(head, rows),
+    ]
+
+
+def _from(model: PublishedModel) -> str:
+    """The hosts in the order in which they are tried."""
+    if not model.fetchable:
+        return f"[by hand]({model.page})"
+    hosts = [urlsplit(url).hostname or "" for files in model.sets for file in files for url in file.sources]
+    return ", ".join(dict.fromkeys(hosts))
 
 
 def _size_of_published(model: PublishedModel) -> str:

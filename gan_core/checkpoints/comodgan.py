@@ -1,4 +1,5 @@
-"""Checkpoints of CoModGAN: the authors' TensorFlow pickles and co-mod-gan-pytorch's files, told apart by their names.
+"""Checkpoints of CoModGAN: the authors' TensorFlow pickles, co-mod-gan-pytorch's files and those of MI-GAN's authors,
+told apart by their names.
 
 The port's file is a flat state_dict (net_G_ema.pth) of G_mapping.* and G_synthesis.*. The authors' is a pickle of
 (G, D, Gs); Gs holds the averaged weights, its variables without the sub-network's prefix. TensorFlow stores linear
@@ -12,20 +13,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict
+from gan_core.checkpoints import comodgan_migan
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint
 
 FORMAT = "comodgan"
+MODULES: dict[str, type[nn.Module]] = {"generator": CoModGenerator}
 _PORT_MARK, _TF_MARK = "G_synthesis.E.4x4.Dense0.weight", "G_synthesis/E_4x4/Dense0/weight"
 _WRAPPERS = ("state_dict", "netG", "net_G", "g_ema")
 
 
 def recognise(tree: Mapping[str, Any]) -> bool:
-    """Whether the names are the port's or the authors'."""
-    return _PORT_MARK in _port_part(tree) or _TF_MARK in _tensorflow_part(tree)
+    """Whether the names are the port's, the authors' or those of MI-GAN's authors."""
+    return comodgan_migan.recognise(tree) or _PORT_MARK in _port_part(tree) or _TF_MARK in _tensorflow_part(tree)
 
 
 def _port_part(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,6 +86,8 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
     It adds the encoder's 4x4 feature to the start, as the authors' weights need, whichever file they come from; for the
     port's own numbers set `start_skip` to False.
     """
+    if comodgan_migan.recognise(tree):
+        return comodgan_migan.build(tree, FORMAT)
     part = _port_part(tree)
     if _PORT_MARK in part:
         return _build_port(part, [str(name) for name in tree if part is not tree and tree[name] is not part])
@@ -103,7 +109,7 @@ def _build_port(part: Mapping[str, Any], dropped: list[str]) -> BuiltCheckpoint:
         modulation=keys.shape("G_synthesis.G_4x4.Conv.conv.modulation.weight")[1],
         mapping_layers=depth,
     )
-    state = {"mapping.w_avg": net.mapping.w_avg} | _noise(net)
+    state = {"mapping.w_avg": torch.zeros(net.mapping.w_avg.shape)} | _noise(net)
     for layer in _layers(resolution, depth):
         _take_port(keys, layer, state)
     load_strict(net, state, "generator")
@@ -157,7 +163,7 @@ def _build_tensorflow(variables: Mapping[str, Any], dropped: list[str]) -> Built
         mapping_layers=depth,
     )
     has_average = "dlatent_avg" in keys
-    state = {"mapping.w_avg": keys.take("dlatent_avg") if has_average else net.mapping.w_avg}
+    state = {"mapping.w_avg": keys.take("dlatent_avg") if has_average else torch.zeros(net.mapping.w_avg.shape)}
     for layer in _layers(resolution, depth):
         _take_tensorflow(keys, layer, state)
     notes = []
@@ -195,7 +201,8 @@ def _network(outputs: dict[int, int], *, modulation: int, global_dim: int, **arg
     base, largest = channel_table(outputs)
     if modulation <= global_dim:
         raise BadCheckpoint("The checkpoint's layers are not modulated by both w and a global vector.")
-    return CoModGenerator(
+    return laid_out(
+        CoModGenerator,
         max(outputs),
         w_dim=modulation - global_dim,
         global_dim=global_dim,
@@ -206,8 +213,9 @@ def _network(outputs: dict[int, int], *, modulation: int, global_dim: int, **arg
 
 
 def _noise(net: CoModGenerator) -> dict[str, Tensor]:
-    """The network's own noise maps, in the order of their latent index."""
-    return {name: buffer for name, buffer in net.named_buffers() if name.endswith("noise_const")}
+    """New noise maps, in the order of their latent index."""
+    buffers = net.named_buffers()
+    return {name: torch.randn(buffer.shape) for name, buffer in buffers if name.endswith("noise_const")}
 
 
 def _sides(resolution: int) -> list[int]:

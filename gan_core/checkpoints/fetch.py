@@ -1,104 +1,72 @@
 """Fetch published checkpoints: `python -m gan_core.checkpoints.fetch NAME`. Nothing calls this by itself.
 
-A download goes to NAME.part and continues where it stopped; only when its size and sha256 are right (where
-they are known) does it get its real name, so a partial file never counts as complete.
+A download continues where it stopped; only when its size and sha256 are right (where they are known) does a file get
+its real name, so a partial file never counts as complete. `download.py` says what is respected and what is refused.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
-import os
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+from gan_core.checkpoints.download import Progress, Stop, fetch_file
 from gan_core.errors import BadCheckpoint, StudioError, UnknownName, WeightsMissing
-from weights.published import (
-    PUBLISHED,
-    PublishedFile,
-    PublishedModel,
-    default_folder,
-    is_complete,
-    published,
-)
+from weights.published import PUBLISHED, PublishedFile, PublishedModel, default_folder, is_complete, published
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20
-_TIMEOUT = 60.0  # seconds without a byte
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
-
-
-def fetch_model(model: PublishedModel, folder: Path, progress: Progress | None = None) -> Path:
+def fetch_model(
+    model: PublishedModel, folder: Path, progress: Progress | None = None, *, stop: Stop = lambda: False
+) -> Path:
     """Fetch what is missing of a model into folder/NAME and return that folder.
 
-    Raises WeightsMissing (no connection, address gone) and BadCheckpoint (wrong bytes), each a sentence.
+    progress: bytes so far and in all, of all its files together where their sizes are known. Where one set of files
+    cannot be fetched, the next that makes the same model is tried.
+    Raises WeightsMissing, BadCheckpoint and Cancelled as `fetch_file` does, each a sentence.
     """
     target = folder / model.name
-    target.mkdir(parents=True, exist_ok=True)
-    for entry in model.files:
-        if not (target / entry.file).is_file():
-            fetch_file(entry, target / entry.file, progress)
+    sets = [files for files in model.sets if files and all(file.sources for file in files)]
+    if not sets:
+        raise WeightsMissing(f"{model.name} has no address that a program can fetch. Get it by hand: {model.page}")
+    _make(target)
+    for i, files in enumerate(sets):
+        try:
+            _fetch_set(files, target, progress, stop)
+            return target
+        except (WeightsMissing, BadCheckpoint) as error:
+            if i + 1 == len(sets):
+                raise
+            logger.info("%s Other files of the same model are tried.", error)
     return target
 
 
-def fetch_file(entry: PublishedFile, path: Path, progress: Progress | None = None) -> Path:
-    """Download one file to `path`, continuing a partial download, and check it.
-
-    Raises WeightsMissing and BadCheckpoint as `fetch_model` does; a file that fails its check is removed.
-    """
-    partial = path.with_name(path.name + ".part")
+def _make(folder: Path) -> None:
     try:
-        _download(entry.url, partial, progress)
-    except (urllib.error.URLError, OSError) as error:
-        raise WeightsMissing(f"{entry.url} could not be fetched: {error}. Run it again to continue.") from error
-    size, digest = partial.stat().st_size, _sha256(partial)
-    if entry.bytes is not None and size != entry.bytes or entry.sha256 is not None and digest != entry.sha256:
-        partial.unlink()
-        raise BadCheckpoint(f"{entry.file} came with other content than it was published with; it was removed.")
-    if entry.sha256 is None:
-        logger.info("%s: no published hash to compare with; sha256 is %s", entry.file, digest)
-    os.replace(partial, path)
-    return path
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsMissing(f"The folder for weights cannot be written: {error.strerror}.") from error
 
 
-def _download(url: str, partial: Path, progress: Progress | None) -> None:
-    have = partial.stat().st_size if partial.is_file() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # the range starts at the end: all bytes are here
-            return
-        raise
-    with response:
-        if have and response.status != 206:  # a server that knows no ranges sends all of it again
-            have = 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with open(partial, "ab" if have else "wb") as file:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                if progress:
-                    progress(have, total)
-    if total is not None and have < total:
-        raise OSError(f"the connection ended after {have} of {total} bytes")
+def _fetch_set(files: Sequence[PublishedFile], target: Path, progress: Progress | None, stop: Stop) -> None:
+    known = [file.bytes for file in files if file.bytes is not None]
+    together = sum(known) if len(known) == len(files) else None
+    before = 0
+    for entry in files:
+        path = target / entry.file
 
+        def show(done: int, total: int | None, before: int = before) -> None:
+            if progress:
+                progress(before + done, together if together is not None else total and before + total)
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        if not path.is_file():
+            fetch_file(entry, path, show, stop=stop)
+        before += path.stat().st_size
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.name is None:
         for entry in PUBLISHED:
             state = "here" if is_complete(entry, options.folder) else "not here"
-            sys.stdout.write(f"{entry.name} ({state}): {entry.source}. Licence: {entry.licence}.\n")
+            if not entry.fetchable:
+                state += f", by hand from {entry.page}"
+            sys.stdout.write(f"{entry.name} ({state}): {entry.title}. Licence: {entry.licence}.\n")
         return 0
     try:
         try:

@@ -19,10 +19,21 @@ from gan_core.checkpoints import (
     swapping_autoencoder,
 )
 from gan_core.checkpoints.keys import BuiltCheckpoint, build_with
+from gan_core.errors import BadCheckpoint
 
 # the first that recognises the names builds; stricter ones first
 _ADAPTERS = (hfgi, self_conditioned, comodgan, swapping_autoencoder, stylegan_human, nvidia, rosinality)
 FORMATS = tuple(adapter.FORMAT for adapter in _ADAPTERS)
+MODULES = {adapter.FORMAT: adapter.MODULES for adapter in _ADAPTERS}
+"""For each format the class of each module."""
+
+
+def format_of(tensors: Mapping[str, Any]) -> str:
+    """The format that these tensors' names are of. Raises BadCheckpoint if it is none of `FORMATS`."""
+    for adapter in _ADAPTERS:
+        if adapter.recognise(tensors):
+            return adapter.FORMAT
+    raise BadCheckpoint(f"This file is a checkpoint of no model known here ({', '.join(FORMATS)}).")
 
 
 def build(tensors: Mapping[str, Any]) -> BuiltCheckpoint:

@@ -15,12 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.checkpoints import rosinality
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, load_strict, section
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, laid_out, load_strict, section
 from gan_core.e4e.networks import Encoder4Editing
 from gan_core.errors import BadCheckpoint
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
+from gan_core.stylegan2 import Generator
 
 FORMAT = "hfgi"
+MODULES: dict[str, type[nn.Module]] = {
+    "encoder": Encoder4Editing,
+    "generator": Generator,
+    "alignment": DistortionAlignment,
+    "consultation": ConsultationEncoder,
+}
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _BLOCK = {
     0: ("norm_in", _NORM),
@@ -95,12 +102,6 @@ def _take_block(keys: Keys, theirs: str, ours: str, state: dict[str, Tensor]) ->
         _take_table(keys, f"{theirs}.shortcut_layer", f"{ours}.shortcut", table, state)
 
 
-def _on_meta(build: Any, *args: Any, **kwargs: Any) -> Any:
-    # the tensors are all replaced, so none is allocated or initialised first
-    with torch.device("meta"):
-        return build(*args, **kwargs)
-
-
 def _build_encoder(keys: Keys) -> Encoder4Editing:
     blocks = _count(keys, r"body\.(\d+)\.")
     widths = [keys.shape(f"body.{i}.res_layer.3.weight")[0] for i in range(blocks)]
@@ -110,7 +111,7 @@ def _build_encoder(keys: Keys) -> Encoder4Editing:
     stages = _stages(widths)
     if len(stages) != 4:
         raise BadCheckpoint("The checkpoint's encoder is no IR-SE network of four stages.")
-    encoder = _on_meta(Encoder4Editing, styles, w_dim, stem=stem, stages=stages, head=head)
+    encoder = laid_out(Encoder4Editing, styles, w_dim, stem=stem, stages=stages, head=head)
     state: dict[str, Tensor] = {}
     _take_table(keys, "input_layer", "stem", _STEM, state)
     index = 0
@@ -146,7 +147,7 @@ def _build_alignment(keys: Keys) -> DistortionAlignment:
     widths = [keys.shape("conv_layer1.0.weight")[0]]
     widths += [keys.shape(f"conv_layer{i}.0.res_layer.3.weight")[0] for i in (2, 3, 4)]
     blocks = _count(keys, r"conv_layer2\.(\d+)\.")
-    module = _on_meta(DistortionAlignment, widths, blocks=blocks)
+    module = laid_out(DistortionAlignment, widths, blocks=blocks)
     state: dict[str, Tensor] = {}
     _take_table(keys, "conv_layer1", "stem", _STEM, state)
     places = {"conv_layer2": "down.0", "conv_layer3": "down.1", "conv_layer4": "down.2",
@@ -163,8 +164,7 @@ def _build_consultation(keys: Keys) -> ConsultationEncoder:
     widths += [keys.shape(f"conv_layer{i}.0.res_layer.3.weight")[0] for i in (2, 3)]
     blocks = _count(keys, r"conv_layer2\.(\d+)\.")
     channels, hidden = keys.shape("condition_scale3.2.weight")[:2]
-    # its two heads hold a constant filter, so it is built for real
-    module = ConsultationEncoder(channels, widths, blocks=blocks, hidden=hidden)
+    module = laid_out(ConsultationEncoder, channels, widths, blocks=blocks, hidden=hidden)
     state: dict[str, Tensor] = {}
     _take_table(keys, "conv_layer1", "stem", _STEM, state)
     for i, theirs in enumerate(("conv_layer2", "conv_layer3")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ class Adapter(Protocol):
     """A module that knows one published format."""
 
     FORMAT: str
+    MODULES: dict[str, type[nn.Module]]  # the class of each module that it builds
 
     def recognise(self, tree: Mapping[str, Any]) -> bool:
         """Whether the names are this format's."""
@@ -147,6 +148,12 @@ def channel_table(channels: Mapping[int, int]) -> tuple[int, int]:
     return base, largest
 
 
+def laid_out(build: Callable[..., nn.Module], *args: Any, **kwargs: Any) -> Any:
+    """A network without memory for its parameters and buffers: `load_strict` gives it all of them."""
+    with torch.device("meta"):
+        return build(*args, **kwargs)
+
+
 def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> nn.Module:
     """Give `module` the tensors of `state` (not copied), all and only those. Raises BadCheckpoint on a
     misfit."""
@@ -158,5 +165,7 @@ def load_strict(module: nn.Module, state: dict[str, Tensor], what: str) -> nn.Mo
         if own[name].shape != tensor.shape:
             got, want = tuple(tensor.shape), tuple(own[name].shape)
             raise BadCheckpoint(f"The checkpoint's {what} has {name} of shape {got} where {want} is needed.")
+    if any(tensor.is_meta for tensor in state.values()):
+        raise AssertionError(f"{what}: a tensor of the layout was taken for one of the checkpoint")
     module.load_state_dict(state, strict=True, assign=True)
     return module.eval().requires_grad_(False)

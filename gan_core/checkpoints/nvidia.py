@@ -11,13 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import Discriminator, Generator
 
 FORMAT = "nvidia_stylegan2"
+MODULES: dict[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}
 _START = "synthesis.b4.const"
 
 
@@ -79,7 +81,8 @@ def _build_generator(keys: Keys) -> tuple[Generator, list[str]]:
     if "mapping.embed.weight" in keys:
         embedding, c_dim = keys.shape("mapping.embed.weight")
     z_dim = keys.shape("mapping.fc0.weight")[1] - embedding
-    generator = Generator(
+    generator = laid_out(
+        Generator,
         resolutions[-1],
         z_dim=z_dim,
         c_dim=c_dim,
@@ -93,7 +96,7 @@ def _build_generator(keys: Keys) -> tuple[Generator, list[str]]:
     notes: list[str] = []
     state: dict[str, Tensor] = {"synthesis.start": keys.take(_START)}
     has_average = "mapping.w_avg" in keys
-    state["mapping.w_avg"] = keys.take("mapping.w_avg") if has_average else generator.mapping.w_avg
+    state["mapping.w_avg"] = keys.take("mapping.w_avg") if has_average else torch.zeros(w_dim)
     for i in range(depth):
         for part in ("weight", "bias"):
             state[f"mapping.layers.{i}.{part}"] = keys.take(f"mapping.fc{i}.{part}")
@@ -128,7 +131,8 @@ def _build_discriminator(keys: Keys, of_generator: Mapping[str, Any]) -> Discrim
     base, largest = channel_table(table)
     c_dim = keys.shape("mapping.embed.weight")[1] if "mapping.embed.weight" in keys else 0
     top = max(resolutions)
-    network = Discriminator(
+    network = laid_out(
+        Discriminator,
         top,
         c_dim=c_dim,
         channel_base=base,

@@ -238,7 +238,8 @@ class _Plain:
         if isinstance(value, ArrayRef):
             if value.array is None:
                 raise BadCheckpoint(_DAMAGED)
-            return torch.from_numpy(value.array.astype(value.array.dtype.newbyteorder("="), copy=True, order="C"))
+            array, value.array = value.array, None  # let go, so that it is not held twice
+            return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True, order="C"))
         if isinstance(value, dict):
             return {key: self.convert(item, depth) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

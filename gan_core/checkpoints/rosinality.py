@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict, section
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict, section
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import Discriminator, Generator
 
 FORMAT = "rosinality_stylegan2"
+MODULES: dict[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}
 
 
 def recognise(tree: Mapping[str, Any]) -> bool:
@@ -57,7 +59,8 @@ def build_generator(keys: Keys, average: Any = None) -> tuple[Generator, list[st
         table[height << (i + 1)] = keys.shape(f"convs.{2 * i}.conv.weight")[1]
     base, largest = channel_table(table)
     w_dim, z_dim = keys.shape("style.1.weight")
-    generator = Generator(
+    generator = laid_out(
+        Generator,
         height << steps,
         z_dim=z_dim,
         w_dim=w_dim,
@@ -73,7 +76,7 @@ def build_generator(keys: Keys, average: Any = None) -> tuple[Generator, list[st
         for part in ("weight", "bias"):
             state[f"mapping.layers.{i}.{part}"] = keys.take(f"style.{i + 1}.{part}")
     if average is None:
-        state["mapping.w_avg"] = generator.mapping.w_avg
+        state["mapping.w_avg"] = torch.zeros(w_dim)
     else:
         rows = Keys({"latent_avg": average}).take("latent_avg").reshape(-1, w_dim)
         state["mapping.w_avg"] = rows.mean(0) if len(rows) > 1 else rows[0]
@@ -91,7 +94,7 @@ def build_generator(keys: Keys, average: Any = None) -> tuple[Generator, list[st
         state[f"{ours}.bias"] = keys.take(f"{theirs}.activate.bias")
         size = tuple(noise[i].shape)
         stored = f"noises.noise_{i}"
-        state[f"{ours}.noise_const"] = keys.take(stored, shape=size) if stored in keys else noise[i]
+        state[f"{ours}.noise_const"] = keys.take(stored, shape=size) if stored in keys else torch.randn(size)
     for i in range(steps + 1):
         theirs, ours = "to_rgb1" if i == 0 else f"to_rgbs.{i - 1}", f"synthesis.blocks.{i}.to_rgb"
         if i:
@@ -122,7 +125,8 @@ def build_discriminator(keys: Keys, start_shape: tuple[int, int] | list[int] = (
     if keys.shape("final_linear.0.weight")[1] != table[height] * height * width:
         raise BadCheckpoint("The checkpoint's discriminator is for images of another shape than its generator.")
     base, largest = channel_table(table)
-    network = Discriminator(
+    network = laid_out(
+        Discriminator,
         height << steps,
         channel_base=base,
         channel_max=largest,

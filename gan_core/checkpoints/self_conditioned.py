@@ -12,12 +12,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_core.checkpoints import rosinality
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, load_strict, section
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, laid_out, load_strict, section
 from gan_core.errors import BadCheckpoint
 from gan_core.self_conditioned.labels import KNOTS, modes_of
 from gan_core.self_conditioned.networks import SelfConditionedDiscriminator, SelfConditionedGenerator
 
 FORMAT = "sc_gan"
+MODULES: dict[str, type[nn.Module]] = {
+    "generator": SelfConditionedGenerator,
+    "discriminator": SelfConditionedDiscriminator,
+}
 _START = "input.multiinput"
 
 
@@ -42,7 +46,7 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
     part["input.input"] = starts[None, 0]
     keys = Keys(part, "" if bare else "g_ema.")
     plain, notes = rosinality.build_generator(keys, average)
-    generator = SelfConditionedGenerator(attributes=attributes, **plain.config)
+    generator = laid_out(SelfConditionedGenerator, attributes=attributes, **plain.config)
     state: dict[str, Tensor] = plain.state_dict() | {"constants": starts[1:].contiguous()}
     modules: dict[str, nn.Module] = {"generator": load_strict(generator, state, "generator")}
     dropped = keys.finish()
@@ -55,7 +59,7 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
             for name in ("weight", "bias")
         }
         discriminator = rosinality.build_discriminator(keys, generator.config["start_shape"])
-        network = SelfConditionedDiscriminator(attributes=attributes, **discriminator.config)
+        network = laid_out(SelfConditionedDiscriminator, attributes=attributes, **discriminator.config)
         modules["discriminator"] = load_strict(network, discriminator.state_dict() | head, "discriminator")
         dropped += keys.finish()
     if not bare:

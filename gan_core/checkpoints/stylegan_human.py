@@ -12,6 +12,7 @@ from gan_core.checkpoints import nvidia
 from gan_core.checkpoints.keys import BuiltCheckpoint
 
 FORMAT = "stylegan_human"
+MODULES = nvidia.MODULES
 
 
 def recognise(tree: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ may lack the discriminators.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -14,18 +15,34 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, load_strict, section
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict, section
 from gan_core.errors import BadCheckpoint
 from gan_core.swapping_autoencoder.discriminators import ImageDiscriminator, PatchDiscriminator
 from gan_core.swapping_autoencoder.networks import Encoder, Generator
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "swapping_autoencoder"
+MODULES: dict[str, type[nn.Module]] = {
+    "encoder": Encoder,
+    "generator": Generator,
+    "discriminator": ImageDiscriminator,
+    "patch_discriminator": PatchDiscriminator,
+}
 State = dict[str, Tensor]
 
 
 def recognise(tree: Mapping[str, Any]) -> bool:
     """Whether the names are this format's."""
     return "E.ToGlobalCode.0.weight" in tree and "G.SpatialCodeModulation.scale.weight" in tree
+
+
+def for_editing(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The checkpoint without its discriminators, which only training needs; what is left out is logged."""
+    kept = {name: value for name, value in tree.items() if not str(name).startswith(("D.", "Dpatch."))}
+    if len(kept) < len(tree):
+        logger.info("%d tensors of the discriminators, which only training needs, are left out.", len(tree) - len(kept))
+    return kept
 
 
 def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
@@ -105,7 +122,8 @@ def _build_encoder(keys: Keys) -> Encoder:
     widths = [keys.shape("FromRGB.Conv.weight")[0]]
     widths += [keys.shape(f"DownToSpatialCode.ResBlockDownBy{i}.conv2.Conv.weight")[0] for i in steps]
     texture_widths = [keys.shape(f"DownToGlobalCode.ConvLayerDownBy{i}.Conv.weight")[0] for i in texture_steps]
-    encoder = Encoder(
+    encoder = laid_out(
+        Encoder,
         widths=widths,
         texture_widths=texture_widths,
         structure_dim=keys.shape("ToSpatialCode.1.Conv.weight")[0],
@@ -127,7 +145,8 @@ def _build_encoder(keys: Keys) -> Encoder:
 def _build_generator(keys: Keys) -> Generator:
     heads, ups = _numbers(keys, r"HeadResnetBlock(\d+)\."), _numbers(keys, r"UpsamplingResBlock(\d+)\.")
     texture_dim = keys.shape("SpatialCodeModulation.scale.weight")[1]
-    generator = Generator(
+    generator = laid_out(
+        Generator,
         head_widths=[keys.shape(f"HeadResnetBlock{i}.conv2.conv.weight")[1] for i in heads],
         widths=[keys.shape(f"UpsamplingResBlock{i}.conv2.conv.weight")[1] for i in ups],
         structure_dim=keys.shape("SpatialCodeModulation.scale.weight")[0],
@@ -158,18 +177,19 @@ def _take_modulated(keys: Keys, theirs: str, ours: str, state: State) -> None:
 
 def _build_discriminator(keys: Keys) -> ImageDiscriminator:
     root = "stylegan2_D."
-    steps = len(_numbers(keys, r"stylegan2_D\.convs\.(\d+)\.conv1\."))
-    resolution = 4 << steps
-    table = {resolution: keys.shape(f"{root}convs.0.Conv.weight")[0]}
-    for i in range(1, steps + 1):
-        table[resolution >> i] = keys.shape(f"{root}convs.{i}.conv2.Conv.weight")[0]
-    base, largest = channel_table(table)
-    positions = keys.shape(f"{root}final_linear.0.weight")[1] // table[4]
-    network = ImageDiscriminator(resolution, last_side=math.isqrt(positions), channel_base=base, channel_max=largest)
+    names = _block_names(keys, root)
+    resolution = 4 << len(names)
+    widths = [keys.shape(f"{root}convs.0.Conv.weight")[0]]
+    widths += [keys.shape(f"{root}convs.{name}.conv2.Conv.weight")[0] for name in names]
+    positions = keys.shape(f"{root}final_linear.0.weight")[1] // widths[-1]
+    side = math.isqrt(positions)
+    if not side or side * side != positions:
+        raise BadCheckpoint("The checkpoint's image discriminator does not end in a square map.")
+    network = laid_out(ImageDiscriminator, resolution, last_side=side, **_channels(widths))
     state: State = {}
     _take_conv(keys, f"{root}convs.0", "from_rgb", state)
-    for i in range(1, steps + 1):
-        _take_down_block(keys, f"{root}convs.{i}", f"blocks.{i - 1}", state)
+    for i, name in enumerate(names):
+        _take_down_block(keys, f"{root}convs.{name}", f"blocks.{i}", state)
     _take_conv(keys, f"{root}final_conv", "epilogue.conv", state)
     _take_linear(keys, f"{root}final_linear.0", "epilogue.fc", state)
     _take_linear(keys, f"{root}final_linear.1", "epilogue.out", state)
@@ -177,13 +197,28 @@ def _build_discriminator(keys: Keys) -> ImageDiscriminator:
     return network
 
 
+def _block_names(keys: Keys, root: str = "", below: int = 1 << 30) -> list[str]:
+    """A discriminator's blocks, highest resolution first: the highest are named by their resolution ("512x512"), those
+    after them are numbered from 1."""
+    sides = sorted(_numbers(keys, rf"{re.escape(root)}convs\.(\d+)x\d+\.conv1\."), reverse=True)
+    numbered = [i for i in _numbers(keys, rf"{re.escape(root)}convs\.(\d+)\.conv1\.") if i < below]
+    return [f"{side}x{side}" for side in sides] + [str(i) for i in numbered]
+
+
+def _channels(widths: list[int]) -> dict[str, Any]:
+    """The constructor's arguments for channels from the highest resolution down."""
+    try:
+        base, largest = channel_table({4 << i: width for i, width in enumerate(reversed(widths))})
+    except BadCheckpoint:  # scaled by the authors' option netD_scale_capacity, which leaves the lowest two alone
+        return {"widths": widths[::-1]}
+    return {"channel_base": base, "channel_max": largest}
+
+
 def _build_patch_discriminator(keys: Keys) -> PatchDiscriminator:
-    # Blocks are named by their resolution above 64 pixels, and by 7 minus its logarithm from 64 down: 1, 2, 3, 4.
-    sides = sorted(_numbers(keys, r"convs\.(\d+)x\d+\.conv1\."), reverse=True)
-    small = [i for i in _numbers(keys, r"convs\.(\d+)\.conv1\.") if i < 5]
-    names = [f"{side}x{side}" for side in sides] + [str(i) for i in small]
+    names = _block_names(keys, below=5)
     layers = len(_numbers(keys, r"pairlinear\.(\d+)\.weight"))
-    network = PatchDiscriminator(
+    network = laid_out(
+        PatchDiscriminator,
         widths=[keys.shape("convs.0.Conv.weight")[0]]
         + [keys.shape(f"convs.{name}.conv2.Conv.weight")[0] for name in names],
         wide=keys.shape("convs.5.conv2.Conv.weight")[0],

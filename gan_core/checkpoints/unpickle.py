@@ -22,6 +22,7 @@ from gan_core.errors import BadCheckpoint, UnsafeFile
 
 MAX_OPCODES = 20_000_000
 _MARK = object()
+_LARGE = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class _Machine:
     def __init__(self, find_storage: Callable | None, nested: Callable | None) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.storages: dict[int, int] = {}  # id of a large bytes object: its place in the memo
         self.find_storage = find_storage
         self.nested = nested
 
@@ -171,12 +173,15 @@ class _Machine:
 
     # --- memo ---
     def op_put(self, index: int) -> None:
-        self.memo[index] = self.stack[-1]
+        value = self.stack[-1]
+        self.memo[index] = value
+        if type(value) is bytes and len(value) > _LARGE:
+            self.storages[id(value)] = index
 
     op_binput = op_long_binput = op_put
 
     def op_memoize(self, _: Any) -> None:
-        self.memo[len(self.memo)] = self.stack[-1]
+        self.op_put(len(self.memo))
 
     def op_get(self, index: int) -> None:
         self.stack.append(self.memo[index])
@@ -293,6 +298,10 @@ class _Machine:
         if str(target) == "torch.storage._load_from_bytes":
             if self.nested is None or not isinstance(arguments[0], bytes):
                 raise ValueError("a storage inside a storage")
+            # What it was read from is let go, else every such file would be held twice.
+            place = self.storages.pop(id(arguments[0]), None)
+            if place is not None:
+                self.memo[place] = None
             return self.nested(arguments[0])
         if str(target) in _CALLS:
             return _CALLS[str(target)](*arguments)

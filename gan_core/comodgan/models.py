@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core.comodgan.published import published_file
 from gan_core.model_spec import Load, ModelSpec
 from gan_core.registry import ModelRegistry
 from weights import catalogue
-from weights.published import published
+from weights.published import is_complete, offered_by
 
 DEFAULT = "portraits"
 DRAWING = "drawing"
@@ -59,12 +58,6 @@ _CHOICES = {
     "faces": ("faces (embedded)", (_FACE,)),
     DRAWING: ("drawing to portrait (embedded)", (_DRAW,)),
 }
-# By API name: entry in weights/published.py, and what its pictures are.
-_PUBLISHED = {
-    "ffhq512": ("comodgan_ffhq512", "face"),
-    "ffhq1024": ("comodgan_ffhq1024", "face"),
-    "places512": ("comodgan_places512", "any"),
-}
 
 
 def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, CoModGANModel]:
@@ -76,11 +69,17 @@ def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
             models[name] = CoModGANModel(
                 name, label, here.model, here.kind, 256, _LICENCE, here.alignment, here.weights
             )
-    for name, (entry, alignment) in _PUBLISHED.items():
-        if published_file(entry, published_folder) is not None:
-            facts = published(entry)
-            models[name] = CoModGANModel(
-                name, f"{name} (published)", f"{name}/fill", "hole", facts.resolution, facts.licence, alignment, entry
+    for entry in offered_by("comodgan"):
+        if is_complete(entry, published_folder):
+            models[entry.choice] = CoModGANModel(
+                entry.choice,
+                f"{entry.choice} (published)",
+                f"{entry.choice}/fill",
+                "drawing" if entry.alignment == "drawing" else "hole",
+                entry.resolution,
+                entry.licence,
+                entry.alignment if entry.alignment == "face" else "any",
+                entry.name,
             )
     return models
 
@@ -100,16 +99,16 @@ def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, wei
                     weights=(one.weights,),
                 )
             )
-    for name in _PUBLISHED:
-        if name in offered:
-            model = offered[name]
+    for entry in offered_by("comodgan"):
+        if entry.choice in offered:
+            model = offered[entry.choice]
             registry.declare(
                 ModelSpec(
                     name=model.model,
                     build=functools.partial(_build_published, model=model, published_folder=published_folder),
                     resolution=model.resolution,
                     licence=model.licence,
-                    title=f"the published network that fills holes ({name})",
+                    title=f"the published network ({entry.choice})",
                     weights=(model.source,),
                 )
             )

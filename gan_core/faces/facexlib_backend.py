@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gan_core.checkpoints.fetch import fetch_file
+from gan_core.checkpoints.download import fetch_file
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint, WeightsMissing
 from gan_core.faces.geometry import Face, face_from_five
@@ -31,12 +31,12 @@ _RELEASE = "https://github.com/xinntao/facexlib/releases/download/v0.1.0"
 NETWORKS = {
     "mobile0.25": PublishedFile(
         "detection_mobilenet0.25_Final.pth",
-        f"{_RELEASE}/detection_mobilenet0.25_Final.pth",
+        (f"{_RELEASE}/detection_mobilenet0.25_Final.pth",),
         sha256="2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
     ),
     "resnet50": PublishedFile(
         "detection_Resnet50_Final.pth",
-        f"{_RELEASE}/detection_Resnet50_Final.pth",
+        (f"{_RELEASE}/detection_Resnet50_Final.pth",),
         109_497_761,
         "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,9 @@ from typing import Any
 from gan_core.model_spec import Load, ModelSpec, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
-from weights.published import is_complete, published
+from weights.published import PublishedModel, is_complete, offered_by
 
 EMBEDDED = "portraits/hfgi"
-PUBLISHED = "ffhq/hfgi"
-_ENTRY = "hfgi_ffhq"
 _FILES = ("encoder", "alignment", "consultation", "directions", "head")
 
 
@@ -51,10 +50,17 @@ def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
     generator = catalogue.embedded("portraits_face/generator")
     embedded = HFGIModel("portraits", "portraits (embedded)", EMBEDDED, embedded_sliders(), 256, generator.licence)
     editors = {embedded.name: embedded}
-    if published_is_here(published_folder):
-        entry = published(_ENTRY)
+    for entry in _here(published_folder):
         sliders = tuple(_published_sliders(published_folder / entry.name))
-        editors["ffhq"] = HFGIModel("ffhq", "ffhq (published)", PUBLISHED, sliders, entry.resolution, entry.licence)
+        without = "" if entry.choice == "ffhq" else ", without consultation"
+        editors[entry.choice] = HFGIModel(
+            entry.choice,
+            f"{entry.choice} (published{without})",
+            f"{entry.choice}/hfgi",
+            sliders,
+            entry.resolution,
+            entry.licence,
+        )
     return editors
 
 
@@ -72,15 +78,14 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
             parts=(face,),
         )
     )
-    if published_is_here(published_folder):
-        entry = published(_ENTRY)
+    for entry in _here(published_folder):
         registry.declare(
             ModelSpec(
-                name=PUBLISHED,
-                build=lambda load: _build_published(load, published_folder / entry.name),
+                name=f"{entry.choice}/hfgi",
+                build=functools.partial(_build_published, folder=published_folder / entry.name),
                 resolution=entry.resolution,
                 licence=entry.licence,
-                title="the published face editor",
+                title=f"the published face editor ({entry.choice})",
                 weights=(entry.name,),
             )
         )
@@ -92,9 +97,18 @@ def embedded_sliders() -> tuple[Slider, ...]:
 
 
 def published_is_here(published_folder: Path) -> bool:
-    """Whether the authors' weights are here, as one file or as the release's three."""
-    folder = published_folder / _ENTRY
-    return (folder / "ckpt.pt").is_file() or is_complete(published(_ENTRY), published_folder)
+    """Whether the authors' HFGI is here: converted, as one file or as the release's three."""
+    return any(entry.choice == "ffhq" for entry in _here(published_folder))
+
+
+def _here(published_folder: Path) -> list[PublishedModel]:
+    """The published editors of this machine; the edit directions beside them may be missing."""
+    single = {"ffhq": "ckpt.pt", "e4e": "e4e_ffhq_encode.pt"}
+    return [
+        entry
+        for entry in offered_by("hfgi")
+        if is_complete(entry, published_folder) or (published_folder / entry.name / single[entry.choice]).is_file()
+    ]
 
 
 def _published_sliders(folder: Path) -> list[Slider]:

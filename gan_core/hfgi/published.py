@@ -1,11 +1,12 @@
-"""The authors' HFGI for FFHQ, from the files that a person has fetched (weights/published.py, hfgi_ffhq).
+"""The authors' HFGI for FFHQ, and e4e for FFHQ without consultation, from the files that a person has fetched.
 
-Either the three files of the StyleHEAT release or the authors' single ckpt.pt is read; the edit directions
-are the small files of HFGI's own repository.
+They are the entries hfgi_ffhq and e4e_ffhq of weights/published.py. Of HFGI either the three files of the StyleHEAT
+release or the authors' single ckpt.pt is read; the edit directions are the small files of HFGI's own repository.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints import hfgi as adapter
-from gan_core.checkpoints.keys import build_with
+from gan_core.checkpoints.converted import USED, read
+from gan_core.checkpoints.hfgi_parts import join
+from gan_core.checkpoints.keys import BuiltCheckpoint, build_with
 from gan_core.checkpoints.reader import read_tensors
-from gan_core.errors import BadCheckpoint, WeightsMissing
+from gan_core.errors import BadCheckpoint
+from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline
+from weights.published import CONVERTED
 
-SINGLE_FILE = "ckpt.pt"
-RELEASE_FILES = ("hfgi.pth", "Encoder_e4e.pth", "StyleGAN_e4e.pth")
+SINGLE_FILES = ("ckpt.pt", "e4e_ffhq_encode.pt")
+"""HFGI's own, and e4e's, which has no consultation."""
 
 # The authors' demo offers age and smile from -5 to 5 of their direction; sliders here go from -3 to 3.
 _HYPERPLANE_SCALE = 5 / 3
@@ -38,32 +43,37 @@ def load_published(folder: Path) -> HFGIPipeline:
     Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are damaged or of another
     kind.
     """
-    built = build_with((adapter,), _read_networks(folder))
+    built = with_consultation(_read_networks(folder))
     num_ws = built.modules["generator"].num_ws
     return HFGIPipeline.from_checkpoint(built, _read_attributes(folder, num_ws))
 
 
-def _read_networks(folder: Path) -> dict[str, Any]:
-    if (folder / SINGLE_FILE).is_file():
-        return read_tensors(folder / SINGLE_FILE)
-    missing = [name for name in RELEASE_FILES if not (folder / name).is_file()]
-    if missing:
-        raise WeightsMissing(
-            f"{', '.join(missing)} of the published HFGI weights are not on this machine. "
-            "Fetch them with: python -m gan_core.checkpoints.fetch hfgi_ffhq"
-        )
-    consultation, encoder, generator = (read_tensors(folder / name) for name in RELEASE_FILES)
-    try:
-        parts = {
-            "residue": consultation["encoder"],
-            "grid_align": consultation["aligner"],
-            "encoder": encoder["encoder"],
-            "decoder": generator,
-        }
-        state = {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
-        return {"state_dict": state, "latent_avg": encoder["latent_avg"]}
-    except (KeyError, AttributeError) as error:
-        raise BadCheckpoint("The files of the published HFGI weights do not belong together.") from error
+def with_consultation(built: BuiltCheckpoint) -> BuiltCheckpoint:
+    """The checkpoint, where it is e4e alone with a consultation that says nothing: a scale and a shift of 0, so that
+    what is drawn is e4e's own inversion. Its networks are as small as they can be."""
+    if "consultation" in built.modules:
+        return built
+    channels = next(
+        block.conv.weight.shape[0]
+        for i, block in enumerate(built.modules["generator"].synthesis.blocks)
+        if built.modules["generator"].config["start_shape"][0] << i == CONDITION_SIZE
+    )
+    consultation = ConsultationEncoder(channels, (4, 4, 4), blocks=1, hidden=4)
+    with torch.no_grad():
+        for head in (consultation.scale, consultation.shift):
+            head[1].weight.zero_()
+            head[1].bias.zero_()
+    alignment = DistortionAlignment((4, 4, 4, 4), blocks=2)
+    for module in (alignment, consultation):
+        module.eval().requires_grad_(False)
+    return replace(built, modules={**built.modules, "alignment": alignment, "consultation": consultation})
+
+
+def _read_networks(folder: Path) -> BuiltCheckpoint:
+    if (folder / CONVERTED).is_file():
+        return read(folder / CONVERTED, adapter.MODULES, only=USED)
+    single = next((folder / name for name in SINGLE_FILES if (folder / name).is_file()), None)
+    return build_with((adapter,), join(folder) if single is None else read_tensors(single))
 
 
 def _read_attributes(folder: Path, num_ws: int) -> dict[str, EditDirection]:

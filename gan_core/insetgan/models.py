@@ -11,7 +11,7 @@ from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec, files_are_here
 from gan_core.registry import ModelRegistry
 from weights import catalogue
-from weights.published import is_complete, published
+from weights.published import is_complete, offered_by, published
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_bust"
@@ -56,10 +56,10 @@ class PublishedCanvas:
     size: tuple[int, int]
 
 
-CANVASES = (
-    PublishedCanvas("fashion", "insetgan_deepfashion", (1024, 768)),
-    PublishedCanvas("human", "stylegan_human_v2", (1024, 512)),
-    PublishedCanvas("human512", "stylegan_human_v2_512", (512, 256)),
+CANVASES = tuple(
+    PublishedCanvas(entry.choice, entry.name, entry.size)
+    for entry in offered_by("insetgan")
+    if entry.name != FACE_ENTRY
 )
 
 

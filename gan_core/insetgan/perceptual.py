@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import StudioError
 from gan_core.stylegan2 import Discriminator
+from weights.published import default_folder
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +117,9 @@ class AlexNetDistance(Perceptual):
 
 
 def alexnet_file() -> Path | None:
-    """torchvision's AlexNet in torch's usual cache, if somebody has put it there."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
-    return path if path.is_file() else None
+    """torchvision's AlexNet among the published weights (lpips_alexnet) or in torch's usual cache, if it is there."""
+    places = (default_folder() / "lpips_alexnet", Path(torch.hub.get_dir()) / "checkpoints")
+    return next((place / ALEXNET for place in places if (place / ALEXNET).is_file()), None)
 
 
 def perceptual(discriminator: Discriminator) -> Perceptual:

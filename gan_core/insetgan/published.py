@@ -5,30 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from gan_core.checkpoints import nvidia, stylegan_human
+from gan_core.checkpoints.converted import open_model
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.checkpoints.keys import build_with
-from gan_core.checkpoints.reader import read_tensors
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.insetgan.perceptual import perceptual
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.stylegan2 import Discriminator, Generator
-from weights.published import published
+from weights.published import files_here, published
 
 _ADAPTERS = (stylegan_human, nvidia)
 # The authors' rates, in their latents' own units: 0.035 for the canvas and 0.006 for the inset.
 _CANVAS_RATE, _INSET_RATE = 0.035, 0.006
 
 
-def load_generator(path: Path) -> Generator:
-    """The generator of a published file, square or not. Raises BadCheckpoint if the file is of another kind."""
-    built = build_with(_ADAPTERS, read_tensors(path), path.name)
-    return built.modules["generator"]
+def load_generator(entry: str, folder: Path) -> Generator:
+    """The generator of an entry of weights/published.py, square or not, from `folder`.
+
+    Raises WeightsMissing, or BadCheckpoint if its file is of another kind.
+    """
+    files = files_here(published(entry), folder) or ()
+    return open_model(folder / entry, files, _ADAPTERS, f"The published generator {entry!r}").modules["generator"]
 
 
 def load_published(entry: str, folder: Path, weights: Path) -> InsetGANPipeline:
     """Canvas `entry` of weights/published.py and the published faces, from `folder`; perceptual distance by LPIPS
     where it is here, else by the embedded discriminator in `weights`. Raises WeightsMissing or BadCheckpoint."""
-    canvas, inset = (load_generator(folder / name / published(name).files[0].file) for name in (entry, FACE_ENTRY))
+    canvas, inset = (load_generator(name, folder) for name in (entry, FACE_ENTRY))
     path = weights / "portraits_face" / "discriminator.safetensors"
     discriminator, _ = build_from_file(Discriminator, path, "discriminator")
     return InsetGANPipeline(

@@ -65,6 +65,7 @@ class Discriminator(nn.Module):
         start_shape: Sequence[int] = (4, 4),
         mbstd_group: int = 4,
         img_channels: int = 3,  # 4 for pictures with a mask
+        widths: Sequence[int] | None = None,  # channels from the lowest resolution up, where no base and max give them
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -76,9 +77,13 @@ class Discriminator(nn.Module):
             "mbstd_group": mbstd_group,
             "img_channels": img_channels,
         }
+        if widths is not None:
+            self.config["widths"] = list(widths)
         self.mbstd_group = mbstd_group
         steps = int(math.log2(resolution // start_shape[0]))
-        channels = [channels_at(start_shape[0] << i, channel_base, channel_max) for i in range(steps + 1)]
+        channels = list(
+            widths or (channels_at(start_shape[0] << i, channel_base, channel_max) for i in range(steps + 1))
+        )
         self.from_rgb = EqualConv2d(img_channels, channels[-1], 1, act="lrelu")
         self.blocks = nn.ModuleList(DiscriminatorBlock(channels[i], channels[i - 1]) for i in range(steps, 0, -1))
         self.epilogue = Epilogue(channels[0], start_shape[0] * start_shape[1], channels[0] if c_dim else 1)

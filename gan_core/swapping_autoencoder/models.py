@@ -69,7 +69,7 @@ def swapping_autoencoder_models(
                 f"{entry.name}/swap",
                 entry.resolution,
                 licence,
-                faces=entry.name.startswith("ffhq"),
+                faces=entry.faces,
             )
     return models
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from weights.published import published
+from weights.published import CONVERTED, offered_by, published
 
 if TYPE_CHECKING:
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
@@ -36,20 +36,21 @@ class PublishedAutoencoder:
     folder: str
     """Its folder in the archive, below checkpoints/."""
     resolution: int
+    faces: bool
+    """Whether it knows faces cut out the FFHQ way only."""
 
 
-PUBLISHED = (
-    PublishedAutoencoder("church", "swapping_models", "church_pretrained", 256),
-    PublishedAutoencoder("bedroom", "swapping_models", "bedroom_pretrained", 256),
-    PublishedAutoencoder("mountain", "swapping_models", "mountain_pretrained", 512),
-    PublishedAutoencoder("ffhq512", "swapping_models", "ffhq512_pretrained", 512),
-    PublishedAutoencoder("ffhq1024", "swapping_models", "ffhq1024_pretrained", 1024),
-    PublishedAutoencoder("animals", "swapping_afhq", "afhq_pretrained", 256),
+PUBLISHED = tuple(
+    PublishedAutoencoder(part.choice, entry.name, part.folder, part.resolution, part.alignment == "face")
+    for entry in offered_by("swapping_autoencoder")
+    for part in entry.parts
 )
 
 
 def is_here(model: PublishedAutoencoder, published_folder: Path) -> bool:
     """Whether the model's checkpoint is on this machine, unpacked or in its archive."""
+    if _converted(model, published_folder).is_file():
+        return True
     return _unpacked(model, published_folder) is not None or _member(model, published_folder) is not None
 
 
@@ -88,13 +89,22 @@ def load_published(model: PublishedAutoencoder, published_folder: Path) -> Swapp
     Raises WeightsMissing, or BadCheckpoint or UnsafeFile where the file is damaged or of another kind.
     """
     from gan_core.checkpoints import swapping_autoencoder as adapter
+    from gan_core.checkpoints.converted import USED, read
     from gan_core.checkpoints.keys import build_with
     from gan_core.checkpoints.reader import read_tensors
     from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
-    path = checkpoint(model, published_folder)
-    built = build_with((adapter,), read_tensors(path), str(path))
+    path = _converted(model, published_folder)
+    if path.is_file():
+        built = read(path, adapter.MODULES, only=USED)
+    else:
+        path = checkpoint(model, published_folder)
+        built = build_with((adapter,), adapter.for_editing(read_tensors(path)), path.name)
     return SwappingAutoencoderPipeline.from_checkpoint(built, resolution=model.resolution)
+
+
+def _converted(model: PublishedAutoencoder, published_folder: Path) -> Path:
+    return published_folder / model.archive / model.folder / CONVERTED
 
 
 def _unpacked(model: PublishedAutoencoder, published_folder: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,17 @@ import torch
 from safetensors.torch import save_file
 
 from weights import catalogue
-from weights.published import PUBLISHED
+from weights.published import ALIGNMENTS, PUBLISHED, offered_by
 
 
 @pytest.mark.parametrize("entry", [*catalogue.EMBEDDED, *PUBLISHED], ids=lambda entry: entry.name)
 def test_every_field_is_filled(entry):
     for field in dataclasses.fields(entry):
+        if field.default is not dataclasses.MISSING and not field.default:
+            continue  # may be left empty
         value = getattr(entry, field.name)
         assert value, f"{entry.name}: {field.name} is empty"
-    assert entry.resolution in (112, 128, 256, 299, 512, 1024)
+    assert entry.resolution in (112, 128, 224, 256, 299, 512, 640, 1024)
 
 
 def test_names_are_unique():
@@ -26,9 +29,20 @@ def test_names_are_unique():
         assert len(set(names)) == len(names)
     for model in PUBLISHED:
         assert len({file.file for file in model.files}) == len(model.files)
-        hosts = ("https://", "http://efrosgans.eecs.berkeley.edu/")  # the latter has no https
-        assert all(file.url.startswith(hosts) for file in model.files)
-        assert all(Path(file.file).name == file.file for file in model.files)
+        assert model.alignment in ALIGNMENTS and model.paper and model.licence
+        assert model.fetchable or model.page, f"{model.name} can be had neither by a program nor by hand"
+        for file in (file for files in model.sets for file in files):
+            hosts = ("https://", "http://efrosgans.eecs.berkeley.edu/")  # the latter has no https
+            assert all(url.startswith(hosts) for url in file.sources)
+            assert len(set(file.sources)) == len(file.sources)
+            assert Path(file.file).name == file.file
+            assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+
+
+def test_a_tabs_choices_are_names_and_unique():
+    for tab in {model.tab for model in PUBLISHED if model.tab}:
+        choices = [part.choice for model in offered_by(tab) for part in model.parts or [model]]
+        assert len(set(choices)) == len(choices) and all(re.fullmatch(r"[a-z0-9_]+", choice) for choice in choices)
 
 
 def test_shipped_files_are_those_of_the_catalogue():

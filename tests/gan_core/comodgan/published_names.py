@@ -82,3 +82,31 @@ def port(net: CoModGenerator) -> dict[str, Tensor]:
                 result[f"{at}.0.kernel"] = FILTER
         result[f"{at}.{rest}"] = value.clone()
     return result
+
+
+def migan(net: CoModGenerator) -> dict[str, Tensor]:
+    """The flat state_dict of MI-GAN's authors' CoModGAN."""
+    result = {}
+    for name, value in net.state_dict().items():
+        parts = name.split(".")
+        if name == "mapping.w_avg":
+            at = name
+        elif parts[0] == "mapping":
+            at = f"mapping.fc{parts[2]}.{parts[3]}"
+        elif parts[0] == "start":
+            at = f"synthesis.b4.fc.{parts[1]}"
+        elif parts[0] == "synthesis":
+            side = 4 << int(parts[2])
+            layer = {"conv_up": "conv0", "conv": "conv1" if side > 4 else "conv", "to_rgb": "torgb"}[parts[3]]
+            at = f"synthesis.b{side}.{layer}.{'.'.join(parts[4:])}"
+            result[f"synthesis.b{side}.resample_filter"] = FILTER
+        elif parts[1] == "blocks":
+            layer = "conv0" if parts[3] == "conv" else "conv1"
+            at = f"encoder.b{net.resolution >> int(parts[2])}.{layer}.{parts[4]}"
+        elif parts[1] == "from_rgb":
+            at = f"encoder.b{net.resolution}.fromrgb.{parts[2]}"
+        else:
+            at = f"encoder.b4.{parts[1]}.{parts[2]}"
+        result[at] = value.clone()
+    result[f"encoder.b{net.resolution}.conv1.resample_filter"] = FILTER
+    return result

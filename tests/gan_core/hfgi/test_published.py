@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gan_core.checkpoints.hfgi_parts import join
 from gan_core.errors import BadCheckpoint, UnsafeFile, WeightsMissing
 from gan_core.hfgi import published
 from gan_core.hfgi.models import _published_sliders, hfgi_models, published_is_here
@@ -28,15 +29,16 @@ def release(tmp_path):
 
 
 def test_release_files_are_put_together(release):
-    tree = published._read_networks(release / "hfgi_ffhq")
+    tree = join(release / "hfgi_ffhq")
     assert set(tree["state_dict"]) == {"residue.a", "grid_align.b", "encoder.c", "decoder.d.weight"}
     assert tree["latent_avg"].shape == (18, 512)
 
 
 def test_the_authors_single_file_is_preferred(release):
     folder = release / "hfgi_ffhq"
-    torch.save({"state_dict": {"x": torch.zeros(1)}, "opts": {"n": 1}}, folder / "ckpt.pt")
-    assert set(published._read_networks(folder)["state_dict"]) == {"x"}
+    torch.save({"state_dict": {"encoder.styles.0.linear.weight": torch.zeros(1)}, "opts": {"n": 1}}, folder / "ckpt.pt")
+    with pytest.raises(BadCheckpoint, match="lacks latent_avg"):  # which the release's files have
+        published.load_published(folder)
 
 
 def test_directions(release):

@@ -14,7 +14,7 @@ from tests.gan_core.checkpoints.test_adapters import nvidia_names
 from tests.gan_core.insetgan import small
 from weights.published import published
 
-STARTS = {"fashion": (4, 3), "human": (4, 2), "human512": (4, 2)}
+STARTS = {"fashion": (4, 3)} | dict.fromkeys(("human", "human512", "shhq", "shhq512"), (4, 2))
 
 
 def write(folder, entry, net) -> None:
@@ -57,4 +57,4 @@ def test_they_are_declared_and_built_by_name(folder) -> None:
 def test_a_file_of_another_kind_is_refused(folder, monkeypatch) -> None:
     monkeypatch.setattr(module, "_ADAPTERS", (module.stylegan_human,))
     with pytest.raises(BadCheckpoint, match="no supported format"):
-        module.load_generator(folder / FACE_ENTRY / "ffhq.pkl")
+        module.load_generator(FACE_ENTRY, folder)

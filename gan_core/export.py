@@ -1,0 +1,302 @@
+"""A paper's networks as ONNX files: `gan-studio export PAPER [FOLDER]`, each checked against PyTorch in onnxruntime.
+
+PAPER is hfgi, self_conditioned, comodgan, insetgan, swapping_autoencoder or stylegan2 (the face generator alone), with
+the embedded weights, or --model names a folder or a hub repository. The batch is dynamic. Modulation scales
+activations, not weights, so that one weight serves a batch. Noise is each layer's stored one; nothing is random. Needs
+the packages onnx, onnxscript and onnxruntime (pip install "gan-studio[onnx]").
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gan_core.errors import BadCheckpoint, StudioError, WeightsMissing
+from gan_core.pretrained import KINDS, GanModel
+
+logger = logging.getLogger(__name__)
+
+OPSET = 20
+TOLERANCE = 1e-3
+"""Largest difference that is accepted, in units of the largest value of an output."""
+BATCHES = (1, 3)
+"""Batch sizes that are checked; the network is traced with 2."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One ONNX file."""
+
+    path: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    error: float
+    """Largest difference from PyTorch, in units of the largest value of an output."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A function of tensors whose first side is the batch."""
+
+    name: str
+    function: Callable[..., Any]
+    modules: tuple[nn.Module, ...]
+    shapes: dict[str, tuple[int, ...]]
+    """Shape of each input, without the batch."""
+    outputs: tuple[str, ...]
+
+
+class _Graph(nn.Module):
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(network.modules)
+        self.function = network.function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The function, over the modules that it belongs to."""
+        return self.function(*inputs)
+
+
+# ---------------------------------------------------------------- this project's operations as plain ones
+
+
+def _plain_bias_act(
+    x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float
+) -> Tensor:
+    y = x if noise is None else x + noise
+    if bias is not None:
+        y = y + bias.view(1, -1, *[1] * (x.ndim - 2))
+    if slope != 1.0:
+        y = F.leaky_relu(y, slope)
+    y = y * gain
+    return y.clamp(-clamp, clamp) if clamp >= 0 else y
+
+
+def _plain_scaled(
+    x: Tensor, bias: Tensor | None, noise: Tensor | None, scale: Tensor, slope: float, gain: float, clamp: float
+) -> Tensor:
+    return _plain_bias_act(x * scale[:, :, None, None], bias, noise, slope, gain, clamp)
+
+
+def _plain_upfirdn2d(
+    x: Tensor, filter: Tensor, up: int, down: int, padding: list[int], flip: bool, gain: float
+) -> Tensor:
+    _, channels, height, width = x.shape
+    if up > 1:  # zeros between the pixels
+        x = F.pad(x[:, :, :, None, :, None], (0, up - 1, 0, 0, 0, up - 1)).reshape(
+            -1, channels, height * up, width * up
+        )
+    kernel = (filter if flip else filter.flip(0, 1)) * gain
+    x = F.pad(x, padding)
+    return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, *filter.shape), stride=down, groups=channels)
+
+
+def _plain_table() -> dict[Any, Callable[..., Any]]:
+    ops = torch.ops.gan_studio
+    return {
+        **torch.export.default_decompositions(),
+        ops.bias_act.default: _plain_bias_act,
+        ops.scaled_bias_act.default: _plain_scaled,
+        ops.upfirdn2d.default: _plain_upfirdn2d,
+    }
+
+
+# ---------------------------------------------------------------- what each paper has
+
+
+def _generator(net: Any, prefix: str = "") -> list[Network]:
+    latent: dict[str, tuple[int, ...]] = {"w_plus": (net.num_ws, net.synthesis.w_dim)}
+    return [
+        Network(f"{prefix}mapping", net.mapping, (net.mapping,), {"z": (net.mapping.z_dim,)}, ("w",)),
+        Network(f"{prefix}synthesis", lambda w: net.synthesis(w, noise="const"), (net,), latent, ("image",)),
+    ]
+
+
+def _hfgi(pipe: Any) -> list[Network]:
+    net, average = pipe.generator, pipe.latent_avg
+    side, layer = 64, pipe._fusion_layer
+    channels = pipe.consultation.config["channels"]
+    small = (3, 256, 256)
+
+    def consulted(w_plus: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        inject = {layer: lambda x: x * (1 + scale) + shift}
+        return net.synthesis(w_plus, noise="const", inject=inject)
+
+    shapes = {"w_plus": (net.num_ws, net.synthesis.w_dim), "scale": (channels, side, side)}
+    return [
+        Network("encoder", lambda image: pipe.encoder(image) + average, (pipe.encoder,), {"image": small}, ("w_plus",)),
+        Network("alignment", pipe.alignment, (pipe.alignment,), {"distortion": small, "image": small}, ("aligned",)),
+        Network("consultation", pipe.consultation, (pipe.consultation,), {"aligned": small}, ("scale", "shift")),
+        Network("synthesis_consulted", consulted, (net,), {**shapes, "shift": shapes["scale"]}, ("image",)),
+        *_generator(net),
+    ]
+
+
+def _edges(pipe: Any) -> list[Network]:
+    net = pipe.generator
+    shapes = {"w_plus": (net.num_ws, net.synthesis.w_dim), "class_weights": (net.modes,)}
+    return [
+        *_generator(pipe.plain, "plain_"),
+        Network("synthesis", lambda w, c: net.draw(w, c, noise="const"), (net,), shapes, ("image",)),
+    ]
+
+
+def _comodgan(pipe: Any) -> list[Network]:
+    net = pipe.generator
+    condition = (net.config["in_channels"], net.resolution, net.resolution)
+    shapes = {"condition": condition, "w": (net.config["w_dim"],)}
+    return [
+        Network("mapping", net.mapping, (net.mapping,), {"z": (net.config["z_dim"],)}, ("w",)),
+        Network("complete", lambda y, w: net.decode(net.encode(y), w, noise="const"), (net,), shapes, ("image",)),
+    ]
+
+
+def _insetgan(pipe: Any) -> list[Network]:
+    return [*_generator(pipe.canvas, "canvas_"), *_generator(pipe.inset, "inset_")]
+
+
+def _swapping(pipe: Any) -> list[Network]:
+    encoder, net, side = pipe.encoder, pipe.generator, pipe.resolution
+    size = side // encoder.step
+    shapes = {"structure": (net.config["structure_dim"], size, size), "texture": (net.config["texture_dim"],)}
+    return [
+        Network("encoder", encoder, (encoder,), {"image": (3, side, side)}, ("structure", "texture")),
+        Network("generator", lambda s, t: net(s, t, noise="none"), (net,), shapes, ("image",)),
+    ]
+
+
+NETWORKS: dict[str, Callable[[Any], list[Network]]] = {
+    "hfgi": _hfgi,
+    "self_conditioned": _edges,
+    "comodgan": _comodgan,
+    "insetgan": _insetgan,
+    "swapping_autoencoder": _swapping,
+    "stylegan2": _generator,
+}
+
+
+# ---------------------------------------------------------------- exporting
+
+
+def export_model(model: GanModel, folder: Path, *, report: Callable[[Exported], None] | None = None) -> list[Exported]:
+    """Write every network of a model as folder/NAME.onnx and check it.
+
+    Raises WeightsMissing if the packages are not installed or the folder cannot be written, BadCheckpoint if a file
+    computes something else than PyTorch does; that file is removed.
+    """
+    _need_packages()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsMissing(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    done = []
+    for network in NETWORKS[model.paper](model.pipeline):
+        done.append(export_network(network, folder / f"{network.name}.onnx"))
+        if report:
+            report(done[-1])
+    return done
+
+
+def export_network(network: Network, path: Path) -> Exported:
+    """Write one network as ONNX and check it. Raises BadCheckpoint where the two differ; the file is then removed."""
+    graph = _Graph(network).eval().requires_grad_(False).cpu()
+    inputs = _inputs(network, 2)
+    batch = torch.export.Dim("batch", min=2)
+    with torch.no_grad():
+        dynamic = (tuple({0: batch} for _ in inputs),)
+        program = torch.export.export(graph, inputs, dynamic_shapes=dynamic, strict=False)
+        program = program.run_decompositions(_plain_table())
+        temporary = path.with_suffix(".onnx.part")
+        try:
+            made = torch.onnx.export(
+                program,
+                (),
+                input_names=list(network.shapes),
+                output_names=list(network.outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+            made.save(str(temporary), external_data=False)
+            error = _difference(graph, network, temporary)
+            if not error <= TOLERANCE:  # also refuses NaN
+                raise BadCheckpoint(f"{network.name} computes something else in onnxruntime: {error:.1e} apart.")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return Exported(path, tuple(network.shapes), network.outputs, error)
+
+
+def _inputs(network: Network, count: int) -> tuple[Tensor, ...]:
+    random = torch.Generator().manual_seed(count)
+    return tuple(torch.randn(count, *shape, generator=random) for shape in network.shapes.values())
+
+
+def _difference(graph: nn.Module, network: Network, path: Path) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in BATCHES:
+        inputs = _inputs(network, count)
+        expected = graph(*inputs)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        named = {name: value.numpy() for name, value in zip(network.shapes, inputs, strict=True)}
+        for got, want in zip(session.run(list(network.outputs), named), expected, strict=True):
+            apart = (torch.from_numpy(got) - want).abs().max() / want.abs().max().clamp_min(1e-12)
+            worst = max(worst, apart.item()) if apart.isfinite() else float("nan")
+    return worst
+
+
+def _need_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise WeightsMissing(
+            f'Exporting needs the package {error.name}. Install what it takes with: pip install "gan-studio[onnx]"'
+        ) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m gan_core.export", description=__doc__)
+    parser.add_argument("paper", choices=sorted(KINDS))
+    parser.add_argument("folder", nargs="?", type=Path, help="default: onnx/PAPER")
+    parser.add_argument(
+        "--model", help="a folder that save_pretrained wrote, or a hub repository, instead of the embedded"
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        model = GanModel.from_pretrained(options.model) if options.model else GanModel.embedded(options.paper)
+        if model.paper != options.paper:
+            raise BadCheckpoint(f"{options.model} is a model of {model.paper}, not of {options.paper}.")
+        folder = options.folder or Path("onnx") / options.paper
+        export_model(model, folder, report=_say)
+    except StudioError as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+def _say(done: Exported) -> None:
+    size = done.path.stat().st_size / 1e6
+    names = f"{', '.join(done.inputs)} -> {', '.join(done.outputs)}"
+    logger.info("%s (%.0f MB): %s; %.1e from PyTorch", done.path, size, names, done.error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The Models page in a real browser: fetch, stop, continue, give a file by path and by upload, remove."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+
+from tests.demo.conftest import started
+from tests.gan_core.checkpoints.test_library import canvas
+
+pytestmark = pytest.mark.browser
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Gives /slow in about four seconds, from where it is asked to."""
+
+    body = b""
+    starts: list[int] = []
+
+    def do_GET(self) -> None:  # noqa: N802 (the base class's name)
+        if self.path != "/slow":
+            self.send_error(404)
+            return
+        asked = self.headers.get("Range")
+        start = int(asked[6:-1]) if asked else 0
+        self.starts.append(start)
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(self.body) - start))
+        self.end_headers()
+        step = len(self.body) // 40
+        for at in range(start, len(self.body), step):
+            try:
+                self.wfile.write(self.body[at : at + step])
+            except OSError:
+                return
+            time.sleep(0.1)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "no_telling_name.bin"
+    torch.manual_seed(0)
+    torch.save(canvas(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def models_server(tmp_path_factory, model_file):
+    Slow.body, Slow.starts = model_file.read_bytes(), []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as http, pytest.MonkeyPatch.context() as patch:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        patch.setenv("STUDIO_TEST_SOURCE", f"http://127.0.0.1:{http.server_port}")
+        patch.setenv("STUDIO_TEST_SIZE", str(len(Slow.body)))
+        patch.setenv("STUDIO_TEST_SHA256", hashlib.sha256(Slow.body).hexdigest())
+        folder = tmp_path_factory.mktemp("models")
+        flags = ["--no-offline", "--weights", str(folder / "weights")]
+        with started(["-m", "tests.demo.models_page.fake_app", *flags], folder) as server:
+            yield server
+        http.shutdown()
+
+
+def open_models(page) -> None:
+    page.get_by_role("tab", name="Models").click()
+    page.wait_for_selector("#models-fetch", state="visible")
+
+
+def says(page, place: str, text: str) -> None:
+    page.locator(f"#models-{place}").get_by_text(text).first.wait_for(timeout=60_000)
+
+
+def choose(page, place: str, text: str) -> None:
+    page.locator(f"#models-{place} input").first.click()
+    page.get_by_role("option", name=text).first.click()
+
+
+def test_fetch_stop_continue_then_give_files_and_remove(models_server, open_page, model_file, tmp_path) -> None:
+    page = open_page(models_server.url)
+    open_models(page)
+    says(page, "installed", "No published model is installed")
+    choose(page, "choice", "StyleGAN-Human bodies, 512x256")
+    says(page, "facts", "non-commercial")
+    page.click("#models-fetch")
+    page.get_by_text("tick that you accept").wait_for()
+    page.check("#models-accept input")
+    page.click("#models-fetch")
+    page.wait_for_selector("#models-job progress")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=tmp_path / "fetching.png")
+    page.click("#models-stop")
+    says(page, "job", "goes on from there")
+    choose(page, "choice", "SHHQ-1.0 bodies, 512x256")
+    page.wait_for_function("!document.querySelector('#models-accept input').checked")
+    choose(page, "choice", "StyleGAN-Human bodies, 512x256")
+    page.locator("#models-facts").get_by_text("Partly here").wait_for()
+    page.check("#models-accept input")
+    page.click("#models-fetch")
+    says(page, "job", "Installed. Start the app again")
+    assert Slow.starts[0] == 0 and Slow.starts[1] > 0, "it went on from where it was stopped"
+    says(page, "installed", "StyleGAN-Human bodies, 512x256")
+    says(page, "installed", "converted from body.pkl")
+
+    page.fill("#models-path textarea, #models-path input", str(model_file))
+    page.click("#models-look")
+    says(page, "found", "512 x 256 pixels")
+    choose(page, "place", "SHHQ-1.0 bodies, 512x256")
+    page.check("#models-given-accept input")
+    page.click("#models-install")
+    says(page, "installed", "SHHQ-1.0 bodies, 512x256")
+    assert model_file.is_file()
+
+    choose(page, "removed", "SHHQ-1.0 bodies, 512x256")
+    page.click("#models-remove")
+    page.wait_for_function("!document.querySelector('#models-installed').textContent.includes('SHHQ-1.0')")
+
+    page.fill("#models-path textarea, #models-path input", "")
+    page.set_input_files("#models-upload input[type=file]", model_file)
+    page.locator("#models-upload").get_by_text("no_telling_name").first.wait_for()
+    page.click("#models-look")
+    says(page, "found", "512 x 256 pixels")
+    choose(page, "place", "SHHQ-1.0 bodies, 512x256")
+    page.check("#models-given-accept input")
+    page.click("#models-install")
+    says(page, "installed", "SHHQ-1.0 bodies, 512x256")
+    page.screenshot(path=tmp_path / "installed.png", full_page=True)
+    left = [path for path in models_server.files() if path.suffix == ".bin"]
+    assert left == [], "an upload is deleted once it is converted"
+
+
+def test_what_is_no_checkpoint_is_said(models_server, open_page, tmp_path) -> None:
+    page = open_page(models_server.url, width=390)
+    page.locator(".overflow-menu > button").first.click()
+    page.locator(".overflow-dropdown button", has_text="Models").first.click()
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(b"\xff\xd8 not weights")
+    page.fill("#models-path textarea, #models-path input", str(path))
+    page.click("#models-look")
+    page.get_by_text("no checkpoint of a kind known here").wait_for()
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
