@@ -30,6 +30,7 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
     for item in items:  # tests that share a server, or a module's fixtures, run in one process
         paper = item.path.parent if item.path.parent.parent.name == "demo" else item.path

@@ -25,7 +25,7 @@ FLAGS = [
 # The picture editor draws itself anew in every frame, which takes half a core where there is no GPU.
 FEWER_FRAMES = """
     const soon = window.requestAnimationFrame.bind(window);
-    window.requestAnimationFrame = draw => setTimeout(() => soon(draw), 200);
+    window.requestAnimationFrame = draw => setTimeout(() => soon(draw), 80);
 """
 
 
