@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Gradio reads its environment when it is imported, so only now.
     from demo.context import assemble
     from demo.layout import build_page, launch_options
-    from demo.monitoring import add_endpoints, set_up_logs
+    from demo.monitoring import endpoints, set_up_logs
     from weights.catalogue import FOLDER
 
     set_up_logs(settings.log_format)
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mcp_server=False,
             quiet=True,
             prevent_thread_lock=True,
+            app_kwargs={"routes": endpoints(studio, metrics=settings.metrics)},
             **launch_options(),
         )
-        add_endpoints(page.app, studio, metrics=settings.metrics)
         logger.info("open %s", page.local_url)
         studio.start_background()
         page.block_thread()

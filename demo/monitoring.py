@@ -14,15 +14,19 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Response
+from fastapi.routing import APIRoute
 
 from demo import gpu, turns
 from demo.context import Studio
 from gan_core.errors import NotInstalled
 
 
-def add_endpoints(app: FastAPI, studio: Studio, *, metrics: bool) -> None:
-    """Raises NotInstalled where metrics are wanted and prometheus_client is missing."""
+def endpoints(studio: Studio, *, metrics: bool) -> list[APIRoute]:
+    """For Gradio's `launch(app_kwargs={"routes": ...})`: there from the first answer on, and without a password.
+
+    Raises NotInstalled where metrics are wanted and prometheus_client is missing.
+    """
 
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -33,16 +37,18 @@ def add_endpoints(app: FastAPI, studio: Studio, *, metrics: bool) -> None:
         response.status_code = 503
         return {"status": "loading models"}
 
-    app.add_api_route("/healthz", healthz, include_in_schema=False)
-    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    routes = [
+        APIRoute("/healthz", healthz, include_in_schema=False),
+        APIRoute("/readyz", readyz, include_in_schema=False),
+    ]
     if not metrics:
-        return
+        return routes
     prometheus, registry = _prometheus(), _registry(studio)
 
     def metrics_page() -> Response:
         return Response(prometheus.generate_latest(registry), media_type=prometheus.CONTENT_TYPE_LATEST)
 
-    app.add_api_route("/metrics", metrics_page, include_in_schema=False)
+    return [*routes, APIRoute("/metrics", metrics_page, include_in_schema=False)]
 
 
 def _prometheus() -> Any:

@@ -47,7 +47,7 @@ _FILES = (CONFIG, WEIGHTS, CARD)
 
 
 @dataclass(frozen=True)
-class _Packed:
+class _Bundle:
     """A pipeline as modules, tensors and settings that JSON can hold."""
 
     modules: dict[str, nn.Module]
@@ -60,7 +60,7 @@ class _Kind:
     """How a paper's pipeline is taken apart and put together."""
 
     classes: dict[str, type[nn.Module]]
-    pack: Callable[[Any], _Packed]
+    pack: Callable[[Any], _Bundle]
     build: Callable[[dict[str, Any], dict[str, Tensor], dict[str, Any], str], Any]
     embedded: Callable[[str], Any]
 
@@ -186,14 +186,14 @@ def _from_hub(repository: str, revision: str | None, token: str | None) -> Path:
 # ---------------------------------------------------------------- the papers' pipelines
 
 
-def _pack_hfgi(pipe: hfgi.HFGIPipeline) -> _Packed:
+def _pack_hfgi(pipe: hfgi.HFGIPipeline) -> _Bundle:
     modules: dict[str, nn.Module] = {
         name: getattr(pipe, name) for name in ("generator", "encoder", "alignment", "consultation")
     }
     if pipe.head is not None:
         modules["head"] = pipe.head
     tensors = {f"direction.{name}": attribute.direction for name, attribute in pipe.attributes.items()}
-    return _Packed(modules, {"latent_avg": pipe.latent_avg, **tensors}, {"attributes": _described(pipe.attributes)})
+    return _Bundle(modules, {"latent_avg": pipe.latent_avg, **tensors}, {"attributes": _described(pipe.attributes)})
 
 
 def _build_hfgi(modules: dict[str, Any], tensors: dict[str, Tensor], settings: dict[str, Any], device: str) -> Any:
@@ -213,13 +213,13 @@ def _build_hfgi(modules: dict[str, Any], tensors: dict[str, Tensor], settings: d
     )
 
 
-def _pack_edges(pipe: self_conditioned.SelfConditionedPipeline) -> _Packed:
+def _pack_edges(pipe: self_conditioned.SelfConditionedPipeline) -> _Bundle:
     modules: dict[str, nn.Module] = {"generator": pipe.generator, "plain": pipe.plain}
     if pipe.predictor is not None:
         modules["predictor"] = pipe.predictor
     tensors = {f"space.{name}": value for name, value in pipe.space.state_dict().items()}
     attributes = [asdict(attribute) for attribute in pipe.space.attributes]
-    return _Packed(modules, tensors, {"attributes": attributes, "embedded_encoder": pipe.encode is not None})
+    return _Bundle(modules, tensors, {"attributes": attributes, "embedded_encoder": pipe.encode is not None})
 
 
 def _build_edges(modules: dict[str, Any], tensors: dict[str, Tensor], settings: dict[str, Any], device: str) -> Any:
@@ -235,21 +235,21 @@ def _build_edges(modules: dict[str, Any], tensors: dict[str, Tensor], settings: 
     )
 
 
-def _pack_comodgan(pipe: comodgan.CoModGANPipeline) -> _Packed:
+def _pack_comodgan(pipe: comodgan.CoModGANPipeline) -> _Bundle:
     settings = {"framing": pipe.framing, "full_psi_area": pipe.full_psi_area}
-    return _Packed({"generator": pipe.generator}, {}, settings)
+    return _Bundle({"generator": pipe.generator}, {}, settings)
 
 
 def _build_comodgan(modules: dict[str, Any], tensors: dict[str, Tensor], settings: dict[str, Any], device: str) -> Any:
     return comodgan.CoModGANPipeline(modules["generator"], device=device, **settings)
 
 
-def _pack_insetgan(pipe: insetgan.InsetGANPipeline) -> _Packed:
+def _pack_insetgan(pipe: insetgan.InsetGANPipeline) -> _Bundle:
     modules: dict[str, nn.Module] = {"canvas": pipe.canvas, "inset": pipe.inset}
     if pipe.head is not None:
         modules["head"] = pipe.head
     settings = {"regions": list(pipe.regions), "canvas_rate": pipe.canvas_rate, "inset_rate": pipe.inset_rate}
-    return _Packed(modules, {}, settings)
+    return _Bundle(modules, {}, settings)
 
 
 def _build_insetgan(modules: dict[str, Any], tensors: dict[str, Tensor], settings: dict[str, Any], device: str) -> Any:
@@ -263,12 +263,12 @@ def _build_insetgan(modules: dict[str, Any], tensors: dict[str, Tensor], setting
     return insetgan.InsetGANPipeline(canvas, inset, features, head=modules.get("head"), device=device, **settings)
 
 
-def _pack_swapping(pipe: swapping_autoencoder.SwappingAutoencoderPipeline) -> _Packed:
+def _pack_swapping(pipe: swapping_autoencoder.SwappingAutoencoderPipeline) -> _Bundle:
     tensors = {f"direction.{name}": direction.vector for name, direction in pipe.directions.items()}
     if pipe.colours is not None:
         tensors["colours"] = pipe.colours
     settings = {"directions": _described(pipe.directions), "resolution": pipe.resolution}
-    return _Packed({"encoder": pipe.encoder, "generator": pipe.generator}, tensors, settings)
+    return _Bundle({"encoder": pipe.encoder, "generator": pipe.generator}, tensors, settings)
 
 
 def _build_swapping(modules: dict[str, Any], tensors: dict[str, Tensor], settings: dict[str, Any], device: str) -> Any:
@@ -339,7 +339,7 @@ KINDS: dict[str, _Kind] = {
     ),
     "stylegan2": _Kind(
         {"generator": Generator},
-        lambda net: _Packed({"generator": net}, {}, {}),
+        lambda net: _Bundle({"generator": net}, {}, {}),
         lambda modules, tensors, settings, device: modules["generator"].to(device),
         _embedded_generator,
     ),

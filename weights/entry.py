@@ -35,7 +35,7 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class Part:
+class ModelPart:
     """One of several models in an archive."""
 
     choice: str
@@ -76,7 +76,7 @@ class PublishedModel:
     """Its name in the tab's menu and in the API."""
     instead: tuple[tuple[PublishedFile, ...], ...] = ()
     """Other sets of files that make the same model."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ModelPart, ...] = ()
     """The models that its archive holds."""
     page: str = ""
     """Where a person can get the files by hand."""

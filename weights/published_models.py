@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weights.entry import Part
+from weights.entry import ModelPart
 from weights.entry import PublishedFile as File
 from weights.entry import PublishedModel as Model
 from weights.published_sources import CDN, NGC, drive, folder, generator, hub, raw
@@ -358,11 +358,11 @@ _SWAPPERS = (
         latent_layout=f"{_TEXTURE}; other sizes for ffhq1024",
         alignment="any",
         parts=(
-            Part("church", "church_pretrained", 256, "any"),
-            Part("bedroom", "bedroom_pretrained", 256, "any"),
-            Part("mountain", "mountain_pretrained", 512, "any"),
-            Part("ffhq512", "ffhq512_pretrained", 512, "face"),
-            Part("ffhq1024", "ffhq1024_pretrained", 1024, "face"),
+            ModelPart("church", "church_pretrained", 256, "any"),
+            ModelPart("bedroom", "bedroom_pretrained", 256, "any"),
+            ModelPart("mountain", "mountain_pretrained", 512, "any"),
+            ModelPart("ffhq512", "ffhq512_pretrained", 512, "face"),
+            ModelPart("ffhq1024", "ffhq1024_pretrained", 1024, "face"),
         ),
     ),
     _swap(
@@ -372,7 +372,7 @@ _SWAPPERS = (
         "afhq_models_and_test_images.zip",
         latent_layout=_TEXTURE,
         alignment="animal",
-        parts=(Part("animals", "afhq_pretrained", 256, "animal"),),
+        parts=(ModelPart("animals", "afhq_pretrained", 256, "animal"),),
     ),
 )
 

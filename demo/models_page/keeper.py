@@ -30,7 +30,7 @@ class Status:
 
 
 @dataclass
-class _Job:
+class _Installation:
     status: Status
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -41,7 +41,7 @@ class Keeper:
     def __init__(self, root: Path, *, offline: bool) -> None:
         self.root, self.offline = root, offline
         self._lock = threading.Lock()
-        self._job: _Job | None = None
+        self._job: _Installation | None = None
 
     @property
     def status(self) -> Status | None:
@@ -61,7 +61,7 @@ class Keeper:
             raise WeightsMissing("No program can fetch this model. Get its file in a browser, then give it here.")
         self._may_start(accepted)
 
-        def work(job: _Job) -> None:
+        def work(job: _Installation) -> None:
             from gan_core.checkpoints.fetch import fetch_model
 
             def show(done: int, total: int | None) -> None:
@@ -88,7 +88,7 @@ class Keeper:
         """
         self._may_start(accepted)
 
-        def work(job: _Job) -> None:
+        def work(job: _Installation) -> None:
             try:
                 from gan_core.checkpoints.library import install
 
@@ -106,14 +106,14 @@ class Keeper:
         if reason:
             raise WeightsMissing(reason)
 
-    def _start(self, title: str, work: Callable[[_Job], None]) -> None:
+    def _start(self, title: str, work: Callable[[_Installation], None]) -> None:
         with self._lock:
             if self._job and self._job.status.running:
                 raise Busy(f"{self._job.status.title} is still being installed. Wait for it, or stop it.")
-            job = self._job = _Job(Status(title))
+            job = self._job = _Installation(Status(title))
         threading.Thread(target=self._run, args=(job, work), name="models-page", daemon=True).start()
 
-    def _run(self, job: _Job, work: Callable[[_Job], None]) -> None:
+    def _run(self, job: _Installation, work: Callable[[_Installation], None]) -> None:
         try:
             work(job)
         except Cancelled:
@@ -128,12 +128,12 @@ class Keeper:
             _end(job, kept or "Installed. Start the app again to find it in its tab's menu.", failed=False)
 
 
-def _report(job: _Job) -> Callable[[float, str], None]:
+def _report(job: _Installation) -> Callable[[float, str], None]:
     def report(fraction: float, text: str) -> None:
         job.status = replace(job.status, text=text, done=round(100 * fraction))
 
     return report
 
 
-def _end(job: _Job, text: str, *, failed: bool) -> None:
+def _end(job: _Installation, text: str, *, failed: bool) -> None:
     job.status = replace(job.status, text=text, running=False, failed=failed)

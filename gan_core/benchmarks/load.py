@@ -57,7 +57,7 @@ class Answers:
 
 
 @dataclass
-class Person:
+class Visitor:
     """Asks for one thing after another until `stop`."""
 
     url: str
@@ -164,7 +164,7 @@ def measure(
             wait_until_warm(folder / "server.log")
         begun = time.monotonic()
         crowd = [
-            threading.Thread(target=Person(url, i, answers, stop, impatient, seconds, steps).live)
+            threading.Thread(target=Visitor(url, i, answers, stop, impatient, seconds, steps).live)
             for i in range(people)
         ]
         watch = threading.Thread(target=_watch, args=(url, process, answers, stop, begun))

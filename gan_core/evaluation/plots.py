@@ -16,7 +16,7 @@ COLOURS = ("#4f46e5", "#dc2626", "#059669", "#d97706", "#0891b2")
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """One curve: x and y of its points, and the standard error of each y, or none."""
 
     x: Sequence[float]
@@ -30,7 +30,7 @@ class Panel:
 
     title: str
     x_label: str
-    lines: Mapping[str, Line]
+    lines: Mapping[str, PlotLine]
     percent_x: bool = False
     percent_y: bool = False
     from_zero: bool = False  # whether the y axis begins at 0

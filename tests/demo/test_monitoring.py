@@ -94,9 +94,8 @@ def test_an_error_in_the_log_has_its_traceback() -> None:
 
 
 def test_not_ready_before_the_models_are_loaded() -> None:
-    app, studio = FastAPI(), SimpleNamespace(ready=threading.Event())
-    monitoring.add_endpoints(app, studio, metrics=False)
-    client = TestClient(app)
+    studio = SimpleNamespace(ready=threading.Event())
+    client = TestClient(FastAPI(routes=monitoring.endpoints(studio, metrics=False)))
     assert client.get("/readyz").status_code == 503 and client.get("/healthz").status_code == 200
     studio.ready.set()
     assert client.get("/readyz").status_code == 200
@@ -106,4 +105,4 @@ def test_not_ready_before_the_models_are_loaded() -> None:
 def test_metrics_without_the_package_say_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "prometheus_client", None)
     with pytest.raises(NotInstalled, match="pip install"):
-        monitoring.add_endpoints(FastAPI(), SimpleNamespace(ready=threading.Event()), metrics=True)
+        monitoring.endpoints(SimpleNamespace(ready=threading.Event()), metrics=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gan_core.errors import BadValue
 from gan_core.evaluation.metrics.results import NAMES, BinScore, Features
-from gan_core.evaluation.plots import Line, Panel, save_plot
+from gan_core.evaluation.plots import Panel, PlotLine, save_plot
 
 _BETTER = ("lower is better", "higher is better", "higher is better")
 
@@ -34,8 +34,8 @@ def plot_scores(curves: Mapping[str, Sequence[BinScore]], path: Path | str, feat
     return save_plot(panels, path, foot=f"Numbers: {features.title}.")
 
 
-def _line(bins: Sequence[BinScore], which: int) -> Line:
+def _line(bins: Sequence[BinScore], which: int) -> PlotLine:
     """Middle of each bin, and its score where there is one."""
     scored = [(one, one.scores) for one in bins if one.scores]
     values = [(scores.fid, scores.paired, scores.unpaired)[which] for _, scores in scored]
-    return Line([(one.low + one.high) / 2 for one, _ in scored], values)
+    return PlotLine([(one.low + one.high) / 2 for one, _ in scored], values)

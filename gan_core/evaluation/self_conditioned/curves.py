@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_core.evaluation.plots import Line, Panel, save_plot
+from gan_core.evaluation.plots import Panel, PlotLine, save_plot
 
 QUANTILES = (0.0, 0.35, 0.6, 0.8, 0.9, 0.97)  # of the data's deviations from its median: ends of the bins of change
 FAR = 4  # the first bin beyond the 90th percentile
@@ -98,7 +98,7 @@ def draw_curves(panels: Mapping[str, Mapping], path: Path | str) -> Path:
     drawn = []
     for title, panel in panels.items():
         lines = {
-            name: Line(curve["change"], curve["similarity"], curve["error"])
+            name: PlotLine(curve["change"], curve["similarity"], curve["error"])
             for name, curve in panel["curves"].items()
             if curve["change"]
         }

@@ -22,7 +22,7 @@ def test_the_owner_may_do_everything() -> None:
         check(owner, "::1", {"host": "[::1]:7860"})
 
 
-@pytest.mark.parametrize("flags", [("--share",), ("--host", "0.0.0.0"), ("--host", "192.168.0.5")])
+@pytest.mark.parametrize("flags", [("--share", "--public"), ("--host", "0.0.0.0"), ("--host", "192.168.0.5")])
 def test_a_public_app_only_lists(flags) -> None:
     nobody = rights(*flags)
     assert not nobody.change and not nobody.name_paths and "--auth" in nobody.why
