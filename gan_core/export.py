@@ -114,7 +114,7 @@ def _plain_table() -> dict[Any, Callable[..., Any]]:
 
 
 def _generator(net: Any, prefix: str = "") -> list[Network]:
-    latent = {"w_plus": (net.num_ws, net.synthesis.w_dim)}
+    latent: dict[str, tuple[int, ...]] = {"w_plus": (net.num_ws, net.synthesis.w_dim)}
     return [
         Network(f"{prefix}mapping", net.mapping, (net.mapping,), {"z": (net.mapping.z_dim,)}, ("w",)),
         Network(f"{prefix}synthesis", lambda w: net.synthesis(w, noise="const"), (net,), latent, ("image",)),
