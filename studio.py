@@ -91,7 +91,7 @@ def test(flags: list[str], system: bool) -> int:
         (PYTHON, "-m", "ruff", "check", "."),
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),
-        (PYTHON, "-m", "pytest", *side_by_side(flags), *flags),
+        (PYTHON, "-m", "pytest", *flags),
     )
     failed = [" ".join(str(word) for word in step[1:]) for step in steps if call(*step) != 0]
     if browser is None and in_ci():
@@ -99,16 +99,6 @@ def test(flags: list[str], system: bool) -> int:
     for what in failed:
         print("failed: " + what)
     return 1 if failed else 0
-
-
-def side_by_side(flags: list[str]) -> tuple[str, ...]:
-    """pytest's flags for two processes, where there are two cores and the caller does not say something else.
-
-    More than two would each start servers and a browser of their own.
-    """
-    if (os.cpu_count() or 1) < 2 or any(flag.startswith(("-n", "--numprocesses", "--pdb")) for flag in flags):
-        return ()
-    return ("-n", "2", "--dist", "loadgroup")
 
 
 def in_ci() -> bool:

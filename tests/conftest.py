@@ -30,11 +30,7 @@ def _seeded():
     torch.manual_seed(0)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
-    for item in items:  # tests that share a server, or a module's fixtures, run in one process
-        paper = item.path.parent if item.path.parent.parent.name == "demo" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(paper.relative_to(item.config.rootpath))))
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="no CUDA device")

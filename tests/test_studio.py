@@ -33,7 +33,6 @@ def studio(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "may_apt", lambda: True)
     monkeypatch.setattr(module, "installed_browser", lambda: "/usr/bin/chromium")
     monkeypatch.setattr(module.subprocess, "run", lambda command, **_: pytest.fail(f"ran {command}"))
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     monkeypatch.delenv("CI", raising=False)
     return module
 
@@ -55,25 +54,11 @@ def test_test_adds_what_tests_need_and_run_is_then_ready(studio):
     studio.main(["run"])
     studio.calls.clear()
     assert studio.main(["test", "-x"]) == 0
-    assert called(studio, "-r requirements.txt -r requirements-dev.txt") and studio.calls[-1].endswith(
-        "-m pytest -n 2 --dist loadgroup -x"
-    )
+    assert called(studio, "-r requirements.txt -r requirements-dev.txt") and studio.calls[-1].endswith("-m pytest -x")
     studio.calls.clear()
     studio.main(["run"])
     studio.main(["test"])
     assert not called(studio, "pip")
-
-
-@pytest.mark.parametrize("flags", [["-n", "0"], ["-n0"], ["--pdb"]], ids=str)
-def test_who_says_how_many_processes_gets_them(studio, flags):
-    studio.main(["test", *flags])
-    assert studio.calls[-1].endswith(" ".join(["-m pytest", *flags]))
-
-
-def test_one_core_runs_one_process(studio, monkeypatch):
-    monkeypatch.setattr(studio.os, "cpu_count", lambda: 1)
-    studio.main(["test"])
-    assert studio.calls[-1].endswith("-m pytest")
 
 
 def test_every_step_runs_and_one_failure_is_enough(studio, capsys):
@@ -106,7 +91,7 @@ def test_no_system_installs_nothing_outside_the_environment(studio, monkeypatch,
     assert studio.main(["test", "--no-system", "-q"]) == 0, "the page ring is left out, which has been said"
     assert "There is no Chromium" in capsys.readouterr().out
     assert called(studio, "playwright install chromium"), "without --with-deps, which uses apt-get"
-    assert studio.calls[-1].endswith("loadgroup -q"), "the flag is not handed on"
+    assert studio.calls[-1].endswith("-m pytest -q"), "the flag is not handed on"
 
 
 def test_in_ci_a_missing_browser_fails(studio, monkeypatch, capsys):
