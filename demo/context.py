@@ -41,8 +41,7 @@ class Studio:
             importlib.import_module("matplotlib")  # Gradio does so before its first event
         for warmer in self.warmers:
             try:
-                with turns.line.join(None, "warm_up") as request, request.turn(), turns.current(request):
-                    warmer()
+                warmer()  # beside the line: a visitor who is here already does not wait for what others may need
             except StudioError as error:
                 logger.warning("not loaded in advance: %s", error)
         self.ready.set()
