@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -46,6 +47,14 @@ class Server:
     def files(self) -> list[Path]:
         """What visitors have on its disk now."""
         return [path for path in files_below(self.temporary) if path not in self.own]
+
+    def files_after_leaving(self, seconds: float = 60) -> list[Path]:
+        """`files` as soon as there are none, or after that time."""
+        gc.collect()  # clients of earlier tests that nobody holds leave, too
+        deadline = time.monotonic() + seconds
+        while (left := self.files()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return left
 
 
 def files_below(folder: Path) -> list[Path]:

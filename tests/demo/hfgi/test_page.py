@@ -1,9 +1,7 @@
 """The page in a real browser, over the fake editor (fast, several faces, marking) and as it is shipped."""
 
 import base64
-import gc
 import re
-import time
 from pathlib import Path
 
 import av
@@ -262,11 +260,7 @@ def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_pa
     start_video(page, clip)
     assert fake_server.files()
     page.context.close()
-    gc.collect()  # clients of earlier tests that nobody holds leave, too
-    deadline = time.monotonic() + 60
-    while fake_server.files() and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert fake_server.files() == []
+    assert fake_server.files_after_leaving() == []
     page = open_page(fake_server.url)
     upload(page, one_face)
     wait_for_message(page, "Move a slider")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -171,10 +170,7 @@ def test_closing_in_the_middle_leaves_nothing(insetgan_server, page) -> None:
     page.click("#insetgan-start")
     wait_for_message(page, "Step [1-9]0 of 400")
     page.context.close()
-    deadline = time.monotonic() + 40
-    while insetgan_server.files() and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert insetgan_server.files() == []
+    assert insetgan_server.files_after_leaving() == []
 
 
 def test_phone(insetgan_server, open_page) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -264,10 +263,7 @@ def test_closing_in_the_middle_leaves_nothing(self_conditioned_server, page, pho
     page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "of 60")
     page.context.close()
-    deadline = time.monotonic() + 40
-    while self_conditioned_server.files() and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert self_conditioned_server.files() == []
+    assert self_conditioned_server.files_after_leaving() == []
 
 
 def test_phone(self_conditioned_server, open_page) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import io
-import time
 
 import numpy as np
 import pytest
@@ -249,11 +247,7 @@ def test_sent_to_the_other_tab(page) -> None:
 def test_closing_the_page_leaves_nothing(swapping_autoencoder_server, page) -> None:
     assert swapping_autoencoder_server.files()
     page.context.close()
-    gc.collect()  # clients of earlier tests that nobody holds leave, too
-    deadline = time.monotonic() + 60
-    while swapping_autoencoder_server.files() and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert swapping_autoencoder_server.files() == []
+    assert swapping_autoencoder_server.files_after_leaving() == []
 
 
 def test_phone(swapping_autoencoder_server, open_page, red) -> None:

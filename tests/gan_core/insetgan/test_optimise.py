@@ -34,7 +34,7 @@ def start(optimised=(True, True), finder=small.find_centre, canvas=None, insets=
 
 def test_pictures_become_alike() -> None:
     reports = list(start(schedule=Schedule(steps=20, detect=50, preview=5, frame=4)))
-    assert [report.step for report in reports] == [0, 5, 10, 15, 20]
+    assert [report.step for report in reports] == list(range(21))  # on a CPU others may go first after each
     losses = reports[-1].losses
     assert losses.shape == (20, len(TERMS)) and torch.isfinite(losses).all()
     assert losses[-1, :3].sum() < 0.7 * losses[0, :3].sum()
@@ -79,7 +79,7 @@ def test_the_best_is_kept() -> None:
     inset = small.generator()
     wild = [Inset(inset, small.codes(inset, 1), region=small.WHOLE, finder=small.find_centre, rate=30.0)]
     latent = GeneratorLatent(canvas, small.codes(canvas), rate=30.0)  # so fast that it only gets worse
-    first, last = optimise(latent, wild, small.features(), schedule=schedule)
+    first, *_, last = optimise(latent, wild, small.features(), schedule=schedule)
     assert last.losses.sum(1)[0] == last.losses.sum(1).min()
     assert torch.allclose(first.best.image, last.best.image, atol=1e-5)
 
