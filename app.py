@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             server_name=settings.host,
             server_port=settings.port,
             share=settings.share,
+            root_path=settings.root_path,
             auth=settings.auth,
             max_file_size=settings.max_upload,
             max_threads=settings.limits.requests + _SPARE_THREADS,

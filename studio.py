@@ -91,7 +91,7 @@ def test(flags: list[str], system: bool) -> int:
         (PYTHON, "-m", "ruff", "check", "."),
         (PYTHON, "-m", "ruff", "format", "--check", "."),
         (PYTHON, "-m", "mypy"),
-        (PYTHON, "-m", "pytest", *flags),
+        (PYTHON, "-m", "pytest", *workers(), *flags),
     )
     failed = [" ".join(str(word) for word in step[1:]) for step in steps if call(*step) != 0]
     if browser is None and in_ci():
@@ -99,6 +99,12 @@ def test(flags: list[str], system: bool) -> int:
     for what in failed:
         print("failed: " + what)
     return 1 if failed else 0
+
+
+def workers() -> tuple[str, ...]:
+    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process."""
+    count = min(4, os.cpu_count() or 1)
+    return ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder") if count > 1 else ()
 
 
 def in_ci() -> bool:

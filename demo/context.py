@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from demo import executors, gpu, turns
+from demo import executors, gpu, ray_executor, turns
 from demo.session import Sessions
 from demo.settings import Settings
 from gan_core.errors import StudioError
@@ -21,6 +21,7 @@ from gan_core.registry import ModelRegistry
 logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY = 60.0  # seconds
+_SEATS_A_REPLICA = 2  # the next call is there when one ends; a replica computes one at a time
 _ZERO_GPU_SEATS = 8  # there each call gets a GPU of its own, and the Space's host decides when
 
 
@@ -72,6 +73,8 @@ def assemble(settings: Settings) -> Studio:
     """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
     if settings.zero_gpu:
         gpu.use(_zero_gpu(settings))
+    elif settings.executor == "ray":
+        gpu.use(_ray(settings))
     else:
         gpu.use(_local(settings))
     return Studio(settings, Sessions(settings.temporary))
@@ -95,6 +98,16 @@ def _local(settings: Settings) -> executors.LocalExecutor:
         return [registry(lambda device=device: (device,)) for device in devices()[1:]]  # type: ignore[misc]
 
     return executors.LocalExecutor(registry(lambda: devices()[:1]), others)
+
+
+def _ray(settings: Settings) -> ray_executor.RayExecutor:
+    turns.use(turns.Line(_SEATS_A_REPLICA * settings.scale.most, settings.limits))
+    declared = ModelRegistry()
+    declare_models(declared, settings.weights)
+    return ray_executor.connect(
+        settings.ray_address, settings.scale, declared,
+        weights=str(settings.weights), device=settings.device, memory=settings.memory,
+    )  # fmt: skip
 
 
 def _zero_gpu(settings: Settings) -> executors.ZeroGPUExecutor:

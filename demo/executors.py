@@ -56,7 +56,7 @@ class LocalExecutor:
 
     def models(self) -> list[ModelInfo]:
         """See `demo.gpu.Executor`. A model on several devices is one row."""
-        return [_joined(infos) for infos in zip(*(r.models() for r in self._found or [self._first]), strict=True)]
+        return [joined(infos) for infos in zip(*(r.models() for r in self._found or [self._first]), strict=True)]
 
     def devices(self) -> tuple[str, ...]:
         """See `demo.gpu.Executor`."""
@@ -128,7 +128,7 @@ def describe(names: tuple[str, ...]) -> str:
     return gpus[0] if len(gpus) == 1 else f"{len(gpus)} x {gpus[0]}"
 
 
-def _joined(infos: Sequence[ModelInfo]) -> ModelInfo:
+def joined(infos: Sequence[ModelInfo]) -> ModelInfo:
     """One model as the registries of several devices see it."""
     placed = [info.device for info in infos if info.device]
     return dataclasses.replace(

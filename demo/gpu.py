@@ -75,9 +75,15 @@ class Worker:
 class Task(Generic[P, T]):
     """A function that runs on a GPU; made by `task`. It is pickled by its qualified name."""
 
-    def __init__(self, work: Callable[Concatenate[Worker, P], Steps[T]], seconds: Callable[..., float]) -> None:
+    def __init__(
+        self,
+        work: Callable[Concatenate[Worker, P], Steps[T]],
+        seconds: Callable[..., float],
+        reads: tuple[str, ...] = (),
+        writes: tuple[str, ...] = (),
+    ) -> None:
         functools.update_wrapper(self, work)
-        self.work, self.seconds = work, seconds
+        self.work, self.seconds, self.reads, self.writes = work, seconds, reads, writes
         self.name = f"{work.__module__}.{work.__qualname__}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
@@ -115,14 +121,17 @@ class _Decorator(Protocol):
     def __call__(self, work: Callable[Concatenate[Worker, P], Steps[T]], /) -> Task[P, T]: ...
 
 
-def task(seconds: Callable[..., float] | float = 10.0) -> _Decorator:
+def task(
+    seconds: Callable[..., float] | float = 10.0, *, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()
+) -> _Decorator:
     """Make a task of a module-level generator function.
 
-    seconds: GPU time to ask for, a number or a function of the task's arguments (without the worker).
+    seconds: GPU time to ask for, a number or a function of the task's arguments (without the worker). reads, writes:
+    parameters that are paths of files, for an executor on another machine (`demo.call_files`).
     """
 
     def decorate(work: Callable[Concatenate[Worker, P], Steps[T]], /) -> Task[P, T]:
-        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds)
+        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes)
 
     return decorate
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.scale import Scale
 from demo.turns import Limits
 from weights.published import default_folder
 
@@ -26,6 +27,10 @@ class Settings:
     host: str
     port: int
     share: bool
+    root_path: str | None
+    """The path under which a proxy shows the app."""
+    proxies: str
+    """Addresses of the proxies whose X-Forwarded-For says where a request comes from."""
     auth: tuple[str, str] | None
     device: str
     memory: int | None
@@ -42,6 +47,12 @@ class Settings:
     log_format: str
     """"text" or "json"."""
     preload: bool
+    executor: str
+    """"local" or "ray"."""
+    ray_address: str | None
+    """Of a Ray cluster; None: one made on this machine."""
+    scale: Scale
+    """Of Ray's replicas."""
     zero_gpu: bool
     """Whether the app runs on a ZeroGPU Space, which assigns a GPU for one call at a time."""
     temporary: Path
@@ -65,6 +76,8 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         host=options.host,
         port=options.port,
         share=options.share,
+        root_path=options.root_path,
+        proxies=options.proxies,
         auth=options.auth,
         device="cuda" if zero_gpu else options.device,
         memory=options.memory,
@@ -80,16 +93,20 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         metrics=options.metrics,
         log_format=options.log_format,
         preload=options.preload,
+        executor=options.executor,
+        ray_address=options.ray_address,
+        scale=_scale(parser, options),
         zero_gpu=zero_gpu,
         temporary=Path(tempfile.gettempdir()) / f"gan-studio-{secrets.token_hex(6)}",
     )
 
 
 def export(settings: Settings, environment: dict[str, str] | os._Environ[str] = os.environ) -> None:
-    """Set the environment variables of Gradio and huggingface_hub, which read them when they are imported."""
+    """Set the environment variables of Gradio, uvicorn and huggingface_hub, which read them when they are imported."""
     environment["GRADIO_ANALYTICS_ENABLED"] = "False"
     environment["GRADIO_TEMP_DIR"] = str(settings.temporary)
     environment["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    environment["FORWARDED_ALLOW_IPS"] = settings.proxies  # uvicorn's
     if settings.offline:
         environment["HF_HUB_OFFLINE"] = "1"
 
@@ -113,6 +130,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="also make a public link through Gradio's servers")  # fmt: skip
     add("--public", action="store_true", default=_is_true(environment.get("STUDIO_PUBLIC")),
         help="with --share: without a password is meant")  # fmt: skip
+    add("--root-path", default=default("ROOT_PATH", None), metavar="/PATH",
+        help="where a proxy shows the app, if that is not its root")  # fmt: skip
+    add("--proxies", default=default("PROXIES", "127.0.0.1,::1"), metavar="ADDRESSES",
+        help="of reverse proxies, also as 10.0.0.0/8: theirs is the word on where a request comes from")  # fmt: skip
     add("--auth", type=_user, default=default("AUTH", None), metavar="USER:PASSWORD",
         help="ask visitors for this name and password")  # fmt: skip
     add("--device", default=default("DEVICE", "auto"),
@@ -140,7 +161,23 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--preload", action=argparse.BooleanOptionalAction,
         default=not _is_false(environment.get("STUDIO_PRELOAD")),
         help="load the embedded models in the background once the page is up")  # fmt: skip
+    add("--executor", choices=("local", "ray"), default=default("EXECUTOR", "local"),
+        help="where models run: in this process, or in replicas of a Ray Serve deployment")  # fmt: skip
+    add("--ray-address", default=default("RAY_ADDRESS", None), metavar="ADDRESS",
+        help="of a Ray cluster, or auto; unset: one is made on this machine")  # fmt: skip
+    add("--replicas", default=default("REPLICAS", "1"), metavar="N",
+        help="of Ray's deployment; 1-4: as many as the load asks for")  # fmt: skip
+    add("--replica-cpus", type=float, default=default("REPLICA_CPUS", 1.0), metavar="X", help="cores of each")
+    add("--replica-gpus", type=float, default=default("REPLICA_GPUS", 0.0), metavar="X",
+        help="GPUs of each; 0.5: two share one")  # fmt: skip
     return parser
+
+
+def _scale(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Scale:
+    try:
+        return Scale.parse(options.replicas, options.replica_cpus, options.replica_gpus)
+    except ValueError as error:
+        parser.error(f"--replicas: {error}")
 
 
 def _size(text: str) -> int:

@@ -29,7 +29,7 @@ MAY_REACH = {
 }
 PAPERS = {"hfgi", "self_conditioned", "comodgan", "insetgan", "swapping_autoencoder"}
 JOINS_THE_PAPERS = "gan_core.models"
-PAGE_ONLY = ("gradio", "spaces")
+PAGE_ONLY = ("gradio", "spaces", "ray")
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 

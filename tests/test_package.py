@@ -23,6 +23,7 @@ SHIPPED = (
     "requirements-dev.txt",
     "requirements-host.txt",
     "requirements-onnx.txt",
+    "requirements-scale.txt",
     "README.md",
     "LICENSE",
 )
@@ -130,7 +131,7 @@ def test_flags_and_status_are_handed_over(capsys):
 DISTRIBUTIONS = {"PIL": "pillow"}  # where a package is installed under another name
 OPTIONAL = {
     "facexlib", "spaces", "triton",  # used where they are: a fallback is behind each
-    "prometheus_client",  # for a flag, which says so where it is missing
+    "prometheus_client", "ray",  # for a flag, which says so where it is missing
 }  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def edit(
     yield Done(worker.run(model, work))
 
 
-@gpu.task(seconds=90)
+@gpu.task(seconds=90, reads=("source",), writes=("target",))
 def video(
     worker: Worker,
     model: str,
@@ -89,9 +89,7 @@ def video(
     """Edit the largest face of a video.
 
     source: path of the uploaded file. target: path of the MP4 to write, which is the result; it exists only once it is
-    complete. Both must be on a disk that the worker shares with the app, as it does in this process and on a ZeroGPU
-    Space. An executor on another machine must first copy `source` there, replace both paths by its own, and copy the
-    result back. size: side of the aligned crops, the model's resolution. strengths: by attribute, for every frame.
+    complete. size: side of the aligned crops, the model's resolution. strengths: by attribute, for every frame.
     Raises BadVideo, NoFaceFound, FaceTooSmall or Cancelled.
     """
 

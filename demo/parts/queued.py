@@ -78,15 +78,7 @@ def _who(arguments: tuple[Any, ...], kind: str) -> tuple[str | None, str, str | 
     request = next(given, None) or LocalContext.request.get(None)
     if request is None:
         return None, kind, None
-    return request.session_hash, kind, _address(request)
-
-
-def _address(request: gr.Request) -> str | None:
-    """Where it came from; through a proxy or a public link on this machine, where that says it came from."""
-    host = request.client.host if request.request and request.client else None
-    if host in ("127.0.0.1", "::1"):
-        return (request.headers.get("x-forwarded-for") or "").split(",")[-1].strip() or host
-    return host
+    return request.session_hash, kind, request.client.host if request.request and request.client else None
 
 
 def _tell(text: str) -> None:
