@@ -23,12 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from demo.context import assemble
     from demo.layout import build_page, launch_options
     from demo.monitoring import endpoints, set_up_logs
+    from gan_core.errors import StudioError
     from weights.catalogue import FOLDER
 
     set_up_logs(settings.log_format)
     logger.info("%s", settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that `finally` runs
-    studio = assemble(settings)
+    try:
+        studio = assemble(settings)
+    except StudioError as error:
+        raise SystemExit(str(error)) from error
     try:
         # Gradio's own queue is never full: `demo.turns` decides who is let in, and says when to come back.
         page = build_page(studio).queue(max_size=4 * settings.limits.requests, default_concurrency_limit=4)

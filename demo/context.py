@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from demo import executors, gpu, ray_executor, turns
+from demo import credentials, executors, gpu, ray_executor, turns
 from demo.session import Sessions
 from demo.settings import Settings
 from gan_core.errors import StudioError
@@ -70,7 +70,12 @@ class Studio:
 
 
 def assemble(settings: Settings) -> Studio:
-    """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away."""
+    """A studio with every model of this machine declared. On ZeroGPU the models are loaded right away.
+
+    Raises BadCertificate where results cannot be signed as the settings say.
+    """
+    if settings.certificate:
+        credentials.use(*settings.certificate)
     if settings.zero_gpu:
         gpu.use(_zero_gpu(settings))
     elif settings.executor == "ray":

@@ -16,6 +16,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+from demo import provenance
 from gan_core.errors import Cancelled
 
 logger = logging.getLogger(__name__)
@@ -85,12 +86,17 @@ class Session:
         self._store._keep(self, key, value, size)
 
     def recall(self, key: Hashable) -> Any | None:
-        """The result kept under `key`, or None if there never was one or it was dropped."""
-        return self._store._recall(self, key)
+        """The result kept under `key`, or None if there never was one or it was dropped. The present request has then
+        read the uploads that it was made from."""
+        value, uploads = self._store._recall(self, key)
+        provenance.add(uploads)
+        return value
 
     def own_upload(self, path: str | Path) -> None:
-        """Have an upload deleted with this session, unless another visitor uploaded the same file."""
+        """Have an upload deleted with this session, unless another visitor uploaded the same file. The present request
+        has read it."""
         path = Path(path).resolve()
+        provenance.add([path])
         with self._store.lock:
             inside = self._store.root in path.parents and path not in self._store.shared
             if inside and not self.closed and path not in self.uploads:
@@ -114,7 +120,7 @@ class Sessions:
         """Files below root that are never deleted (cached example pictures)."""
         self._idle, self._max_bytes = idle, max_bytes
         self._sessions: dict[str, Session] = {}
-        self._results: OrderedDict[tuple[str, Hashable], tuple[Any, int]] = OrderedDict()
+        self._results: OrderedDict[tuple[str, Hashable], tuple[Any, int, tuple[Path, ...]]] = OrderedDict()
 
     def get(self, name: str | None) -> Session:
         """The session of that name, made if there is none. Also deletes idle sessions."""
@@ -174,7 +180,7 @@ class Sessions:
     def kept_bytes(self) -> int:
         """Bytes of all results kept now."""
         with self.lock:
-            return sum(size for _, size in self._results.values())
+            return sum(size for _, size, _ in self._results.values())
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -184,14 +190,15 @@ class Sessions:
             if session.closed:
                 return
             self._results.pop((session.name, key), None)
-            self._results[session.name, key] = (value, size)
+            self._results[session.name, key] = (value, size, provenance.uploads())
             while self.kept_bytes() > self._max_bytes and len(self._results) > 1:
                 self._results.popitem(last=False)
 
-    def _recall(self, session: Session, key: Hashable) -> Any | None:
+    def _recall(self, session: Session, key: Hashable) -> tuple[Any | None, tuple[Path, ...]]:
         with self.lock:
             found = self._results.get((session.name, key))
             if found is None:
-                return None
+                return None, ()
             self._results.move_to_end((session.name, key))
-            return found[0]
+            value, _, uploads = found
+            return value, uploads

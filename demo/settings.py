@@ -42,6 +42,8 @@ class Settings:
     """Bytes of one uploaded file."""
     limits: Limits
     """Of requests: how many at once, and how long anybody waits."""
+    certificate: tuple[Path, Path] | None
+    """Files of the host's certificate chain and its private key, which results are signed with."""
     metrics: bool
     """Whether /metrics is served."""
     log_format: str
@@ -90,6 +92,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             options.patience,
             options.requests_a_minute or (SHARED_A_MINUTE if options.share else None),
         ),
+        certificate=options.certificate,
         metrics=options.metrics,
         log_format=options.log_format,
         preload=options.preload,
@@ -155,6 +158,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="who would wait longer reads when to come back")  # fmt: skip
     add("--requests-a-minute", type=_count, default=default("REQUESTS_A_MINUTE", None), metavar="N",
         help="from one address; unset: 120 with --share, else as many as they come")  # fmt: skip
+    add("--certificate", type=_files, default=default("CERTIFICATE", None), metavar="CHAIN.pem:KEY.pem",
+        help="sign results with it (C2PA, P-256); unset: with one that is made at start")  # fmt: skip
     add("--metrics", action="store_true", default=_is_true(environment.get("STUDIO_METRICS")),
         help="serve /metrics for Prometheus")  # fmt: skip
     add("--log-format", choices=("text", "json"), default=default("LOG_FORMAT", "text"))
@@ -198,6 +203,13 @@ def _user(text: str) -> tuple[str, str]:
     if not (name and colon and password):
         raise argparse.ArgumentTypeError("write it as USER:PASSWORD")
     return name, password
+
+
+def _files(text: str) -> tuple[Path, Path]:
+    chain, colon, key = text.rpartition(":")
+    if not (chain and colon and key):
+        raise argparse.ArgumentTypeError("write it as CHAIN.pem:KEY.pem")
+    return Path(chain), Path(key)
 
 
 def _is_true(text: str | None) -> bool:

@@ -404,6 +404,11 @@ def current(request: Request) -> Iterator[None]:
         _current.reset(token)
 
 
+def request() -> Request | None:
+    """The request that this thread computes for."""
+    return _current.get()
+
+
 def pause(tell: Tell | None = None) -> None:
     """`Request.pause` of the request that this thread computes for; nothing where there is none."""
     request = _current.get()

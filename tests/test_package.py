@@ -131,7 +131,7 @@ def test_flags_and_status_are_handed_over(capsys):
 DISTRIBUTIONS = {"PIL": "pillow"}  # where a package is installed under another name
 OPTIONAL = {
     "facexlib", "spaces", "triton",  # used where they are: a fallback is behind each
-    "prometheus_client", "ray",  # for a flag, which says so where it is missing
+    "prometheus_client", "ray", "c2pa", "cryptography",  # for a flag, which says so where it is missing
 }  # fmt: skip
 
 

@@ -23,12 +23,13 @@ from demo.gpu import Progress, Step
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import CoModGANModel
 from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound
-from gan_core.images import open_image, save_png
+from gan_core.images import open_image
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, SquareCrop
@@ -242,7 +243,7 @@ class Editor(PaperEditor[CoModGANModel]):
 
     def save(self, session: Session, result: Result, purpose: str = "filled") -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
-        return save_png(result.picture, session.new_file(purpose, ".png"), result.note)
+        return save_result(session, result.picture, result.note, purpose)
 
     def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[SquareCrop, str]:
         """The square that the model is shown, and a remark.

@@ -21,11 +21,12 @@ from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
+from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
 from gan_core.hfgi.models import HFGIModel
-from gan_core.images import open_image, resize_within, save_png
+from gan_core.images import open_image, resize_within
 
 if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
@@ -199,9 +200,12 @@ class Editor(PaperEditor[HFGIModel]):
 
     def save(self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]) -> Path:
         """Write a result as a PNG that says how it was edited; the path lives as long as the session."""
+        return save_result(session, picture, self.note(self.model(model), strengths), "edited")
+
+    def note(self, choice: HFGIModel, strengths: Mapping[str, float]) -> str:
+        """Description of an edit for the result's metadata."""
         used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
-        note = f"edited with GAN Studio, HFGI ({self.model(model).label}): {used or 'nothing changed'}"
-        return save_png(picture, session.new_file("edited", ".png"), note)
+        return f"edited with GAN Studio, HFGI ({choice.label}): {used or 'nothing changed'}"
 
     def _faces_or_reason(self, photo: Image.Image) -> tuple[list[Face], str]:
         """The faces, or none and the reason. It is no error, because a person may still mark a face by hand."""

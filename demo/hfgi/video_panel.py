@@ -17,6 +17,7 @@ from demo.hfgi.editor import Editor
 from demo.parts.events import Data, reporter
 from demo.parts.long_job import idle, long_job
 from demo.parts.queued import QUEUE, queued
+from demo.parts.results import sign_result
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
 
 MAX_SECONDS = 20  # of video
@@ -100,6 +101,7 @@ class VideoPanel:
                     if time.monotonic() > deadline:
                         raise Busy("This video takes too long on this machine. Please send a shorter one.")
                     if isinstance(step, Done):
+                        sign_result(target, editor.note(choice, values))
                         yield {self.output: str(target), self.state: "Done."}
                     else:
                         yield {self.state: f"{step.text} ({step.fraction:.0%})"}

@@ -22,10 +22,11 @@ from demo.insetgan.tasks import Composed, FoundLatent
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, whole_number
+from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadValue, UnknownName
-from gan_core.images import open_image, save_png
+from gan_core.images import open_image
 from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
 
@@ -152,7 +153,7 @@ class Editor(PaperEditor[InsetGANModel]):
 
     def save(self, session: Session, picture: Image.Image, note: str, purpose: str = "composed") -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
-        return save_png(picture, session.new_file(purpose, ".png"), note)
+        return save_result(session, picture, note, purpose)
 
     def _cut(self, photo: Image.Image, choice: InsetGANModel, kind: str) -> Image.Image:
         from gan_core.faces import align

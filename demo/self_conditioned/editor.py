@@ -19,12 +19,13 @@ from demo.gpu import Done, Progress, Step, Steps
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, real_number, whole_number
+from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName
-from gan_core.images import open_image, save_png
+from gan_core.images import open_image
 from gan_core.self_conditioned.models import SelfConditionedModel
 
 MIN_SIDE = 64
@@ -213,7 +214,7 @@ class Editor(PaperEditor[SelfConditionedModel]):
         refined = f" refined by {subject.refined} steps" if subject.refined else ""
         parts = [f"{subject.name}{refined}", method, *changes]
         note = f"edited with GAN Studio, Self-Conditioned GAN ({choice.label}): {', '.join(parts)}"
-        return save_png(picture, session.new_file(purpose, ".png"), note)
+        return save_result(session, picture, note, purpose)
 
     # Helpers
 

@@ -18,13 +18,14 @@ from demo import gpu
 from demo.gpu import Call, Progress, Steps
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
+from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
-from gan_core.images import open_image, save_png
+from gan_core.images import open_image
 from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
         self, session: Session, picture: Image.Image, choice: SwappingAutoencoderModel, wanted: MixtureRequest
     ) -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
-        return save_png(picture, session.new_file("swapped", ".png"), note_of(choice, wanted))
+        return save_result(session, picture, note_of(choice, wanted), "swapped")
 
     # Helpers
 

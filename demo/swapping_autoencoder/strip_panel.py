@@ -15,6 +15,7 @@ from demo.parts.events import QUIET, Data
 from demo.parts.long_job import idle, long_job, start_and_stop
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
+from demo.parts.results import sign_result
 from demo.session import Session
 from demo.swapping_autoencoder.editor import LOOP_FRAMES, Editor, OpenedPicture
 from demo.swapping_autoencoder.request import MixtureRequest, note_of
@@ -83,6 +84,7 @@ class StripPanel:
 
         target = session.new_file("loop", ".mp4")
         write_loop(there_and_back(frames), target, rate=RATE, note=note_of(choice, wanted))
+        sign_result(target, note_of(choice, wanted))
         strip = side_by_side(frames[:: (LOOP_FRAMES - 1) // (SHOWN - 1)], HEIGHT)
         yield {self.strip: shown(session, "strip", strip), self.video: str(target), self.state: "Done."}
 

@@ -87,3 +87,22 @@ def test_limits_of_the_line():
     assert read("--share", "--public").limits.a_minute == settings.SHARED_A_MINUTE
     with pytest.raises(SystemExit):
         read("--requests", "0")
+
+
+def test_replicas_and_proxies():
+    found = read("--executor", "ray", "--replicas", "1-4", "--replica-gpus", "0.5", "--root-path", "/studio")
+    assert found.executor == "ray" and found.ray_address is None and found.root_path == "/studio"
+    assert (found.scale.least, found.scale.most, found.scale.gpus) == (1, 4, 0.5)
+    for wrong in ("0", "4-1", "two", "-1", "1-"):
+        with pytest.raises(SystemExit):
+            read(f"--replicas={wrong}")
+    environment = {}
+    settings.export(read("--proxies", "10.0.0.0/8"), environment)
+    assert environment["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8"
+
+
+def test_a_certificate_is_two_files():
+    chain, key = read("--certificate", "a/chain.pem:b/key.pem").certificate
+    assert (chain.name, key.name) == ("chain.pem", "key.pem")
+    with pytest.raises(SystemExit):
+        read("--certificate", "chain.pem")
