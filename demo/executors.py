@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from demo.gpu import Call, Progress, Steps, Worker
+from demo.gpu import Call, Done, Progress, Step, Steps, Worker
+from gan_core.errors import StudioError
 from gan_core.model_spec import ModelInfo
 from gan_core.registry import ModelRegistry
 from gan_core.threads import use_available_cores
@@ -76,6 +81,38 @@ class LocalExecutor:
         return change > 0
 
 
+class Durations:
+    """How long calls take on a GPU: what their tasks say, corrected by what was measured of that task here.
+
+    ZeroGPU ends a call that takes longer than was asked for, and prefers visitors who ask for little.
+    """
+
+    _MARGIN = 1.5
+    _KEPT = 20  # measurements of one task
+    _FEWEST = 3  # before they count
+
+    def __init__(self) -> None:
+        self._ratios: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=self._KEPT))
+
+    def seconds(self, call: Call[Any]) -> int:
+        """To ask for, at least 1."""
+        ratios = self._ratios[call.task.name]
+        factor = self._MARGIN * max(ratios) if len(ratios) >= self._FEWEST else 1.0
+        return max(1, math.ceil(call.seconds * factor))
+
+    def learn(self, call: Call[Any], seconds: float) -> None:
+        """A call took this long."""
+        self._ratios[call.task.name].append(seconds / call.seconds)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a ZeroGPU worker says before its result, or instead of one."""
+
+    seconds: float
+    error: StudioError | None = None
+
+
 class ZeroGPUExecutor:
     """Runs calls in the workers of a ZeroGPU Space, each forked from this process, with a GPU for one call.
 
@@ -86,16 +123,31 @@ class ZeroGPUExecutor:
         import spaces
 
         self.registry: ModelRegistry | None = None
-        self._dispatch = spaces.GPU(duration=lambda call: max(1, round(call.seconds)))(self._run)
+        self.durations = Durations()
+        self._dispatch = spaces.GPU(duration=self.durations.seconds)(self._run)
 
-    def _run(self, call: Call[T]) -> Steps[T]:
+    def _run(self, call: Call[T]) -> Iterator[Step | Done[T] | _Ended]:
+        """In the worker. A person's mistake is sent as a value: of exceptions only the class's name comes back."""
         assert self.registry is not None
-        yield from call.steps(Worker(self.registry))
+        began = time.monotonic()
+        try:
+            for step in call.steps(Worker(self.registry)):
+                if isinstance(step, Done):  # nobody listens after that
+                    yield _Ended(time.monotonic() - began)
+                yield step
+        except StudioError as error:
+            yield _Ended(time.monotonic() - began, error)
 
     def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
         """See `demo.gpu.Executor`. `progress` is a function and cannot be sent; there the models are loaded already."""
-        with contextlib.closing(self._dispatch(call)) as steps:
-            yield from steps
+        with contextlib.closing(self._dispatch(call)) as messages:
+            for message in messages:
+                if not isinstance(message, _Ended):
+                    yield message
+                elif message.error is not None:
+                    raise message.error
+                else:
+                    self.durations.learn(call, message.seconds)
 
     def models(self) -> list[ModelInfo]:
         """See `demo.gpu.Executor`."""

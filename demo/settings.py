@@ -81,7 +81,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         root_path=options.root_path,
         proxies=options.proxies,
         auth=options.auth,
-        device="cuda" if zero_gpu else options.device,
+        device="cuda" if zero_gpu and options.device == "auto" else options.device,
         memory=options.memory,
         offline=options.offline,
         weights=options.weights,

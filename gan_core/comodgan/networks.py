@@ -143,8 +143,7 @@ class CoModGenerator(nn.Module):
         self.encoder = ConditionalEncoder(resolution, in_channels=in_channels, global_dim=global_dim, **channels)
         # Co-modulation, s = A(E(y), M(z)): each layer's affine map reads w and the global vector, joined.
         self.synthesis = SynthesisNetwork(resolution, w_dim=w_dim + global_dim, **channels)
-        start = self.synthesis.start.shape
-        self.start = EqualLinear(global_dim, start.numel(), act="lrelu")
+        self.start = EqualLinear(global_dim, self.synthesis.start.numel(), act="lrelu")
         del self.synthesis.start  # the start is computed, so there is no constant to learn
         self.synthesis.register_parameter("start", None)
         widths = {side: channels_at(side, **channels) for side in self.encoder.sides}

@@ -166,6 +166,13 @@ def self_conditioned_server(servers):
 
 
 @pytest.fixture
+def zero_gpu_server(servers):
+    """The app over the fake editor and the small random generators, as on a ZeroGPU Space."""
+    with servers.awake("zero-gpu", "-m", "tests.demo.zero_gpu_app") as server:
+        yield server
+
+
+@pytest.fixture
 def server(servers):
     """The app as it is shipped."""
     with servers.awake("real", "app.py") as server:

@@ -7,6 +7,7 @@ import pytest
 from demo import executors, gpu
 from demo.executors import LocalExecutor
 from demo.gpu import Done, Step, Steps, Worker
+from gan_core.errors import UnknownName
 from gan_core.registry import ModelRegistry, ModelSpec
 from tests.demo import fakes
 
@@ -144,6 +145,36 @@ def test_a_lent_gpu_gets_no_functions(monkeypatch):
     executor.registry = ModelRegistry(lambda: ("cpu",))
     monkeypatch.setattr(gpu, "_executor", executor)
     assert gpu.run(double(4), print) == 8 and asked == [7]
+
+
+def test_mistakes_come_back_from_a_lent_gpu_and_times_are_learned(monkeypatch):
+    """`spaces` sends back no more than the name of an exception's class."""
+    asked = []
+
+    class Spaces:
+        @staticmethod
+        def GPU(duration):  # noqa: N802
+            def decorate(work):
+                def run(call):
+                    asked.append(duration(call))
+                    try:
+                        yield from work(call)
+                    except Exception as error:
+                        raise RuntimeError(type(error).__name__) from None
+
+                return run
+
+            return decorate
+
+    monkeypatch.setitem(__import__("sys").modules, "spaces", Spaces)
+    executor = executors.ZeroGPUExecutor()
+    executor.registry = ModelRegistry(lambda: ("cpu",))
+    monkeypatch.setattr(gpu, "_executor", executor)
+    with pytest.raises(UnknownName, match="no model named 'word'"):
+        gpu.run(length("word", 1))
+    for _ in range(4):
+        gpu.run(double(4))
+    assert asked[1:] == [7, 7, 7, 1]
 
 
 def test_devices():
