@@ -52,6 +52,8 @@ FAMILIES = {
         "load": "gan_core.benchmarks.load",
         "training": "gan_core.benchmarks.training",
         "augmentation": "gan_core.benchmarks.augmentation",
+        "blur": "gan_core.benchmarks.blur",
+        "replicas": "gan_core.benchmarks.replicas",
         "stylegan2": "gan_core.benchmarks.stylegan2",
         "comodgan": "gan_core.benchmarks.comodgan",
         "insetgan": "gan_core.benchmarks.insetgan",

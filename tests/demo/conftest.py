@@ -196,23 +196,29 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser):
+    """One for all tests: a browser that has seen the page before has its scripts compiled already."""
+    context = browser.new_context(accept_downloads=True, reduced_motion="reduce")
+    context.add_init_script(FEWER_FRAMES)
+    context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser):
+def open_page(context):
     """open_page(url) -> page; at the end: no console error, no page error, no request to anywhere else."""
-    contexts, complaints = [], []
+    pages, complaints = [], []
 
     def opener(url, width=1280, height=900):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, accept_downloads=True, reduced_motion="reduce"
-        )
-        context.add_init_script(FEWER_FRAMES)
-        context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
-        contexts.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
 
         def on_console(message):
             if message.type == "error":
-                complaints.append(f"console: {message.text}")
+                complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
 
         def on_request(request):
             if not request.url.startswith((url, "data:", "blob:")):
@@ -227,6 +233,7 @@ def open_page(browser):
         return page
 
     yield opener
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
+    context.clear_cookies()
     assert complaints == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import ray
 
 from demo import gpu, ray_executor
 from demo.gpu import Done, Step, Steps, Worker
@@ -54,14 +56,36 @@ def parameters(worker: Worker, model: str) -> Steps[int]:
     yield Done(worker.run(model, lambda generator: sum(p.numel() for p in generator.parameters())))
 
 
+class Aside:
+    """The executor, used from a thread of its own as the app does: in this one Playwright's event loop may be running,
+    and Serve's handles refuse to wait in an event loop's thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        declared = ModelRegistry()
+        declare_models(declared, folder)
+        self._executor = self._pool.submit(
+            ray_executor.connect, None, Scale(2, 2, cpus=0.5), declared, weights=str(folder), device="cpu"
+        ).result()
+        self.models = self._executor.models
+
+    def stream(self, call, progress):
+        steps = self._executor.stream(call, progress)
+        try:
+            while (step := self._pool.submit(next, steps, None).result()) is not None:
+                yield step
+        finally:
+            self._pool.submit(steps.close).result()
+
+    def close(self) -> None:
+        self._pool.submit(ray.shutdown).result()
+
+
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory):
-    ray = pytest.importorskip("ray") if "CI" not in os.environ else __import__("ray")
-    folder = tmp_path_factory.mktemp("weights")
-    declared = ModelRegistry()
-    declare_models(declared, folder)
-    yield ray_executor.connect(None, Scale(2, 2, cpus=0.5), declared, weights=str(folder), device="cpu")
-    ray.shutdown()
+    executor = Aside(tmp_path_factory.mktemp("weights"))
+    yield executor
+    executor.close()
 
 
 def lines(path: Path) -> list[list[str]]:

@@ -358,7 +358,7 @@ def test_what_is_kept_is_on_the_cpu_and_counted(editor, session, registry, tmp_p
     photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     fill(editor, session, photo, box_mask((256, 256), (0, 0, 50, 50)), seeds=[0])
     kept = [entry for (_, key), entry in session._store._results.items() if key[0] == "comodgan-prepared"]
-    ((prepared, size),) = kept
+    ((prepared, size, _),) = kept
     assert prepared.image.device == torch.device("cpu") and size > 4 * 3 * 128 * 128
 
 

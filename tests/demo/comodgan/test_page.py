@@ -273,7 +273,7 @@ def test_closing_the_page_leaves_nothing(comodgan_server, open_page) -> None:
     open_tab(page)
     run(page)
     assert set(comodgan_server.files()) - strays
-    page.context.close()
+    page.close()
     deadline = time.monotonic() + 30
     while set(comodgan_server.files()) - strays and time.monotonic() < deadline:
         time.sleep(0.3)

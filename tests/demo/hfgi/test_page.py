@@ -259,7 +259,7 @@ def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_pa
     wait_for_message(page, "Move a slider")
     start_video(page, clip)
     assert fake_server.files()
-    page.context.close()
+    page.close()
     assert fake_server.files_after_leaving() == []
     page = open_page(fake_server.url)
     upload(page, one_face)

@@ -169,7 +169,7 @@ def test_closing_in_the_middle_leaves_nothing(insetgan_server, page) -> None:
     set_steps(page, 400)
     page.click("#insetgan-start")
     wait_for_message(page, "Step [1-9]0 of 400")
-    page.context.close()
+    page.close()
     assert insetgan_server.files_after_leaving() == []
 
 

@@ -262,7 +262,7 @@ def test_closing_in_the_middle_leaves_nothing(self_conditioned_server, page, pho
     page.wait_for_selector("#self-conditioned-refine")
     page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "of 60")
-    page.context.close()
+    page.close()
     assert self_conditioned_server.files_after_leaving() == []
 
 

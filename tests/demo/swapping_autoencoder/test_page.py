@@ -246,7 +246,7 @@ def test_sent_to_the_other_tab(page) -> None:
 
 def test_closing_the_page_leaves_nothing(swapping_autoencoder_server, page) -> None:
     assert swapping_autoencoder_server.files()
-    page.context.close()
+    page.close()
     assert swapping_autoencoder_server.files_after_leaving() == []
 
 
