@@ -203,9 +203,15 @@ class PlacesStream:
         return 0.5 * torch.log2(area)
 
 
-def fixed_views(places: Places, resolution: int, count: int, *, seed: int = 0, views: Views | None = None) -> Tensor:
-    """The same `count` pictures in every call, uint8 (count, 3, R, R) on the CPU: the places in turn."""
-    stream, pictures = PlacesStream(places.to("cpu"), resolution, views), []
+def fixed_views(folder: Path, resolution: int, count: int, *, seed: int = 0, views: Views | None = None) -> Tensor:
+    """Views of the held-out places of a folder, the same in every call: uint8 (count, 3, R, R) on the CPU, the places
+    in turn. A folder so small that no place is held out gives views of its first ones. Raises BadImage.
+    """
+    try:
+        places = read_places(folder, held_out=True)
+    except BadImage:
+        places = read_places(folder, held_out=None)
+    stream, pictures = PlacesStream(places, resolution, views), []
     generator = torch.Generator().manual_seed(seed)
     turn = torch.arange(count) % len(places)
     for part in turn.split(8):

@@ -133,8 +133,8 @@ def test_held_out_places_are_apart_and_stable(tmp_path) -> None:
     assert set(trained.names).isdisjoint(held.names) and sorted(trained.names + held.names) == both.names
     assert held.names == [name for name in sorted(names) if is_held_out(name)] and held.names
     assert is_held_out("old_hall") and not is_held_out("red_wall")  # never to change
-    pictures = fixed_views(held, 16, 5)
-    assert pictures.dtype == torch.uint8 and torch.equal(pictures, fixed_views(held, 16, 5))
+    pictures = fixed_views(tmp_path, 16, 5)
+    assert pictures.dtype == torch.uint8 and torch.equal(pictures, fixed_views(tmp_path, 16, 5))
 
 
 def test_what_is_no_place_is_refused(tmp_path) -> None:
