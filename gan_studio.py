@@ -42,6 +42,7 @@ FAMILIES = {
         "hfgi": "gan_core.evaluation.hfgi.evaluate",
         "self_conditioned": "gan_core.evaluation.self_conditioned.evaluate",
         "comodgan": "gan_core.evaluation.comodgan.evaluate",
+        "comodgan-places": "gan_core.evaluation.comodgan.places",
         "insetgan": "gan_core.evaluation.insetgan.evaluate",
         "swapping_autoencoder": "gan_core.evaluation.swapping_autoencoder.evaluate",
     },

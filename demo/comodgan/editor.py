@@ -33,6 +33,8 @@ from gan_core.images import open_image
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, SquareCrop
+    from gan_core.comodgan.holes import Hole
+    from gan_core.comodgan.pipeline import Prepared
     from gan_core.faces import Face
 
 MIN_SIDE = 32
@@ -167,26 +169,18 @@ class Editor(PaperEditor[CoModGANModel]):
 
         Closing the iterator stops the work. Raises BadValue if nothing is marked or a value is out of range.
         """
-        from gan_core.comodgan.framing import SquareCrop
-
         if mask is None:
             raise BadValue(NOTHING)
         psi = variety(psi)
         box = bounds(mask)
-        region, remark = self._region(session, photo, box, choice)
-        # Only the part of the picture in the square is passed on, however large the picture is.
-        left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
-        right = min(photo.picture.width, max(region.left + region.side, box[2]))
-        bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
-        inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-        key = ("comodgan-prepared", choice.model, photo.key, hashlib.sha256(np.packbits(mask).tobytes()).hexdigest())
-        prepared = session.recall(key)
-        if prepared is None:
-            yield Step(0.0, "Reading the picture")
-            part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
-            square = SquareCrop(region.left - left, region.top - top, region.side)
-            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
-            session.keep(key, prepared, prepared.size)
+        if choice.alignment == "any":
+            from gan_core.comodgan.holes import separate_holes
+
+            holes = separate_holes(mask, choice.resolution)
+            if len(holes) > 1:
+                yield from self._fill_apart(session, photo, mask, holes, choice, seeds, psi, progress)
+                return
+        prepared, inner, remark = yield from self._prepared(session, photo, mask, box, choice, progress)
         note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
         for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Completion):
@@ -194,6 +188,61 @@ class Editor(PaperEditor[CoModGANModel]):
                 yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
             elif isinstance(step, Step):
                 yield step
+
+    def _fill_apart(
+        self,
+        session: Session,
+        photo: Photo,
+        mask: np.ndarray,
+        holes: Sequence[Hole],
+        choice: CoModGANModel,
+        seeds: Sequence[int],
+        psi: float,
+        progress: Progress | None,
+    ) -> Generator[Step | Result, None, None]:
+        """`fill` for holes that lie apart: each is shown to the model with its own surroundings."""
+        left, top, right, bottom = box = bounds(mask)
+        note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
+        done = {seed: photo.picture.crop(box) for seed in seeds}
+        for number, hole in enumerate(holes):
+            prepared, inner, _ = yield from self._prepared(session, photo, mask, hole.box, choice, progress)
+            stencil = Image.fromarray(hole.mask)
+            for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
+                if isinstance(step, Completion):
+                    done[step.seed].paste(step.picture, (hole.box[0] - left, hole.box[1] - top), stencil)
+                elif isinstance(step, Step):
+                    yield Step((number + step.fraction) / len(holes), f"Hole {number + 1} of {len(holes)}")
+        for seed, picture in done.items():
+            yield Result(seed, picture, photo.picture, (left, top), f"{note}, seed {seed}, variety {psi:g}")
+
+    def _prepared(
+        self,
+        session: Session,
+        photo: Photo,
+        mask: np.ndarray,
+        box: Box,
+        choice: CoModGANModel,
+        progress: Progress | None,
+    ) -> Generator[Step, None, tuple[Prepared, Box, str]]:
+        """The hole in `box` encoded with its surroundings, the box in the part that was encoded, and a remark."""
+        from gan_core.comodgan.framing import SquareCrop
+
+        region, remark = self._region(session, photo, box, choice)
+        # Only the part of the picture in the square is passed on, however large the picture is.
+        left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
+        right = min(photo.picture.width, max(region.left + region.side, box[2]))
+        bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
+        inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+        digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+        key = ("comodgan-prepared", choice.model, photo.key, digest, box)
+        prepared = session.recall(key)
+        if prepared is None:
+            yield Step(0.0, "Reading the picture")
+            part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
+            square = SquareCrop(region.left - left, region.top - top, region.side)
+            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
+            session.keep(key, prepared, prepared.size)
+        return prepared, inner, remark
 
     def draw(
         self,

@@ -1,7 +1,8 @@
 """CoModGAN as a pipeline: read a picture with a hole once, then complete it as often as wanted (Zhao et al. 2021).
 
-`prepare`, which encodes, is costly; `complete` decodes once for each seed and is cheap. The caller keeps the `Prepared`
-while picture and hole are the same. `draw` belongs to the other kind of model, which makes pictures of drawings.
+`prepare`, which encodes, is costly; `complete` decodes once for each seed and is cheap, but for squares much larger
+than the network's, whose detail is restored in a second pass (detail.py). The caller keeps the `Prepared` while picture
+and hole are the same. `draw` belongs to the other kind of model, which makes pictures of drawings.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from gan_core import memory
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
+from gan_core.comodgan.detail import restore_detail, steps_to
 from gan_core.comodgan.fast import FastNetworks
 from gan_core.comodgan.framing import FRAMINGS, Box, SquareCrop, grown, region_around
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
@@ -130,13 +132,25 @@ class CoModGANPipeline:
         prepared, at = self._here(prepared), prepared.region
         share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
         for raw in self._decode(prepared.encoding, seeds, psi, _LEAST_PSI + (1 - _LEAST_PSI) * share):
-            for square in blend(raw, prepared.square, prepared.known):
+            for square in self._at_full_size(raw, prepared):
                 done = prepared.image.clone()
                 top, left = max(at.top, 0), max(at.left, 0)
                 inside = square[:, top - at.top :, left - at.left :]
                 target = done[:, top : at.top + at.side, left : at.left + at.side]
                 target.copy_(inside[:, : target.shape[1], : target.shape[2]])
                 yield done
+
+    def _at_full_size(self, raw: Tensor, prepared: Prepared) -> Iterator[Tensor]:
+        """Completed squares (3, S, S) of raw pictures (n, 3, R, R)."""
+        square, known = prepared.square, prepared.known
+        if not steps_to(square.shape[-1], self.resolution):
+            yield from blend(raw, square, known)
+            return
+        small, small_known = shrink_known(square, known, self.resolution)
+        at, (height, width) = prepared.region, prepared.image.shape[1:]
+        inside = (max(-at.left, 0), max(-at.top, 0), min(width - at.left, at.side), min(height - at.top, at.side))
+        for start in blend(raw, small, small_known).split(1):
+            yield restore_detail(start, square, known, inside)[0]
 
     @torch.inference_mode()
     def draw(self, drawing: Tensor, seeds: Sequence[int], *, psi: float = 1.0) -> list[Tensor]:

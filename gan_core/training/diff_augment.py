@@ -14,7 +14,8 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p
     """Change brightness, saturation and contrast, translate, and blank a square, at random for each picture.
 
     Args:
-        images: (N, 3, H, W) in about [-1, 1].
+        images: (N, 3, H, W) in about [-1, 1]. Channels after the third, such as a mask, are moved and blanked with
+            the picture, their values are kept.
         shift: largest translation, as a share of each side; pixels from outside are zero.
         cut_out: side of the blank square, as a share of each side; its centre is anywhere in the picture.
         p: probability of each change of colour. It is below 1, so that the discriminator often sees the original
@@ -22,9 +23,9 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p
             and notices a wrong one (Karras et al. 2020, section 2.2); translation and cutout are always applied.
 
     Returns:
-        (N, 3, H, W), float32; gradients reach the pictures.
+        The same shape, float32; gradients reach the pictures.
     """
-    images = images.float()
+    images, others = images[:, :3].float(), images[:, 3:].float()
     n, _, h, w = images.shape
 
     def uniform(low: float, high: float) -> Tensor:
@@ -38,7 +39,8 @@ def diff_augment(images: Tensor, *, shift: float = 0.25, cut_out: float = 0.5, p
     images = grey + (images - grey) * sometimes(0.0, 2.0, 1.0)
     level = images.mean((1, 2, 3), keepdim=True)
     images = level + (images - level) * sometimes(0.5, 1.5, 1.0)
-    return _without_square(_moved(images, uniform, shift), uniform, cut_out)
+    joined = torch.cat([images, others], 1) if others.shape[1] else images
+    return _without_square(_moved(joined, uniform, shift), uniform, cut_out)
 
 
 def _moved(images: Tensor, uniform: Callable[[float, float], Tensor], shift: float) -> Tensor:

@@ -16,15 +16,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-# Directions of a cube map's faces: right, down, outward (OpenGL, seen from inside: +x right, +y up, +z forward).
-CUBE = {
-    "px": ((0, 0, -1), (0, -1, 0), (1, 0, 0)),
-    "nx": ((0, 0, 1), (0, -1, 0), (-1, 0, 0)),
-    "py": ((1, 0, 0), (0, 0, 1), (0, 1, 0)),
-    "ny": ((1, 0, 0), (0, 0, -1), (0, -1, 0)),
-    "pz": ((1, 0, 0), (0, -1, 0), (0, 0, 1)),
-    "nz": ((-1, 0, 0), (0, -1, 0), (0, 0, -1)),
-}
+from gan_core.training.cube_maps import CUBE
 
 
 def main() -> None:

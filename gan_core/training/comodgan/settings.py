@@ -25,6 +25,7 @@ class CoModGANSettings(GanSettings):
     )
     pairs: int = 2  # completions of each condition
     full: float = 0.05  # share of holes that are the whole picture
+    objects: float = 0.0  # share of holes shaped like things and people (objects.py) instead of free-form ones
     known_weight: float = 10.0  # L1 on known pixels
     small_hole: float = 0.3  # hole ratio below which hidden pixels count too
     colour_weight: float = 20.0  # L1 of colours of blocks of 16 pixels in the hole, near known pixels
@@ -39,17 +40,21 @@ class CoModGANSettings(GanSettings):
 
 @dataclass
 class Starts:
-    """Weights to start from: an earlier run's three networks, or an unconditional generator and its discriminator."""
+    """Weights to start from: an earlier run's networks, or an unconditional generator and its discriminator.
+
+    A discriminator of pictures, with three channels, is one to start from in both cases.
+    """
 
     generator: State | None = None
     discriminator: State | None = None
     average: State | None = None
+    projected: State | None = None
     unconditional: bool = False
 
 
 @dataclass
 class HeldOut:
-    """Pictures of people who are not trained on; the averaged network is measured on them for the log."""
+    """Pictures of people or places that are not trained on; the averaged network is measured on them for the log."""
 
     pictures: Tensor  # uint8 (N, 3, R, R)
     conditions: Tensor  # uint8 (N, 1, R, R): holes, 1 = hole, or drawings, 255 = line

@@ -1,13 +1,16 @@
-"""Starting CoModGAN from an unconditional generator and its discriminator.
+"""Starting CoModGAN from an earlier run, or from an unconditional generator and its discriminator.
 
-At the first step the network computes the same as that generator for every condition: the weights through which the
-condition enters (the global vector's columns of the affine layers, the weight of the computed start, the gain of each
-skip) are zero. The encoder starts from the discriminator's convolutions.
+An earlier run may have been of other pictures (portraits for places) and of other sizes: what agrees in shape is taken.
+With an unconditional generator, the network at first computes the same as that generator for every condition: the
+weights through which the condition enters (the global vector's columns of the affine layers, the weight of the computed
+start, the gain of each skip) are zero. The encoder starts from the discriminator's convolutions.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,9 +19,66 @@ from torch import Tensor, nn
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import Discriminator
+from gan_core.training.comodgan.settings import Starts, State
 
+log = logging.getLogger(__name__)
+
+_LEAST_AGREEING = 0.5  # share of a network's numbers that an earlier run must give
 _SLOPE, _GAIN = 0.2, math.sqrt(2)  # of leaky ReLU after the computed start
 _SPREAD = 0.6  # standard deviation of the encoder's features at the start, that of random weights
+
+
+def start_networks(
+    generator: CoModGenerator, discriminator: Discriminator, starts: Starts, condition: Callable[[], Tensor]
+) -> State | None:
+    """Load the weights to start from; returns the averaged generator's where they differ.
+
+    condition: gives conditions (N, C, R, R), on which an encoder that starts from a discriminator is measured.
+    """
+    if starts.discriminator is not None:
+        channels = starts.discriminator["from_rgb.weight"].shape[1]
+        if channels == discriminator.config["img_channels"]:
+            start_agreeing(discriminator, starts.discriminator, "discriminator")
+        else:
+            start_discriminator(discriminator, starts.discriminator)
+    if not starts.unconditional:
+        if starts.generator is None:
+            return starts.average
+        whole = start_agreeing(generator, starts.generator, "generator")
+        return starts.average if whole else None
+    if starts.generator is not None:
+        start_generator(generator, starts.generator)
+    if starts.discriminator is not None:
+        start_encoder(generator, starts.discriminator, condition())
+    return None
+
+
+def start_agreeing(net: nn.Module, state: State, what: str) -> bool:
+    """Copy every tensor whose name and shape agree; returns whether all do.
+
+    Raises BadCheckpoint if less than half of the network's numbers are given.
+    """
+    own = net.state_dict()
+    agreeing = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    share = sum(x.numel() for x in agreeing.values()) / sum(x.numel() for x in own.values())
+    if share < _LEAST_AGREEING:
+        raise BadCheckpoint(f"The {what} to start from does not fit: only {share:.0%} of the weights agree in shape.")
+    net.load_state_dict({**own, **agreeing})
+    missing = [name for name in own if name not in agreeing]
+    if missing:
+        log.warning("The %s starts from %.1f %% of the weights; new: %s", what, 100 * share, ", ".join(missing))
+    return not missing
+
+
+def start_plain(net: CoModGenerator) -> None:
+    """Make a generator the baseline: no noise, and layers that the condition does not modulate."""
+    columns = net.config["w_dim"]
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("noise_strength"):
+                parameter.zero_()
+            elif name.endswith("affine.weight"):
+                parameter[:, columns:] = 0
 
 
 def start_generator(net: CoModGenerator, state: dict[str, Tensor]) -> None:

@@ -7,7 +7,7 @@ Differences from an unconditional step:
   keeps large holes from having one answer only.
 - An L1 loss on the raw picture's known pixels makes it fit at the rim before anything is pasted. In small holes, which
   are largely determined by their surroundings, hidden pixels count as well. A further loss compares colours of blocks.
-The discriminator sees picture and mask (or drawing).
+The discriminator sees picture and mask (or drawing); so does the projected one, which gets the mask beside features.
 """
 
 from __future__ import annotations
@@ -32,26 +32,28 @@ from gan_core.training.comodgan.losses import (
     spread_loss,
     spread_of,
 )
-from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts, State
-from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
+from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
+from gan_core.training.comodgan.start import start_networks, start_plain
+from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.objective import discriminator_loss, generator_loss
-from gan_core.training.stylegan2.step import GanTrainer
+from gan_core.training.stylegan2.step import GanTrainer, Pictures
 
 
 class CoModGANTrainer(GanTrainer):
     """Networks, optimizers and the pieces of a step.
 
     holes: (M, R, R) uint8, 1 = hole, the bank of masks. drawings: (N, K, R, R) uint8, 255 = line, K drawings of each
-    picture, for the task "drawing".
+    picture, for the task "drawing", which needs the pictures as a tensor.
     """
 
     settings: CoModGANSettings
+    beside = 1
 
     def __init__(
         self,
         settings: CoModGANSettings,
-        pictures: Tensor,
+        pictures: Pictures,
         processes: distributed.ProcessGroup,
         holes: Tensor,
         drawings: Tensor | None = None,
@@ -61,6 +63,8 @@ class CoModGANTrainer(GanTrainer):
     ) -> None:
         if settings.task not in TASKS:
             raise BadValue(f"The task must be one of {', '.join(TASKS)}, not {settings.task}.")
+        if settings.task == "drawing" and drawings is None:
+            raise BadValue("Drawings are computed from a folder of pictures (--data), not from places.")
         if settings.batch % (4 * settings.pairs):
             raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
         self.settings, self.processes = settings, processes
@@ -80,14 +84,15 @@ class CoModGANTrainer(GanTrainer):
         device = processes.device
         self.holes, self.held_out = holes.to(device), held_out
         self.drawings = None if drawings is None else drawings.to(device)
-        average_start = self._start(generator, discriminator, starts or Starts(), pictures)
-        if settings.plain:
-            for name, parameter in generator.named_parameters():
-                if name.endswith("noise_strength"):
-                    torch.nn.init.zeros_(parameter)
+        starts = starts or Starts()
+        average_start = start_networks(generator, discriminator, starts, lambda: self._condition(pictures))
         average = copy.deepcopy(generator)
         if average_start is not None:
             average.load_state_dict(average_start)
+        if settings.plain:
+            for net in (generator, average):
+                start_plain(net)
+        self._projected_start = starts.projected
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
@@ -95,29 +100,13 @@ class CoModGANTrainer(GanTrainer):
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
         self._set_up(generator, average, FadingDiscriminator(discriminator), pictures, graphs)
 
-    def _start(
-        self, generator: CoModGenerator, discriminator: Discriminator, starts: Starts, pictures: Tensor
-    ) -> State | None:
-        """Load the weights to start from; returns the averaged generator's weights if they differ."""
-        if starts.unconditional:
-            if starts.generator is not None:
-                start_generator(generator, starts.generator)
-            if starts.discriminator is not None:
-                start_discriminator(discriminator, starts.discriminator)
-                image = pictures[:16].float() / 127.5 - 1
-                known = 1 - self.holes[: len(image), None].float().cpu()
-                if self.settings.task == "hole":
-                    condition = hole_condition(image, known)
-                else:
-                    assert self.drawings is not None
-                    condition = drawing_condition(self.drawings[: len(image), :1].float().cpu() / 255)
-                start_encoder(generator, starts.discriminator, condition)
-            return None
-        if starts.generator is not None:
-            generator.load_state_dict(starts.generator)
-        if starts.discriminator is not None:
-            discriminator.load_state_dict(starts.discriminator)
-        return starts.average
+    def _condition(self, pictures: Pictures) -> Tensor:
+        """Some conditions (N, C, R, R) on the CPU."""
+        image = pictures[:16].float() / 127.5 - 1 if isinstance(pictures, Tensor) else pictures.draw(16).cpu()
+        if self.settings.task == "hole":
+            return hole_condition(image, 1 - self.holes[: len(image), None].float().cpu())
+        assert self.drawings is not None
+        return drawing_condition(self.drawings[: len(image), :1].float().cpu() / 255)
 
     # ------------------------------------------------------------ pieces of a step
 
@@ -125,12 +114,15 @@ class CoModGANTrainer(GanTrainer):
         s, net, device = self.settings, self.generator, self.processes.device
         self.generator_flat.buffer.zero_()
         n = s.batch // s.pairs
-        index = torch.randint(self.pictures.shape[0], (n,), device=device)
-        mirror = torch.rand(n, 1, 1, 1, device=device) < 0.5
-        image = self.pictures[index].float() * (2 / 255) - 1
-        image = torch.where(mirror, image.flip(3), image)
-        light = torch.randn(2, n, 1, 1, 1, device=device) * s.jitter
-        image = (image * torch.exp2(light[0]) + light[1]).clamp(-1, 1)
+        if isinstance(self.stream, PictureStream):
+            index = torch.randint(self.pictures.shape[0], (n,), device=device)
+            mirror = torch.rand(n, 1, 1, 1, device=device) < 0.5
+            image = self.pictures[index].float() * (2 / 255) - 1
+            image = torch.where(mirror, image.flip(3), image)
+            light = torch.randn(2, n, 1, 1, 1, device=device) * s.jitter
+            image = (image * torch.exp2(light[0]) + light[1]).clamp(-1, 1)
+        else:
+            image = self.stream.draw(n)  # in another light each time
         hole = self.holes[torch.randint(self.holes.shape[0], (n,), device=device)][:, None].float()
         hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, hole.flip(3), hole)
         if s.task == "hole":
@@ -199,19 +191,19 @@ class CoModGANTrainer(GanTrainer):
         self.discriminator_flat.drop_non_finite()
 
     def _generator_piece(self) -> None:
-        for p in self.discriminator_flat.parameters:
-            p.requires_grad_(False)
-        loss = generator_loss(self.real_scores, self._score(self._fakes_seen()))
-        self.stats[1] += loss.detach()
-        with self.generator_flat.exchanged(self.processes):
-            (loss + self._other_losses()).backward()
-        self.generator_flat.drop_non_finite()
+        with self._discriminators_fixed():
+            loss = self._adversarial(generator_loss(self.real_scores, self._score(self._fakes_seen())))
+            with self.generator_flat.exchanged(self.processes):
+                (loss + self._other_losses()).backward()
+            self.generator_flat.drop_non_finite()
         if self.settings.plain:  # its layers are not modulated by the condition
             for name, p in self.generator.named_parameters():
                 if name.endswith("affine.weight"):
                     p.grad[:, self.settings.w_dim :].zero_()
-        for p in self.discriminator_flat.parameters:
-            p.requires_grad_(True)
+
+    def _projected_input(self) -> tuple[Tensor, Tensor]:
+        """Pictures with mask or drawing: (batch / pairs, 4, R, R) real ones and (batch, 4, R, R) completions."""
+        return torch.cat([self.reals, self.seen], 1), torch.cat([self.fakes, self._repeated(self.seen)], 1)
 
     def _other_losses(self) -> Tensor:
         """The losses of `losses.py`, weighted; without latents and modulation (`plain`) all pixels count alike."""

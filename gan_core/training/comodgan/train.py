@@ -1,8 +1,10 @@
 """Train CoModGAN on a folder of pictures: `python -m gan_core.training.comodgan.train --data FOLDER --out FOLDER`.
 
 `--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
-Starts from an unconditional generator and its discriminator (`--generator`, `--discriminator`) or from an earlier run
-(`--initial`). `--plain` trains the baseline of the model card. One process or several under torchrun.
+`--places FOLDER` instead of `--data` draws views of cube maps (`gan_core.training.places`). Starts from an
+unconditional generator and its discriminator (`--generator`, `--discriminator`), from an earlier run (`--initial`), or
+from its generator and another discriminator of pictures. `--plain` trains the baseline of the model card. One process
+or several under torchrun.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from gan_core.comodgan import masks
 from gan_core.comodgan.edges import PENS, lines
 from gan_core.errors import BadValue, StudioError
 from gan_core.training import distributed
+from gan_core.training.comodgan.objects import mixed_bank
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
 from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
+from gan_core.training.places import PlacesStream, fixed_views, read_places
+from gan_core.training.stylegan2.step import Pictures
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +63,22 @@ def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
     return HeldOut(pictures, *stacked)
 
 
-def read_starts(initial: Path | None, generator: Path | None, discriminator: Path | None) -> Starts:
-    """The weights that the flags name. Raises BadValue for contradictory or incomplete flags."""
+def read_starts(
+    initial: Path | None, generator: Path | None, discriminator: Path | None, resolution: int = 0
+) -> Starts:
+    """The weights that the flags name; projected discriminators only if they are of the resolution, which they must
+    fit. Raises BadValue for contradictory or incomplete flags."""
     if initial is not None and generator is not None:
         raise BadValue("Start from an earlier run (--initial) or from a generator (--generator), not from both.")
     if initial is not None:
-        own, average = initial / "generator.safetensors", initial / "generator_ema.safetensors"
+        names = ("generator", "generator_ema", "discriminator", "projected")
+        own, average, judge, projected = (initial / f"{name}.safetensors" for name in names)
+        tensors, config = store.read(projected) if projected.exists() else ({}, {})
         return Starts(
             store.read(own if own.exists() else average)[0],  # either of them is enough
-            store.read(initial / "discriminator.safetensors")[0],
+            store.read(discriminator or judge)[0] if discriminator or judge.exists() else None,
             store.read(average)[0] if average.exists() else None,
+            tensors if config.get("resolution") == resolution else None,
         )
     if generator is None and discriminator is None:
         return Starts()
@@ -79,11 +90,13 @@ def read_starts(initial: Path | None, generator: Path | None, discriminator: Pat
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures")
+    data.add_argument("--places", type=Path, help="folder of cube maps, made by gan_core.training.prepare_places")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--generator", type=Path, help="unconditional generator to start from, of the same shape")
     parser.add_argument("--discriminator", type=Path, help="its discriminator")
-    parser.add_argument("--initial", type=Path, help="folder of an earlier run of this command to start from")
+    parser.add_argument("--initial", type=Path, help="folder of an earlier run, of any pictures, to start from")
     parser.add_argument("--minutes", type=float, default=7.0)
     parser.add_argument("--images", type=int, help="stop after this many pictures")
     parser.add_argument("--holes", type=int, default=3072, help="masks drawn before training starts")
@@ -96,23 +109,31 @@ def main() -> None:
     settings = read_settings(args, CoModGANSettings)
     if settings.plain:
         settings.pairs = 1
-    starts = read_starts(args.initial, args.generator, args.discriminator)
+    starts = read_starts(args.initial, args.generator, args.discriminator, settings.resolution)
     processes = distributed.init(args.device)
-    paths, held_out = split_pictures(args.data)
-    pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))
-    holes = torch.from_numpy(masks.bank(args.holes, settings.resolution, seed=settings.seed))
+    pictures: Pictures
+    if args.places is not None:
+        places, unseen = read_places(args.places), fixed_views(args.places, settings.resolution, 16)
+        count, pictures = len(places), PlacesStream(places.to(processes.device), settings.resolution)
+    else:
+        paths, held_out = split_pictures(args.data)
+        pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))
+        count = len(paths)
+    holes = torch.from_numpy(mixed_bank(args.holes, settings.resolution, settings.objects, settings.seed))
+    drawn = settings.task == "drawing" and isinstance(pictures, Tensor)
     trainer = CoModGANTrainer(
         settings,
         pictures,
         processes,
         holes,
-        draw_all(pictures, processes.device) if settings.task == "drawing" else None,
+        draw_all(pictures, processes.device) if drawn else None,
         held_out_set(unseen, settings.task, processes.device),
         starts,
         graphs=not args.no_graphs,
     )
     if processes.is_main:
-        log.info("%d pictures, %s, %d process(es)", len(paths), settings, processes.size)
+        what = "pictures" if args.places is None else "places"
+        log.info("%d %s, %s, %d process(es)", count, what, settings, processes.size)
     train(trainer, args.out, minutes=args.minutes, images=args.images, keep_state=not args.no_state)
     trainer.close()
     processes.destroy()

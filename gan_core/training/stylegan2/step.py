@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,11 @@ from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.growing import FadingDiscriminator, grow_generator
 from gan_core.training.objective import discriminator_loss, generator_loss, gradient_norm
 from gan_core.training.people import PeopleStream
-from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator
+from gan_core.training.places import PlacesStream
+from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator, beside_maps
 from gan_core.training.stylegan2.settings import GanSettings
+
+Pictures: TypeAlias = Tensor | PeopleStream | PlacesStream  # uint8 (N, 3, R, R), or a stream of pictures on the device
 
 
 class GanTrainer:
@@ -42,10 +46,12 @@ class GanTrainer:
     update. Each of these saves a pass of a network.
     """
 
+    beside = 0  # channels of the condition that the projected discriminators see beside the features
+
     def __init__(
         self,
         settings: GanSettings,
-        pictures: Tensor | PeopleStream,  # uint8 (N, 3, R, R), or a stream of them on the device
+        pictures: Pictures,
         processes: distributed.ProcessGroup,
         generator_start: dict[str, Tensor] | None = None,
         discriminator_start: dict[str, Tensor] | None = None,
@@ -78,7 +84,7 @@ class GanTrainer:
         generator: nn.Module,
         average: nn.Module,
         discriminator: FadingDiscriminator,
-        pictures: Tensor | PeopleStream,
+        pictures: Pictures,
         graphs: bool,
     ) -> None:
         """Put everything on the device, make the optimizers and record the pieces of a step."""
@@ -91,7 +97,7 @@ class GanTrainer:
             processes.broadcast_(list(net.state_dict().values()))
         if isinstance(pictures, Tensor):
             self.pictures = pictures.to(device)
-            self.stream: PictureStream | PeopleStream = PictureStream(self.pictures)
+            self.stream: PictureStream | PeopleStream | PlacesStream = PictureStream(self.pictures)
         else:
             self.stream = pictures
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -105,7 +111,7 @@ class GanTrainer:
             # allocates may be reused by another one.
             self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
             self.projection = FrozenProjection(load_features()).to(device, **layout)
-            self.projected = ProjectedDiscriminator(settings.resolution)
+            self.projected = ProjectedDiscriminator(settings.resolution, self.beside)
             if self._projected_start is not None:
                 self.projected.load_state_dict(self._projected_start)
             self.projected.to(device, **layout)
@@ -216,29 +222,51 @@ class GanTrainer:
     def _projected_piece(self) -> None:
         """Gradients of the projected discriminators; the features of the generated pictures are kept for the
         generator."""
-        assert self.projection is not None
         self.projected_flat.buffer.zero_()
+        reals, fakes = self._projected_input()
         with torch.no_grad():
-            self.real_maps = self.projection(diff_augment(self.reals), self.dtype)
-        self.fake_maps = self.projection(diff_augment(self.fakes), self.dtype)
+            self.real_maps = self._maps(reals)
+        self.fake_maps = self._maps(fakes)
         loss = self.projected.losses(self.real_maps, [x.detach() for x in self.fake_maps])
         self.stats[6] += loss.detach()
         with self.projected_flat.exchanged(self.processes):
             loss.backward()
         self.projected_flat.drop_non_finite()
 
+    def _projected_input(self) -> tuple[Tensor, Tensor]:
+        """Real and generated pictures (N, 3 + beside, R, R) for the projected discriminators."""
+        return self.reals, self.fakes
+
+    def _maps(self, pictures: Tensor) -> list[Tensor]:
+        """Augmented, then projected; channels after the third are put beside the maps."""
+        assert self.projection is not None
+        changed = diff_augment(pictures)
+        maps = self.projection(changed[:, :3], self.dtype)
+        return beside_maps(maps, changed[:, 3:]) if self.beside else maps
+
     def _generator_piece(self) -> None:
+        with self._discriminators_fixed():
+            loss = self._adversarial(self._generator_losses(augment(self.fakes, self.strength)))
+            with self.generator_flat.exchanged(self.processes):
+                loss.backward()
+            self.generator_flat.drop_non_finite()
+
+    def _adversarial(self, pixel_loss: Tensor) -> Tensor:
+        """The generator's loss against all discriminators, weighted, given the one of pixels."""
+        loss = pixel_loss * self.settings.pixel_weight
+        if self.projection is not None:
+            loss = loss + self.projected.generator_loss(self.real_maps, self.fake_maps) * self.settings.projected_weight
+        self.stats[1] += loss.detach()
+        return loss
+
+    @contextmanager
+    def _discriminators_fixed(self) -> Iterator[None]:
+        """Context of the generator's pass, in which no gradients of the discriminators are computed."""
         trained = [*self.discriminator_flat.parameters]
         trained += self.projected_flat.parameters if self.projection is not None else []
         for p in trained:
             p.requires_grad_(False)
-        loss = self._generator_losses(augment(self.fakes, self.strength)) * self.settings.pixel_weight
-        if self.projection is not None:
-            loss = loss + self.projected.generator_loss(self.real_maps, self.fake_maps) * self.settings.projected_weight
-        self.stats[1] += loss.detach()
-        with self.generator_flat.exchanged(self.processes):
-            loss.backward()
-        self.generator_flat.drop_non_finite()
+        yield
         for p in trained:
             p.requires_grad_(True)
 

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from gan_core.training import distributed
 from gan_core.training.augment import augment
 from gan_core.training.capture import capture
-from gan_core.training.data import random_batch
+from gan_core.training.data import PictureStream
 from gan_core.training.ema import decay_of, half_life_of, update_average
 from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
+from gan_core.training.places import PlacesStream
 from gan_core.training.swapping_autoencoder.growing import grow
 from gan_core.training.swapping_autoencoder.losses import (
     colour_distance,
@@ -46,7 +47,7 @@ class ResolutionStage:
     def __init__(
         self,
         settings: SwappingAutoencoderSettings,
-        pictures: Tensor,  # uint8 (N, 3, R, R), R the resolution of this stage
+        pictures: Tensor | PictureStream | PlacesStream,  # uint8 (N, 3, R, R), or a stream; R of this stage
         processes: distributed.ProcessGroup,
         *,
         dropped: int = 0,  # number of times that the full resolution is halved
@@ -71,9 +72,10 @@ class ResolutionStage:
             net.eval().requires_grad_(False)
         if self.fading:
             self.fade.zero_()
-        self.pictures = pictures.to(device)
+        self.stream = PictureStream(pictures.to(device)) if isinstance(pictures, Tensor) else pictures
+        self.resolution = settings.resolution >> dropped
         self.features = None
-        if features is not None and settings.feature and features.resolution == pictures.shape[-1]:
+        if features is not None and settings.feature and features.resolution == self.resolution:
             self.features = features.to(device)
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         nets = self.networks
@@ -123,7 +125,7 @@ class ResolutionStage:
         """Both discriminators' gradients; with `penalise`, of their gradient penalties too."""
         s, half = self.settings, self.batch // 2
         self.discriminators.buffer.zero_()
-        images = random_batch(self.pictures, self.batch)
+        images = self.stream.draw(self.batch)
         with torch.no_grad():
             recon, swaps = self._draw(images)
         reals = augment(images, self.strength)
@@ -141,7 +143,7 @@ class ResolutionStage:
         terms["d_patch_swap"] = s.patch * fake_loss(patch.compare(swap_pairs(reference), swapped))
         loss = sum(terms.values())
         if penalise:
-            pixels = (self.pictures.shape[-1] / 256) ** 2
+            pixels = (self.resolution / 256) ** 2
             penalty = gradient_penalty(self._score, reals)
             pair = self._crops(images[:half]), self._crops(images[:half])
             patch_penalty = gradient_penalty(self._compare_joined, torch.cat(pair, 1).flatten(1, 2))
@@ -168,7 +170,7 @@ class ResolutionStage:
         self.coder.buffer.zero_()
         for p in self.discriminators.parameters:
             p.requires_grad_(False)
-        images = random_batch(self.pictures, self.batch)
+        images = self.stream.draw(self.batch)
         recon, swaps = self._draw(images)
         others = swap_pairs(images)
         recon_score, swap_score = self._score(augment(torch.cat([recon, swaps]), self.strength)).split(

@@ -1,7 +1,8 @@
 """Train a Swapping Autoencoder: `python -m gan_core.training.swapping_autoencoder.train --data FOLDER --out FOLDER`.
 
-Any folder of pictures can be used. Training begins at a quarter of the resolution, where most is learned and a step is
-cheap, and continues at higher ones (--schedule). One process, or several GPUs under torchrun. A run continues from the
+Any folder of pictures can be used, or views of places (`--places`, see `gan_core.training.places`). Training begins at
+a quarter of the resolution, where most is learned and a step is cheap, and continues at higher ones (--schedule), or it
+begins with another run's networks (--initial). One process, or several GPUs under torchrun. A run continues from the
 files in --out: exactly from state.pt, or from the weights' files alone. `--minutes` is the time of the whole run. It
 writes to --out: log.jsonl, a grid of swaps of held-out pictures with every line of the log, and the weights of all four
 networks.
@@ -24,13 +25,15 @@ from tqdm import tqdm
 
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.errors import BadCheckpoint, BadImage, BadValue
+from gan_core.errors import BadImage, BadValue, StudioError
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
-from gan_core.training.data import load_pictures, split_pictures
+from gan_core.training.data import split_pictures
 from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.grids import save_grid
+from gan_core.training.places import read_places
+from gan_core.training.sources import FolderSource, PlacesSource, Source
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
@@ -73,18 +76,30 @@ class Run:
         self.start: dict[str, Any] | None = None
         self.exact: dict[str, Any] | None = None
 
+    def begin_from(self, folder: Path) -> None:
+        """Start from another run's weights, whatever its pictures were; its time and pictures are not counted.
+
+        Stages of lower resolution than those weights are left out. Raises WeightsMissing or BadCheckpoint.
+        """
+        note = self._read_weights(folder)
+        self.dropped = int(note.get("dropped", 0))
+
+    def _read_weights(self, folder: Path) -> dict[str, Any]:
+        """Start from the four networks in a folder; returns the note on their training."""
+        read = {name: store.read(folder / f"{name}.safetensors") for name in NAMES}
+        self.start = {name: tensors for name, (tensors, _) in read.items()}
+        self.start |= {f"{name}_average": self.start[name] for name in ("encoder", "generator")}
+        return read["encoder"][1].get("_training", {})
+
     def resume(self) -> None:
         """Read the files in the folder, if there are any."""
-        state, files = self.out / "state.pt", {name: self.out / f"{name}.safetensors" for name in NAMES}
+        state, files = self.out / "state.pt", [self.out / f"{name}.safetensors" for name in NAMES]
         if state.is_file():
             self.exact = torch.load(state, map_location="cpu", weights_only=True)
             self.start = self.exact["networks"]
             note = self.exact["note"]
-        elif all(path.is_file() for path in files.values()):
-            read = {name: store.read(path) for name, path in files.items()}
-            self.start = {name: tensors for name, (tensors, _) in read.items()}
-            self.start |= {f"{name}_average": self.start[name] for name in ("encoder", "generator")}
-            note = read["encoder"][1].get("_training", {})
+        elif all(path.is_file() for path in files):
+            note = self._read_weights(self.out)
         else:
             return
         self.seconds, self.images = float(note.get("seconds", 0.0)), int(note.get("images", 0))
@@ -124,8 +139,7 @@ def train(
     run: Run,
     settings: SwappingAutoencoderSettings,
     schedule: Schedule,
-    paths: list[Path],
-    held_out: list[Path],
+    source: Source,
     *,
     minutes: float,
     features: FeatureDistance | None = None,
@@ -142,10 +156,10 @@ def train(
         if over or run.seconds >= total or (run.dropped is not None and dropped > run.dropped):
             continue
         side = settings.resolution >> dropped
-        pictures, held = load_pictures(paths, side), load_pictures(held_out, side)
-        held = held.to(processes.device).float().mul_(2 / 255).sub_(1)
+        held = source.held_out(side).to(processes.device).float().mul_(2 / 255).sub_(1)
+        stream = source.stream(side, processes.device)
         stage = ResolutionStage(
-            settings, pictures, processes, dropped=dropped, start=run.start, features=features, graphs=graphs
+            settings, stream, processes, dropped=dropped, start=run.start, features=features, graphs=graphs
         )
         run.enter(stage)
         if processes.is_main:
@@ -208,7 +222,10 @@ def _train_stage(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures, of about the resolution or more")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures, of about the resolution or more")
+    data.add_argument("--places", type=Path, help="folder of cube maps, made by gan_core.training.prepare_places")
+    parser.add_argument("--initial", type=Path, help="folder of four networks to start from, of any pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--schedule", default="", help="sides and shares of the run, as 64:0.15,128:0.3,256:0.55")
@@ -234,26 +251,39 @@ def main() -> None:
     features = None
     if args.features is not None:
         features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0], levels=4)
-    paths, held_out = (part[: args.limit] for part in split_pictures(args.data))
-    if len(paths) < 2:
-        raise BadImage(f"{args.data} has too few pictures to train on.")
-    if not held_out:
-        log.warning("No picture's name falls among the held-out ones: the log's numbers are of training pictures.")
-        held_out = paths[:6]
+    source: Source
+    if args.places is not None:
+        source = PlacesSource(args.places, read_places(args.places).to(processes.device))
+        what = f"{len(source.places)} places"
+    else:
+        source = _folder_source(args.data, args.limit)
+        what = f"{len(source.paths)} pictures, {len(source.unseen)} held out"
     args.out.mkdir(parents=True, exist_ok=True)
     run = Run(args.out, processes, keep_state=not args.no_state)
+    if args.initial is not None:
+        run.begin_from(args.initial)
     if not args.fresh:
         run.resume()
     if processes.is_main:
-        log.info("%d pictures, %d held out, %s, %d process(es)", len(paths), len(held_out), settings, processes.size)
+        log.info("%s, %s, %d process(es)", what, settings, processes.size)
     seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
     graphs = not args.no_graphs
-    train(run, settings, schedule, paths, held_out, minutes=args.minutes, features=features, graphs=graphs, **seconds)
+    train(run, settings, schedule, source, minutes=args.minutes, features=features, graphs=graphs, **seconds)
     processes.destroy()
+
+
+def _folder_source(folder: Path, limit: int | None) -> FolderSource:
+    paths, held_out = (part[:limit] for part in split_pictures(folder))
+    if len(paths) < 2:
+        raise BadImage(f"{folder} has too few pictures to train on.")
+    if not held_out:
+        log.warning("No picture's name falls among the held-out ones: the log's numbers are of training pictures.")
+        held_out = paths[:6]
+    return FolderSource(paths, held_out)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (BadCheckpoint, BadImage, BadValue) as error:
+    except StudioError as error:
         raise SystemExit(str(error)) from error

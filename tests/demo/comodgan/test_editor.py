@@ -354,6 +354,36 @@ def test_bounds() -> None:
         bounds(np.zeros((4, 4), bool))
 
 
+def test_holes_that_lie_apart_are_filled_apart(editor, session, registry, tmp_path) -> None:
+    """Each with its own surroundings, also hundreds of specks; a model of portraits sees one square as before."""
+    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png", (400, 300)))
+    mask = box_mask((400, 300), (20, 20, 60, 50)) | box_mask((400, 300), (330, 240, 380, 290))
+
+    def counts(choice) -> tuple[int, int]:
+        with registry.use(choice.model) as pipeline:
+            return pipeline.prepared, pipeline.completed
+
+    first, second = fill(editor, session, photo, mask)
+    assert counts(SCENES) == (2, 4)
+    fill(editor, session, photo, mask, seeds=(3,))
+    assert counts(SCENES) == (2, 6), "kept for other seeds"
+    old = pixels(photo.picture)
+    for one in (first, second):
+        new = pixels(one.picture)
+        assert np.array_equal(new[~mask], old[~mask])
+        for box in ((20, 20, 60, 50), (330, 240, 380, 290)):
+            left, top, right, bottom = box
+            assert (new[top:bottom, left:right] != old[top:bottom, left:right]).mean() > 0.5
+    assert (pixels(first.picture) != pixels(second.picture)).any()
+    specks = np.zeros((300, 400), bool)
+    rng = np.random.default_rng(0)
+    specks[rng.integers(0, 300, 400), rng.integers(0, 400, 400)] = True
+    (one,) = fill(editor, session, photo, specks, seeds=(1,))
+    assert np.array_equal(pixels(one.picture)[~specks], old[~specks])
+    fill(editor, session, photo, mask, FACES)
+    assert counts(FACES) == (1, 2)
+
+
 def test_what_is_kept_is_on_the_cpu_and_counted(editor, session, registry, tmp_path) -> None:
     photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
     fill(editor, session, photo, box_mask((256, 256), (0, 0, 50, 50)), seeds=[0])

@@ -62,6 +62,18 @@ def test_only_the_hole_changes(size: tuple[int, int], kind: str) -> None:
     assert not torch.equal(done[0], done[1])
 
 
+def test_hardly_larger_squares_are_blended_as_they_were() -> None:
+    """Up to 1.3 times the network's resolution the result is `blend`'s to the last bit; beyond, detail is added."""
+    pipeline = CoModGANPipeline(calm(), framing="face")
+    for side, same in ((20, True), (32, True), (42, True), (90, False)):
+        prepared = pipeline.prepare(torch.rand(3, side, side) * 2 - 1, hole("half", side, side))
+        (done,) = pipeline.complete(prepared, [1])
+        z = torch.randn(1, 8, generator=torch.Generator().manual_seed(1))
+        w = pipeline.generator.mapping.truncate(pipeline.generator.mapping(z), 1.0)
+        raw = pipeline.generator.decode(prepared.encoding, w, noise="const")
+        assert torch.equal(done, blending.blend(raw, prepared.square, prepared.known)[0]) == same
+
+
 def test_what_is_in_the_hole_has_no_influence() -> None:
     pipeline = CoModGANPipeline(calm())
     image, mask = torch.rand(3, 90, 70) * 2 - 1, hole("half", 90, 70)

@@ -1,5 +1,6 @@
 """Training starts as the unconditional generator, lets the condition in, resumes, and the baseline has one answer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,16 @@ from gan_core.comodgan.networks import CoModGenerator, hole_condition
 from gan_core.comodgan.pipeline import load_embedded
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training.comodgan.objects import mixed_bank
 from gan_core.training.comodgan.settings import CoModGANSettings, Starts
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.comodgan.train import draw_all, held_out_set, read_starts
 from gan_core.training.distributed import ProcessGroup
 from gan_core.training.loop import train
+from gan_core.training.places import PlacesStream, fixed_views, read_places
+from gan_core.training.projected import MIXED
+from tests.training.test_projected import random_features
 
 SHAPE = {"channel_base": 128, "channel_max": 16}
 SIZES = {"resolution": 16, "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "global_dim": 6, "batch": 8} | SHAPE
@@ -165,3 +170,122 @@ def test_command_line(tmp_path) -> None:
     assert made == {".safetensors", ".jsonl", ".jpg"}
     refused = subprocess.run([*command, *starts[:2]], cwd=root, capture_output=True, text=True)
     assert refused.returncode == 1 and "go together" in refused.stderr and "Traceback" not in refused.stderr
+
+
+# ------------------------------------------------------------ places
+
+
+def places_folder(folder: Path, count: int = 12) -> Path:
+    """Cube maps of blocks of colour."""
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        (folder / f"place{i}").mkdir(parents=True)
+        for face in ("px", "nx", "py", "ny", "pz", "nz"):
+            blocks = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+            Image.fromarray(blocks).save(folder / f"place{i}" / f"{face}.png")
+    return folder
+
+
+def places_trainer(folder: Path, monkeypatch, starts: Starts | None = None, **changes) -> CoModGANTrainer:
+    monkeypatch.setattr("gan_core.training.stylegan2.step.load_features", random_features)
+    settings = CoModGANSettings(**(SIZES | {"resolution": 32, "projected_weight": 0.5, "objects": 0.5} | changes))
+    holes = torch.from_numpy(mixed_bank(32, 32, settings.objects))
+    held_out = held_out_set(fixed_views(folder, 32, 8), "hole", ALONE.device)
+    stream = PlacesStream(read_places(folder), 32)
+    return CoModGANTrainer(settings, stream, ALONE, holes, None, held_out, starts)
+
+
+def test_places_train_all_networks_and_resume_exactly(tmp_path, monkeypatch) -> None:
+    folder = places_folder(tmp_path / "places")
+    one = places_trainer(folder, monkeypatch)
+    before = [[p.detach().clone() for p in flat.parameters] for flat in one.gradients]
+    train(one, tmp_path / "run", minutes=10, images=160)  # 20 steps
+    assert one.steps == 20 and len(one.gradients) == 3
+    stats = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(value) for line in stats for value in line.values())
+    assert stats[-1]["loss_projected"] > 0 and stats[-1]["dropped"] == 0
+    for old, flat in zip(before, one.gradients, strict=True):
+        moved = [not torch.equal(a, b) for a, b in zip(old, flat.parameters, strict=True)]
+        assert sum(moved) > 0.9 * len(moved)
+    again = places_trainer(folder, monkeypatch)
+    again.load_state(tmp_path / "run" / "state.pt")
+    for both in (one, again):
+        torch.manual_seed(5)
+        both._draw_piece()
+    assert torch.equal(one.fakes, again.fakes)
+    for name in ("generator", "average", "discriminator", "projected"):
+        torch.testing.assert_close(getattr(one, name).state_dict(), getattr(again, name).state_dict(), rtol=0, atol=0)
+    assert one.generator_adam.state_dict()["state"].keys() == again.generator_adam.state_dict()["state"].keys()
+    later = places_trainer(folder, monkeypatch, read_starts(tmp_path / "run", None, None, 32))
+    torch.testing.assert_close(later.projected.state_dict(), one.projected.state_dict(), rtol=1e-3, atol=1e-3)
+
+
+def test_the_projected_discriminators_see_the_mask(tmp_path, monkeypatch) -> None:
+    one = places_trainer(places_folder(tmp_path), monkeypatch, full=0.0)
+    one._draw_piece()
+    reals, fakes = one._projected_input()
+    assert reals.shape == (4, 4, 32, 32) and fakes.shape == (8, 4, 32, 32)
+    assert torch.equal(fakes[:4, 3:], reals[:, 3:]) and torch.equal(0.5 - reals[:, 3:], one.hole)
+    known = (one.hole == 0).expand_as(one.reals)
+    assert torch.equal(fakes[:4, :3][known], reals[:, :3][known])
+    maps = one._maps(reals)
+    assert [m.shape[1] for m in maps] == [c + 1 for c in MIXED]
+    assert maps[0][:, -1].std() > 0.5
+
+
+def test_portraits_start_places(tmp_path, monkeypatch) -> None:
+    """Without a discriminator of its own; with one of pictures; and of another size where shapes agree."""
+    trainer(from_unconditional()).save(tmp_path)
+    (tmp_path / "discriminator.safetensors").unlink()
+    store.save(tmp_path / "judge.safetensors", unconditional()[1].state_dict(), config={})
+    folder = places_folder(tmp_path / "places")
+    one = places_trainer(folder, monkeypatch, read_starts(tmp_path, None, None, 16), resolution=16)
+    saved = store.read(tmp_path / "generator.safetensors")[0]
+    torch.testing.assert_close(one.generator.state_dict(), saved)
+    starts = read_starts(tmp_path, None, tmp_path / "judge.safetensors", 16)
+    two = places_trainer(folder, monkeypatch, starts, resolution=16)
+    blocks = unconditional()[1].state_dict()["blocks.0.conv.weight"]
+    torch.testing.assert_close(two.discriminator.discriminator.blocks[0].conv.weight, blocks, rtol=1e-3, atol=1e-3)
+    plain = places_trainer(folder, monkeypatch, read_starts(tmp_path, None, None), resolution=16, plain=True, pairs=1)
+    columns = [p for name, p in plain.generator.named_parameters() if name.endswith("affine.weight")]
+    assert all(p[:, 8:].abs().max() == 0 for p in columns)
+    wider = places_trainer(folder, monkeypatch, read_starts(tmp_path, None, None), resolution=16, global_dim=7)
+    assert torch.equal(wider.generator.encoder.conv.weight, one.generator.encoder.conv.weight)
+    with pytest.raises(BadCheckpoint, match="agree in shape"):
+        places_trainer(folder, monkeypatch, read_starts(tmp_path, None, None), resolution=16, channel_max=32)
+
+
+def test_object_masks_look_like_objects() -> None:
+    """Most are small, compact holes of few parts; the same for the same seed."""
+    from scipy import ndimage
+
+    bank = mixed_bank(60, 64, 1.0, seed=3)
+    assert bank.shape == (60, 64, 64) and set(np.unique(bank)) == {0, 1}
+    assert np.array_equal(bank, mixed_bank(60, 64, 1.0, seed=3))
+    assert all(ndimage.label(mask)[1] <= 8 for mask in bank)
+    assert 0.02 < np.median(bank.mean((1, 2))) < 0.3
+    half = mixed_bank(8, 16, 0.5)
+    assert np.array_equal(half[:4], masks.bank(4, 16))
+    with pytest.raises(BadValue, match="share"):
+        mixed_bank(8, 16, 1.5)
+
+
+def test_command_line_of_places(tmp_path) -> None:
+    folder = places_folder(tmp_path / "places", 8)
+    sizes = [part for name, value in SIZES.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = [
+        sys.executable,
+        "-m",
+        "gan_core.training.comodgan.train",
+        "--places",
+        str(folder),
+        *sizes,
+        "--holes",
+        "8",
+    ]
+    command += ["--out", str(tmp_path / "out"), "--images", "160", "--device", "cpu", "--no-state", "--objects", "0.5"]
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run(command, check=True, cwd=root, capture_output=True)
+    assert (tmp_path / "out" / "generator_ema.safetensors").is_file()
+    refused = subprocess.run([*command, "--task", "drawing"], cwd=root, capture_output=True, text=True)
+    assert refused.returncode == 1 and "not from places" in refused.stderr and "Traceback" not in refused.stderr

@@ -16,7 +16,7 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.swapping_autoencoder.networks import Encoder
-from gan_core.training import distributed
+from gan_core.training import distributed, sources
 from gan_core.training.split import is_held_out
 from gan_core.training.swapping_autoencoder import losses as objective
 from gan_core.training.swapping_autoencoder import settings as config
@@ -226,6 +226,32 @@ def test_run_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: b
     assert more[-1]["kimg"] > facts[-1]["kimg"] and more[-1]["seconds"] > facts[-1]["seconds"]
     if keep:
         assert more[-1]["steps"] > facts[-1]["steps"]
+
+
+def test_places_and_a_start_from_other_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views of cube maps; then another run begins with those networks, at full resolution at once."""
+    rng, places, first, second = np.random.default_rng(0), tmp_path / "places", tmp_path / "first", tmp_path / "second"
+    for i in range(9):
+        (places / f"place{i}").mkdir(parents=True)
+        for face in ("px", "nx", "py", "ny", "pz", "nz"):
+            blocks = rng.integers(0, 255, (4, 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+            Image.fromarray(blocks).save(places / f"place{i}" / f"{face}.png")
+    monkeypatch.setattr(sources, "HELD_OUT_VIEWS", 8)
+
+    def facts_of(out: Path, *extra: str) -> list[dict]:
+        words = f"train --places {places} --out {out} --minutes 0.05 --resolution 32 --batch 2 --device cpu "
+        words += "--log-seconds 1 --save-seconds 1 --no-state"
+        monkeypatch.setattr(sys, "argv", [*words.split(), *extra])
+        train.main()
+        return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+    facts = facts_of(first, "--schedule", "32:1")
+    assert all(np.isfinite(value) for fact in facts for value in fact.values())
+    more = facts_of(second, "--schedule", "16:1,32:1", "--initial", str(first))
+    assert {32} == {fact["side"] for fact in more}
+    begun = train.Run(second, alone())
+    begun.begin_from(first)
+    assert begun.seconds == begun.images == begun.dropped == 0  # counted anew
 
 
 def test_exact_state_is_exact(tmp_path: Path) -> None:
