@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from functools import partial
 
 import torch
 
-from gan_core.benchmarks.timer import measure, place, spread
+from gan_core.benchmarks.timer import Work, measure, place, spread
 from gan_core.blur import gaussian_blur
 
 
@@ -26,13 +27,12 @@ def main() -> None:
     for side in args.sides:
         x = torch.rand(1, 3, side, side, device=device)
         for sigma in args.sigmas:
-            taps = 2 * math.ceil(2.5 * sigma) + 1
-            ours = measure(lambda x=x, sigma=sigma: gaussian_blur(x, sigma), device, repeats=args.repeats)
-            other = measure(
-                lambda x=x, taps=taps, sigma=sigma: theirs.gaussian_blur(x, [taps, taps], [sigma, sigma]),
-                device,
-                repeats=args.repeats,
-            )
+            taps = 2 * math.ceil(2.5 * sigma) + 1  # as many as there are here
+            works: list[Work] = [
+                partial(gaussian_blur, x, sigma),
+                partial(theirs.gaussian_blur, x, [taps, taps], [sigma, sigma]),
+            ]
+            ours, other = (measure(work, device, repeats=args.repeats) for work in works)
             print(  # noqa: T201
                 f"{side} px, sigma {sigma:g}: here {spread(ours)}, torchvision {spread(other)}, "
                 f"ratio {other.median / ours.median:.1f}"
