@@ -17,6 +17,8 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_file_obj, traverse
 from starlette.responses import PlainTextResponse
 
+from demo.parts.errors import FULL, is_disk_full
+
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
@@ -82,6 +84,12 @@ class Refusals:
 
         try:
             await self.app(scope, counted, sent)
+        except OSError as error:
+            if begun or not is_disk_full(error):
+                raise
+            logger.error("disk full in an upload: %s", error)
+            await _hear_out(receive)
+            await PlainTextResponse(FULL, 507)(scope, receive, send)
         except _TooLargeError:
             if not begun:
                 await _hear_out(receive)

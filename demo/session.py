@@ -172,7 +172,7 @@ class Sessions:
         with self.lock:
             strays, self._strays = self._strays, {}
             visitors = {session.folder for session in self._sessions.values()}
-            for path in self.root.glob("*/*"):
+            for path in (*self.root.glob("*"), *self.root.glob("*/*")):  # in the folder itself: uploads broken off
                 known = path.parent in visitors or path in self.owners or path in self.shared
                 if known or not path.is_file():
                     continue
@@ -180,7 +180,7 @@ class Sessions:
                 if now - self._strays[path] > older_than:
                     del self._strays[path]
                     path.unlink(missing_ok=True)
-                    if not any(path.parent.iterdir()):
+                    if path.parent != self.root and not any(path.parent.iterdir()):
                         path.parent.rmdir()
 
     def close(self) -> None:

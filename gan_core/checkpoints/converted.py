@@ -119,7 +119,8 @@ def read(path: Path, modules: Modules, *, only: tuple[str, ...] | None = None) -
             for key in file.keys():  # noqa: SIM118 (no mapping)
                 part, _, rest = key.partition(".")
                 if part in parts:
-                    parts[part][rest] = file.get_tensor(key)
+                    # A copy: where the file is cut short later, using what is mapped of it would end the process.
+                    parts[part][rest] = file.get_tensor(key).clone()
         built = {
             name: load_strict(laid_out(modules[name], **config["modules"][name]), parts[name], name) for name in names
         }
