@@ -169,13 +169,15 @@ def install(
 
 def _keep_part(path: Path, part: str, place: Place, root: Path, report: Report, stop: Stop) -> Path:
     folder = place.folder(root)
+    temporary = folder / f"{part}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{part}.part"
         shutil.copyfile(path, temporary)
         os.replace(temporary, folder / part)
     except OSError as error:
         raise WeightsMissing(f"The file cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     missing = [name for name in hfgi_parts.FILES if not (folder / name).is_file()]
     if missing:
         report(1.0, f"Kept; {', '.join(missing)} is still missing")

@@ -156,6 +156,7 @@ def test_a_full_disk_while_a_video_is_written(tmp_path) -> None:
 
 def test_a_full_disk_while_a_checkpoint_is_converted(tmp_path) -> None:
     from gan_core.checkpoints import converted, library
+    from gan_core.checkpoints.places import Place
     from tests.hostile.checkpoints import network
 
     built, target = library.build_for_use(network("nvidia")), tmp_path / "out" / "model.safetensors"
@@ -164,6 +165,12 @@ def test_a_full_disk_while_a_checkpoint_is_converted(tmp_path) -> None:
     assert list(target.parent.iterdir()) == []
     converted.write(built, target)
     assert [path.name for path in target.parent.iterdir()] == ["model.safetensors"]
+
+    part = tmp_path / "hfgi.pth"
+    torch.save({"aligner": {"x": torch.ones(2000)}, "encoder": {}}, part)
+    with small_files(1000), pytest.raises(WeightsMissing, match="cannot be written: File too large"):
+        library.install(part, Place("hfgi_ffhq"), tmp_path / "weights")
+    assert [path for path in (tmp_path / "weights").rglob("*") if path.is_file()] == []
 
 
 # ------------------------------------------------------------ clients that are gone

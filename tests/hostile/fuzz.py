@@ -12,6 +12,7 @@ meanwhile, so that changes reach what lies behind them. To keep a finding, put w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -22,9 +23,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    atheris = None
 
-with atheris.instrument_imports(include=["gan_core", "demo", "weights", "PIL", "pickletools", "safetensors"]):
+MEASURED = ["gan_core", "demo", "weights", "PIL", "pickletools", "safetensors"]
+with atheris.instrument_imports(include=MEASURED) if atheris else contextlib.nullcontext():
     from PIL import PngImagePlugin
 
     from gan_core.errors import StudioError
@@ -96,6 +101,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="of processor time")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if atheris is None:
+        parser.error("install Atheris first: pip install atheris")
     out = options.out.resolve()
     fuzzer = Fuzzer(options.kind, out, options.minutes)
     seeds = out / "seeds"
