@@ -20,9 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings_module.export(settings)
 
     # Gradio reads its environment when it is imported, so only now.
+    from starlette.middleware import Middleware
+
     from demo.context import assemble
     from demo.layout import build_page, launch_options
     from demo.monitoring import endpoints, set_up_logs
+    from demo.refusals import Refusals
     from gan_core.errors import StudioError
     from weights.catalogue import FOLDER
 
@@ -54,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mcp_server=False,
             quiet=True,
             prevent_thread_lock=True,
-            app_kwargs={"routes": endpoints(studio, metrics=settings.metrics)},
+            app_kwargs={
+                "routes": endpoints(studio, metrics=settings.metrics),
+                "middleware": [Middleware(Refusals, max_upload=settings.max_upload)],
+            },
             **launch_options(),
         )
         logger.info("open %s", page.local_url)

@@ -14,6 +14,7 @@ from demo.hfgi import tab as hfgi
 from demo.insetgan import tab as insetgan
 from demo.models_page import tab as models_page
 from demo.parts.send_to import wire
+from demo.refusals import UploadsOnly
 from demo.self_conditioned import tab as self_conditioned
 from demo.status import build_footer
 from demo.swapping_autoencoder import tab as swapping_autoencoder
@@ -28,7 +29,7 @@ _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole interface. Building it loads no model and downloads nothing."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(600, 3600)) as page:
+    with UploadsOnly(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
             "are deleted when you close the page.</p>",

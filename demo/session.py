@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from demo import provenance
-from gan_core.errors import Cancelled
+from gan_core.errors import BadValue, Cancelled
 
 logger = logging.getLogger(__name__)
 
+_VISITOR = "visitor-"  # how the names of visitors' folders begin
 _KEPT_FILES = 24  # of one purpose: with a slow connection a browser may still be loading one of the last previews
 
 
@@ -52,7 +53,7 @@ class Session:
     def __init__(self, store: Sessions, name: str) -> None:
         self._store = store
         self.name = name
-        self.folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=store.root))
+        self.folder = Path(tempfile.mkdtemp(prefix=_VISITOR, dir=store.root))
         self.used = time.monotonic()
         self.closed = False
         self.uploads: set[Path] = set()
@@ -94,10 +95,15 @@ class Session:
 
     def own_upload(self, path: str | Path) -> None:
         """Have an upload deleted with this session, unless another visitor uploaded the same file. The present request
-        has read it."""
+        has read it.
+
+        Raises BadValue if it is a file that was made for another visitor.
+        """
         path = Path(path).resolve()
         provenance.add([path])
         with self._store.lock:
+            if self._store.is_made_for_another(path, self):
+                raise BadValue("This file is not there any more. Please upload it again.")
             inside = self._store.root in path.parents and path not in self._store.shared
             if inside and not self.closed and path not in self.uploads:
                 self.uploads.add(path)
@@ -119,6 +125,8 @@ class Sessions:
         self.shared: set[Path] = set()
         """Files below root that are never deleted (cached example pictures)."""
         self._idle, self._max_bytes = idle, max_bytes
+        self._strays: dict[Path, float] = {}
+        """When files that no session owns were first seen, on the clock that does not jump."""
         self._sessions: dict[str, Session] = {}
         self._results: OrderedDict[tuple[str, Hashable], tuple[Any, int, tuple[Path, ...]]] = OrderedDict()
 
@@ -158,17 +166,27 @@ class Sessions:
             for name in [name for name, session in self._sessions.items() if session.used < limit]:
                 self.delete(name)
 
+    def is_made_for_another(self, path: Path, session: Session) -> bool:
+        """Whether a resolved path lies in the folder of another visitor, of one who has left too."""
+        folder = path.relative_to(self.root).parts[0] if self.root in path.parents else ""
+        return folder.startswith(_VISITOR) and folder != session.folder.name
+
     def delete_orphans(self, older_than: float = 1800.0) -> None:
-        """Delete uploads that no session owns and that are older, in seconds: an image editor uploads its layers
-        whether a handler reads them or not."""
-        before = time.time() - older_than
+        """Delete uploads that no session owns, so many seconds after this first saw them: an image editor uploads its
+        layers whether a handler reads them or not."""
+        now = time.monotonic()
         with self.lock:
+            strays, self._strays = self._strays, {}
             visitors = {session.folder for session in self._sessions.values()}
-            for path in self.root.glob("*/*"):
+            for path in (*self.root.glob("*"), *self.root.glob("*/*")):  # in the folder itself: uploads broken off
                 known = path.parent in visitors or path in self.owners or path in self.shared
-                if not known and path.is_file() and path.stat().st_mtime < before:
+                if known or not path.is_file():
+                    continue
+                self._strays[path] = strays.get(path, now)
+                if now - self._strays[path] > older_than:
+                    del self._strays[path]
                     path.unlink(missing_ok=True)
-                    if not any(path.parent.iterdir()):
+                    if path.parent != self.root and not any(path.parent.iterdir()):
                         path.parent.rmdir()
 
     def close(self) -> None:

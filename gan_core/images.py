@@ -56,11 +56,14 @@ def open_image(
     if isinstance(source, Image.Image):
         _check_size(source.size, max_pixels, min_side)
         return _to_rgb(source.copy(), backdrop)
-    stream = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+    if not isinstance(source, bytes):
+        try:
+            # Not by its name: Pillow would map the file into memory, and one that is cut short then ends the process.
+            source = Path(source).read_bytes()
+        except OSError as error:
+            raise BadImage("The picture is not there any more. Please upload it again.") from error
     try:
-        picture = Image.open(stream, formats=_known_formats())
-    except FileNotFoundError as error:
-        raise BadImage("The picture is not there any more. Please upload it again.") from error
+        picture = Image.open(io.BytesIO(source), formats=_known_formats())
     except Image.DecompressionBombError as error:
         raise BadImage(_too_large(max_pixels)) from error
     except Exception as error:  # any decoder may fail on a hostile header in its own way
@@ -166,15 +169,8 @@ def _reduce_jpeg(picture: Image.Image, max_pixels: int) -> tuple[int, int]:
     return picture.size
 
 
-def _why_not_an_image(source: str | os.PathLike[str] | bytes) -> str:
-    if isinstance(source, bytes):
-        head = source[:16]
-    else:
-        try:
-            with open(source, "rb") as file:
-                head = file.read(16)
-        except OSError:
-            head = b""
+def _why_not_an_image(source: bytes) -> str:
+    head = source[:16]
     if not head:
         return "The file is empty. Please choose a picture."
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:

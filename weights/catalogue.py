@@ -419,12 +419,22 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= 100_000_000:
             raise ValueError(f"{Path(path).name} is no safetensors file")
-        return json.loads(file.read(length))
+        try:
+            header = json.loads(file.read(length))
+        except RecursionError as error:
+            raise ValueError(f"{Path(path).name} is no safetensors file") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"{Path(path).name} is no safetensors file")
+    return header
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a weights file says of itself under the metadata key `config`; needs no torch."""
-    return json.loads(read_header(path).get("__metadata__", {}).get("config", "{}"))
+    """What a weights file says of itself under the metadata key `config`; needs no torch. Raises ValueError."""
+    described = read_header(path).get("__metadata__", {})
+    config = described.get("config", "{}") if isinstance(described, dict) else None
+    if not isinstance(config, str):
+        raise ValueError(f"{Path(path).name} does not say what it is")
+    return json.loads(config)
 
 
 def measure(path: Path) -> Measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import logging
@@ -15,6 +16,8 @@ from gan_core.errors import Busy, Cancelled, StudioError
 logger = logging.getLogger(__name__)
 
 _TITLES: dict[type[StudioError], str] = {Cancelled: "Stopped", Busy: "Busy"}
+FULL = "The disk of this server is full, so nothing could be saved. Please try again later."
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 GENERIC = "Something went wrong on our side. It was logged; please try again, or try another picture."
 
 
@@ -42,6 +45,11 @@ def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a file could not be written for want of room."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 def _shown(error: Exception, handler: Callable[..., Any]) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
@@ -49,5 +57,8 @@ def _shown(error: Exception, handler: Callable[..., Any]) -> gr.Error:
         return gr.Error(
             str(error), title=_TITLES.get(type(error), "That did not work"), duration=12, print_exception=False
         )
+    if is_disk_full(error):
+        logger.error("disk full in %s: %s", handler.__name__, error)
+        return gr.Error(FULL, title="Sorry", duration=12, print_exception=False)
     logger.error("error in %s", handler.__name__, exc_info=error)
     return gr.Error(GENERIC, title="Sorry", duration=12, print_exception=False)

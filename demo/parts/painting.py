@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -99,7 +101,8 @@ def layer_of(strength: np.ndarray, colour: tuple[int, int, int, int] = MARK) -> 
 
 def _opacity(path: str) -> Image.Image:
     try:
-        with Image.open(path, formats=["PNG", "WEBP"]) as layer:
+        # From its bytes: Pillow would map a named file into memory, and one that is cut short then ends the process.
+        with Image.open(io.BytesIO(Path(path).read_bytes()), formats=["PNG", "WEBP"]) as layer:
             if layer.width * layer.height > MAX_PIXELS:
                 raise BadImage("What was painted is too large. Please paint on a smaller picture.")
             return layer.convert("RGBA").getchannel("A")

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.checkpoints import comodgan_migan
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict
+from gan_core.checkpoints.keys import (
+    BuiltCheckpoint,
+    Keys,
+    channel_table,
+    estimate_average,
+    laid_out,
+    load_strict,
+    new_noise,
+)
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint
 
@@ -97,7 +105,7 @@ def build(tree: Mapping[str, Any]) -> BuiltCheckpoint:
 
 def _build_port(part: Mapping[str, Any], dropped: list[str]) -> BuiltCheckpoint:
     keys = Keys(part)
-    resolution, depth = _largest(keys, r"G_synthesis\.G_(\d+)x"), 1 + _largest(keys, r"G_mapping\..*Dense(\d+)\.weight")
+    resolution, depth = _largest(keys, r"G_synthesis\.G_(\d+)x"), _count(keys, r"G_mapping\..*Dense(\d+)\.weight")
     outputs = {4: keys.shape("G_synthesis.G_4x4.Conv.conv.weight")[1]}
     for side in _sides(resolution):
         outputs[side] = keys.shape(f"G_synthesis.G_{side}x{side}.Conv1.conv.weight")[1]
@@ -113,7 +121,7 @@ def _build_port(part: Mapping[str, Any], dropped: list[str]) -> BuiltCheckpoint:
     for layer in _layers(resolution, depth):
         _take_port(keys, layer, state)
     load_strict(net, state, "generator")
-    net.mapping.estimate_average()
+    estimate_average(net.mapping)
     notes = [
         "The file holds no fixed noise; new noise was drawn.",
         "The file holds no mean latent; it was estimated from random ones.",
@@ -150,7 +158,7 @@ def _take_port(keys: Keys, layer: _Layer, state: dict[str, Tensor]) -> None:
 
 def _build_tensorflow(variables: Mapping[str, Any], dropped: list[str]) -> BuiltCheckpoint:
     keys = Keys(variables)
-    resolution, depth = _largest(keys, r"G_synthesis/G_(\d+)x"), 1 + _largest(keys, r"G_mapping/Dense(\d+)/weight")
+    resolution, depth = _largest(keys, r"G_synthesis/G_(\d+)x"), _count(keys, r"G_mapping/Dense(\d+)/weight")
     outputs = {4: keys.shape("G_synthesis/G_4x4/Conv/weight")[3]}
     for side in _sides(resolution):
         outputs[side] = keys.shape(f"G_synthesis/G_{side}x{side}/Conv1/weight")[3]
@@ -175,7 +183,7 @@ def _build_tensorflow(variables: Mapping[str, Any], dropped: list[str]) -> Built
         keys.drop("lod")  # of progressive growing, not used
     load_strict(net, state, "generator")
     if not has_average:
-        net.mapping.estimate_average()
+        estimate_average(net.mapping)
         notes.append("The file holds no mean latent; it was estimated from random ones.")
     config = {"generator": net.config}
     return BuiltCheckpoint(FORMAT, {"generator": net}, config=config, dropped=dropped + keys.finish(), notes=notes)
@@ -215,11 +223,19 @@ def _network(outputs: dict[int, int], *, modulation: int, global_dim: int, **arg
 def _noise(net: CoModGenerator) -> dict[str, Tensor]:
     """New noise maps, in the order of their latent index."""
     buffers = net.named_buffers()
-    return {name: torch.randn(buffer.shape) for name, buffer in buffers if name.endswith("noise_const")}
+    return {name: new_noise(buffer.shape) for name, buffer in buffers if name.endswith("noise_const")}
 
 
 def _sides(resolution: int) -> list[int]:
     return [8 << i for i in range(max(resolution.bit_length() - 3, 0))]
+
+
+def _count(keys: Keys, pattern: str) -> int:
+    """How many layers there are that are numbered from 0. A name may claim a milliard of them."""
+    last = _largest(keys, pattern)
+    if last >= len(keys.names()):
+        raise BadCheckpoint("The checkpoint's generator has layers missing.")
+    return last + 1
 
 
 def _largest(keys: Keys, pattern: str) -> int:

@@ -26,6 +26,8 @@ _TYPES = {
     torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64",
     torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_LARGEST = 1 << 17  # of the numbers that describe a network: channels, layers, pixels
 Modules = Mapping[str, type[nn.Module]]
 USED = ("generator", "encoder", "alignment", "consultation")
 """What editing needs; discriminators only serve training."""
@@ -111,16 +113,27 @@ def read(path: Path, modules: Modules, *, only: tuple[str, ...] | None = None) -
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
+            _check_numbers(config["modules"])
             names = [name for name in config["modules"] if only is None or name in only]
             parts: dict[str, dict[str, Tensor]] = {name: {} for name in (*names, "tensors")}
             for key in file.keys():  # noqa: SIM118 (no mapping)
                 part, _, rest = key.partition(".")
                 if part in parts:
-                    parts[part][rest] = file.get_tensor(key)
+                    # A copy: where the file is cut short later, using what is mapped of it would end the process.
+                    parts[part][rest] = file.get_tensor(key).clone()
         built = {
             name: load_strict(laid_out(modules[name], **config["modules"][name]), parts[name], name) for name in names
         }
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, *_FAULTS) as error:
         raise BadCheckpoint(f"The weights file {path.name} is damaged or of another kind; install it again.") from error
     described = {name: config["modules"][name] for name in names}
     return BuiltCheckpoint(config["format"], built, parts["tensors"], described, notes=config.get("notes", []))
+
+
+def _check_numbers(described: Any) -> None:
+    """Raise ValueError if a description holds a number that no network has: laying it out would take for ever."""
+    values = described.values() if isinstance(described, dict) else described if isinstance(described, list) else ()
+    for value in values:
+        if isinstance(value, (int, float)) and not -_LARGEST <= value <= _LARGEST:
+            raise ValueError(f"a network of {value}")
+        _check_numbers(value)

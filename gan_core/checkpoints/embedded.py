@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.keys import load_strict
+from gan_core.checkpoints.keys import load_strict, refused
 from gan_core.stylegan2 import Generator
 
 
@@ -20,9 +20,10 @@ def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Mod
     tensors, config = store.read(path)
     # trainers keep notes of their own beside the constructor's arguments
     known = {name for base in cls.__mro__ for name in inspect.signature(base).parameters}
-    network = cls(**{name: value for name, value in config.items() if name in known})
-    extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
-    return load_strict(network, tensors, what), extra
+    with refused(f"The file {path.name}"):
+        network = cls(**{name: value for name, value in config.items() if name in known})
+        extra = {name: tensors.pop(name) for name in ("latent_avg",) if name in tensors}
+        return load_strict(network, tensors, what), extra
 
 
 def load_face_generator(folder: Path | str) -> Generator:

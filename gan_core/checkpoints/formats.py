@@ -18,7 +18,7 @@ from gan_core.checkpoints import (
     stylegan_human,
     swapping_autoencoder,
 )
-from gan_core.checkpoints.keys import BuiltCheckpoint, build_with
+from gan_core.checkpoints.keys import BuiltCheckpoint, build_with, refused
 from gan_core.errors import BadCheckpoint
 
 # the first that recognises the names builds; stricter ones first
@@ -30,9 +30,10 @@ MODULES = {adapter.FORMAT: adapter.MODULES for adapter in _ADAPTERS}
 
 def format_of(tensors: Mapping[str, Any]) -> str:
     """The format that these tensors' names are of. Raises BadCheckpoint if it is none of `FORMATS`."""
-    for adapter in _ADAPTERS:
-        if adapter.recognise(tensors):
-            return adapter.FORMAT
+    with refused():
+        for adapter in _ADAPTERS:
+            if adapter.recognise(tensors):
+                return adapter.FORMAT
     raise BadCheckpoint(f"This file is a checkpoint of no model known here ({', '.join(FORMATS)}).")
 
 

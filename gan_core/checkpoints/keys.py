@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.errors import BadCheckpoint
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_MAP = 4096 * 4096  # numbers of a noise map; published networks make pictures of at most 1024 x 1024
+_LONGEST_CODE = 8192  # numbers of a latent or a label; published ones have at most 512
+_LONGEST_EMPTY = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,25 @@ def build_with(
     what: names the file in the message.
     Raises BadCheckpoint if no adapter does, or a tensor is missing, misshapen or unknown.
     """
-    for adapter in adapters:
-        if adapter.recognise(tensors):
-            return adapter.build(tensors)
+    with refused(what):
+        for adapter in adapters:
+            if adapter.recognise(tensors):
+                return adapter.build(tensors)
     formats = ", ".join(adapter.FORMAT for adapter in adapters)
     raise BadCheckpoint(f"{what} is of no supported format ({formats}).")
+
+
+@contextlib.contextmanager
+def refused(what: str = "The checkpoint") -> Iterator[None]:
+    """Whatever an adapter meets in tensors that are not as their names promise becomes a BadCheckpoint.
+
+    Adapters tell a network's shape from its tensors' shapes, so a hostile file can make nearly any line of them fail.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        logger.info("checkpoint refused", exc_info=error)
+        raise BadCheckpoint(f"{what} is damaged: its tensors are not what their names promise.") from error
 
 
 class Keys:
@@ -121,7 +143,24 @@ def _is_array(value: Any) -> bool:
 
 
 def _tensor(value: Any) -> Tensor:
-    return value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
+    tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
+    if not tensor.numel() and max(tensor.shape) > _LONGEST_EMPTY:  # it costs a file nothing to claim that
+        raise BadCheckpoint("The checkpoint claims a tensor larger than the data it holds.")
+    return tensor
+
+
+def new_noise(size: Sequence[int]) -> Tensor:
+    """A noise map for a file that holds none. Raises BadCheckpoint where the file's names claim a huge network."""
+    if math.prod(size) > _LARGEST_MAP:
+        raise BadCheckpoint("The checkpoint claims a network for far larger pictures than any that is known.")
+    return torch.randn(tuple(size))
+
+
+def estimate_average(mapping: Any) -> None:
+    """`MappingNetwork.estimate_average`, for a file that holds no mean latent. Raises BadCheckpoint."""
+    if max(mapping.z_dim, mapping.w_dim, mapping.c_dim) > _LONGEST_CODE:
+        raise BadCheckpoint("The checkpoint claims a network with far longer latents than any that is known.")
+    mapping.estimate_average()
 
 
 def section(tree: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ Report = Callable[[float, str], None]  # fraction done, what is being done
 Stop = Callable[[], bool]
 
 
+_HIGHEST_RATIO = 50  # of what a member of an archive holds to what it takes there; weights hardly shrink
 _TRAINING = ("g_optim", "d_optim", "optimizer", "discriminator_optimizer_state_dict")
 
 
@@ -167,13 +169,15 @@ def install(
 
 def _keep_part(path: Path, part: str, place: Place, root: Path, report: Report, stop: Stop) -> Path:
     folder = place.folder(root)
+    temporary = folder / f"{part}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{part}.part"
         shutil.copyfile(path, temporary)
         os.replace(temporary, folder / part)
     except OSError as error:
         raise WeightsMissing(f"The file cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     missing = [name for name in hfgi_parts.FILES if not (folder / name).is_file()]
     if missing:
         report(1.0, f"Kept; {', '.join(missing)} is still missing")
@@ -223,17 +227,29 @@ def unpack(entry: str, root: Path, *, report: Report = lambda fraction, text: No
                 if member is None:
                     logger.info("%s holds no %s", archive.name, part.folder)
                     continue
+                _check_packed(opened.getinfo(member), archive.name, root)
                 with opened.open(member) as packed, open(extracted, "wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
                 share = i / len(model.parts)
                 report(share, f"Unpacking {part.choice}")
                 install(extracted, Place(entry, part.folder), root, name=member, stop=stop)
-    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise BadCheckpoint(f"The archive {archive.name} is damaged; fetch it again.") from error
+    except OSError as error:
+        raise WeightsMissing(f"The archive cannot be unpacked: {error.strerror or error}.") from error
     finally:
         extracted.unlink(missing_ok=True)
     archive.unlink()
     report(1.0, "Installed")
+
+
+def _check_packed(member: zipfile.ZipInfo, archive: str, root: Path) -> None:
+    """Raise BadCheckpoint unless a member is packed as published ones are, WeightsMissing if the disk has no room."""
+    known = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if not known or member.file_size > _HIGHEST_RATIO * max(1, member.compress_size):
+        raise BadCheckpoint(f"The archive {archive} is damaged; fetch it again.")
+    if member.file_size > shutil.disk_usage(root).free:
+        raise WeightsMissing(f"The disk has no room to unpack {archive}: {member.file_size / 1e9:.1f} GB are needed.")
 
 
 def build_for_use(tree: Mapping[str, Any]) -> BuiltCheckpoint:

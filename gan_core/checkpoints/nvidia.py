@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict
+from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, estimate_average, laid_out, load_strict
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import Discriminator, Generator
 
@@ -118,7 +118,7 @@ def _build_generator(keys: Keys) -> tuple[Generator, list[str]]:
             state[f"{ours}.to_rgb.{part}"] = keys.take(f"{theirs}.torgb.{part}")
     load_strict(generator, state, "generator")
     if not has_average:
-        generator.mapping.estimate_average()
+        estimate_average(generator.mapping)
         notes.append("The file holds no mean latent; it was estimated from random ones.")
     return generator, notes
 

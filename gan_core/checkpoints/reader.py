@@ -126,7 +126,7 @@ def _read_zip(stream: _Bounded) -> Any:
 
             with archive.open(pickles[0]) as member:
                 return unpickle.load(io.BytesIO(member.read()), find_storage=find_storage)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, struct.error) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error) as error:
         raise BadCheckpoint(_DAMAGED) from error
 
 

@@ -14,7 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.checkpoints.keys import BuiltCheckpoint, Keys, channel_table, laid_out, load_strict, section
+from gan_core.checkpoints.keys import (
+    BuiltCheckpoint,
+    Keys,
+    channel_table,
+    estimate_average,
+    laid_out,
+    load_strict,
+    new_noise,
+    section,
+)
 from gan_core.errors import BadCheckpoint
 from gan_core.stylegan2 import Discriminator, Generator
 
@@ -94,7 +103,7 @@ def build_generator(keys: Keys, average: Any = None) -> tuple[Generator, list[st
         state[f"{ours}.bias"] = keys.take(f"{theirs}.activate.bias")
         size = tuple(noise[i].shape)
         stored = f"noises.noise_{i}"
-        state[f"{ours}.noise_const"] = keys.take(stored, shape=size) if stored in keys else torch.randn(size)
+        state[f"{ours}.noise_const"] = keys.take(stored, shape=size) if stored in keys else new_noise(size)
     for i in range(steps + 1):
         theirs, ours = "to_rgb1" if i == 0 else f"to_rgbs.{i - 1}", f"synthesis.blocks.{i}.to_rgb"
         if i:
@@ -103,7 +112,7 @@ def build_generator(keys: Keys, average: Any = None) -> tuple[Generator, list[st
         state[f"{ours}.bias"] = keys.take(f"{theirs}.bias", shape=(3,))
     load_strict(generator, state, "generator")
     if average is None:
-        generator.mapping.estimate_average()
+        estimate_average(generator.mapping)
         notes.append("The file holds no mean latent; it was estimated from random ones.")
     return generator, notes
 

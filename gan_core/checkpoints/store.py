@@ -61,7 +61,13 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
             config = json.loads((file.metadata() or {}).get("config", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: _kept(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError) as error:
         raise BadCheckpoint(f"The weights file {path.name} is damaged; fetch it again.") from error
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, config
+    return tensors, config
+
+
+def _kept(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy, floating-point numbers as float32. safe_open's own is the file, mapped into memory: where that is cut
+    short later, using the tensor would end the process."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)

@@ -18,7 +18,7 @@ from gan_core.errors import BadValue, BadVideo, Cancelled, FaceTooSmall, NoFaceF
 from gan_core.faces.alignment import AlignedFace, align
 from gan_core.faces.paste import paste_back
 from gan_core.faces.tracking import Finder, Tracker, face_at, presence
-from gan_core.video.container import Sound, colour, encoded, encoder, frames, opened, stated_length, upright
+from gan_core.video.container import DAMAGED, Sound, colour, encoded, encoder, frames, opened, stated_length, upright
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +117,11 @@ def edit_video(
             raise FaceTooSmall("The face is too small in this video: at least 40 pixels of width are needed.")
         os.chmod(name, 0o644)
         os.replace(name, target)
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):  # the disk is full or the like: no fault of the video
+            raise
+        logger.info("video refused: %s", error)
+        raise BadVideo(DAMAGED) from error
     finally:
         Path(name).unlink(missing_ok=True)
     report(1.0, "Done")

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAX_SIDE = 4096  # pixels
 MAX_FRAMES = 2400  # 20 seconds at 120 pictures a second
-_DAMAGED = "This file is not a video that can be read, or it is damaged."
+DAMAGED = "This file is not a video that can be read, or it is damaged."
 # Containers that hold pictures and sound themselves. Play lists name other files and are left out on purpose.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
 _MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
@@ -45,7 +45,7 @@ def opened(path: Path) -> Iterator[Any]:
             raise BadVideo("The video file is not there.") from error
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
             logger.info("video refused: %s", error)
-            raise BadVideo(_DAMAGED) from error
+            raise BadVideo(DAMAGED) from error
         yield container
 
 
@@ -54,6 +54,8 @@ def stated_length(container: Any, max_seconds: float) -> float:
     if not container.streams.video:
         raise BadVideo("This file has no pictures in it, only sound or data.")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # of no codec that is known
+        raise BadVideo(DAMAGED)
     if not min(stream.width or 0, stream.height or 0) >= 16 or max(stream.width, stream.height) > MAX_SIDE:
         raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
     length = 0.0
@@ -79,7 +81,7 @@ def _packets(container: Any, wanted: list[Any]) -> Iterator[Any]:
             return
         except av.error.FFmpegError as error:
             logger.info("video refused: %s", error)
-            raise BadVideo(_DAMAGED) from error
+            raise BadVideo(DAMAGED) from error
         yield packet
 
 
@@ -196,7 +198,7 @@ class Sound:
 
     def copy(self, packets: list[Any]) -> None:
         """Write the packets to the output and empty the list."""
-        for packet in packets:
+        for packet in packets if self.present else ():
             if self._resampler is None:
                 if packet.dts is not None:
                     packet.stream = self._stream
