@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from demo.context import assemble
     from demo.layout import build_page, launch_options
     from demo.monitoring import endpoints, set_up_logs
+    from demo.page_cache import PageCache
     from demo.refusals import Refusals
     from gan_core.errors import StudioError
     from weights.catalogue import FOLDER
@@ -59,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             prevent_thread_lock=True,
             app_kwargs={
                 "routes": endpoints(studio, metrics=settings.metrics),
-                "middleware": [Middleware(Refusals, max_upload=settings.max_upload)],
+                "middleware": [
+                    Middleware(Refusals, max_upload=settings.max_upload),
+                    *([] if settings.auth else [Middleware(PageCache)]),
+                ],
             },
             **launch_options(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -62,6 +63,11 @@ def files_below(folder: Path) -> list[Path]:
     return [Path(inside, name) for inside, _, names in os.walk(folder) for name in names]
 
 
+def _end_with_this_process():
+    """Of a server about to start: tests that are killed leave none behind (a stopped one would stay for ever)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 @contextmanager
 def started(command, folder):
     with socket.socket() as free:
@@ -76,6 +82,7 @@ def started(command, folder):
         process = subprocess.Popen(
             [sys.executable, *command, "--port", str(port)],
             cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_this_process if sys.platform == "linux" else None,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:

@@ -9,8 +9,10 @@ import shutil
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from demo import executors, turns
 from demo.parts.errors import FULL
@@ -118,8 +120,12 @@ def full_disk(server, size: int):
 
 def test_a_full_disk_while_saving_and_uploading(fake_server, visitor, photo) -> None:
     room = fake_server.log.stat().st_size + 1500  # its log goes on
-    upload, before = visitor.upload(photo), set(files_below(fake_server.temporary))
-    large = png(fakes.draw_photo((1600, 1200))) + bytes(400_000)
+    speckled = np.array(fakes.draw_photo((1600, 1200)))
+    speckled[:200] = np.random.randint(0, 99, (200, 1600, 3))
+    large = png(Image.fromarray(speckled))
+    upload, before = visitor.upload(large), set(files_below(fake_server.temporary))
+    assert len(large) > 2 * room, "so that a result like it does not fit either"
+    large += bytes(1000)
     with full_disk(fake_server, room):
         done, answer = visitor.edit(file_data(upload))
         assert not done and FULL in answer

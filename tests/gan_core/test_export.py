@@ -49,11 +49,11 @@ def hfgi() -> SimpleNamespace:
 MODELS = {
     "hfgi": hfgi,
     "self_conditioned": lambda: SimpleNamespace(
-        generator=shaken(SelfConditionedGenerator(16, attributes=2, **SMALL)), plain=random_generator(16, **SMALL)
+        generator=shaken(SelfConditionedGenerator(16, attributes=2, **SMALL)), plain=random_generator(8, **SMALL)
     ),
     "comodgan": lambda: SimpleNamespace(generator=shaken(CoModGenerator(16, global_dim=24, **SMALL))),
     "insetgan": lambda: SimpleNamespace(
-        canvas=random_generator(32, start_shape=(4, 2), **SMALL), inset=random_generator(16, **SMALL)
+        canvas=random_generator(16, start_shape=(4, 2), **SMALL), inset=random_generator(8, **SMALL)
     ),
     "swapping_autoencoder": lambda: SimpleNamespace(
         encoder=shaken(swapping.Encoder(widths=(4, 8, 8), texture_widths=(8,), structure_dim=4, texture_dim=16)),
@@ -69,7 +69,9 @@ def test_every_paper_can_be_exported() -> None:
 
 
 @pytest.mark.parametrize("paper", MODELS)
-def test_each_network_computes_the_same(paper: str, tmp_path: Path) -> None:
+def test_each_network_computes_the_same(paper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if paper == "hfgi":  # its mapping and plain synthesis are those of the case "stylegan2"
+        monkeypatch.setattr(export, "_generator", lambda *_arguments: [])
     done = export_model(GanModel(paper, MODELS[paper]()), tmp_path / "onnx")
     assert [path.name for path in sorted((tmp_path / "onnx").iterdir())] == sorted(one.path.name for one in done)
     for one in done:
