@@ -334,7 +334,14 @@ class Line:
         )
 
     def _long(self, request: Request) -> bool:
-        return request.used > LONG or self._usual.get(request.kind, 0.0) > LONG
+        return request.used > LONG or self._usual_of(request.kind) > LONG
+
+    def _usual_of(self, kind: str) -> float:
+        """Seconds that a request of this kind takes; of a kind of which none has ended, what those under way have taken
+        so far at least."""
+        if kind in self._usual:
+            return self._usual[kind]
+        return max((_UNKNOWN, *(r.used for r in self._requests if r.kind == kind)))
 
     def _computing(self) -> int:
         return sum(request.computing for request in self._requests)
@@ -361,7 +368,7 @@ class Line:
         long = request is not None and self._long(request)
         seconds = 0.0
         for other in self._before(request):
-            rest = max(0.2, self._usual.get(other.kind, _UNKNOWN) - other.used)
+            rest = max(0.2, self._usual_of(other.kind) - other.used)
             # Of a long one only the step that is being done stands in the way of a short one.
             seconds += min(rest, 1.0) if self._long(other) and not long else rest
         others = any(self._long(r) != long for r in self._requests)

@@ -217,7 +217,8 @@ def _figures(answers: Answers, people: int, seconds: float, until_last: float) -
         figures[endpoint] = f"{len(times)} answers ({spread(times)}), {answers.refused[endpoint]} times busy"
     figures["busy"] = sum(answers.refused.values())
     figures["broken"] = len(answers.broken)
-    figures["promises"] = f"{answers.promises}, of them {len(answers.late)} not kept"
+    late = f" ({spread(answers.late)} late)" if answers.late else ""
+    figures["promises"] = f"{answers.promises}, of them {len(answers.late)} not kept{late}"
     figures["page's first byte"] = spread(answers.first_byte)
     second, last = between(60, 120), between(seconds - 60, seconds)
     if second and last:

@@ -135,6 +135,18 @@ def test_a_long_one_is_found_out(line, clock) -> None:
         visit.end()
 
 
+def test_those_of_its_kind_are_then_long_from_the_start(line, clock) -> None:
+    """Before the first of them has ended: else all who come meanwhile would be let in, each to wait for all others."""
+    with line.join("a", "new") as request, request.turn():
+        clock.now += 70
+        request.pause()
+        with line.join("b", "new"):
+            with pytest.raises(Busy, match="busy, about"), line.join("c", "new"):
+                pass
+            with line.join("c", "edit"):  # short ones are let in
+                pass
+
+
 def test_a_quarter_of_the_time_is_left_for_long_ones(line, clock) -> None:
     """While short work never ends, long work goes on."""
     learn(line, clock, "compose", 40)
