@@ -1,8 +1,8 @@
 """Gaussian blur on any device.
 
 torchvision's multiplies with the whole square kernel at once; this is two passes. On two CPU cores at 1024 px
-torchvision takes 6.2 times as long at a sigma of 16 pixels, which soft borders have, 1.4 times at 6, and half as long at
-2 (`python -m gan_core.benchmarks.blur`). And this needs no import that takes a second.
+torchvision takes 6.2 times as long at a sigma of 16 pixels, which soft borders have, 1.4 times at 6, and half as long
+at 2 (`python -m gan_core.benchmarks.blur`). And this needs no import that takes a second.
 """
 
 from __future__ import annotations
