@@ -40,6 +40,8 @@ _MINUTE = 60.0
 _ADDRESSES = 10_000  # to remember before the idle ones are dropped
 _TELL_EVERY = 1.0  # seconds between two words to somebody who waits
 
+_BEGUN = "It is your turn"
+
 Tell = Callable[[str], None]
 
 
@@ -114,8 +116,10 @@ class Request:
         Raises Busy when the first turn does not come within the time that was promised, Cancelled when the visitor
         left.
         """
-        self._line._take(self, tell)
+        told = self._line._take(self, tell)
         try:
+            if tell and told:
+                tell(_BEGUN)  # who reports nothing else would seem to wait on
             yield
         finally:
             self._line._give_back(self)
@@ -127,7 +131,8 @@ class Request:
         """
         if self._line._others_first(self):
             self._line._give_back(self)
-            self._line._take(self, tell)
+            if self._line._take(self, tell) and tell:
+                tell(_BEGUN)
 
 
 class Line:
@@ -223,8 +228,9 @@ class Line:
                 self._came = {key: times for key, times in self._came.items() if times and times[-1] > now - _MINUTE}
         return ""
 
-    def _take(self, request: Request, tell: Tell | None) -> None:
-        """Wait for a turn. `_changed` is not held, so that `tell` may take its time."""
+    def _take(self, request: Request, tell: Tell | None) -> bool:
+        """Wait for a turn; whether anything was told meanwhile. `_changed` is not held, so that `tell` may take its
+        time."""
         began, said = self._clock(), -math.inf
         request.waiting = True
         try:
@@ -234,7 +240,7 @@ class Line:
                         raise Cancelled("The page was closed.")
                     if self._next_one(request):
                         self._begin(request)
-                        return
+                        return said > -math.inf
                     now = self._clock()
                     if not request.begun and now > request.deadline:
                         raise Busy(_busy(self._seconds_before(request)))

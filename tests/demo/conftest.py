@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,18 +101,26 @@ def started(command, folder):
         process.wait(30)
 
 
+MOST_SERVERS = 3  # of one process: each holds up to a gigabyte
+
+
 class Servers:
-    """Each started once, when it is first asked for, and stopped (SIGSTOP) while no test uses it: an idle Gradio looks
-    for work twenty times a second, and several of them take half a core from the one that is tested."""
+    """Each started when it is first asked for, and stopped (SIGSTOP) while no test uses it: an idle Gradio looks for work
+    twenty times a second, and several of them take half a core from the one that is tested. The last few are kept."""
 
     def __init__(self, folder):
-        self._folder, self._running, self._stack = folder, {}, ExitStack()
+        self._folder, self._running = folder, {}  # by name, the one used last at the end: (server, its context)
 
     @contextmanager
     def awake(self, name, *command):
-        if name not in self._running:
-            self._running[name] = self._stack.enter_context(started(command, self._folder(name)))
-        server = self._running[name]
+        if name in self._running:
+            self._running[name] = self._running.pop(name)
+        else:
+            while len(self._running) >= MOST_SERVERS:
+                self._end(next(iter(self._running)))
+            context = started(command, self._folder(name))
+            self._running[name] = context.__enter__(), context
+        server, _ = self._running[name]
         _signal(server.process, "SIGCONT")
         try:
             yield server
@@ -120,9 +128,13 @@ class Servers:
             _signal(server.process, "SIGSTOP")
 
     def close(self):
-        for server in self._running.values():
-            _signal(server.process, "SIGCONT")
-        self._stack.close()
+        for name in list(self._running):
+            self._end(name)
+
+    def _end(self, name):
+        server, context = self._running.pop(name)
+        _signal(server.process, "SIGCONT")
+        context.__exit__(None, None, None)
 
 
 def _signal(process, name):

@@ -248,6 +248,17 @@ def test_a_promise_is_kept_or_ends_as_busy(line, clock) -> None:
     assert line.state().waiting == 0
 
 
+def test_who_waited_hears_when_it_is_their_turn(line, clock) -> None:
+    with line.join("a", "edit") as request, request.turn():
+        visit = Visit(line, clock, "b", "edit", [])
+        until(lambda: visit.told)
+    visit.end()
+    assert "before you" in visit.told[0] and visit.told[-1] == "It is your turn"
+    alone = Visit(line, clock, "c", "edit", [])
+    alone.end()
+    assert alone.told == []
+
+
 def test_who_has_begun_is_not_sent_away(line, clock) -> None:
     with line.join("a", "edit") as request:
         with request.turn():
