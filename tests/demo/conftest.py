@@ -105,8 +105,9 @@ MOST_SERVERS = 3  # of one process: each holds up to a gigabyte
 
 
 class Servers:
-    """Each started when it is first asked for, and stopped (SIGSTOP) while no test uses it: an idle Gradio looks for work
-    twenty times a second, and several of them take half a core from the one that is tested. The last few are kept."""
+    """Each started when it is first asked for, and stopped (SIGSTOP) while no test uses it: an idle Gradio looks for
+    work twenty times a second, and several of them take half a core from the one that is tested. The last few are
+    kept."""
 
     def __init__(self, folder):
         self._folder, self._running = folder, {}  # by name, the one used last at the end: (server, its context)
