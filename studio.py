@@ -102,12 +102,9 @@ def test(flags: list[str], system: bool) -> int:
 
 
 def workers() -> tuple[str, ...]:
-    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process.
-
-    Tests of the page wait for a third of their time, so there is one process more than cores.
-    """
+    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process."""
     count = min(4, os.cpu_count() or 1)
-    return ("-n", str(count + 1), "--dist", "loadfile", "--no-loadscope-reorder") if count > 1 else ()
+    return ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder") if count > 1 else ()
 
 
 def in_ci() -> bool:

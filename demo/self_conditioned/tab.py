@@ -3,6 +3,8 @@ demo/self_conditioned/editor.py."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -42,6 +44,7 @@ _CREDIT = (
     "Method: [Self-Conditioned GAN for Image Editing](https://github.com/yzliu567/sc-gan) (Liu et al., SIGGRAPH 2022), "
     "beside the plain latent direction (InterFaceGAN, Shen et al. 2020). Results are marked as edited."
 )
+_PREVIEW_EVERY = 0.5  # seconds between two pictures of a face that is being inverted
 _READY = "Move a slider. The mark below each one is where this face is by itself."
 _EDIT_VIEW = "edit"
 
@@ -226,6 +229,7 @@ class EditAtTheEdges:
 
     def _reading(self, session: Session, choice: SelfConditionedModel, steps: Iterator[Step | Done]) -> Iterator[Data]:
         """Show a face while it is inverted or refined, and at last draw it."""
+        shown_at = -math.inf
         for step in steps:
             if isinstance(step, Done):
                 subject: Subject = step.value
@@ -240,8 +244,12 @@ class EditAtTheEdges:
                 }
             elif isinstance(step, InversionPreview):
                 bar = progress_bar(step.step, step.steps, step.error)
-                picture = shown(session, "preview", step.face.picture)
-                yield {self.own: picture, self.face.bar: bar, self.message: f"{step.text} ..."}
+                news: Data = {self.face.bar: bar, self.message: f"{step.text} ..."}
+                # Not each of many steps: a slow browser would ask for pictures that are deleted again.
+                if time.monotonic() - shown_at >= _PREVIEW_EVERY:
+                    shown_at = time.monotonic()
+                    news[self.own] = shown(session, "preview", step.face.picture)
+                yield news
             else:
                 yield {self.message: f"{step.text} ..."}
 
