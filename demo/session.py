@@ -100,10 +100,10 @@ class Session:
         Raises BadValue if it is a file that was made for another visitor.
         """
         path = Path(path).resolve()
-        provenance.add([path])
         with self._store.lock:
             if self._store.is_made_for_another(path, self):
                 raise BadValue("This file is not there any more. Please upload it again.")
+            provenance.add([path])
             inside = self._store.root in path.parents and path not in self._store.shared
             if inside and not self.closed and path not in self.uploads:
                 self.uploads.add(path)

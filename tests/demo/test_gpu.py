@@ -124,31 +124,10 @@ def test_tasks_of_the_tabs_can_be_sent_and_are_typed(task):
         assert wanted in ([p.name for p in others], ["_args", "_kwargs"]), "it takes what the task takes"
 
 
-def test_a_lent_gpu_gets_no_functions(monkeypatch):
-    """What crosses to a ZeroGPU worker is pickled; and its time is asked for."""
-    asked = []
-
-    class Spaces:
-        @staticmethod
-        def GPU(duration):  # noqa: N802
-            def decorate(work):
-                def run(call):
-                    asked.append(duration(call))
-                    yield from work(pickle.loads(pickle.dumps(call)))
-
-                return run
-
-            return decorate
-
-    monkeypatch.setitem(__import__("sys").modules, "spaces", Spaces)
-    executor = executors.ZeroGPUExecutor()
-    executor.registry = ModelRegistry(lambda: ("cpu",))
-    monkeypatch.setattr(gpu, "_executor", executor)
-    assert gpu.run(double(4), print) == 8 and asked == [7]
-
-
-def test_mistakes_come_back_from_a_lent_gpu_and_times_are_learned(monkeypatch):
-    """`spaces` sends back no more than the name of an exception's class."""
+@pytest.fixture
+def lent(monkeypatch):
+    """An executor over a stand-in for `spaces`, which pickles calls and sends back no more than the name of an
+    exception's class; the times it is asked for."""
     asked = []
 
     class Spaces:
@@ -158,7 +137,7 @@ def test_mistakes_come_back_from_a_lent_gpu_and_times_are_learned(monkeypatch):
                 def run(call):
                     asked.append(duration(call))
                     try:
-                        yield from work(call)
+                        yield from work(pickle.loads(pickle.dumps(call)))
                     except Exception as error:
                         raise RuntimeError(type(error).__name__) from None
 
@@ -170,11 +149,20 @@ def test_mistakes_come_back_from_a_lent_gpu_and_times_are_learned(monkeypatch):
     executor = executors.ZeroGPUExecutor()
     executor.registry = ModelRegistry(lambda: ("cpu",))
     monkeypatch.setattr(gpu, "_executor", executor)
+    return asked
+
+
+def test_a_lent_gpu_gets_no_functions(lent):
+    """What crosses to a ZeroGPU worker is pickled; and its time is asked for."""
+    assert gpu.run(double(4), print) == 8 and lent == [7]
+
+
+def test_mistakes_come_back_from_a_lent_gpu_and_times_are_learned(lent):
     with pytest.raises(UnknownName, match="no model named 'word'"):
         gpu.run(length("word", 1))
     for _ in range(4):
         gpu.run(double(4))
-    assert asked[1:] == [7, 7, 7, 1]
+    assert lent[1:] == [7, 7, 7, 1]
 
 
 def test_devices():
