@@ -181,11 +181,10 @@ class Editor(PaperEditor[CoModGANModel]):
                 yield from self._fill_apart(session, photo, mask, holes, choice, seeds, psi, progress)
                 return
         prepared, inner, remark = yield from self._prepared(session, photo, mask, box, choice, progress)
-        note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
         for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
             if isinstance(step, Completion):
-                said = f"{note}, seed {step.seed}, variety {psi:g}"
-                yield Result(step.seed, step.picture, photo.picture, box[:2], said, remark)
+                note = _note(mask, choice, step.seed, psi)
+                yield Result(step.seed, step.picture, photo.picture, box[:2], note, remark)
             elif isinstance(step, Step):
                 yield step
 
@@ -201,8 +200,8 @@ class Editor(PaperEditor[CoModGANModel]):
         progress: Progress | None,
     ) -> Generator[Step | Result, None, None]:
         """`fill` for holes that lie apart: each is shown to the model with its own surroundings."""
-        left, top, right, bottom = box = bounds(mask)
-        note = f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label})"
+        box = bounds(mask)
+        left, top = box[:2]
         done = {seed: photo.picture.crop(box) for seed in seeds}
         for number, hole in enumerate(holes):
             prepared, inner, _ = yield from self._prepared(session, photo, mask, hole.box, choice, progress)
@@ -213,7 +212,7 @@ class Editor(PaperEditor[CoModGANModel]):
                 elif isinstance(step, Step):
                     yield Step((number + step.fraction) / len(holes), f"Hole {number + 1} of {len(holes)}")
         for seed, picture in done.items():
-            yield Result(seed, picture, photo.picture, (left, top), f"{note}, seed {seed}, variety {psi:g}")
+            yield Result(seed, picture, photo.picture, (left, top), _note(mask, choice, seed, psi))
 
     def _prepared(
         self,
@@ -329,3 +328,8 @@ def seeds_from(seed: Any, samples: Any) -> list[int]:
 def variety(psi: Any) -> float:
     """The truncation psi as a checked number: how far results may be from the mean. Raises BadValue."""
     return real_number(psi, "The variety must be a number", 0, 1)
+
+
+def _note(mask: np.ndarray, choice: CoModGANModel, seed: int, psi: float) -> str:
+    """Description of a completion for the result's metadata."""
+    return f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label}), seed {seed}, variety {psi:g}"
