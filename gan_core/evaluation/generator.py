@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadValue
 from gan_core.evaluation import feature_scores
 from gan_core.evaluation.metrics import samples as sample_scores
 from gan_core.features import load as load_features
@@ -47,7 +48,8 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--shares", default=SHARES)
     parser.add_argument("--psi", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--count", type=int, default=4000, help="samples")
+    parser.add_argument("--reals", type=int, default=16000, help="training pictures that the Frechet distance is to")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets of 64 samples")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -55,21 +57,30 @@ def main() -> None:
     torch.manual_seed(args.seed)
     shares = parse_shares(args.shares)
     network = load_features().to(args.device)
-    people = read_people(args.people, 256, shares).to(args.device)
+    generators = [build_from_file(Generator, path, "generator")[0].eval() for path in args.generator]
+    resolution = generators[0].config["resolution"]
+    if any(net.config["resolution"] != resolution for net in generators):
+        raise BadValue("The generators must be of one resolution, at which the pictures are compared.")
+    people = read_people(args.people, resolution, shares).to(args.device)
     stream = PeopleStream(people, Variation())
-    real = torch.cat([stream.draw(min(100, args.count)).cpu() for _ in range(max(1, args.count // 100))])
-    real_features = feature_scores.pooled_features(network, real)
-    half = len(real) // 2
-    floor = feature_scores.score(real_features[:half], real_features[half:])
-    pair = wasserstein(real[:1000], real[-1000:], args.device)
-    report({"name": "two halves of the training stream", **asdict(floor), "swd": pair})
-    held_out = read_people(args.people, 256, shares, held_out=True).to(args.device)
+
+    def reals(count: int) -> Tensor:
+        return torch.cat([stream.draw(min(100, count)).cpu() for _ in range(max(1, count // 100))])[:count]
+
+    others, real = reals(args.count), reals(args.count)
+    more = [feature_scores.pooled_features(network, reals(100)) for _ in range((args.reals - args.count) // 100)]
+    features = feature_scores.pooled_features(network, real)
+    reference = torch.cat([features, *more])
+    floor = feature_scores.score(reference, feature_scores.pooled_features(network, others))
+    pair = wasserstein(real[:1000], others[:1000], args.device)
+    report({"name": "other training pictures", **asdict(floor), "swd": pair})
+    held_out = read_people(args.people, resolution, shares, held_out=True).to(args.device)
     known, held = (part.pictures.float() / 127.5 - 1 for part in (people, held_out))
-    for path in args.generator:
-        generator = build_from_file(Generator, path, "generator")[0].eval().to(args.device)
+    for path, generator in zip(args.generator, generators, strict=True):
+        generator.to(args.device)
         for psi in args.psi:
             fake = draw(generator, args.count, psi, args.seed)
-            scores = feature_scores.score(real_features, feature_scores.pooled_features(network, fake))
+            scores = feature_scores.score(reference, feature_scores.pooled_features(network, fake))
             swd = wasserstein(real[:1000], fake[:1000], args.device)
             memory = sample_scores.memorising(fake[:1000].to(args.device), known, held)
             report({"name": path.stem, "folder": path.parent.name, "psi": psi, **asdict(scores), "swd": swd, **memory})
