@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,16 @@ def test_pictures_are_cut_square_and_mirrored_at_random(folder: Path) -> None:
     mirrored = [torch.allclose(b, upright[0].flip(2), atol=1e-5) for b in batch]
     assert all(a or b for a, b in zip(same, mirrored, strict=True))
     assert 10 < sum(same) < 54
+
+
+def test_new_networks_do_not_know_the_first_latents_of_any_seed() -> None:
+    """The mapping network's first weights must not be the numbers that a latent of a small seed begins with."""
+    pictures = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
+    settings = replace(TINY, z_dim=64, w_dim=64)
+    weights = GanTrainer(settings, pictures, ALONE).generator.mapping.layers[0].weight.detach().flatten()
+    for seed in range(5):
+        z = torch.randn(64, 64, generator=torch.Generator().manual_seed(seed)).flatten()
+        assert abs(torch.corrcoef(torch.stack([weights, z]))[0, 1]) < 0.1
 
 
 def test_augmentation_of_strength_zero_changes_nothing_and_of_one_everything() -> None:

@@ -107,7 +107,7 @@ def memorising(samples: Tensor, training: Tensor, held_out: Tensor) -> dict[str,
 
 
 @torch.no_grad()
-def draw(generator: Generator, count: int, *, psi: float = 1.0, seed: int = 0) -> Tensor:
+def draw(generator: Generator, count: int, *, psi: float = 1.0, seed: int = 1) -> Tensor:
     """`count` pictures of a generator, (count, 3, R, R), with its stored noise."""
     z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
     return torch.cat([generator(part, psi=psi, noise="const") for part in z.split(16)])

@@ -37,7 +37,7 @@ from gan_core.training.comodgan.start import start_networks, start_plain
 from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.objective import discriminator_loss, generator_loss
-from gan_core.training.stylegan2.step import GanTrainer, Pictures
+from gan_core.training.stylegan2.step import INITIAL_SEED, GanTrainer, Pictures
 
 
 class CoModGANTrainer(GanTrainer):
@@ -68,7 +68,7 @@ class CoModGANTrainer(GanTrainer):
         if settings.batch % (4 * settings.pairs):
             raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
         self.settings, self.processes = settings, processes
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(INITIAL_SEED + settings.seed)
         shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         generator = CoModGenerator(
             settings.resolution,

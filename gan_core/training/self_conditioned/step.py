@@ -37,7 +37,7 @@ from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
-from gan_core.training.stylegan2.step import GanTrainer
+from gan_core.training.stylegan2.step import INITIAL_SEED, GanTrainer
 
 State = dict[str, Tensor]
 
@@ -103,7 +103,7 @@ class SelfConditionedTrainer(GanTrainer):
         if not 0 <= settings.single <= 1 or (settings.single and identity_network is None):
             raise BadValue("Pairs that differ in one attribute need an identity network.")
         self.settings, self.processes, device = settings, processes, processes.device
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(INITIAL_SEED + settings.seed)
         shape = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
         attributes = labels.values.shape[1]
         generator = SelfConditionedGenerator(
