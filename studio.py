@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -83,17 +84,22 @@ def make_venv(system: bool) -> None:
 
 
 def test(flags: list[str], system: bool) -> int:
-    """Lint, format check, types and tests; all of them run even when one fails."""
+    """Lint, format check, types and tests; all of them run even when one fails.
+
+    The types are checked beside the tests, which often wait for a page and leave a core idle.
+    """
     browser = find_browser(system)
     if browser:
         os.environ["STUDIO_BROWSER"] = browser
-    steps: tuple[tuple[str | Path, ...], ...] = (
-        (PYTHON, "-m", "ruff", "check", "."),
-        (PYTHON, "-m", "ruff", "format", "--check", "."),
-        (PYTHON, "-m", "mypy"),
-        (PYTHON, "-m", "pytest", *workers(), *flags),
-    )
-    failed = [" ".join(str(word) for word in step[1:]) for step in steps if call(*step) != 0]
+    with ThreadPoolExecutor() as pool:
+        types = pool.submit(call, PYTHON, "-m", "mypy")
+        results = {
+            "ruff check .": call(PYTHON, "-m", "ruff", "check", "."),
+            "ruff format --check .": call(PYTHON, "-m", "ruff", "format", "--check", "."),
+            "pytest": call(PYTHON, "-m", "pytest", *workers(), *flags),
+            "mypy": types.result(),
+        }
+    failed = [step for step, code in results.items() if code != 0]
     if browser is None and in_ci():
         failed.append("no Chromium, so the page was not tested")
     for what in failed:
@@ -102,9 +108,10 @@ def test(flags: list[str], system: bool) -> int:
 
 
 def workers() -> tuple[str, ...]:
-    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process."""
-    count = min(4, os.cpu_count() or 1)
-    return ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder") if count > 1 else ()
+    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process. There is
+    one process more than cores, for they often wait."""
+    cores = os.cpu_count() or 1
+    return ("-n", str(min(4, cores + 1)), "--dist", "loadfile", "--no-loadscope-reorder") if cores > 1 else ()
 
 
 def in_ci() -> bool:

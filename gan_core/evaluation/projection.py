@@ -50,7 +50,8 @@ def project(
     for step in tqdm(range(steps), mininterval=5):
         adam.param_groups[0]["lr"] = lr * rate_at((step + 1) / steps)
         drawn = generator.synthesis(w_plus, noise="none")
-        loss = distance(drawn, photos).sum() + PIXELS * F.mse_loss(drawn, photos, reduction="none").mean((1, 2, 3)).sum()
+        difference = F.mse_loss(drawn, photos, reduction="none").mean((1, 2, 3))
+        loss = (distance(drawn, photos) + PIXELS * difference).sum()  # each photo by itself
         adam.zero_grad()
         loss.backward()
         adam.step()
