@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from demo import settings as settings_module
+from demo.memory import share_heaps
 
 logger = logging.getLogger("app")
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the settings, put the studio together, show the page, and serve until stopped."""
     settings = settings_module.read(arguments)
     settings_module.export(settings)
+    share_heaps()
 
     # Gradio reads its environment when it is imported, so only now.
     from starlette.middleware import Middleware

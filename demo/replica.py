@@ -22,6 +22,7 @@ from ray import serve
 
 from demo import call_files, executors, turns
 from demo.gpu import Call, Done, Step, Worker
+from demo.memory import share_heaps
 from demo.scale import Scale
 from gan_core.errors import StudioError
 from gan_core.model_spec import ModelInfo
@@ -60,6 +61,7 @@ class Replica:
     """
 
     def __init__(self, weights: str, device: str = "auto", memory: int | None = None, threads: int = 1) -> None:
+        share_heaps()
         self.name = secrets.token_hex(4)
         self._registry = ModelRegistry(lambda: _devices(device, threads)[:1], budgets=memory)
         declare_models(self._registry, Path(weights))
