@@ -97,9 +97,19 @@ class State:
 class Request:
     """One request in the line. Made by `Line.join`."""
 
-    def __init__(self, line: Line, visitor: str | None, kind: str, joined: float, promised: float) -> None:
+    def __init__(
+        self,
+        line: Line,
+        visitor: str | None,
+        kind: str,
+        joined: float,
+        promised: float,
+        stopped: Callable[[], bool] | None = None,
+    ) -> None:
         self._line = line
         self.visitor, self.kind, self.joined = visitor, kind, joined
+        self.stopped = stopped or (lambda: False)
+        """Whether its visitor wants it no more. It then waits for no turn, for all that it does is to say so."""
         self.deadline = joined + promised
         """When it gives up waiting for its first turn."""
         self.used = 0.0
@@ -155,13 +165,19 @@ class Line:
         self._served = {False: 0.0, True: 0.0}  # start-time fair queueing's virtual time, by whether long
 
     @contextmanager
-    def join(self, visitor: str | None, kind: str, address: str | None = None) -> Iterator[Request]:
+    def join(
+        self,
+        visitor: str | None,
+        kind: str,
+        address: str | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Iterator[Request]:
         """A request for the block. visitor: None for the app itself, which is let in always.
 
         kind: what is asked for (an endpoint's name); how long requests take is learned by kind. address: from where.
-        Raises Busy with a sentence that says when to come back.
+        stopped: see `Request.stopped`. Raises Busy with a sentence that says when to come back.
         """
-        request = self._enter(visitor, kind, address)
+        request = self._enter(visitor, kind, address, stopped)
         outcome = Outcome.FAILED
         try:
             yield request
@@ -195,9 +211,11 @@ class Line:
 
     # What is said to whom. `_changed` is held from here on, where nothing else is said.
 
-    def _enter(self, visitor: str | None, kind: str, address: str | None) -> Request:
+    def _enter(
+        self, visitor: str | None, kind: str, address: str | None, stopped: Callable[[], bool] | None
+    ) -> Request:
         with self._changed:
-            newcomer = Request(self, visitor, kind, self._clock(), math.inf)
+            newcomer = Request(self, visitor, kind, self._clock(), math.inf, stopped)
             if visitor is not None:
                 seconds = self._seconds_before(newcomer)
                 if refusal := self._refusal(visitor, address, seconds):
@@ -234,7 +252,7 @@ class Line:
         began, said = self._clock(), -math.inf
         request.waiting = True
         try:
-            while True:
+            while not request.stopped():  # a lock of its own, so not within ours
                 with self._changed:
                     if request.left:
                         raise Cancelled("The page was closed.")
@@ -250,6 +268,7 @@ class Line:
                     before, seconds = self._before(request), self._seconds_before(request)
                 said = now
                 tell(_waiting(len(before), seconds, None if request.begun else request.deadline - now))
+            return False
         finally:
             request.waiting = False
             request.waited += self._clock() - began

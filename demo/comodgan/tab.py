@@ -20,7 +20,7 @@ from demo.context import Studio
 from demo.gpu import Step
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
-from demo.parts.long_job import can_be_stopped
+from demo.parts.long_job import can_be_stopped, has_stopped
 from demo.parts.queued import queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab, without_weights
@@ -90,7 +90,9 @@ class FillAHole:
                 run, shown_on = panel.run, self.results.compare
                 outputs = [*self.results.outputs, run.start, run.dice, run.stop]
                 reader = self._reader(panel)
-                for event in run.wire(reader, panel.painting, queued(handler, idle=run.idle), outputs, shown_on):
+                stopped = has_stopped(self.studio.sessions, run.job)
+                handler = queued(handler, idle=run.idle, stopped=stopped)
+                for event in run.wire(reader, panel.painting, handler, outputs, shown_on):
                     event.then(self.results.on_end, None, self.results.gallery, **QUIET)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()

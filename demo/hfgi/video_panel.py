@@ -15,7 +15,7 @@ from demo.gpu import Done
 from demo.hfgi import tasks
 from demo.hfgi.editor import Editor
 from demo.parts.events import Data, reporter
-from demo.parts.long_job import idle, long_job
+from demo.parts.long_job import has_stopped, idle, long_job
 from demo.parts.queued import QUEUE, queued
 from demo.parts.results import sign_result
 from gan_core.errors import BadValue, BadVideo, Busy, StudioError
@@ -107,7 +107,7 @@ class VideoPanel:
                         yield {self.state: f"{step.text} ({step.fraction:.0%})"}
 
         long_job(studio.sessions, _JOB, self.start, self.stop).then(
-            queued(on_start, idle=at_rest),
+            queued(on_start, idle=at_rest, stopped=has_stopped(studio.sessions, _JOB)),
             inputs | {self.source},
             [self.output, self.state, self.start, self.stop],
             show_progress_on=[self.output],

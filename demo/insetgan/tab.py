@@ -20,7 +20,7 @@ from demo.parts.choices import weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
-from demo.parts.long_job import idle, long_job, start_and_stop
+from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
@@ -151,7 +151,7 @@ class ComposeABody:
         )
         self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **QUIET)
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start, idle=idle(self.start, self.stop)),
+            queued(self.on_start, idle=idle(self.start, self.stop), stopped=has_stopped(self.studio.sessions, _JOB)),
             inputs,
             [*drawing, self.start, self.stop],
             show_progress="hidden",

@@ -36,6 +36,11 @@ def idle(start: gr.Button, stop: gr.Button) -> Callable[[], dict[Any, Any]]:
     return lambda: dict(zip((start, stop), start_and_stop(busy=False), strict=True))
 
 
+def has_stopped(sessions: Sessions, name: str) -> Callable[[str | None], bool]:
+    """For `queued`: whether a visitor has stopped the job `name`."""
+    return lambda visitor: sessions.get(visitor).job(name).stopped
+
+
 def can_be_stopped(sessions: Sessions, name: str, stop: gr.Button) -> None:
     """Connect the button that stops the job `name`. The message that it has stopped is written by the run itself;
     a second writer of the same line would race with it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -17,16 +17,23 @@ QUEUE: dict[str, Any] = {"concurrency_limit": None}
 """Options of their events. Gradio starts them at once, in a thread each; the order is `demo.turns`'s."""
 
 
-def queued(handler: Callable[..., Any], *, idle: Callable[[], dict[Any, Any]] | None = None) -> Callable[..., Any]:
+Idle: TypeAlias = Callable[[], dict[Any, Any]]
+Stopped: TypeAlias = Callable[[str | None], bool]
+
+
+def queued(
+    handler: Callable[..., Any], *, idle: Idle | None = None, stopped: Stopped | None = None
+) -> Callable[..., Any]:
     """A `guarded` handler that computes only while it has a turn; a generator, from each of its yields to the next.
 
     What its visitor is told while it waits is Gradio's progress text. Beyond the line's limits it raises Busy, at once.
     idle: updates of a generator's outputs after any error, also when it was not let in: no event follows an error, and
     the buttons of a long job would stay as they are while it runs.
+    stopped: whether a visitor has stopped this job. A generator that is waiting goes on at once then, to say so.
     """
     kind = getattr(handler, "__qualname__", type(handler).__name__).rsplit("<locals>.", 1)[-1]
     if inspect.isgeneratorfunction(handler):
-        steps: Callable[..., Any] = _steps_in_turn(handler, kind, idle)
+        steps: Callable[..., Any] = _steps_in_turn(handler, kind, idle, stopped)
     else:
         steps = _in_turn(handler, kind)
     wrapped = guarded(steps)
@@ -44,12 +51,13 @@ def _in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
 
 
 def _steps_in_turn(
-    handler: Callable[..., Any], kind: str, idle: Callable[[], dict[Any, Any]] | None
+    handler: Callable[..., Any], kind: str, idle: Idle | None, stopped: Stopped | None
 ) -> Callable[..., Any]:
     @functools.wraps(handler)
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
+        who = _who(arguments, kind)
         try:
-            with turns.line.join(*_who(arguments, kind)) as request:
+            with turns.line.join(*who, None if stopped is None else functools.partial(stopped, who[0])) as request:
                 yield from _in_turns(handler(*arguments, **named), request)
         except Exception:
             if idle is not None:

@@ -14,7 +14,7 @@ from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.download import download_button
 from demo.parts.events import QUIET, Data
-from demo.parts.long_job import idle, long_job, start_and_stop
+from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.self_conditioned.editor import GRID_SIDES, Editor, Subject
@@ -78,7 +78,7 @@ class GridPanel:
         attribute."""
         inputs = inputs | {self.down, self.across, self.side}
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start, idle=idle(self.start, self.stop)),
+            queued(self.on_start, idle=idle(self.start, self.stop), stopped=has_stopped(self.studio.sessions, _JOB)),
             inputs,
             [self.own, self.plain, self.state, self.start, self.stop],
             show_progress="hidden",

@@ -17,7 +17,7 @@ from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
-from demo.parts.long_job import idle, long_job, start_and_stop
+from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
@@ -136,7 +136,11 @@ class EditAtTheEdges:
             slider.input(change, inputs, edited, **latest)
         self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
-            queued(self.on_refine, idle=idle(face.refine, face.stop)),
+            queued(
+                self.on_refine,
+                idle=idle(face.refine, face.stop),
+                stopped=has_stopped(self.studio.sessions, REFINING),
+            ),
             inputs | {face.steps},
             [*begun, face.refine, face.stop],
             **{**latest, "trigger_mode": "once"},

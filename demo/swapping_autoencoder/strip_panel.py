@@ -12,7 +12,7 @@ from PIL import Image
 from demo.context import Studio
 from demo.gpu import Done
 from demo.parts.events import QUIET, Data
-from demo.parts.long_job import idle, long_job, start_and_stop
+from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.results import sign_result
@@ -54,7 +54,7 @@ class StripPanel:
     def wire(self, inputs: set[Any]) -> None:
         """Connect the buttons."""
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start, idle=idle(self.start, self.stop)),
+            queued(self.on_start, idle=idle(self.start, self.stop), stopped=has_stopped(self.studio.sessions, _JOB)),
             inputs,
             [self.strip, self.video, self.state, self.start, self.stop],
             show_progress="hidden",

@@ -68,7 +68,7 @@ def strangers(people: People, each: int) -> list[int]:
     """Indices of `each` held-out pictures of every collection, one a person, spread over the collection."""
     chosen = []
     for i, name in enumerate(people.names):
-        first = {}
+        first: dict[str, int] = {}
         for index in torch.nonzero(people.collection == i).flatten().tolist():
             first.setdefault(person_of(name, people.stems[index].split("/")[-1]), index)
         indices = list(first.values())

@@ -63,6 +63,47 @@ def test_a_closed_generator_leaves_the_line(line) -> None:
     assert closed.is_set() and line.state() == turns.State(1, 0, 0, 0.0)
 
 
+def test_a_stopped_job_that_waits_says_so_at_once(line) -> None:
+    """Also while others compute for as long as they like; it computes nothing itself."""
+    stop, waiting, seen = threading.Event(), threading.Event(), []
+
+    def stopped(visitor):
+        waiting.set()
+        return stop.is_set()
+
+    def handler():
+        yield "stopped" if stop.is_set() else "computed"
+
+    def run():
+        seen.extend(queued(handler, stopped=stopped)())
+
+    with line.join("other", "kind") as other, other.turn():
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert waiting.wait(10) and not seen
+        assert line.state().waiting == 1
+        stop.set()
+        thread.join(10)
+        assert seen == ["stopped"]
+        assert line.state() == turns.State(1, 1, 0, line.state().seconds)  # only the other one is left
+
+
+def test_a_job_that_is_not_stopped_waits_for_its_turn(line) -> None:
+    seen = []
+
+    def handler():
+        yield line.state().computing
+
+    job = queued(handler, stopped=lambda visitor: False)
+    with line.join("other", "kind") as other, other.turn():
+        thread = threading.Thread(target=lambda: seen.extend(job()), daemon=True)
+        thread.start()
+        thread.join(1.5)
+        assert thread.is_alive() and not seen
+    thread.join(10)
+    assert seen == [1]
+
+
 def test_a_pause_within_a_handler_is_one_of_its_request(line) -> None:
     """What the handler calls finds the request by itself, in each step of a generator anew."""
     passed = []
