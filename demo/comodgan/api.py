@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from demo.comodgan.drawing import lines_of
-from demo.comodgan.editor import DRAWING, HOLE, Editor, Result, seeds_from
+from demo.comodgan.editor import DRAWING, HOLE, Editor, Result, results_of, seeds_from
 from demo.context import Studio
+from demo.parts.events import reporter
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
@@ -25,8 +26,9 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def comodgan_inpaint(
-        request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str
-    ) -> list[str]:
+        request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str,
+        progress: gr.Progress = gr.Progress(),
+    ) -> list[str]:  # fmt: skip
         """Fill a part of a picture in several ways.
 
         mask: white is filled, black is kept exactly; transparent parts are kept too. It must have the picture's size or
@@ -36,10 +38,13 @@ def build(studio: Studio, editor: Editor) -> None:
         session = studio.sessions.get(request.session_hash)
         for upload in filter(None, (image, mask)):
             session.own_upload(upload)
-        return saved(session, editor.fill_once(session, image, mask, seed, samples, model))
+        return saved(session, editor.fill_once(session, image, mask, seed, samples, model, reporter(progress)))
 
     @queued
-    def comodgan_draw(request: gr.Request, drawing: str, seed: float, samples: float, model: str) -> list[str]:
+    def comodgan_draw(
+        request: gr.Request, drawing: str, seed: float, samples: float, model: str,
+        progress: gr.Progress = gr.Progress(),
+    ) -> list[str]:  # fmt: skip
         """Make portraits of a drawing.
 
         drawing: dark lines on white paper, a face as large as the paper; of any other picture the edges are taken.
@@ -50,7 +55,8 @@ def build(studio: Studio, editor: Editor) -> None:
             session.own_upload(drawing)
         choice, seeds = editor.model(model, DRAWING), seeds_from(seed, samples)
         lines, _ = lines_of(session, drawing, editor.find_faces)
-        return saved(session, [step for step in editor.draw(lines, choice, seeds) if isinstance(step, Result)])
+        tell = reporter(progress)
+        return saved(session, results_of(editor.draw(lines, choice, seeds, progress=tell), tell))
 
     with gr.Column(visible=False):
         image, mask = photo_input(label="image"), photo_input(label="mask")

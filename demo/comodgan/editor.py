@@ -7,7 +7,7 @@ kept in the visitor's session, so that another seed only decodes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -261,8 +261,9 @@ class Editor(PaperEditor[CoModGANModel]):
                 yield step
 
     def fill_once(
-        self, session: Session, image: str | None, mask: str | None, seed: Any, samples: Any, model: str
-    ) -> list[Result]:
+        self, session: Session, image: str | None, mask: str | None, seed: Any, samples: Any, model: str,
+        progress: Progress | None = None,
+    ) -> list[Result]:  # fmt: skip
         """The API's call. Without a mask the picture's transparent part is filled. Raises any StudioError."""
         choice, seeds = self.model(model, HOLE), seeds_from(seed, samples)
         photo = self.open(session, image)
@@ -272,8 +273,7 @@ class Editor(PaperEditor[CoModGANModel]):
             marked = photo.clear
         else:
             raise BadValue("Please send a mask of the picture's size: white where it is to be filled, black elsewhere.")
-        steps = self.fill(session, photo, marked, choice, seeds)
-        return [step for step in steps if isinstance(step, Result)]
+        return results_of(self.fill(session, photo, marked, choice, seeds, progress=progress), progress)
 
     def keep(self, session: Session, results: list[Result]) -> None:
         """Keep the results for choosing and downloading."""
@@ -317,6 +317,17 @@ class Editor(PaperEditor[CoModGANModel]):
             remark = _NO_FACE if face is None else _BESIDE_IT
         region = region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
         return region, remark
+
+
+def results_of(steps: Iterable[Step | Result], progress: Progress | None = None) -> list[Result]:
+    """The results among the steps of `Editor.fill` or `Editor.draw`; `progress` hears of the others."""
+    results = []
+    for step in steps:
+        if isinstance(step, Result):
+            results.append(step)
+        elif progress:
+            progress(step.fraction, step.text)
+    return results
 
 
 def seeds_from(seed: Any, samples: Any) -> list[int]:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_STEPS, Editor, Person, Plan
+from demo.parts.events import reporter
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
@@ -21,7 +22,7 @@ def build(studio: Studio, editor: Editor) -> None:
     @queued
     def insetgan_compose(
         request: gr.Request, face_image_or_none: str | None, face_seed: float, body_seed: float, steps: float,
-        model: str,
+        model: str, progress: gr.Progress = gr.Progress(),
     ) -> tuple[str, str, str]:  # fmt: skip
         """Join a face and a body without a seam.
 
@@ -39,7 +40,7 @@ def build(studio: Studio, editor: Editor) -> None:
             mode="body" if face_image_or_none else "joint",
             steps=whole_number(steps, "The number of steps", 1, MOST_STEPS),
         )
-        composed = editor.compose_once(session, model, plan)
+        composed = editor.compose_once(session, model, plan, reporter(progress))
         note = editor.note(choice, plan, composed)
         pictures = (composed.image, composed.body, composed.faces[0])
         composite, body, face = (str(editor.save(session, picture, note, "api")) for picture in pictures)

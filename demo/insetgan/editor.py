@@ -139,7 +139,7 @@ class Editor(PaperEditor[InsetGANModel]):
 
     def compose_once(self, session: Session, model: str, plan: Plan, progress: Progress | None = None) -> Composed:
         """The API's call. Raises any StudioError."""
-        return gpu.result(self.compose(session, self.model(model), plan, progress))
+        return gpu.result(self.compose(session, self.model(model), plan, progress), progress)
 
     def note(self, choice: InsetGANModel, plan: Plan, composed: Composed) -> str:
         """Description of a composition for the result's metadata."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -48,6 +50,19 @@ def test_seeds(client) -> None:
         assert not saved.getexif()
     corner = (slice(0, 8), slice(0, 8))
     assert np.abs(composite[corner] - body[corner]).max() <= 1  # outside the region it is the body's own picture
+
+
+def test_clients_hear_how_far_it_is(client) -> None:
+    job = client.submit(None, 3, 4, 60, "portraits", api_name="/insetgan_compose")
+    heard = set()
+    while not job.done():
+        for unit in job.status().progress_data or ():
+            heard.add((unit.desc, unit.progress))
+        time.sleep(0.02)
+    job.result()
+    assert any("of 60" in (text or "") for text, _ in heard), heard
+    fractions = {fraction for _, fraction in heard if fraction}
+    assert fractions and all(0 < fraction <= 1 for fraction in fractions)
 
 
 def test_a_face_from_a_photo(client, tmp_path) -> None:
