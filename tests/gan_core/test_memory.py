@@ -92,9 +92,9 @@ def run_comodgan(pipeline):
 
 
 def swapping(dtype=None):
-    from gan_core.swapping_autoencoder.pipeline import SwappingPipeline
+    from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
 
-    return SwappingPipeline(*swapping_networks(noise=0.1), resolution=32, dtype=dtype)
+    return SwappingAutoencoderPipeline(*swapping_networks(noise=0.1), resolution=32, dtype=dtype)
 
 
 def run_swapping(pipeline):

@@ -13,8 +13,15 @@ from tests.training.test_projected import random_features
 pytestmark = pytest.mark.gpu
 
 
+class InFloat32(GanTrainer):
+    """In bfloat16 two direct runs already differ, by whether a hinge loss is just above or just below zero."""
+
+    gpu_dtype = torch.float32
+
+
 def trainer(monkeypatch, graphs: bool) -> GanTrainer:
     monkeypatch.setattr(stepping, "load_features", random_features)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     settings = GanSettings(
         resolution=32,
         z_dim=16,
@@ -29,7 +36,7 @@ def trainer(monkeypatch, graphs: bool) -> GanTrainer:
         projected_lr=1e-6,
     )
     pictures = torch.randint(0, 255, (16, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return GanTrainer(settings, pictures, distributed.init("cuda"), graphs=graphs)
+    return InFloat32(settings, pictures, distributed.init("cuda"), graphs=graphs)
 
 
 def trained(monkeypatch, graphs: bool, steps: int) -> tuple[list[list[torch.Tensor]], dict[str, float]]:
@@ -63,7 +70,7 @@ def test_replayed_steps_equal_direct_ones(monkeypatch) -> None:
     assert recorded == [True]  # without this a recording that failed would be compared with itself
     for a, b in zip(direct, replayed, strict=True):
         for x, y in zip(a, b, strict=True):
-            assert (x - y).norm() < 0.05 * x.norm()  # bfloat16, and sums in another order
+            assert (x - y).norm() < 0.02 * x.norm()  # sums are in another order
     for name in ("loss_d", "loss_g", "penalty", "loss_projected"):
         assert replayed_stats[name] == pytest.approx(direct_stats[name], rel=0.05), name
     assert replayed_stats["dropped"] == 0

@@ -53,6 +53,7 @@ class GanTrainer:
     """
 
     beside = 0  # channels of the condition that the projected discriminators see beside the features
+    gpu_dtype = torch.bfloat16  # of the networks' passes on a GPU
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class GanTrainer:
             self.stream: PictureStream | PeopleStream | PlacesStream = PictureStream(self.pictures)
         else:
             self.stream = pictures
-        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        self.dtype = self.gpu_dtype if device.type == "cuda" else torch.float32
         adam = {"lr": settings.lr, "betas": (0.0, 0.99), "eps": 1e-8, "fused": device.type == "cuda"}
         self.generator_flat, self.discriminator_flat = Flat(self.generator), Flat(self.discriminator)
         self.generator_adam = torch.optim.Adam(self.generator_flat.parameters, **adam)
