@@ -50,7 +50,7 @@ class MappingNetwork(nn.Module):
         return w if psi == 1 else self.w_avg.lerp(w, psi)
 
     @torch.no_grad()
-    def estimate_average(self, samples: int = 10_000, seed: int = 0) -> None:
+    def estimate_average(self, samples: int = 10_000, seed: int = 1) -> None:
         """Set w_avg to the mean w of random z (labels, if any, are one-hot and uniform)."""
         generator = torch.Generator().manual_seed(seed)
         z = torch.randn(samples, self.z_dim, generator=generator).to(self.w_avg.device)

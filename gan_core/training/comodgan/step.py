@@ -272,7 +272,7 @@ class CoModGANTrainer(GanTrainer):
         return given, raw
 
     @torch.no_grad()
-    def sample(self, count: int, psi: float = 1.0, seed: int = 0) -> Tensor:
+    def sample(self, count: int, psi: float = 1.0, seed: int = 1) -> Tensor:
         """Pictures for a grid of ten columns, (count, 3, R, R) on the CPU: for two held-out pictures a row, the
         condition, the raw picture and three completions."""
         if self.held_out is None:

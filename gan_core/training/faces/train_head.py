@@ -52,7 +52,7 @@ def _label(pictures: Tensor, person: Tensor, head: Tensor) -> Labelled:
 
 def label_generated(generator: Generator, count: int) -> Labelled:
     """`count` pictures of the generator, and labels from its features."""
-    z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(0))
+    z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         codes = generator.broadcast(generator.mapping.truncate(generator.mapping(z), 0.95)).clone()
     classifier = FeatureClassifier(generator).fit(codes[: min(count, 120)])

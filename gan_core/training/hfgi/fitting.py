@@ -141,7 +141,7 @@ def calibrate(
 def principal(generator: Generator, count: int, samples: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
     """The first principal directions of w, (count, w_dim), each one standard deviation long, and their shares of the
     variance."""
-    z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(0))
+    z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         w = generator.mapping(z.to(generator.mapping.w_avg.device)).cpu().double().numpy()
     values, vectors = np.linalg.eigh(np.cov(w.T))

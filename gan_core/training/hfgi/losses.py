@@ -19,7 +19,7 @@ class LatentPrior(nn.Module):
     def __init__(self, generator: Generator, samples: int = 20_000) -> None:
         super().__init__()
         device = generator.mapping.w_avg.device
-        z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(0)).to(device)
+        z = torch.randn(samples, generator.config["z_dim"], generator=torch.Generator().manual_seed(1)).to(device)
         with torch.no_grad():
             w = generator.mapping(z)
             v = self._undo(w)

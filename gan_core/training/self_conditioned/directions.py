@@ -45,7 +45,7 @@ class ScoredSamples:
 
 @torch.no_grad()
 def draw_and_score(
-    generator: Generator, predictor: FacePredictor, measures: Sequence[str], count: int, *, seed: int = 0
+    generator: Generator, predictor: FacePredictor, measures: Sequence[str], count: int, *, seed: int = 1
 ) -> ScoredSamples:
     """Draw `count` faces without truncation and measure them."""
     device = generator.mapping.w_avg.device

@@ -231,7 +231,7 @@ class SelfConditionedTrainer(GanTrainer):
         return super().read_stats() | own
 
     @torch.no_grad()
-    def sample(self, count: int, psi: float = 0.7, seed: int = 0) -> Tensor:
+    def sample(self, count: int, psi: float = 0.7, seed: int = 1) -> Tensor:
         """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
         face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
         attributes, net, device = self.values.shape[1], self.average, self.processes.device

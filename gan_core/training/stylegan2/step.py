@@ -38,9 +38,9 @@ from gan_core.training.stylegan2.settings import GanSettings
 Pictures: TypeAlias = Tensor | PeopleStream | PlacesStream  # uint8 (N, 3, R, R), or a stream of pictures on the device
 
 
-# Networks start from random numbers that nobody draws latents from. Once both began at seed 0: the first 256 latents of
-# seed 0 then were the rows of the mapping network's first weights, for which its layers answer far outside of their
-# range, and every sheet of samples of seed 0 showed too much contrast.
+# Networks start from random numbers that nobody draws latents from. The first generation began at seed 0: the first 256
+# latents of seed 0 are the rows of their mapping networks' first weights, for which the layers answer far outside of
+# their range; samples of seed 0 show too much contrast. For those networks, draw latents from another seed.
 INITIAL_SEED = 1_500_000_000  # below 2^32, of which no more bits count
 
 
@@ -368,7 +368,7 @@ class GanTrainer:
         for name, net in nets.items():
             store.save(folder / f"{name}.safetensors", net.state_dict(), config={**net.config, "training": note})
         if self.projection is not None:
-            # A small file, in full precision: the spectral normalisation's vectors belong to the weights.
+            # The spectral normalisation's vectors belong to the weights.
             store.save(
                 folder / "projected.safetensors",
                 self.projected.state_dict(),
