@@ -23,7 +23,7 @@ from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
-from gan_core.hfgi.refine import Refinement, RefineSettings, refine
+from gan_core.hfgi.refine import Refinement, RefinementSettings, refine
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.hfgi.tuned import with_weights
 from gan_core.memory import bring_back, tensor_bytes
@@ -148,7 +148,7 @@ class HFGIPipeline:
         restored = self.decode(codes, self.consult(self.align(distortion, image)), tuned=tuned).clamp(-1, 1)
         return Inversion(codes, image, distortion, face, restored, self._heads(restored), tuned, refined)
 
-    def refine(self, inversion: Inversion, settings: RefineSettings | None = None) -> Iterator[Refinement]:
+    def refine(self, inversion: Inversion, settings: RefinementSettings | None = None) -> Iterator[Refinement]:
         """Bring an inversion closer to its face: see `gan_core.hfgi.refine.refine`."""
         yield from refine(self, inversion, settings)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RefineSettings:
+class RefinementSettings:
     """Numbers of steps, and weights of the losses."""
 
     steps: int = 60  # of the codes
@@ -70,7 +70,7 @@ class Refinement:
 
 @torch.no_grad()
 def refine(
-    pipeline: HFGIPipeline, inversion: Inversion, settings: RefineSettings | None = None
+    pipeline: HFGIPipeline, inversion: Inversion, settings: RefinementSettings | None = None
 ) -> Iterator[Refinement]:
     """Refine an inversion of `pipeline.invert`; yields a report after every step, some with an inversion.
 
@@ -80,7 +80,7 @@ def refine(
 
     Raises BadValue where the pipeline has no features for a perceptual distance.
     """
-    settings, features = settings or RefineSettings(), pipeline.features
+    settings, features = settings or RefinementSettings(), pipeline.features
     if features is None:
         raise BadValue("These weights have no perceptual distance beside them, so they cannot refine an inversion.")
     device = pipeline.device
@@ -91,7 +91,7 @@ def refine(
     yield Refinement(0, total, 1.0, here)
 
     weight = settings.backdrop + (1 - settings.backdrop) * head
-    job = _Job(pipeline.generator.synthesis, features, settings, _spread(pipeline))
+    job = _Losses(pipeline.generator.synthesis, features, settings, _spread(pipeline))
     size = min(settings.working, pipeline.resolution)
     target = _Target.of(face, weight, size, features)
     lower = up_to(job.network, size)
@@ -166,10 +166,10 @@ class _Target:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Losses:
     network: SynthesisNetwork
     features: Perceptual
-    settings: RefineSettings
+    settings: RefinementSettings
     spread: Tensor  # scalar, standard deviation of w
 
     def likeness(self, image: Tensor, target: _Target) -> tuple[Tensor, Tensor]:

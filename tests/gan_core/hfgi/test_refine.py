@@ -9,13 +9,13 @@ import torch
 
 from gan_core.errors import BadValue
 from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
-from gan_core.hfgi.refine import Refinement, RefineSettings
+from gan_core.hfgi.refine import Refinement, RefinementSettings
 from gan_core.hfgi.tuned import tuned_names, up_to, with_weights
 from gan_core.perceptual import DiscriminatorDistance
 from gan_core.stylegan2 import Discriminator
 from tests.gan_core.hfgi.test_pipeline import SIZE, W, attributes, networks
 
-SETTINGS = RefineSettings(steps=6, tuning=6, working=64, preview=4)
+SETTINGS = RefinementSettings(steps=6, tuning=6, working=64, preview=4)
 
 
 @pytest.fixture(scope="module")
