@@ -37,20 +37,25 @@ if TYPE_CHECKING:
 class RefinementSettings:
     """Numbers of steps, and weights of the losses."""
 
-    steps: int = 60  # of the codes
-    tuning: int = 20  # of the weights
-    working: int = 128  # pixels a side at which pictures are compared while the codes are optimised
+    stages: tuple[tuple[int, int], ...] = ((64, 24), (128, 16))  # of the codes: pixels a side, and steps
+    tuning: int = 12  # steps of the weights
+    looked_at: int = 128  # pixels a side at which features are compared, at most
     rate: float = 0.04  # of the codes, in units of the spread of w
     tuning_rate: float = 0.004  # of the weights, whose spread is about 1
     perceptual: float = 1.0  # beside a weight of 1 for the squared difference in [-1, 1]
     squared: float = 10.0
-    near: float = 0.05  # squared distance of the codes from the encoder's, in units of the spread of w
+    near: float = 1.0  # squared distance of the codes from the encoder's, in units of the spread of w
     locality: float = 5.0  # squared difference at a neighbour of the pivot
     neighbour: float = 0.5  # share of the way from the pivot to a random w
     neighbour_every: int = 2  # steps
     backdrop: float = 0.4  # weight of pixels that are not the head
     preview: int = 20  # steps between reports that have an inversion
     coarsest: int = 32
+
+    @property
+    def steps(self) -> int:
+        """All of them."""
+        return sum(steps for _, steps in self.stages) + self.tuning
 
 
 @dataclass(frozen=True)
@@ -83,61 +88,98 @@ def refine(
     settings, features = settings or RefinementSettings(), pipeline.features
     if features is None:
         raise BadValue("These weights have no perceptual distance beside them, so they cannot refine an inversion.")
-    device = pipeline.device
-    memory.bring_back(pipeline.generator, device)
-    here = inversion.to(device)
-    face, codes, head = (x.clone() for x in (here.face, here.codes, here.head[:, :1]))
-    total = settings.steps + settings.tuning
-    yield Refinement(0, total, 1.0, here)
+    memory.bring_back(pipeline.generator, pipeline.device)
+    here = inversion.to(pipeline.device)
+    run = _Run(pipeline, settings, features, *(x.clone() for x in (here.face, here.codes, here.head[:, :1])))
+    yield Refinement(0, settings.steps, 1.0, here)
+    yield from run.codes_refined()
+    yield from run.weights_tuned()
 
-    weight = settings.backdrop + (1 - settings.backdrop) * head
-    job = _Losses(pipeline.generator.synthesis, features, settings, _spread(pipeline))
-    size = min(settings.working, pipeline.resolution)
-    target = _Target.of(face, weight, size, features)
-    lower = up_to(job.network, size)
-    plain = job.network(codes)
-    target.shift = _reduced(plain, size) - lower(codes[:, : lower.num_ws])
-    first = _weighted(_reduced(plain, size), target)
-    step = Captured(partial(job.step_codes, lower))
-    state = [torch.zeros_like(torch.cat([codes[:, :1], codes], 1)) for _ in range(3)] + [_zero(device)]
-    rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, max(settings.steps, 1))).to(device)
-    on_cpu = device.type == "cpu"
-    moved = codes
-    for i in range(settings.steps):
-        *state, error = step(*state, rates[i], codes, *target.tensors())
-        drawn = None
-        if (i + 1) % settings.preview == 0 or i + 1 == settings.steps:
-            moved = codes + added_codes(state[0], lower.num_ws)
-            drawn = pipeline.inversion_of(face, moved, refined=i + 1)
-        if drawn is not None or on_cpu:
-            yield Refinement(i + 1, total, float(error / first), drawn)
-    del step
 
-    size = min(WORKING_SIZE, pipeline.resolution)
-    target = _Target.of(face, weight, size, features)
-    first = _weighted(_reduced(plain, size), target)
-    names = tuned_names(job.network, settings.coarsest)
-    weights = [dict(job.network.named_parameters())[name].detach().clone() for name in names]
-    network = with_weights(job.network, dict(zip(names, weights, strict=True)))
-    plain_steps, near_steps = (
-        Captured(partial(job.step_weights, network, names, near), keep=1) for near in (False, True)
-    )
-    tensors = [*weights, *(torch.zeros_like(w) for w in weights), *(torch.zeros_like(w) for w in weights)]
-    state = [*tensors, _zero(device)]
-    rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, max(settings.tuning, 1))).to(device)
-    random = torch.Generator().manual_seed(0)
-    n = len(names)
-    for i in range(settings.tuning):
-        near = i % settings.neighbour_every == 0
-        neighbour = job.neighbour(pipeline, moved, random) if near else moved
-        take = near_steps if near else plain_steps
-        *state, error = take(*state, rates[i], moved, neighbour, *target.tensors())
+class _Run:
+    """One refinement: what it starts from, and how far it is."""
+
+    def __init__(
+        self,
+        pipeline: HFGIPipeline,
+        settings: RefinementSettings,
+        features: Perceptual,
+        face: Tensor,
+        codes: Tensor,
+        head: Tensor,
+    ) -> None:
+        self.pipeline, self.settings, self.face, self.start = pipeline, settings, face, codes
+        self.codes, self.step = codes, 0
+        self.network = pipeline.generator.synthesis
+        self.losses = _Losses(self.network, features, settings, _spread(pipeline))
+        self.weight = settings.backdrop + (1 - settings.backdrop) * head
+        self.image = self.network(codes)
+
+    def codes_refined(self) -> Iterator[Refinement]:
+        """The steps of the codes."""
+        count = sum(steps for _, steps in self.settings.stages)
+        rates = self._rates(count)
+        for working, steps in self.settings.stages:
+            size = min(working, self.pipeline.resolution)
+            lower = up_to(self.network, size)
+            target = self._target(size, lower)
+            first, given = _weighted(_reduced(self.image, size), target), self.codes - self.start
+            take = Captured(partial(self.losses.step_codes, lower))
+            added = torch.zeros_like(torch.cat([given[:, :1], given], 1))
+            state = [added, torch.zeros_like(added), torch.zeros_like(added), _zero(added)]
+            for _ in range(steps):
+                *state, error = take(*state, rates[self.step], self.start, given, *target.tensors())
+                self.step += 1
+                self.codes = self.start + given + added_codes(state[0], lower.num_ws)
+                yield from self._report(error / first, {}, last=self.step == count)
+
+    def weights_tuned(self) -> Iterator[Refinement]:
+        """The steps of the weights."""
+        settings, network = self.settings, self.network
+        size = min(WORKING_SIZE, self.pipeline.resolution)
+        target = self._target(size)
+        first = _weighted(_reduced(self.image, size), target)
+        names = tuned_names(network, settings.coarsest)
+        own = dict(network.named_parameters())
+        weights = [own[name].detach().clone() for name in names]
+        copy = with_weights(network, dict(zip(names, weights, strict=True)))
+        steps = [Captured(partial(self.losses.step_weights, copy, names, near), keep=1) for near in (False, True)]
+        moments = [torch.zeros_like(weight) for weight in weights]
+        state = [*weights, *moments, *moments, _zero(first)]
+        rates, random = self._rates(settings.tuning), torch.Generator().manual_seed(0)
+        for i in range(settings.tuning):
+            near = i % settings.neighbour_every == 0
+            neighbour = self._neighbour(random) if near else self.codes
+            *state, error = steps[near](*state, rates[i], self.codes, neighbour, *target.tensors())
+            self.step += 1
+            tuned = dict(zip(names, state, strict=False))
+            yield from self._report(error / first, tuned, last=i + 1 == settings.tuning)
+
+    def _report(self, error: Tensor, tuned: dict[str, Tensor], last: bool) -> Iterator[Refinement]:
+        """The report of a step: always on a CPU, where a step takes long; on a GPU only with an inversion."""
         drawn = None
-        if (i + 1) % settings.preview == 0 or i + 1 == settings.tuning:
-            tuned = dict(zip(names, (w.clone() for w in state[:n]), strict=True))
-            drawn = pipeline.inversion_of(face, moved, tuned, refined=settings.steps + i + 1)
-        if drawn is not None or on_cpu:
-            yield Refinement(settings.steps + i + 1, total, float(error / first), drawn)
+        if last or self.step % self.settings.preview == 0:
+            drawn = self.pipeline.inversion_of(self.face, self.codes, tuned, refined=self.step)
+        if drawn is not None or error.device.type == "cpu":
+            yield Refinement(self.step, self.settings.steps, float(error), drawn)
+
+    def _rates(self, steps: int) -> Tensor:
+        """Factors of the rate, slower towards the end."""
+        return torch.cos(torch.linspace(0, 0.46 * torch.pi, max(steps, 1))).to(self.face.device)
+
+    def _target(self, size: int, lower: SynthesisNetwork | None = None) -> _Target:
+        """The photo at this size, for pictures of `lower` where they are not the whole network's."""
+        picture, weight = _reduced(self.face, size), _reduced(self.weight, size)
+        shift = torch.zeros_like(picture)
+        if lower is not None:
+            shift = _reduced(self.image, size) - lower(self.start[:, : lower.num_ws])
+        return _Target(picture, weight, shift, self.losses.maps(picture))
+
+    def _neighbour(self, random: torch.Generator) -> Tensor:
+        """Codes on the way from the pivot to a random w."""
+        mapping = self.pipeline.generator.mapping
+        w = mapping(torch.randn(1, mapping.z_dim, generator=random).to(self.codes))
+        return self.codes + self.settings.neighbour * (w[:, None] - self.codes)
 
 
 def added_codes(added: Tensor, count: int) -> Tensor:
@@ -154,12 +196,7 @@ class _Target:
     picture: Tensor  # (1, 3, size, size)
     weight: Tensor  # (1, 1, size, size), of each pixel
     shift: Tensor  # (1, 3, size, size), added to the drawn picture: what the resolutions that are left out would add
-    maps: list[Tensor]
-
-    @classmethod
-    def of(cls, face: Tensor, weight: Tensor, size: int, features: Perceptual) -> _Target:
-        picture, weight = _reduced(face, size), _reduced(weight, size)
-        return cls(picture, weight, torch.zeros_like(picture), features.maps(picture))
+    maps: list[Tensor]  # its features
 
     def tensors(self) -> tuple[Tensor, ...]:
         return self.picture, self.weight, self.shift, *self.maps
@@ -172,20 +209,25 @@ class _Losses:
     settings: RefinementSettings
     spread: Tensor  # scalar, standard deviation of w
 
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """The features of a picture, reduced where it is larger than they need it."""
+        return self.features.maps(_reduced(image, min(image.shape[-1], self.settings.looked_at)))
+
     def likeness(self, image: Tensor, target: _Target) -> tuple[Tensor, Tensor]:
         """Loss of a picture, and its weighted squared error."""
         image = _reduced(image, target.picture.shape[-1]) + target.shift
         error = _weighted(image, target)
-        distance = self.features.distance(self.features.maps(image), target.maps, target.weight)
+        distance = self.features.distance(self.maps(image), target.maps, target.weight)
         return self.settings.squared * error + self.settings.perceptual * distance, error
 
     def step_codes(self, lower: SynthesisNetwork, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Variables, both moments, count, rate, codes, target -> next variables, moments and count, and the error."""
-        added, first, second, count, rate, codes, picture, weight, shift, *maps = tensors
+        """Variables, both moments, count, rate, the encoder's codes, their offset so far, target -> next variables,
+        moments and count, and the error."""
+        added, first, second, count, rate, codes, given, picture, weight, shift, *maps = tensors
         target = _Target(picture, weight, shift, maps)
         with torch.enable_grad():
             moved = added.detach().requires_grad_()
-            offsets = added_codes(moved, lower.num_ws)
+            offsets = given + added_codes(moved, lower.num_ws)
             image = lower((codes + offsets)[:, : lower.num_ws])
             loss, error = self.likeness(image, target)
             loss = loss + self.settings.near * (offsets / self.spread).square().mean()
@@ -218,12 +260,6 @@ class _Losses:
             weights[i] = weights[i].detach() - rate * self.settings.tuning_rate * change
         return *weights, *first, *second, count, error.detach()
 
-    def neighbour(self, pipeline: HFGIPipeline, pivot: Tensor, random: torch.Generator) -> Tensor:
-        """Codes on the way from the pivot to a random w."""
-        mapping = pipeline.generator.mapping
-        w = mapping(torch.randn(1, mapping.z_dim, generator=random).to(pivot))
-        return pivot + self.settings.neighbour * (w[:, None] - pivot)
-
 
 def _spread(pipeline: HFGIPipeline) -> Tensor:
     """Standard deviation of w, a scalar, mean over its entries."""
@@ -241,5 +277,5 @@ def _reduced(image: Tensor, size: int) -> Tensor:
     return image if image.shape[-1] == size else F.adaptive_avg_pool2d(image, size)
 
 
-def _zero(device: torch.device) -> Tensor:
-    return torch.zeros((), device=device)
+def _zero(like: Tensor) -> Tensor:
+    return torch.zeros((), device=like.device)
