@@ -131,3 +131,18 @@ def test_without_features_it_is_refused(pipe: HFGIPipeline) -> None:
     blind = HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), attributes=attributes())
     with pytest.raises(BadValue, match="refine"):
         next(blind.refine(blind.invert(a_face(0))))
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_it_comes_as_close() -> None:
+    torch.manual_seed(3)
+    features = DiscriminatorDistance(Discriminator(SIZE, channel_base=512, channel_max=8), 2)
+    more = {"attributes": attributes(), "features": features, "device": "cuda"}
+    there = HFGIPipeline(**networks(), latent_avg=torch.zeros(12, W), **more)
+    plain = there.invert(a_face(0))
+    found = result(list(there.refine(plain, SETTINGS)))
+    assert error(found) < 0.95 * error(plain)
+    sent = found.to("cpu").to("cuda")  # as the app keeps it between two requests
+    edited = there.edit(sent, {"smile": 2.0})
+    assert edited.is_cuda and edited.isfinite().all() and not torch.equal(edited, found.restored)
+    assert torch.allclose(there.decode(sent.codes, tuned=sent.tuned), found.image, atol=1e-3)
