@@ -37,17 +37,18 @@ if TYPE_CHECKING:
 class RefinementSettings:
     """Numbers of steps, and weights of the losses."""
 
-    stages: tuple[tuple[int, int], ...] = ((64, 24), (128, 16))  # of the codes: pixels a side, and steps
+    stages: tuple[tuple[int, int], ...] = ((128, 24),)  # of the codes: pixels a side, and steps
     tuning: int = 12  # steps of the weights
     looked_at: int = 128  # pixels a side at which features are compared, at most
-    rate: float = 0.04  # of the codes, in units of the spread of w
+    rate: float = 0.08  # of the codes, in units of the spread of w
+    slow_start: int = 4  # steps at which the rate rises; without it the first steps lose what the encoder knew
     tuning_rate: float = 0.004  # of the weights, whose spread is about 1
     perceptual: float = 1.0  # beside a weight of 1 for the squared difference in [-1, 1]
     squared: float = 10.0
     near: float = 1.0  # squared distance of the codes from the encoder's, in units of the spread of w
     locality: float = 5.0  # squared difference at a neighbour of the pivot
     neighbour: float = 0.5  # share of the way from the pivot to a random w
-    neighbour_every: int = 2  # steps
+    neighbour_every: int = 4  # steps
     backdrop: float = 0.4  # weight of pixels that are not the head
     preview: int = 20  # steps between reports that have an inversion
     coarsest: int = 32
@@ -123,14 +124,14 @@ class _Run:
             size = min(working, self.pipeline.resolution)
             lower = up_to(self.network, size)
             target = self._target(size, lower)
-            first, given = _weighted(_reduced(self.image, size), target), self.codes - self.start
+            first = _weighted(_reduced(self.image, size), target)
             take = Captured(partial(self.losses.step_codes, lower))
-            added = torch.zeros_like(torch.cat([given[:, :1], given], 1))
-            state = [added, torch.zeros_like(added), torch.zeros_like(added), _zero(added)]
+            moments = [torch.zeros_like(self.codes) for _ in range(2)]
+            state = [self.codes, *moments, _zero(first)]
             for _ in range(steps):
-                *state, error = take(*state, rates[self.step], self.start, given, *target.tensors())
+                *state, error = take(*state, rates[self.step], self.start, *target.tensors())
                 self.step += 1
-                self.codes = self.start + given + added_codes(state[0], lower.num_ws)
+                self.codes = state[0]
                 yield from self._report(error / first, {}, last=self.step == count)
 
     def weights_tuned(self) -> Iterator[Refinement]:
@@ -164,8 +165,10 @@ class _Run:
             yield Refinement(self.step, self.settings.steps, float(error), drawn)
 
     def _rates(self, steps: int) -> Tensor:
-        """Factors of the rate, slower towards the end."""
-        return torch.cos(torch.linspace(0, 0.46 * torch.pi, max(steps, 1))).to(self.face.device)
+        """Factors of the rate: it rises at first, and falls towards the end."""
+        rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, max(steps, 1)))
+        rise = torch.arange(1, len(rates) + 1) / (self.settings.slow_start + 1)
+        return (rates * rise.clamp(max=1)).to(self.face.device)
 
     def _target(self, size: int, lower: SynthesisNetwork | None = None) -> _Target:
         """The photo at this size, for pictures of `lower` where they are not the whole network's."""
@@ -180,13 +183,6 @@ class _Run:
         mapping = self.pipeline.generator.mapping
         w = mapping(torch.randn(1, mapping.z_dim, generator=random).to(self.codes))
         return self.codes + self.settings.neighbour * (w[:, None] - self.codes)
-
-
-def added_codes(added: Tensor, count: int) -> Tensor:
-    """The offsets of codes (1, num_ws, w_dim) that the variables `added` (1, 1 + num_ws, w_dim) stand for: row 0 is
-    added to all of the `count` layers that take part, each other row to one."""
-    moved = (added[:, :1] + added[:, 1:])[:, :count]
-    return F.pad(moved, (0, 0, 0, added.shape[1] - 1 - count))
 
 
 @dataclass
@@ -221,20 +217,20 @@ class _Losses:
         return self.settings.squared * error + self.settings.perceptual * distance, error
 
     def step_codes(self, lower: SynthesisNetwork, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Variables, both moments, count, rate, the encoder's codes, their offset so far, target -> next variables,
-        moments and count, and the error."""
-        added, first, second, count, rate, codes, given, picture, weight, shift, *maps = tensors
+        """Codes, both moments, count, rate, the encoder's codes, target -> next codes, moments and count; the error.
+
+        The layers that `lower` lacks keep their codes: they draw texture, and would learn to draw less of it.
+        """
+        codes, first, second, count, rate, start, picture, weight, shift, *maps = tensors
         target = _Target(picture, weight, shift, maps)
         with torch.enable_grad():
-            moved = added.detach().requires_grad_()
-            offsets = given + added_codes(moved, lower.num_ws)
-            image = lower((codes + offsets)[:, : lower.num_ws])
-            loss, error = self.likeness(image, target)
-            loss = loss + self.settings.near * (offsets / self.spread).square().mean()
+            moved = codes.detach().requires_grad_()
+            loss, error = self.likeness(lower(moved[:, : lower.num_ws]), target)
+            loss = loss + self.settings.near * ((moved - start) / self.spread).square().mean()
             (gradient,) = torch.autograd.grad(loss, [moved])
         count = count + 1
         change, first, second = adam(gradient, first, second, count)
-        return added - rate * self.settings.rate * self.spread * change, first, second, count, error.detach()
+        return codes - rate * self.settings.rate * self.spread * change, first, second, count, error.detach()
 
     def step_weights(
         self, network: SynthesisNetwork, names: list[str], near: bool, *tensors: Tensor
