@@ -37,26 +37,28 @@ if TYPE_CHECKING:
 class RefinementSettings:
     """Numbers of steps, and weights of the losses."""
 
-    stages: tuple[tuple[int, int], ...] = ((128, 24),)  # of the codes: pixels a side, and steps
+    moving: int = 24  # steps of the codes
+    working: int = 128  # pixels a side of the pictures that they are compared by
     tuning: int = 12  # steps of the weights
-    looked_at: int = 128  # pixels a side at which features are compared, at most
-    rate: float = 0.08  # of the codes, in units of the spread of w
+    looked_at: int = 256  # pixels a side at which features are compared, at most
+    rate: float = 0.05  # of the codes, in units of the spread of w
     slow_start: int = 4  # steps at which the rate rises; without it the first steps lose what the encoder knew
     tuning_rate: float = 0.004  # of the weights, whose spread is about 1
     perceptual: float = 1.0  # beside a weight of 1 for the squared difference in [-1, 1]
     squared: float = 10.0
-    near: float = 1.0  # squared distance of the codes from the encoder's, in units of the spread of w
+    common: float = 2.0  # squared offset of all layers' codes from the encoder's, in units of the spread of w
+    apart: float = 8.0  # the same of what is added to one layer's code alone: edits hold best where layers agree
     locality: float = 5.0  # squared difference at a neighbour of the pivot
     neighbour: float = 0.5  # share of the way from the pivot to a random w
-    neighbour_every: int = 4  # steps
+    neighbour_every: int = 2  # steps
     backdrop: float = 0.4  # weight of pixels that are not the head
-    preview: int = 20  # steps between reports that have an inversion
+    preview: int = 12  # steps between reports that have an inversion
     coarsest: int = 32
 
     @property
     def steps(self) -> int:
         """All of them."""
-        return sum(steps for _, steps in self.stages) + self.tuning
+        return self.moving + self.tuning
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class _Run:
         codes: Tensor,
         head: Tensor,
     ) -> None:
-        self.pipeline, self.settings, self.face, self.start = pipeline, settings, face, codes
+        self.pipeline, self.settings, self.face = pipeline, settings, face
         self.codes, self.step = codes, 0
         self.network = pipeline.generator.synthesis
         self.losses = _Losses(self.network, features, settings, _spread(pipeline))
@@ -118,21 +120,20 @@ class _Run:
 
     def codes_refined(self) -> Iterator[Refinement]:
         """The steps of the codes."""
-        count = sum(steps for _, steps in self.settings.stages)
-        rates = self._rates(count)
-        for working, steps in self.settings.stages:
-            size = min(working, self.pipeline.resolution)
-            lower = up_to(self.network, size)
-            target = self._target(size, lower)
-            first = _weighted(_reduced(self.image, size), target)
-            take = Captured(partial(self.losses.step_codes, lower))
-            moments = [torch.zeros_like(self.codes) for _ in range(2)]
-            state = [self.codes, *moments, _zero(first)]
-            for _ in range(steps):
-                *state, error = take(*state, rates[self.step], self.start, *target.tensors())
-                self.step += 1
-                self.codes = state[0]
-                yield from self._report(error / first, {}, last=self.step == count)
+        settings = self.settings
+        size = min(settings.working, self.pipeline.resolution)
+        lower = up_to(self.network, size)
+        target, given = self._target(size, lower), self.codes
+        first = _weighted(_reduced(self.image, size), target)
+        take = Captured(partial(self.losses.step_codes, lower))
+        added = torch.zeros_like(torch.cat([given[:, :1], given], 1))
+        state = [added, torch.zeros_like(added), torch.zeros_like(added), _zero(first)]
+        rates = self._rates(settings.moving)
+        for i in range(settings.moving):
+            *state, error = take(*state, rates[i], given, *target.tensors())
+            self.step += 1
+            self.codes = given + added_codes(state[0], lower.num_ws)
+            yield from self._report(error / first, {}, last=i + 1 == settings.moving)
 
     def weights_tuned(self) -> Iterator[Refinement]:
         """The steps of the weights."""
@@ -175,7 +176,7 @@ class _Run:
         picture, weight = _reduced(self.face, size), _reduced(self.weight, size)
         shift = torch.zeros_like(picture)
         if lower is not None:
-            shift = _reduced(self.image, size) - lower(self.start[:, : lower.num_ws])
+            shift = _reduced(self.image, size) - lower(self.codes[:, : lower.num_ws])
         return _Target(picture, weight, shift, self.losses.maps(picture))
 
     def _neighbour(self, random: torch.Generator) -> Tensor:
@@ -183,6 +184,14 @@ class _Run:
         mapping = self.pipeline.generator.mapping
         w = mapping(torch.randn(1, mapping.z_dim, generator=random).to(self.codes))
         return self.codes + self.settings.neighbour * (w[:, None] - self.codes)
+
+
+def added_codes(added: Tensor, count: int) -> Tensor:
+    """The offsets of codes (1, num_ws, w_dim) that the variables `added` (1, 1 + num_ws, w_dim) stand for: row 0 is
+    added to all of the first `count` layers, each other row to one. The finest layers, which draw texture, keep their
+    codes: they would learn to draw less of it."""
+    moved = (added[:, :1] + added[:, 1:])[:, :count]
+    return F.pad(moved, (0, 0, 0, added.shape[1] - 1 - count))
 
 
 @dataclass
@@ -217,20 +226,20 @@ class _Losses:
         return self.settings.squared * error + self.settings.perceptual * distance, error
 
     def step_codes(self, lower: SynthesisNetwork, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Codes, both moments, count, rate, the encoder's codes, target -> next codes, moments and count; the error.
-
-        The layers that `lower` lacks keep their codes: they draw texture, and would learn to draw less of it.
-        """
-        codes, first, second, count, rate, start, picture, weight, shift, *maps = tensors
+        """Variables (see `added_codes`), both moments, count, rate, the codes at the start, target -> next variables,
+        moments and count; the error."""
+        added, first, second, count, rate, given, picture, weight, shift, *maps = tensors
         target = _Target(picture, weight, shift, maps)
         with torch.enable_grad():
-            moved = codes.detach().requires_grad_()
-            loss, error = self.likeness(lower(moved[:, : lower.num_ws]), target)
-            loss = loss + self.settings.near * ((moved - start) / self.spread).square().mean()
+            moved = added.detach().requires_grad_()
+            codes = given + added_codes(moved, lower.num_ws)
+            loss, error = self.likeness(lower(codes[:, : lower.num_ws]), target)
+            common, apart = (part.square().mean() / self.spread.square() for part in (moved[:, :1], moved[:, 1:]))
+            loss = loss + self.settings.common * common + self.settings.apart * apart
             (gradient,) = torch.autograd.grad(loss, [moved])
         count = count + 1
         change, first, second = adam(gradient, first, second, count)
-        return codes - rate * self.settings.rate * self.spread * change, first, second, count, error.detach()
+        return added - rate * self.settings.rate * self.spread * change, first, second, count, error.detach()
 
     def step_weights(
         self, network: SynthesisNetwork, names: list[str], near: bool, *tensors: Tensor

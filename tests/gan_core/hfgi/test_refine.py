@@ -15,7 +15,7 @@ from gan_core.perceptual import DiscriminatorDistance
 from gan_core.stylegan2 import Discriminator
 from tests.gan_core.hfgi.test_pipeline import SIZE, W, attributes, networks
 
-SETTINGS = RefinementSettings(stages=((32, 2), (64, 4)), tuning=6, preview=4)
+SETTINGS = RefinementSettings(moving=6, working=64, tuning=6, preview=4)
 
 
 @pytest.fixture(scope="module")
