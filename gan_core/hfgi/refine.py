@@ -2,8 +2,10 @@
 
 First the codes in W+ are optimised, near where the encoder put them, so that the directions of edits still hold. Then a
 copy of some of the generator's weights is tuned at these codes, the pivot, while pictures at random neighbours of the
-pivot are kept as they were (section 3.2, locality regularisation). The copy belongs to the inversion; the generator
-itself is not changed. The distortion map is computed again at the end, so consultation repairs only what is left.
+pivot are kept as they were (section 3.2, locality regularisation). Beyond the paper, half of the neighbours are edits
+of the pivot by the sliders, at which the change that the edit makes is kept instead of the picture. The copy belongs to
+the inversion; the generator itself is not changed. The distortion map is computed again at the end, so consultation
+repairs only what is left.
 
 A step is one function of tensors. On a GPU it is recorded as a CUDA graph.
 """
@@ -25,7 +27,7 @@ from gan_core.adam import adam
 from gan_core.e4e.networks import WORKING_SIZE
 from gan_core.errors import BadValue
 from gan_core.graphs import Captured
-from gan_core.hfgi.tuned import tuned_names, up_to, with_weights
+from gan_core.hfgi.tuned import TUNED_FROM, tuned_names, up_to, with_weights
 from gan_core.perceptual import Perceptual
 from gan_core.stylegan2.synthesis import SynthesisNetwork
 
@@ -43,17 +45,17 @@ class RefinementSettings:
     looked_at: int = 256  # pixels a side at which features are compared, at most
     rate: float = 0.05  # of the codes, in units of the spread of w
     slow_start: int = 4  # steps at which the rate rises; without it the first steps lose what the encoder knew
-    tuning_rate: float = 0.004  # of the weights, whose spread is about 1
-    perceptual: float = 1.0  # beside a weight of 1 for the squared difference in [-1, 1]
-    squared: float = 10.0
+    tuning_rate: float = 0.002  # of the weights, whose spread is about 1
+    perceptual: float = 1.0  # distance of features
+    squared: float = 10.0  # squared difference from the photo in [-1, 1]
     common: float = 2.0  # squared offset of all layers' codes from the encoder's, in units of the spread of w
     apart: float = 8.0  # the same of what is added to one layer's code alone: edits hold best where layers agree
-    locality: float = 5.0  # squared difference at a neighbour of the pivot
+    locality: float = 50.0  # squared difference at a neighbour of the pivot
     neighbour: float = 0.5  # share of the way from the pivot to a random w
     neighbour_every: int = 2  # steps
     backdrop: float = 0.4  # weight of pixels that are not the head
     preview: int = 12  # steps between reports that have an inversion
-    coarsest: int = 32
+    coarsest: int = TUNED_FROM  # pixels a side: weights of this resolution and finer ones are tuned
 
     @property
     def steps(self) -> int:
@@ -149,10 +151,13 @@ class _Run:
         moments = [torch.zeros_like(weight) for weight in weights]
         state = [*weights, *moments, *moments, _zero(first)]
         rates, random = self._rates(settings.tuning), torch.Generator().manual_seed(0)
+        before, neighbours = network(self.codes), 0
         for i in range(settings.tuning):
             near = i % settings.neighbour_every == 0
-            neighbour = self._neighbour(random) if near else self.codes
-            *state, error = steps[near](*state, rates[i], self.codes, neighbour, *target.tensors())
+            neighbour, edited = self._neighbour(random, neighbours) if near else (self.codes, False)
+            neighbours += near
+            own_part = before.new_tensor(float(edited))
+            *state, error = steps[near](*state, rates[i], self.codes, before, neighbour, own_part, *target.tensors())
             self.step += 1
             tuned = dict(zip(names, state, strict=False))
             yield from self._report(error / first, tuned, last=i + 1 == settings.tuning)
@@ -179,11 +184,17 @@ class _Run:
             shift = _reduced(self.image, size) - lower(self.codes[:, : lower.num_ws])
         return _Target(picture, weight, shift, self.losses.maps(picture))
 
-    def _neighbour(self, random: torch.Generator) -> Tensor:
-        """Codes on the way from the pivot to a random w."""
+    def _neighbour(self, random: torch.Generator, index: int) -> tuple[Tensor, bool]:
+        """Codes near the pivot, and whether they are an edit of it: in turn a slider at one of its ends, and a point on
+        the way to a random w."""
+        sliders = list(self.pipeline.attributes.values())
+        if sliders and index % 2 == 0:
+            slider = sliders[int(torch.randint(len(sliders), (), generator=random))]
+            strength = (slider.low, slider.high)[int(torch.randint(2, (), generator=random))]
+            return self.codes + strength * slider.direction.to(self.codes), True
         mapping = self.pipeline.generator.mapping
         w = mapping(torch.randn(1, mapping.z_dim, generator=random).to(self.codes))
-        return self.codes + self.settings.neighbour * (w[:, None] - self.codes)
+        return self.codes + self.settings.neighbour * (w[:, None] - self.codes), False
 
 
 def added_codes(added: Tensor, count: int) -> Tensor:
@@ -244,18 +255,23 @@ class _Losses:
     def step_weights(
         self, network: SynthesisNetwork, names: list[str], near: bool, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        """Weights, both moments, count, rate, pivot, neighbour, target -> next weights, moments, count; the error."""
+        """Weights, both moments, count, rate, pivot, its picture by the untuned weights, neighbour, 1 if that is an
+        edit of the pivot else 0, target -> next weights, moments, count; the error.
+
+        A neighbour keeps its picture. Where it is an edit, what the edit changes is kept, on top of the tuned picture.
+        """
         n = len(names)
         weights, first, second = (list(tensors[i * n : (i + 1) * n]) for i in range(3))
-        count, rate, pivot, neighbour, picture, weight, shift, *maps = tensors[3 * n :]
+        count, rate, pivot, before, neighbour, edited, picture, weight, shift, *maps = tensors[3 * n :]
         target = _Target(picture, weight, shift, maps)
         with torch.enable_grad():
             weights = [w.detach().requires_grad_() for w in weights]
             own = dict(zip(names, weights, strict=True))
-            loss, error = self.likeness(functional_call(network, own, (pivot,)), target)
+            image = functional_call(network, own, (pivot,))
+            loss, error = self.likeness(image, target)
             if near:
                 with torch.no_grad():
-                    wanted = self.network(neighbour)
+                    wanted = self.network(neighbour) + edited * (image - before)
                 drawn = functional_call(network, own, (neighbour,))
                 loss = loss + self.settings.locality * (drawn - wanted).square().mean()
             gradients = torch.autograd.grad(loss, weights)
