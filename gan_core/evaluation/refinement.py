@@ -1,6 +1,6 @@
 """Measures what refining an inversion on its photo does, on people that the networks never saw.
 
-    python -m gan_core.evaluation.hfgi.refinement --weights weights --pictures FOLDER FOLDER
+    python -m gan_core.evaluation.refinement --weights weights --pictures FOLDER FOLDER
 
 Before and after: how close the inversion is to the photo, without and with consultation; how far edits reach, by the
 change of the picture and by a measure of the attribute; and whether the person stays, by the cosine similarity of the

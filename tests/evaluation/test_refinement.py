@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_core.evaluation.hfgi.refinement import compare, load_judges, read_faces
+from gan_core.evaluation.refinement import compare, load_judges, read_faces
 from tests.gan_core.hfgi.test_refine import SETTINGS, SIZE, a_face, pipe  # noqa: F401
 from weights.catalogue import FOLDER
 
