@@ -32,7 +32,7 @@ from gan_core.hfgi import pipeline as hfgi
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.published import with_consultation
 from gan_core.insetgan import pipeline as insetgan
-from gan_core.insetgan.perceptual import perceptual
+from gan_core.perceptual import perceptual
 from gan_core.self_conditioned import pipeline as self_conditioned
 from gan_core.self_conditioned.networks import SelfConditionedGenerator
 from gan_core.self_conditioned.predictors import FacePredictor

@@ -6,19 +6,20 @@ visitor's session, so that moving a slider only draws and pastes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Progress
+from demo.gpu import Done, Progress, Steps
 from demo.hfgi import tasks
 from demo.hfgi.tasks import EditedFace, InvertedFace
+from demo.hfgi.work import Edited, Work
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
 from demo.parts.results import save_result
@@ -36,54 +37,6 @@ PREVIEW_SIDE = 1280  # longer side of the preview that is shown while sliders mo
 MOST_FACES = 12
 
 Point = tuple[float, float]
-
-
-@dataclass
-class Work:
-    """A photo that is being edited, and results for it. Used only from the GPU queue, by one request at a time."""
-
-    digest: str
-    photo: Image.Image = field(repr=False)
-    preview: Image.Image = field(repr=False)
-    faces: list[Face]
-    """Largest first, at most MOST_FACES."""
-    found: int
-    """Number of faces found."""
-    trouble: str = ""
-    """Message why there is no face to edit, or ""."""
-    face: Face | None = None
-    """The face that is edited."""
-    aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
-    """By the size of the crop."""
-    inverted: dict[str, InvertedFace] = field(default_factory=dict, repr=False)
-    """By the registry's model name."""
-
-    def choose(self, face: Face) -> None:
-        """Edit this face from now on."""
-        self.face, self.trouble = face, ""
-        self.aligned.clear()
-        self.inverted.clear()
-
-    @property
-    def size(self) -> int:
-        """Bytes, about."""
-        pictures = (self.photo, self.preview)
-        return sum(3 * p.width * p.height for p in pictures) + sum(i.size for i in self.inverted.values())
-
-
-@dataclass(frozen=True)
-class Edited:
-    """The pictures of a result."""
-
-    before: Image.Image
-    """The photo, or its preview."""
-    after: Image.Image
-    """The same with the edited face pasted in."""
-    crop: Image.Image
-    """The aligned face, unedited."""
-    plain_inversion: Image.Image
-    plain_edit: Image.Image | None
-    crop_edit: Image.Image
 
 
 class Editor(PaperEditor[HFGIModel]):
@@ -146,9 +99,11 @@ class Editor(PaperEditor[HFGIModel]):
         *,
         full_size: bool = False,
         with_plain: bool = False,
+        refined: bool = False,
         progress: Progress | None = None,
     ) -> Edited:
-        """The photo with its chosen face edited; the preview unless full_size.
+        """The photo with its chosen face edited; the preview unless full_size. refined: by the refined inversion, where
+        there is one (see `refine`).
 
         Only the change is added to the photo (see `gan_core.faces.reference`), so with all sliders at 0 the photo is
         returned unchanged.
@@ -162,12 +117,37 @@ class Editor(PaperEditor[HFGIModel]):
         strengths = _checked(choice, strengths)
         aligned = self._align(work, choice.resolution)
         inverted = self._invert(session, work, choice, progress)
+        if refined:
+            inverted = work.refined.get(choice.model, inverted)
         edited = self._draw(choice, inverted, strengths, with_plain, progress)
         before = work.photo if full_size else work.preview
         _tell(progress, 0.9, "Putting the face back")
         reference = reference_for(aligned.crop, inverted.consulted, edited.consulted)
         after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=reference)
-        return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted)
+        return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted, inverted.refined)
+
+    def refine(self, session: Session, work: Work, model: str, progress: Progress | None = None) -> Steps[InvertedFace]:
+        """Bring the inversion of the chosen face closer to the photo: reports, `RefinementPreview`s among them, and at
+        last the refined face. What a preview has is kept in `work.refined` at once, so it stays when the iterator is
+        closed, which stops the work. A face that was refined to the end is not refined again.
+
+        Raises NoFaceFound, FaceTooSmall or UnknownName.
+        """
+        choice = self.model(model)
+        inverted, face = self._invert(session, work, choice, progress), work.face
+        begun = work.refined.get(choice.model)
+        if begun is not None and choice.model in work.complete:
+            yield Done(begun)
+            return
+        with contextlib.closing(gpu.stream(tasks.refine(choice.model, inverted.inversion), progress)) as steps:
+            for step in steps:
+                found = step.value if isinstance(step, Done) else getattr(step, "face", None)
+                if found is not None and work.face is face:  # else another face was chosen meanwhile
+                    work.refined[choice.model] = found
+                    session.keep(("photo", work.digest), work, work.size)
+                    if isinstance(step, Done):
+                        work.complete.add(choice.model)
+                yield step
 
     def edit_once(
         self,
@@ -177,9 +157,10 @@ class Editor(PaperEditor[HFGIModel]):
         strength: float,
         align: bool = True,
         model: str = "portraits",
+        refine: bool = False,
         progress: Progress | None = None,
-    ) -> tuple[Image.Image, Image.Image]:
-        """The API's call: the edited picture and the plain inversion.
+    ) -> tuple[Image.Image, Image.Image, int]:
+        """The API's call: the edited picture, the plain inversion, and the steps of refinement that it had.
 
         With align, whole photos in which the largest face is changed; without it the picture must be a square, aligned
         face, and such faces are returned. Raises any StudioError.
@@ -192,20 +173,29 @@ class Editor(PaperEditor[HFGIModel]):
         strengths = _checked(choice, {attribute: strength})
         if align:
             work = self.open(session, path, progress)
-            result = self.edit(session, work, model, strengths, full_size=True, progress=progress)
-            return result.after, paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
+            if refine:
+                gpu.result(self.refine(session, work, model, progress), progress)
+            result = self.edit(session, work, model, strengths, full_size=True, refined=refine, progress=progress)
+            plain = paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
+            return result.after, plain, result.refined
         crop = self._open_crop(path, choice.resolution)
         inverted = gpu.run(tasks.invert(choice.model, crop), progress)
-        return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain
+        if refine:
+            inverted = gpu.run(tasks.refine(choice.model, inverted.inversion), progress)
+        return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain, inverted.refined
 
-    def save(self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float]) -> Path:
-        """Write a result as a PNG that says how it was edited; the path lives as long as the session."""
-        return save_result(session, picture, self.note(self.model(model), strengths), "edited")
+    def save(
+        self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float], refined: int = 0
+    ) -> Path:
+        """Write a result as a PNG that says how it was edited; the path lives as long as the session. refined: steps of
+        refinement that its inversion had."""
+        return save_result(session, picture, self.note(self.model(model), strengths, refined), "edited")
 
-    def note(self, choice: HFGIModel, strengths: Mapping[str, float]) -> str:
+    def note(self, choice: HFGIModel, strengths: Mapping[str, float], refined: int = 0) -> str:
         """Description of an edit for the result's metadata."""
         used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
-        return f"edited with GAN Studio, HFGI ({choice.label}): {used or 'nothing changed'}"
+        how = f"; the inversion was refined on the photo in {refined} steps" if refined else ""
+        return f"edited with GAN Studio, HFGI ({choice.label}): {used or 'nothing changed'}{how}"
 
     def _faces_or_reason(self, photo: Image.Image) -> tuple[list[Face], str]:
         """The faces, or none and the reason. It is no error, because a person may still mark a face by hand."""

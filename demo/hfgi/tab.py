@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
-from demo.hfgi import api, marking, video_panel
-from demo.hfgi.editor import Editor, Work
+from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi.editor import Editor
 from demo.hfgi.sliders import AttributeSliders
+from demo.hfgi.work import Work
 from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.events import QUIET, Data, reporter
@@ -65,6 +66,7 @@ class EditAFace:
                 self.model = weights_dropdown(self.models, "hfgi-model")
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
                 self.bank.build(first)
+                self.refining = refine_panel.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
@@ -113,9 +115,10 @@ class EditAFace:
 
     def _wire(self) -> None:
         sliders = self.bank.sliders
-        inputs = {self.photo, self.model, self.close_up, *sliders}
+        inputs = {self.photo, self.model, self.close_up, self.refining.used, *sliders}
         self.drawn = [self.compare, self.result, self.crop, self.plain, self.plain_edit, self.crop_edit]
         drawing = [self.message, *self.drawn]
+        chosen = [*drawing, *self.refining.outputs]
         marking = [self.points, self.marking, self.canvas, self.hint]
         busy: dict[str, Any] = {
             "api_visibility": "private", "show_progress_on": [self.compare], **QUEUE,
@@ -125,12 +128,12 @@ class EditAFace:
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
         change = queued(self.on_change)
 
-        self.photo.change(queued(self.on_photo), inputs, [*drawing, *marking, self.faces, self.by_hand], **latest)
-        self.faces.select(queued(self.on_face), inputs, drawing, **busy)
+        self.photo.change(queued(self.on_photo), inputs, [*chosen, *marking, self.faces, self.by_hand], **latest)
+        self.faces.select(queued(self.on_face), inputs, chosen, **busy)
         self.canvas.select(
             queued(self.on_mark),
             inputs | {self.points},
-            [*drawing, *marking],
+            [*chosen, *marking],
             trigger_mode="multiple",  # else a quick second click is lost
             **busy,
         )
@@ -153,6 +156,17 @@ class EditAFace:
             model=self.model,
             strengths=self.strengths,
         )
+        self.refining.wire(
+            self.studio,
+            self.editor,
+            inputs=inputs,
+            photo=self.photo,
+            model=self.model,
+            opened=self._open,
+            draw=self._draw,
+            drawn=self.drawn,
+            changed=change,
+        )
 
     # Handlers
 
@@ -168,6 +182,7 @@ class EditAFace:
             self.marking: gr.Column(visible=False),
             self.by_hand: gr.Button(visible=False),
             self.points: [],
+            **self.refining.fresh(self.studio.sessions.get(request.session_hash), None),
         }
         if not data[self.photo]:
             yield {**empty, self.message: _WELCOME}
@@ -181,6 +196,7 @@ class EditAFace:
             several = len(work.faces) > 1
             yield {
                 self.message: f"{_found(work)} Inverting it ...",
+                **self.refining.fresh(session, work),
                 self.by_hand: gr.Button(visible=True),
                 self.faces: gr.Gallery(_thumbnails(session, work) if several else None, visible=several),
             }
@@ -204,7 +220,8 @@ class EditAFace:
         session, work = self._open(data, request, progress)
         self.editor.choose(work, int(event.index))
         updates = self._draw(session, work, data, progress)
-        return {**updates, self.message: f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."}
+        text = f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."
+        return {**updates, **self.refining.fresh(session, work), self.message: text}
 
     def on_by_hand(self, data: Data, request: gr.Request) -> Data:
         """Show the picture in which a face is marked by clicks."""
@@ -223,7 +240,7 @@ class EditAFace:
             return
         yield {self.points: [], self.canvas: canvas, self.hint: "Cutting the face out ..."}
         self.editor.mark(work, points)
-        updates = self._draw(session, work, data, progress)
+        updates = {**self._draw(session, work, data, progress), **self.refining.fresh(session, work)}
         yield {**updates, self.message: "The face you marked. Move a slider.", self.hint: marking.hint(0)}
 
     def on_model(self, name: str) -> list[Any]:
@@ -235,8 +252,11 @@ class EditAFace:
         """The edited photo at its full size, as a marked PNG."""
         session, work = self._open(data, request, progress)
         strengths, name = self.strengths(data), data[self.model]
-        edited = self.editor.edit(session, work, name, strengths, full_size=True, progress=reporter(progress))
-        return str(self.editor.save(session, edited.after, name, strengths))
+        edited = self.editor.edit(
+            session, work, name, strengths, full_size=True, refined=data[self.refining.used],
+            progress=reporter(progress),
+        )  # fmt: skip
+        return str(self.editor.save(session, edited.after, name, strengths, edited.refined))
 
     # Helpers
 
@@ -256,7 +276,7 @@ class EditAFace:
         close_up = data[self.close_up]
         edited = self.editor.edit(
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
-            progress=reporter(progress),
+            refined=data[self.refining.used], progress=reporter(progress),
         )  # fmt: skip
         before = shown_once(session, ("before", work.digest), "before", edited.before)
         after = shown(session, "after", edited.after)

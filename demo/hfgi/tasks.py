@@ -1,10 +1,11 @@
-"""GPU tasks of HFGI's tab: inverting an aligned face, drawing it for slider values, and editing a video."""
+"""GPU tasks of HFGI's tab: inverting an aligned face, refining that, drawing it for slider values, editing a video."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,18 @@ class InvertedFace:
         """Bytes, about."""
         return self.inversion.size + 6 * self.plain.width * self.plain.height
 
+    @property
+    def refined(self) -> int:
+        """Steps of refinement that it had."""
+        return self.inversion.refined
+
+
+@dataclass(frozen=True)
+class RefinementPreview(Step):
+    """A step with the face as it is inverted so far."""
+
+    face: InvertedFace
+
 
 @dataclass(frozen=True)
 class EditedFace:
@@ -49,12 +62,35 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]
     yield Step(0.3, "Reading the face")
     face = to_tensor(crop)
 
-    def work(pipeline: HFGIPipeline) -> InvertedFace:
-        inversion = pipeline.invert(face)
-        consulted = pipeline.edit(inversion, {})
-        return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
+    yield Done(worker.run(model, lambda pipeline: _inverted(pipeline, pipeline.invert(face))))
 
-    yield Done(worker.run(model, work))
+
+@gpu.task(seconds=15)
+def refine(worker: Worker, model: str, inversion: Inversion) -> Steps[InvertedFace]:
+    """An inversion brought closer to its photo, `RefinementPreview`s on the way. An inversion that any of these gave
+    can be used, when the task is stopped."""
+    yield Step(0.0, "Refining")
+
+    def begin(pipeline: HFGIPipeline) -> Iterator[Step]:
+        for report in pipeline.refine(inversion):
+            fraction, text = report.step / report.steps, f"Refining: step {report.step} of {report.steps}"
+            if report.inversion is None:
+                yield Step(fraction, text)
+            elif report.step:
+                yield RefinementPreview(fraction, text, _inverted(pipeline, report.inversion))
+
+    last: RefinementPreview | None = None
+    with closing(worker.iterate(model, begin)) as steps:
+        for step in steps:
+            last = step if isinstance(step, RefinementPreview) else last
+            yield step
+    assert last is not None  # the last step is always drawn
+    yield Done(last.face)
+
+
+def _inverted(pipeline: HFGIPipeline, inversion: Inversion) -> InvertedFace:
+    consulted = pipeline.edit(inversion, {})
+    return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
 
 
 @gpu.task(seconds=10)

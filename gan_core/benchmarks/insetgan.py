@@ -18,8 +18,8 @@ from torch import Tensor
 from gan_core.benchmarks.timer import clock, place
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Schedule
 from gan_core.insetgan.optimise import optimise
-from gan_core.insetgan.perceptual import DiscriminatorDistance
 from gan_core.insetgan.regions import REGIONS, at_box
+from gan_core.perceptual import DiscriminatorDistance
 from gan_core.stylegan2 import Discriminator, Generator
 
 _FACE_ON_BODY = (0.30, 0.03, 0.70, 0.23)  # of a standing person in 1024x512

@@ -74,7 +74,7 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
             resolution=generator.resolution,
             licence=generator.licence,
             title="the face editor",
-            weights=tuple(f"portraits_hfgi/{name}" for name in _FILES),
+            weights=(*(f"portraits_hfgi/{name}" for name in _FILES), "portraits_face/discriminator"),
             parts=(face,),
         )
     )

@@ -7,9 +7,10 @@ the result of `invert` while the picture is the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,11 @@ from gan_core.errors import BadCheckpoint, BadValue, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
+from gan_core.hfgi.refine import Refinement, RefinementSettings, refine
 from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
-from gan_core.memory import tensor_bytes
+from gan_core.hfgi.tuned import with_weights
+from gan_core.memory import bring_back, tensor_bytes
+from gan_core.perceptual import Perceptual, load_embedded_features
 from gan_core.precision import drawing_dtype
 from gan_core.stylegan2 import Generator
 
@@ -54,15 +58,22 @@ class Inversion:
     face: Tensor  # (1, 3, R, R) in [-1, 1]
     restored: Tensor  # (1, 3, R, R), the inversion with consultation, clamped to [-1, 1]
     head: Tensor  # (1, 2, R, R) in [0, 1], how much of each pixel is head, and person; 0 without a head finder
+    tuned: Mapping[str, Tensor] = field(default_factory=dict)  # synthesis weights that are this face's own, by name
+    refined: int = 0  # steps of refinement (see `refine.py`) that it had
 
     @property
     def size(self) -> int:
         """Bytes that it holds."""
-        return tensor_bytes(vars(self).values())
+        return tensor_bytes([*self._tensors().values(), *self.tuned.values()])
 
     def to(self, device: torch.device | str) -> Inversion:
         """The same on another device."""
-        return Inversion(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        tuned = {name: tensor.to(device) for name, tensor in self.tuned.items()}
+        return Inversion(**moved, tuned=tuned, refined=self.refined)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
 
 class HFGIPipeline:
@@ -78,6 +89,7 @@ class HFGIPipeline:
         attributes: Mapping[str, EditDirection],
         *,
         head: HeadNet | None = None,  # segments the head for edits of it; without it an ellipse is used
+        features: Perceptual | None = None,  # for `refine`
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,  # of the computation; None for the device's default
     ) -> None:
@@ -87,6 +99,7 @@ class HFGIPipeline:
             module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last) for module in modules
         )
         self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
+        self.features = None if features is None else features.eval().requires_grad_(False).to(self.device)
         self.latent_avg = latent_avg.to(self.device)
         self.attributes = dict(attributes)
         self._directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
@@ -101,6 +114,7 @@ class HFGIPipeline:
         built: BuiltCheckpoint,
         attributes: Mapping[str, EditDirection] | None = None,
         *,
+        features: Perceptual | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
     ) -> HFGIPipeline:
@@ -110,7 +124,8 @@ class HFGIPipeline:
             raise BadCheckpoint("This checkpoint has an encoder but no consultation; HFGI needs both.")
         generator, encoder, alignment, consultation = (built.modules[name] for name in parts)
         average = built.tensors["latent_avg"]
-        return cls(generator, encoder, alignment, consultation, average, attributes or {}, device=device, dtype=dtype)
+        shared: Any = {"features": features, "device": device, "dtype": dtype}
+        return cls(generator, encoder, alignment, consultation, average, attributes or {}, **shared)
 
     @torch.inference_mode()
     def invert(self, face: Tensor) -> Inversion:
@@ -119,11 +134,23 @@ class HFGIPipeline:
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
         working = resize(face, WORKING_SIZE)
-        codes = self.encode(working) + self.latent_avg
-        image = self.decode(codes)
-        distortion = working - resize(image.clamp(-1, 1), WORKING_SIZE)
-        restored = self.decode(codes, self.consult(self.align(distortion, image))).clamp(-1, 1)
-        return Inversion(codes, image, distortion, face, restored, self._heads(restored))
+        return self.inversion_of(face, self.encode(working) + self.latent_avg)
+
+    @torch.inference_mode()
+    def inversion_of(
+        self, face: Tensor, codes: Tensor, tuned: Mapping[str, Tensor] | None = None, *, refined: int = 0
+    ) -> Inversion:
+        """The inversion of a face (1, 3, R, R) in [-1, 1] by these codes (1, num_ws, w_dim), both on the device, and by
+        weights tuned to it, if given."""
+        tuned = tuned or {}
+        image = self.decode(codes, tuned=tuned)
+        distortion = resize(face, WORKING_SIZE) - resize(image.clamp(-1, 1), WORKING_SIZE)
+        restored = self.decode(codes, self.consult(self.align(distortion, image)), tuned=tuned).clamp(-1, 1)
+        return Inversion(codes, image, distortion, face, restored, self._heads(restored), tuned, refined)
+
+    def refine(self, inversion: Inversion, settings: RefinementSettings | None = None) -> Iterator[Refinement]:
+        """Bring an inversion closer to its face: see `gan_core.hfgi.refine.refine`."""
+        yield from refine(self, inversion, settings)
 
     @torch.inference_mode()
     def edit(self, inversion: Inversion, strengths: Mapping[str, float], *, consult: bool = True) -> Tensor:
@@ -152,11 +179,11 @@ class HFGIPipeline:
                 used.append(attribute)
         if not used:
             return inversion.restored if consult else inversion.image.clamp(-1, 1)
-        plain = self.decode(codes).clamp(-1, 1)
+        plain = self.decode(codes, tuned=inversion.tuned).clamp(-1, 1)
         if consult:
             # Aligned to the plain edit, as in the paper and the authors' scripts/inference.py.
             conditions = self.consult(self.align(inversion.distortion, plain))
-            edited, unedited = self.decode(codes, conditions).clamp(-1, 1), inversion.restored
+            edited, unedited = self.decode(codes, conditions, tuned=inversion.tuned).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
         widest = max((attribute.region for attribute in used), key=REGIONS.index)
@@ -173,15 +200,24 @@ class HFGIPipeline:
         """Codes (N, num_ws, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1]."""
         return self._fast.encode(images) if self._fast else self.encoder(images)
 
-    def decode(self, codes: Tensor, conditions: Conditions | None = None) -> Tensor:
-        """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq. 4)."""
-        if self._fast:
+    def decode(
+        self, codes: Tensor, conditions: Conditions | None = None, *, tuned: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Picture (N, 3, R, R), not clamped, of codes; `conditions` scale and shift the 64x64 features (eq. 4).
+
+        tuned: weights of the synthesis network to use instead of its own, by name."""
+        if self._fast and not tuned:
             return self._fast.draw(codes) if conditions is None else self._fast.draw_consulted(codes, *conditions)
         inject = {}
         if conditions is not None:
             scale, shift = conditions
             inject[self._fusion_layer] = lambda x: x * (1 + scale) + shift
-        return self.generator.synthesis(codes, noise="const", inject=inject)
+        synthesis = self.generator.synthesis
+        if tuned:
+            # In float32 on every device: the copies for a device have the weights of all faces.
+            bring_back(self.generator, self.device)
+            synthesis = with_weights(synthesis, tuned)
+        return synthesis(codes, noise="const", inject=inject)
 
     def align(self, distortion: Tensor, target: Tensor) -> Tensor:
         """The distortion map (N, 3, 256, 256) aligned to the picture `target` (N, 3, R, R)."""
@@ -232,8 +268,8 @@ def load_embedded(
 ) -> HFGIPipeline:
     """The pipeline of the weights that ship with the project, in `folder` (weights/).
 
-    Reads portraits_hfgi/{encoder,alignment,consultation,directions,head}.safetensors, and the face generator
-    where none is given to be shared. Raises WeightsMissing or BadCheckpoint.
+    Reads portraits_hfgi/{encoder,alignment,consultation,directions,head}.safetensors, the face discriminator, and the
+    face generator where none is given to be shared. Raises WeightsMissing or BadCheckpoint.
     """
     folder = Path(folder)
     own = folder / "portraits_hfgi"
@@ -252,6 +288,7 @@ def load_embedded(
         extra["latent_avg"],
         attributes,
         head=load_head(own / "head.safetensors"),
+        features=load_embedded_features(folder),
         device=device,
         dtype=dtype,
     )

@@ -21,6 +21,8 @@ from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline
+from gan_core.perceptual import load_embedded_features
+from weights import catalogue
 from weights.published import CONVERTED
 
 SINGLE_FILES = ("ckpt.pt", "e4e_ffhq_encode.pt")
@@ -45,7 +47,8 @@ def load_published(folder: Path) -> HFGIPipeline:
     """
     built = with_consultation(_read_networks(folder))
     num_ws = built.modules["generator"].num_ws
-    return HFGIPipeline.from_checkpoint(built, _read_attributes(folder, num_ws))
+    features = load_embedded_features(catalogue.FOLDER)
+    return HFGIPipeline.from_checkpoint(built, _read_attributes(folder, num_ws), features=features)
 
 
 def with_consultation(built: BuiltCheckpoint) -> BuiltCheckpoint:

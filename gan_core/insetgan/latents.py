@@ -12,7 +12,6 @@ from gan_core.insetgan.placement import Placement
 from gan_core.insetgan.regions import Region, RegionFinder, find_by_face
 from gan_core.stylegan2 import Generator
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-8
 FINEST = 2  # layers of the highest resolution, whose latents are not optimised
 
 
@@ -96,14 +95,6 @@ def added_codes(added: Tensor) -> Tensor:
     """
     moved = (added[:, :1] + added[:, 1:])[:, :-FINEST]
     return F.pad(moved, (0, 0, 0, FINEST))
-
-
-def adam(gradient: Tensor, first: Tensor, second: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Adam's step (Kingma & Ba 2015) for a rate of 1, and its two moments; `count` is 1 at the first step."""
-    first = torch.lerp(gradient, first, _BETA1)
-    second = torch.lerp(gradient.square(), second, _BETA2)
-    change = first / (1 - _BETA1**count) / ((second / (1 - _BETA2**count)).sqrt() + _EPSILON)
-    return change, first, second
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.insetgan.losses import COARSE_SIZE, Paper, area
-from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Size, put, resized, take
 from gan_core.insetgan.regions import Region
+from gan_core.perceptual import Perceptual
 
 TERMS = ("coarse", "border", "perceptual", "body", "face", "latents")
 

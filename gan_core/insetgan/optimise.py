@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gan_core.adam import adam
 from gan_core.errors import BadValue, NoFaceFound
 from gan_core.graphs import Captured
 from gan_core.insetgan.latents import (
@@ -23,7 +24,6 @@ from gan_core.insetgan.latents import (
     Inset,
     Report,
     Schedule,
-    adam,
     added_codes,
     fast_dtype,
     with_statistics,
@@ -37,9 +37,9 @@ from gan_core.insetgan.objective import (
     outside_of,
     patch_of,
 )
-from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import Placement, Size, put
 from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
+from gan_core.perceptual import Perceptual
 
 log = logging.getLogger(__name__)
 

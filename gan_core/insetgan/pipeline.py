@@ -20,9 +20,9 @@ from gan_core.faces.head import HeadNet, load_head
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
 from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import optimise
-from gan_core.insetgan.perceptual import Perceptual, perceptual
 from gan_core.insetgan.project import STEPS, Projection, project
 from gan_core.insetgan.regions import REGIONS, Region, RegionFinder, find_by_face
+from gan_core.perceptual import Perceptual, perceptual
 from gan_core.stylegan2 import Discriminator, Generator
 
 KINDS = ("body", "face")

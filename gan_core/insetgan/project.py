@@ -13,12 +13,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gan_core.adam import adam
 from gan_core.errors import BadValue
 from gan_core.graphs import Captured
-from gan_core.insetgan.latents import GeneratorLatent, adam, added_codes, fast_dtype, with_statistics
+from gan_core.insetgan.latents import GeneratorLatent, added_codes, fast_dtype, with_statistics
 from gan_core.insetgan.objective import Weights, latent_regulariser
-from gan_core.insetgan.perceptual import Perceptual
 from gan_core.insetgan.placement import resized
+from gan_core.perceptual import Perceptual
 from gan_core.stylegan2 import Generator
 
 STEPS = 120

@@ -8,8 +8,8 @@ from gan_core.checkpoints import nvidia, stylegan_human
 from gan_core.checkpoints.converted import open_model
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
-from gan_core.insetgan.perceptual import perceptual
 from gan_core.insetgan.pipeline import InsetGANPipeline
+from gan_core.perceptual import perceptual
 from gan_core.stylegan2 import Discriminator, Generator
 from weights.published import files_here, published
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
 from gan_core.hfgi.models import HFGIModel, Slider
 from gan_core.hfgi.pipeline import EditDirection, Inversion
+from gan_core.hfgi.refine import Refinement
 from gan_core.registry import ModelRegistry, ModelSpec
 
 SLIDERS = (
@@ -26,6 +29,8 @@ SLIDERS = (
 )
 MODEL = "fake/hfgi"
 EDITORS = {"portraits": HFGIModel("portraits", "portraits (embedded)", MODEL, SLIDERS, 256, "CC0-1.0")}
+REFINEMENT = 12
+"""Steps of the fake refinement."""
 SKIN = (224, 172, 105)
 
 
@@ -33,18 +38,33 @@ class FakePipeline(torch.nn.Module):
     """Edits brightness: by a tenth of the sum of strengths, consulted 0.02 lighter than plain."""
 
     resolution = 256
+    seconds = 0.1
+    """For a step of refinement, so that it can be stopped."""
 
     def __init__(self):
         super().__init__()
         self.scale = torch.nn.Parameter(torch.full((64,), 0.1))
         self.device = torch.device("cpu")
         self.attributes = {s.name: EditDirection(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
-        self.inversions = self.edits = 0
+        self.inversions = self.edits = self.refinements = 0
 
     def invert(self, face):
         self.inversions += 1
         nothing = torch.zeros(1, 3, 256, 256)
         return Inversion(torch.zeros(1, 14, 256), face * 0.9, nothing, face, face, nothing[:, :2])
+
+    def refine(self, inversion):
+        """Brings the plain inversion to the face in REFINEMENT steps, and doubles what edits do."""
+        self.refinements += 1
+        yield Refinement(0, REFINEMENT, 1.0, inversion)
+        for step in range(1, REFINEMENT + 1):
+            time.sleep(self.seconds)
+            done = step / REFINEMENT
+            found = None
+            if step % 4 == 0:
+                image = inversion.face * (0.9 + 0.1 * done)
+                found = replace(inversion, image=image, tuned={"gain": torch.tensor(1 + done)}, refined=step)
+            yield Refinement(step, REFINEMENT, 1 - done, found)
 
     def edit(self, inversion, strengths, *, consult=True):
         self.edits += 1
@@ -54,7 +74,8 @@ class FakePipeline(torch.nn.Module):
             if not -3 <= strength <= 3:
                 raise BadValue("The strength is out of range.")
         base = inversion.face if consult else inversion.image
-        return (base + 0.1 * sum(strengths.values())).clamp(-1, 1)
+        gain = 0.1 * float(inversion.tuned.get("gain", 1.0))
+        return (base + gain * sum(strengths.values())).clamp(-1, 1)
 
 
 def specs():

@@ -42,7 +42,7 @@ class HostileClient:
 
     def edit(self, file: dict[str, Any] | str | None) -> tuple[bool, str]:
         """`hfgi_edit` with this FileData."""
-        return self.call("hfgi_edit", [file, "smile", 1, True, "portraits"])
+        return self.call("hfgi_edit", [file, "smile", 1, True, "portraits", False])
 
 
 def file_data(path: str | None = None, **more: Any) -> dict[str, Any]:

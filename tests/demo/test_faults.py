@@ -187,7 +187,7 @@ def test_clients_that_are_gone_in_the_middle(fake_server, visitor, photo) -> Non
     call = f"{API}/call/hfgi_edit"
     for i in range(12):  # more than one visitor may have waiting, if those who left stayed in the line
         gone = HostileClient(fake_server.url)
-        body = {"data": [upload, "smile", 1 + i / 10, True, "portraits"], "session_hash": gone.session}
+        body = {"data": [upload, "smile", 1 + i / 10, True, "portraits", False], "session_hash": gone.session}
         event = gone.http.post(call, json=body).json()["event_id"]
         with gone.http.stream("GET", f"{call}/{event}"):
             pass  # the answer is not waited for

@@ -200,7 +200,7 @@ def test_folders_of_visitors_cannot_be_guessed(visitor, photo) -> None:
 
 def test_events_of_another_cannot_be_followed_or_stopped(visitor, other, photo) -> None:
     call = f"{API}/call/hfgi_edit"
-    data = [file_data(visitor.upload(photo)), "smile", 1, True, "portraits"]
+    data = [file_data(visitor.upload(photo)), "smile", 1, True, "portraits", False]
     event = visitor.http.post(call, json={"data": data, "session_hash": visitor.session}).json()["event_id"]
     assert re.fullmatch(r"[0-9a-f]{32}", event), "an event's name is a random one that only its visitor gets"
     for guess in ("0" * 32, "1", event[:-1], "../" + event):
@@ -377,9 +377,9 @@ def test_headers_of_one_visitor_do_not_reach_another(visitor, other) -> None:
 def test_text_that_names_a_file_stays_text(visitor, secret, photo) -> None:
     upload = visitor.upload(photo)
     for name in (str(secret), f"[x](file={secret})"):
-        _, answer = visitor.call("hfgi_edit", [file_data(upload), name, 1, True, "portraits"])
+        _, answer = visitor.call("hfgi_edit", [file_data(upload), name, 1, True, "portraits", False])
         assert "event: error" in answer and "file=" + str(secret) not in answer.replace(name, "")
-        _, answer = visitor.call("hfgi_edit", [file_data(upload), "smile", 1, True, name])
+        _, answer = visitor.call("hfgi_edit", [file_data(upload), "smile", 1, True, name, False])
         assert "event: error" in answer
     assert visitor.get(f"{API}/file={secret}").status_code == 403
 

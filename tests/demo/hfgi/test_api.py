@@ -48,7 +48,7 @@ def test_documented_signatures(client):
         "/insetgan_compose", "/autoencoder_swap", "/models",
     }  # fmt: skip
     names = [parameter["parameter_name"] for parameter in endpoints["/hfgi_edit"]["parameters"]]
-    assert names == ["image", "attribute", "strength", "align", "model"]
+    assert names == ["image", "attribute", "strength", "align", "model", "refine"]
     assert len(endpoints["/hfgi_edit"]["returns"]) == 2
 
 
@@ -59,6 +59,17 @@ def test_edit(client, photo):
     assert (pixels(edited) - original)[240, 320].mean() > 15
     with Image.open(edited) as saved:
         assert saved.format == "PNG" and "smile +2" in saved.text["Description"] and not saved.getexif()
+
+
+def test_refined(client, photo):
+    edited, plain = ask(client, photo, "smile", 1, True, "portraits", True)
+    other, before = ask(client, photo, "smile", 1)
+    original = pixels(photo)
+    assert np.abs(pixels(edited) - original).mean() > 1.5 * np.abs(pixels(other) - original).mean()
+    assert np.abs(pixels(plain) - original).mean() < np.abs(pixels(before) - original).mean()
+    for path, says in ((edited, True), (plain, True), (other, False)):
+        with Image.open(path) as saved:
+            assert ("refined on the photo in 12 steps" in saved.text["Description"]) == says
 
 
 def test_cut_out_faces(client, tmp_path):
@@ -154,7 +165,7 @@ def stream(url):
 def test_files_of_the_server_cannot_be_named(fake_server, path):
     call = f"{fake_server.url}/gradio_api/call/hfgi_edit"
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    event = post(call, {"data": [file, "smile", 1, True, "portraits"]})["event_id"]
+    event = post(call, {"data": [file, "smile", 1, True, "portraits", False]})["event_id"]
     answer = stream(f"{call}/{event}")
     assert "event: error" in answer and "root:" not in answer
     with pytest.raises(urllib.error.HTTPError):
@@ -164,16 +175,17 @@ def test_files_of_the_server_cannot_be_named(fake_server, path):
 @pytest.mark.parametrize(
     "data",
     [
-        [None, "smile", 1, True, "portraits"],
-        ["text", "smile", 1, True, "portraits"],
-        [{}, "smile", "a lot", True, "portraits"],
-        [None, None, None, None, None],
+        [None, "smile", 1, True, "portraits", True],
+        ["text", "smile", 1, True, "portraits", False],
+        [{}, "smile", "a lot", True, "portraits", False],
+        [None, None, None, None, None, None],
         [
             {"url": "data:image/png;base64,AAAA", "meta": {"_type": "gradio.FileData"}},
             "smile",
             1,
             True,
             "portraits",
+            {},
         ],
         [[], {}, [], {}, []],
         [],

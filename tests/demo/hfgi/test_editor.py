@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from demo.hfgi.editor import PREVIEW_SIDE, Editor
+from demo.hfgi.tasks import RefinementPreview
 from demo.session import Sessions
 from gan_core.errors import BadImage, BadValue, NoFaceFound, UnknownName
 from tests.demo import fakes
@@ -12,6 +13,7 @@ from tests.demo import fakes
 
 @pytest.fixture
 def registry(monkeypatch):
+    monkeypatch.setattr(fakes.FakePipeline, "seconds", 0.0)
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)
     registry = fakes.make_registry()
     fakes.run_here(monkeypatch, registry)
@@ -128,14 +130,15 @@ def test_results_that_had_to_go_are_made_again(editor, session, registry, tmp_pa
 def test_api_with_and_without_alignment(editor, session, tmp_path):
     photo = fakes.draw_photo()
     path = fakes.save(photo, tmp_path / "photo.png")
-    edited, plain = editor.edit_once(session, path, "smile", 2)
+    edited, plain, refined = editor.edit_once(session, path, "smile", 2)
+    assert refined == 0
     assert edited.size == plain.size == photo.size
     assert difference(edited, photo)[240, 320].mean() > 15
     assert difference(plain, photo).mean() > 0.1
-    same, _ = editor.edit_once(session, path, "smile", 0)
+    same, _, _ = editor.edit_once(session, path, "smile", 0)
     assert difference(same, photo).max() == 0
     crop = fakes.save(fakes.draw_photo((300, 300), ((150, 150, 90),)), tmp_path / "crop.png")
-    edited, plain = editor.edit_once(session, crop, "smile", 1, align=False)
+    edited, plain, _ = editor.edit_once(session, crop, "smile", 1, align=False)
     assert edited.size == plain.size == (256, 256)
     with pytest.raises(BadImage, match="square"):
         editor.edit_once(session, path, "smile", 1, align=False)
@@ -173,3 +176,82 @@ def test_saved_result_says_what_was_done(editor, session):
     with Image.open(path) as saved:
         assert saved.text["Description"].endswith("HFGI (portraits (embedded)): smile +2")
     assert path.parent == session.folder
+
+
+def test_a_refined_face_is_edited_and_the_other_one_stays(editor, session, registry, tmp_path):
+    work = editor.open(session, fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
+    plain = editor.edit(session, work, "portraits", {"smile": 1})
+    before = session._store.kept_bytes()
+    steps = list(editor.refine(session, work, "portraits"))
+    previews = [step.face.refined for step in steps if isinstance(step, RefinementPreview)]
+    assert previews == [4, 8, 12] and steps[-1].value.refined == 12
+    assert session._store.kept_bytes() > before and session._store.kept_bytes() == work.size
+    refined = editor.edit(session, work, "portraits", {"smile": 1}, refined=True)
+    assert (refined.refined, plain.refined) == (12, 0)
+    assert difference(refined.after, plain.before).mean() > 1.5 * difference(plain.after, plain.before).mean()
+    again = editor.edit(session, work, "portraits", {"smile": 1}, refined=False)
+    assert difference(again.after, plain.after).max() == 0
+    assert list(editor.refine(session, work, "portraits"))[-1].value.refined == 12
+    assert pipeline(registry).refinements == 1, "a face that was refined to the end is not refined again"
+
+
+def test_a_stopped_refinement_keeps_what_it_had(editor, session, tmp_path):
+    work = editor.open(session, fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
+    steps = editor.refine(session, work, "portraits")
+    for step in steps:
+        if isinstance(step, RefinementPreview) and step.face.refined == 8:
+            break
+    steps.close()
+    assert editor.edit(session, work, "portraits", {"smile": 1}, refined=True).refined == 8
+    assert list(editor.refine(session, work, "portraits"))[-1].value.refined == 12, "it can be taken to its end"
+
+
+def test_another_face_is_not_given_the_first_ones_refinement(editor, session, tmp_path):
+    photo = fakes.draw_photo((900, 600), ((250, 300, 120), (650, 280, 80)))
+    work = editor.open(session, fakes.save(photo, tmp_path / "photo.png"))
+    steps = editor.refine(session, work, "portraits")
+    next(step for step in steps if isinstance(step, RefinementPreview))
+    assert work.refined
+    editor.choose(work, 1)
+    assert not work.refined
+    list(steps)
+    assert not work.refined and editor.edit(session, work, "portraits", {"smile": 1}, refined=True).refined == 0
+
+
+def test_two_visitors_refine_the_same_photo_apart(editor, session, registry, tmp_path):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    other = session._store.get("another visitor")
+    works = [editor.open(visitor, path) for visitor in (session, other)]
+    list(editor.refine(session, works[0], "portraits"))
+    got = [
+        editor.edit(v, w, "portraits", {}, refined=True).refined for v, w in zip((session, other), works, strict=True)
+    ]
+    assert got == [12, 0]
+    session._store.delete(session.name)
+    assert session._store.kept_bytes() == works[1].size, "what was tuned for a visitor goes with them"
+
+
+def test_nothing_to_refine(editor, session, tmp_path):
+    work = editor.open(session, fakes.save(Image.new("RGB", (500, 400), "teal"), tmp_path / "nobody.png"))
+    with pytest.raises(NoFaceFound):
+        list(editor.refine(session, work, "portraits"))
+    with pytest.raises(UnknownName):
+        list(editor.refine(session, work, "ffhq"))
+
+
+def test_the_api_refines_where_it_is_asked(editor, session, tmp_path):
+    path = fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
+    edited, plain, steps = editor.edit_once(session, path, "smile", 1, refine=True)
+    other, before, none = editor.edit_once(session, path, "smile", 1)
+    assert (steps, none) == (12, 0), "refined for one call only"
+    photo = fakes.draw_photo()
+    assert difference(edited, photo).mean() > 1.5 * difference(other, photo).mean()
+    assert difference(plain, photo).mean() < difference(before, photo).mean()
+    crop = fakes.save(fakes.draw_photo((300, 300), ((150, 150, 90),)), tmp_path / "crop.png")
+    assert editor.edit_once(session, crop, "smile", 1, align=False, refine=True)[2] == 12
+
+
+def test_a_refined_result_says_so(editor, session):
+    path = editor.save(session, Image.new("RGB", (64, 64)), "portraits", {"smile": 2.0}, 12)
+    with Image.open(path) as saved:
+        assert saved.text["Description"].endswith("smile +2; the inversion was refined on the photo in 12 steps")

@@ -289,3 +289,66 @@ def test_as_shipped(server, open_page, tmp_path):
     after = fetch_picture(page, second, tmp_path / "after.jpg")
     assert np.abs(np.asarray(before, float) - np.asarray(after, float)).mean() > 0.3
     assert all(path.is_file() for path in example_files())
+
+
+def wait_for_refinement(page, text):
+    page.wait_for_function(
+        "text => document.querySelector('#hfgi-refine-state').innerText.includes(text)", arg=text, timeout=60_000
+    )
+
+
+def refine(page):
+    page.wait_for_function("!document.querySelector('#hfgi-refine-start').disabled")
+    page.click("#hfgi-refine-start")
+
+
+def smile_to_the_end(page, before):
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    return wait_for_other_result(page, before)
+
+
+def test_refining_is_shown_and_the_sliders_edit_the_refined_face(fake_server, open_page, one_face, tmp_path):
+    page = open_page(fake_server.url)
+    refine(page)
+    wait_for_refinement(page, "Please choose a photo first")
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    plain = fetch_picture(page, smile_to_the_end(page, result_address(page)), tmp_path / "plain.jpg")
+    before = result_address(page)
+    refine(page)
+    wait_for_refinement(page, "Refining: step")
+    page.wait_for_selector("#hfgi-refine-preview img")
+    wait_for_refinement(page, "Refined. Move a slider")
+    refined = fetch_picture(page, wait_for_other_result(page, before), tmp_path / "refined.jpg")
+    original = np.asarray(Image.open(one_face), float)
+    change, less = (np.abs(np.asarray(picture, float) - original)[240, 320].mean() for picture in (refined, plain))
+    assert change > less + 5
+    with page.expect_download() as download:
+        page.click("#hfgi-download")
+    with Image.open(download.value.path()) as saved:
+        assert "refined on the photo in 12 steps" in saved.text["Description"]
+    before = result_address(page)
+    page.click("#hfgi-refine-used input")
+    again = fetch_picture(page, wait_for_other_result(page, before), tmp_path / "again.jpg")
+    assert np.abs(np.asarray(again, float) - np.asarray(plain, float)).mean() < 1
+    upload_another = fakes.save(fakes.draw_photo(faces=((200, 240, 80),)), tmp_path / "other.png")
+    page.locator(CLEAR).first.click()
+    wait_for_message(page, "Upload a photo")
+    upload(page, upload_another)
+    wait_for_message(page, "Move a slider")
+    page.wait_for_selector("#hfgi-refine-used", state="hidden")
+
+
+def test_refining_can_be_stopped_and_what_there_is_is_kept(fake_server, open_page, one_face):
+    page = open_page(fake_server.url)
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    refine(page)
+    page.wait_for_selector("#hfgi-refine-preview img")
+    page.click("#hfgi-refine-stop")
+    wait_for_refinement(page, "steps so far are kept")
+    page.wait_for_function("!document.querySelector('#hfgi-refine-start').disabled")
+    page.wait_for_selector("#hfgi-refine-used input:checked")
+    refine(page)
+    wait_for_refinement(page, "Refined. Move a slider")

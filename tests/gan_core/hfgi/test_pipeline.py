@@ -15,7 +15,7 @@ from gan_core.errors import BadValue, UnknownName, WeightsMissing
 from gan_core.faces.head import HeadNet
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline, load_embedded
-from gan_core.stylegan2 import Generator
+from gan_core.stylegan2 import Discriminator, Generator
 
 SIZE, W, CHANNELS = 128, 12, 8
 
@@ -144,6 +144,9 @@ def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) 
         extra = {"latent_avg": torch.zeros(12, W)} if name == "encoder" else {}
         config = {**module.config, "_trained": "not at all"}
         store.save(folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False)
+    judge = Discriminator(SIZE, channel_base=256, channel_max=8)
+    path = tmp_path / "portraits_face" / "discriminator.safetensors"
+    store.save(path, judge.state_dict(), config=judge.config, half=False)
     described = [{"name": a.name, "label": a.label, "low": a.low, "high": a.high} for a in attributes().values()]
     head = HeadNet((8, 8))
     store.save(tmp_path / "portraits_hfgi" / "head.safetensors", head.state_dict(), config=head.config, half=False)

@@ -2,9 +2,9 @@
 
 import torch
 
-from gan_core.insetgan.perceptual import DiscriminatorDistance
 from gan_core.insetgan.pipeline import InsetGANPipeline
 from gan_core.insetgan.regions import Region, at_box
+from gan_core.perceptual import DiscriminatorDistance
 from gan_core.stylegan2 import Discriminator, Generator
 
 CENTRE = (0.25, 0.25, 0.75, 0.75)

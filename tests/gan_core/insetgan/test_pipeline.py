@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from gan_core import perceptual as perceptual_module
 from gan_core.errors import BadValue, UnknownName, WeightsMissing
-from gan_core.insetgan import perceptual as perceptual_module
 from gan_core.insetgan import regions
 from gan_core.insetgan.latents import Schedule
-from gan_core.insetgan.perceptual import AlexNetDistance, DiscriminatorDistance, perceptual
 from gan_core.insetgan.pipeline import MODES, CompositionRequest, LatentSource, Part, load_embedded
+from gan_core.perceptual import AlexNetDistance, DiscriminatorDistance, perceptual
 from gan_core.stylegan2 import Discriminator
 from tests.gan_core.insetgan import small
 

@@ -1,6 +1,7 @@
-"""Perceptual distance of two pictures, for the coarse and border losses (section 3.2).
+"""Perceptual distance of two pictures, for optimisation at run time: InsetGAN's losses (section 3.2 of that paper), and
+refining an inversion (HFGI).
 
-The paper uses LPIPS (Zhang et al. 2018). Its AlexNet is used if it is on this machine already; it is never downloaded.
+The papers use LPIPS (Zhang et al. 2018). Its AlexNet is used if it is on this machine already; it is never downloaded.
 Otherwise the features are those of one of this project's discriminators, weighted equally. Such numbers are not LPIPS;
 `name` says which distance is used.
 """
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import StudioError
 from gan_core.stylegan2 import Discriminator
@@ -130,6 +132,16 @@ def perceptual(discriminator: Discriminator) -> Perceptual:
             return AlexNetDistance(read_tensors(backbone), _linear_weights())
         except (StudioError, KeyError, OSError) as error:
             log.warning("LPIPS is left out: %s", error)
+    return DiscriminatorDistance(discriminator)
+
+
+def load_embedded_features(folder: Path | str) -> DiscriminatorDistance:
+    """The distance in the features of the embedded face discriminator, in `folder` (weights/).
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    path = Path(folder) / "portraits_face" / "discriminator.safetensors"
+    discriminator, _ = build_from_file(Discriminator, path, "discriminator")
     return DiscriminatorDistance(discriminator)
 
 
