@@ -14,7 +14,7 @@ from demo.hfgi.editor import Editor
 from demo.hfgi.tasks import RefinementPreview
 from demo.hfgi.work import Work
 from demo.parts.events import Data, reporter
-from demo.parts.long_job import idle, long_job
+from demo.parts.long_job import has_stopped, idle, long_job
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
@@ -127,7 +127,7 @@ class RefinePanel:
 
         inputs = inputs | {self.used}
         long_job(studio.sessions, JOB, self.start, self.stop).then(
-            queued(on_start, idle=at_rest),
+            queued(on_start, idle=at_rest, stopped=has_stopped(studio.sessions, JOB)),
             inputs,
             [self.start, self.stop, *self.outputs, *drawn],
             show_progress="hidden",
