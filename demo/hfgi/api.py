@@ -26,7 +26,7 @@ def build(studio: Studio, editor: Editor) -> None:
         Returns the edited picture and the plain inversion (the encoder's reconstruction without consultation) as PNG
         files. With align the picture may be any photo and whole photos are returned; without it the picture must be a
         square, aligned face, and such faces are returned. With refine the inversion is first refined on this photo,
-        which takes some ten seconds on a CPU: edits then reach further and stay closer to the person.
+        which takes some ten seconds on a CPU: the attribute is then changed on a face much closer to the person's.
         """
         session = studio.sessions.get(request.session_hash)
         edited, plain, refined = editor.edit_once(session, image, attribute, strength, align, model, bool(refine))

@@ -41,7 +41,7 @@ class RefinementSettings:
 
     moving: int = 24  # steps of the codes
     working: int = 128  # pixels a side of the pictures that they are compared by
-    tuning: int = 12  # steps of the weights
+    tuning: int = 6  # steps of the weights
     looked_at: int = 256  # pixels a side at which features are compared, at most
     rate: float = 0.05  # of the codes, in units of the spread of w
     slow_start: int = 4  # steps at which the rate rises; without it the first steps lose what the encoder knew
@@ -54,7 +54,7 @@ class RefinementSettings:
     neighbour: float = 0.5  # share of the way from the pivot to a random w
     neighbour_every: int = 2  # steps
     backdrop: float = 0.4  # weight of pixels that are not the head
-    preview: int = 12  # steps between reports that have an inversion
+    preview: int = 15  # steps between reports that have an inversion
     coarsest: int = TUNED_FROM  # pixels a side: weights of this resolution and finer ones are tuned
 
     @property
