@@ -108,10 +108,9 @@ def test(flags: list[str], system: bool) -> int:
 
 
 def workers() -> tuple[str, ...]:
-    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process. There
-    is one process more than cores, for they often wait."""
-    cores = os.cpu_count() or 1
-    return ("-n", str(min(4, cores + 1)), "--dist", "loadfile", "--no-loadscope-reorder") if cores > 1 else ()
+    """Flags of pytest: on several cores tests run beside each other, those of one file in order in one process."""
+    count = min(4, os.cpu_count() or 1)
+    return ("-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder") if count > 1 else ()
 
 
 def in_ci() -> bool:

@@ -23,8 +23,8 @@ from gan_core.errors import BadImage, StudioError
 JOB = "hfgi.refine"
 _SHOWN = "hfgi-shown"
 _HINT = (
-    "Fits the generator to this one photo, for some ten seconds on a CPU: the sliders then edit this person's face, and "
-    "not that of somebody like them."
+    "Fits the generator to this one photo, for some ten seconds on a CPU: the sliders then edit this person's face, "
+    "and not that of somebody like them."
 )
 
 Open = Callable[[Data, gr.Request], tuple[Session, Work]]

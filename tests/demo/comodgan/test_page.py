@@ -232,8 +232,12 @@ def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
 def test_from_a_drawing(page) -> None:
     page.get_by_role("tab", name="From a drawing").click()
     wait_for_text(page, "comodgan-drawing-message", "Then press Draw portraits")
-    page.wait_for_timeout(1500)
-    page.click("#comodgan-drawing-blank")
+    for _ in range(10):  # on a busy machine the page may not listen yet, as a person would notice
+        page.wait_for_timeout(1500)
+        page.click("#comodgan-drawing-blank")
+        page.wait_for_timeout(1500)
+        if "White paper" in page.inner_text("#comodgan-drawing-message"):
+            break
     wait_for_text(page, "comodgan-drawing-message", "White paper")
     page.wait_for_timeout(1500)
     page.click("#comodgan-drawing-start")
