@@ -39,7 +39,9 @@ FAMILIES = {
     "evaluate": {
         "samples": "gan_core.evaluation.metrics.samples",
         "generator": "gan_core.evaluation.generator",
+        "projection": "gan_core.evaluation.projection",
         "hfgi": "gan_core.evaluation.hfgi.evaluate",
+        "refinement": "gan_core.evaluation.refinement",
         "self_conditioned": "gan_core.evaluation.self_conditioned.evaluate",
         "comodgan": "gan_core.evaluation.comodgan.evaluate",
         "comodgan-places": "gan_core.evaluation.comodgan.places",
