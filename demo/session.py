@@ -46,6 +46,11 @@ class Job:
         its first step and between steps."""
         return self._stop.is_set() or self._session.closed
 
+    @property
+    def stopped_by_visitor(self) -> bool:
+        """Whether it was stopped by a visitor who is still here and wants to read so."""
+        return self._stop.is_set() and not self._session.closed
+
 
 class Session:
     """One visitor's temporary folder and results. Made by `Sessions.get`, never directly."""

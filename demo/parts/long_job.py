@@ -36,9 +36,14 @@ def idle(start: gr.Button, stop: gr.Button) -> Callable[[], dict[Any, Any]]:
     return lambda: dict(zip((start, stop), start_and_stop(busy=False), strict=True))
 
 
-def has_stopped(sessions: Sessions, name: str) -> Callable[[str | None], bool]:
-    """For `queued`: whether a visitor has stopped the job `name`."""
-    return lambda visitor: sessions.get(visitor).job(name).stopped
+def has_stopped(sessions: Sessions, name: str) -> Callable[[str | None], Callable[[], bool]]:
+    """For `queued`: tells of a visitor whether they have stopped the job `name`."""
+
+    def told_by(visitor: str | None) -> Callable[[], bool]:
+        job = sessions.get(visitor).job(name)  # once: later it would make a session for somebody who has left
+        return lambda: job.stopped_by_visitor
+
+    return told_by
 
 
 def can_be_stopped(sessions: Sessions, name: str, stop: gr.Button) -> None:

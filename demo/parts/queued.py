@@ -18,7 +18,8 @@ QUEUE: dict[str, Any] = {"concurrency_limit": None}
 
 
 Idle: TypeAlias = Callable[[], dict[Any, Any]]
-Stopped: TypeAlias = Callable[[str | None], bool]
+Stopped: TypeAlias = Callable[[str | None], Callable[[], bool]]
+"""Of a visitor: what tells whether they have stopped the job."""
 
 
 def queued(
@@ -29,7 +30,8 @@ def queued(
     What its visitor is told while it waits is Gradio's progress text. Beyond the line's limits it raises Busy, at once.
     idle: updates of a generator's outputs after any error, also when it was not let in: no event follows an error, and
     the buttons of a long job would stay as they are while it runs.
-    stopped: whether a visitor has stopped this job. A generator that is waiting goes on at once then, to say so.
+    stopped: tells whether the visitor has stopped this job. A generator that is waiting goes on at once then, to say
+    so.
     """
     kind = getattr(handler, "__qualname__", type(handler).__name__).rsplit("<locals>.", 1)[-1]
     if inspect.isgeneratorfunction(handler):
@@ -57,7 +59,7 @@ def _steps_in_turn(
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
         who = _who(arguments, kind)
         try:
-            with turns.line.join(*who, None if stopped is None else functools.partial(stopped, who[0])) as request:
+            with turns.line.join(*who, stopped(who[0]) if stopped else None) as request:
                 yield from _in_turns(handler(*arguments, **named), request)
         except Exception:
             if idle is not None:

@@ -1,6 +1,7 @@
 """Every event that computes waits for its turn, and what it raises reaches the person as a sentence."""
 
 import threading
+import time
 
 import gradio as gr
 import pytest
@@ -9,7 +10,9 @@ from demo import gpu, turns
 from demo.context import Studio
 from demo.executors import LocalExecutor
 from demo.layout import build_page
+from demo.parts.long_job import has_stopped
 from demo.parts.queued import queued
+from demo.session import Sessions
 from demo.turns import Limits, Line
 from gan_core.errors import BadValue, Busy
 
@@ -69,7 +72,7 @@ def test_a_stopped_job_that_waits_says_so_at_once(line) -> None:
 
     def stopped(visitor):
         waiting.set()
-        return stop.is_set()
+        return stop.is_set
 
     def handler():
         yield "stopped" if stop.is_set() else "computed"
@@ -88,13 +91,46 @@ def test_a_stopped_job_that_waits_says_so_at_once(line) -> None:
         assert line.state() == turns.State(1, 1, 0, line.state().seconds)  # only the other one is left
 
 
+def test_who_leaves_while_waiting_has_nothing_computed_and_no_new_session(line, tmp_path) -> None:
+    sessions, entered, ran, errors = Sessions(tmp_path), threading.Event(), [], []
+
+    def stopped(visitor):
+        told = has_stopped(sessions, "job")("a")
+        entered.set()
+        return told
+
+    def handler():
+        ran.append(sessions.get("a"))
+        yield 1
+
+    def run():
+        try:
+            list(queued(handler, stopped=stopped)())
+        except Exception as error:
+            errors.append(error)
+
+    sessions.get("a").job("job").ask()
+    with line.join("other", "kind") as other, other.turn():
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert entered.wait(10)
+        until_waiting = [time.sleep(0.05) for _ in range(100) if not line.state().waiting]
+        assert len(until_waiting) < 100
+        sessions.delete("a")  # before the line hears of it, as the page's order may be
+        time.sleep(1.2)
+        for request in line._requests:  # the handler runs outside of a Gradio request, so it has no visitor
+            request.left = request.visitor is None
+        thread.join(10)
+    assert errors and not ran and not list(tmp_path.iterdir())
+
+
 def test_a_job_that_is_not_stopped_waits_for_its_turn(line) -> None:
     seen = []
 
     def handler():
         yield line.state().computing
 
-    job = queued(handler, stopped=lambda visitor: False)
+    job = queued(handler, stopped=lambda visitor: lambda: False)
     with line.join("other", "kind") as other, other.turn():
         thread = threading.Thread(target=lambda: seen.extend(job()), daemon=True)
         thread.start()
