@@ -2,7 +2,8 @@
 `python -m gan_core.evaluation.projection --generator NAME=FILE ... --people FOLDER --out FOLDER`.
 
 After Abdal et al. (2019, "Image2StyleGAN", section 4): a w of its own for each layer, from the mean w, no noise. How
-close the picture comes says what a generator can draw; no encoder takes part. Writes scores.json and a sheet with the
+close the picture comes says what a generator can draw; no encoder takes part, and nothing keeps the codes where edits
+work, as `gan_core.insetgan.project` does for InsetGAN. Writes scores.json and a sheet with the
 photos in the first row and a row for each generator.
 """
 
@@ -19,6 +20,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
+from gan_core.errors import BadValue
+from gan_core.evaluation.metrics.psnr import psnr
 from gan_core.features import PerceptualDistance
 from gan_core.features import load as load_features
 from gan_core.stylegan2 import Generator
@@ -59,11 +62,6 @@ def project(
         return generator.synthesis(w_plus, noise="none").clamp(-1, 1), w_plus.detach()
 
 
-def psnr(first: Tensor, second: Tensor) -> Tensor:
-    """Peak signal-to-noise ratios (N,) in dB of pictures (N, 3, H, W) in [-1, 1]."""
-    return -10 * torch.log10((first - second).square().mean((1, 2, 3)) / 4)
-
-
 def strangers(people: People, each: int) -> list[int]:
     """Indices of `each` held-out pictures of every collection, one a person, spread over the collection."""
     chosen = []
@@ -83,7 +81,7 @@ def main() -> None:
     parser.add_argument("--people", type=Path, required=True, help="see gan_core.training.people")
     parser.add_argument("--collections", nargs="+", default=["london", "varied"])
     parser.add_argument("--each", type=int, default=8, help="people of each collection")
-    parser.add_argument("--only", default="", help="only pictures whose name begins so")
+    parser.add_argument("--only", default="", help="only pictures whose name begins so, to publish the sheet")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -93,7 +91,9 @@ def main() -> None:
     rows: list[Tensor] = []
     numbers: dict[str, object] = {}
     for item in args.generator:
-        name, file = item.split("=", 1)
+        name, equals, file = item.partition("=")
+        if not equals:
+            raise BadValue(f"Generators are written NAME=FILE, for instance new=generator.safetensors; not {item}.")
         generator = build_from_file(Generator, Path(file), "generator")[0].eval().to(args.device)
         people = read_people(args.people, generator.resolution, dict.fromkeys(args.collections, 1.0), held_out=True)
         chosen = [i for i in strangers(people, args.each) if people.stems[i].split("/")[-1].startswith(args.only)]

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from gan_core.evaluation.projection import psnr
+from gan_core.evaluation.metrics.psnr import psnr
 from gan_core.hfgi.pipeline import HFGIPipeline, Inversion, load_embedded
 from gan_core.hfgi.refine import RefinementSettings
 from gan_core.images import to_tensor

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import StudioError
+from gan_core.evaluation.metrics.psnr import psnr
 from gan_core.images import to_pil
 from gan_core.stylegan2 import Generator
 from gan_core.swapping_autoencoder.pipeline import Mixture, SwappingAutoencoderPipeline, load_embedded
@@ -60,12 +61,6 @@ class Landmarks:
         return (faces[0].points, faces[0].size) if faces else None
 
 
-def psnr(image: Tensor, target: Tensor) -> float:
-    """Of pictures in [-1, 1], in dB."""
-    mse = ((image.clamp(-1, 1) - target) / 2).square().mean().item()
-    return -10 * float(np.log10(max(mse, 1e-12)))
-
-
 def measure_swaps(
     pipe: SwappingAutoencoderPipeline,
     pictures: Tensor,
@@ -83,7 +78,9 @@ def measure_swaps(
     mixture = Mixture(detail=detail)
     codes = [pipe.encode(image) for image in pictures.split(1)]
     result: dict[str, float] = {
-        "psnr": float(np.mean([psnr(pipe.draw(c).cpu(), x) for c, x in zip(codes, pictures.split(1), strict=True)]))
+        "psnr": float(
+            np.mean([psnr(pipe.draw(c).cpu(), x).item() for c, x in zip(codes, pictures.split(1), strict=True)])
+        )
     }
     draw = np.random.RandomState(seed)
     near, far, sliced, moved, recon_moved, lost = [], [], [], [], [], 0
