@@ -5,6 +5,6 @@ networks.
 """
 
 from gan_core.features.efficientnet_lite0 import CHANNELS, STRIDES, EfficientNetLite0, load
-from gan_core.features.perceptual import PerceptualDistance
+from gan_core.features.perceptual import PerceptualDistance, normalised
 
-__all__ = ["CHANNELS", "STRIDES", "EfficientNetLite0", "PerceptualDistance", "load"]
+__all__ = ["CHANNELS", "STRIDES", "EfficientNetLite0", "PerceptualDistance", "load", "normalised"]

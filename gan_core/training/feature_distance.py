@@ -1,4 +1,5 @@
-"""A perceptual distance without a downloaded backbone: the features of a discriminator that this project trained."""
+"""Perceptual distances for training, without a downloaded backbone: in the features of a discriminator that this
+project trained, or in EfficientNet-Lite0's ImageNet features."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_core.features import EfficientNetLite0, normalised
 from gan_core.stylegan2 import Discriminator
 
 
@@ -50,3 +52,20 @@ class FeatureDistance(nn.Module):
         if self.discriminator is None:
             return torch.stack([F.l1_loss(a, b) for a, b in pairs]).mean()
         return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).mean()
+
+
+class ImageNetDistance(nn.Module):
+    """Distance of two pictures in EfficientNet-Lite0's four maps (strides 4 to 32), computed like LPIPS's; as
+    `gan_core.features.PerceptualDistance`, but a mean over maps and pictures, with gradients to one picture only."""
+
+    def __init__(self, network: EfficientNetLite0) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, target: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Mean distance, a scalar in [0, 4], of two batches of pictures (N, 3, H, W) in about [-1, 1]; gradients reach
+        `image` only. dtype: of the network's computation."""
+        with torch.no_grad():
+            wanted = [normalised(x) for x in self.network.maps(target, dtype)]
+        pairs = zip(self.network.maps(image, dtype), wanted, strict=True)
+        return torch.stack([(normalised(a) - b).square().sum(1).mean() for a, b in pairs]).mean()

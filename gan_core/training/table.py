@@ -1,4 +1,4 @@
-"""Reads the portraits' table (portraits.csv): a row for each picture with its `id`, its `person`, and labels."""
+"""Reads a collection's table (portraits.csv, people.csv): a row for each picture, with its `id` and labels."""
 
 from __future__ import annotations
 
@@ -43,5 +43,6 @@ def numbers(rows: Sequence[Row], name: str) -> np.ndarray:
 
 
 def genders(rows: Sequence[Row]) -> np.ndarray:
-    """(N,): 0 for "M", 1 for "F", NaN where unknown."""
-    return np.array([GENDERS.get((row.get("gender") or "")[:1].upper(), float("nan")) for row in rows])
+    """(N,), from the column "gender" or "sex": 0 for "M" (or "male"), 1 for "F", NaN where unknown."""
+    named = [(row.get("gender") or row.get("sex") or "")[:1].upper() for row in rows]
+    return np.array([GENDERS.get(name, float("nan")) for name in named])

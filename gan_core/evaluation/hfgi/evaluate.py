@@ -36,7 +36,6 @@ from gan_core.training.data import load_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.hfgi.consultation import detail
 from gan_core.training.hfgi.directions import read_labels
-from gan_core.training.split import is_held_out
 
 Numbers = dict[str, float]
 
@@ -157,8 +156,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20, help="held-out whole photos, from bust/, to edit")
     parser.add_argument("--contact-sheet", type=Path, help="picture of what was scored (real people: do not publish)")
     args = parser.parse_args()
-    files, people, columns = read_labels(args.data / "portraits.csv", args.data / "face")
-    held = np.array([is_held_out(person) for person in people])
+    labelled = read_labels(args.data / "face", args.data / "portraits.csv")
+    files, held, columns = labelled.files, labelled.held_out, labelled.columns
     pipeline = load_embedded(args.weights)
 
     def load(chosen: np.ndarray) -> Tensor:

@@ -1,15 +1,16 @@
 """Fits the latent directions of HFGI's sliders.
 
-    python -m gan_core.training.hfgi.directions --pipeline WEIGHTS --data FOLDER --labels CSV ...
+    python -m gan_core.training.hfgi.directions --generator G --encoder E --collection FOLDER CSV ...
 
 Portraits are inverted, and their codes are regressed on several labels at once, so that a direction does not change
-attributes that are correlated with its own (an open mouth with a smile, black-and-white film with age). The direction
-is the regression's pattern, the mean change of the codes along a label; unlike the normal of a classifier's hyperplane
-(InterFaceGAN, Shen et al. 2020) it stays in the distribution of the codes (Haufe et al. 2014). Mirrored portraits, with
-the opposite yaw, are used as well. A direction is restricted to the layers that its attribute depends on and scaled so
-that strength 1 changes the measured attribute by about one standard deviation. For attributes that landmarks measure
-well (smile, mouth, eyes), directions are computed from the generator's gradients instead, see `sensitivities.py`.
-Principal directions of w (GANSpace, Harkonen et al. 2020) can be added.
+attributes that are correlated with its own (an open mouth with a smile, black-and-white film with age), nor lead from
+one collection's people to another's (politicians are older, and in suits). The direction is the regression's pattern,
+the mean change of the codes along a label; unlike the normal of a classifier's hyperplane (InterFaceGAN, Shen et al.
+2020) it stays in the distribution of the codes (Haufe et al. 2014). Mirrored portraits, with the opposite yaw, are used
+as well. A direction is restricted to the layers that its attribute depends on and scaled so that strength 1 changes the
+measured attribute by about one standard deviation. For attributes that landmarks measure well (smile, mouth, eyes),
+directions are computed from the generator's gradients instead, see `sensitivities.py`. Principal directions of w
+(GANSpace, Harkonen et al. 2020) can be added.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +27,15 @@ import torch
 from torch import Tensor
 
 from gan_core.checkpoints import store
-from gan_core.checkpoints.embedded import build_from_file, load_face_generator
+from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import BadValue
 from gan_core.faces.head import HeadNet, load_head
-from gan_core.training.data import load_pictures
+from gan_core.stylegan2 import Generator
+from gan_core.training.data import SUFFIXES, load_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.hfgi.fitting import (
+    COLLECTION,
     AttributeMetrics,
     Columns,
     GeneratorWithEncoder,
@@ -44,24 +48,61 @@ from gan_core.training.hfgi.fitting import (
 from gan_core.training.hfgi.measures import FinderMeasures, head_measures, mesh_measures, pixel_measures, to_columns
 from gan_core.training.hfgi.sensitivities import sensitivities, solve_direction
 from gan_core.training.hfgi.targets import PRINCIPAL_STEP, TARGETS
-from gan_core.training.split import is_held_out
+from gan_core.training.people import is_held_out
 from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
+MEASURED = ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open")  # columns of every collection's table
 
 
-def read_labels(path: Path, folder: Path) -> tuple[list[Path], list[str], Columns]:
-    """Picture files, people, and label columns (N,), NaN where unknown, of the rows whose picture exists.
+@dataclass
+class Labelled:
+    """Labelled pictures of one collection.
+
+    files: N pictures. held_out: (N,) bool, whether the person is held out of training. columns: labels (N,), NaN where
+    unknown.
+    """
+
+    files: list[Path]
+    held_out: np.ndarray
+    columns: Columns
+
+
+def read_labels(folder: Path, table: Path, limit: int | None = None) -> Labelled:
+    """The rows of `table` whose picture is in `folder`, which is named like its collection (or face/ in one that is);
+    and what landmarks.npz beside the table adds.
 
     Raises BadValue if there are none.
     """
-    found = read_table(path, (picture.stem for picture in folder.glob("*.jpg")))
+    pictures = {p.stem: p for p in folder.iterdir() if p.suffix in SUFFIXES}
+    found = dict(list(read_table(table, pictures).items())[:limit])
     rows = list(found.values())
-    columns = {
-        name: numbers(rows, name) for name in ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open")
-    }
+    columns = {name: numbers(rows, name) for name in MEASURED}
     columns["gender"] = genders(rows)
-    return [folder / f"{name}.jpg" for name in found], [row["person"] for row in rows], columns
+    columns["wears_glasses"] = numbers(rows, "glasses")
+    files = [pictures[name] for name in found]
+    mesh = table.with_name("landmarks.npz")
+    if mesh.is_file():
+        columns |= mesh_column(mesh, files)
+    columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
+    collection = folder.parent.name if folder.name == "face" else folder.name
+    return Labelled(files, np.array([is_held_out(collection, name) for name in found]), columns)
+
+
+def join(collections: list[Labelled]) -> Labelled:
+    """All collections as one. A column for each but the first tells which pictures are its own, so that a direction
+    can leave that constant."""
+    names = sorted({name for part in collections for name in part.columns})
+    sizes = [len(part.files) for part in collections]
+
+    def column(part: Labelled, name: str) -> np.ndarray:
+        return part.columns.get(name, np.full(len(part.files), np.nan))
+
+    columns = {name: np.concatenate([column(part, name) for part in collections]) for name in names}
+    owner = np.repeat(np.arange(len(collections)), sizes)
+    columns |= {f"{COLLECTION}{i}": (owner == i).astype(np.float64) for i in range(1, len(collections))}
+    held_out = np.concatenate([part.held_out for part in collections])
+    return Labelled([file for part in collections for file in part.files], held_out, columns)
 
 
 def mesh_column(path: Path, files: list[Path]) -> Columns:
@@ -153,14 +194,9 @@ def fit_to_labels(
     """Directions, their descriptions, and measurements of the fits; `args` are the command line's."""
     finder = FinderMeasures(args.finder, args.device) if args.finder else None
     head = load_head(args.head) if args.head else None
-    folder = args.data / "face" if (args.data / "face").is_dir() else args.data
-    files, people, columns = read_labels(args.labels, folder)
-    files, people = files[: args.limit], people[: args.limit]
-    columns = {name: values[: args.limit] for name, values in columns.items()}
-    mesh = args.labels.with_name("landmarks.npz")
-    if mesh.is_file():
-        columns |= mesh_column(mesh, files)
-    pictures = load_pictures(files, WORKING_SIZE)
+    labelled = join([read_labels(Path(folder), Path(table), args.limit) for folder, table in args.collection])
+    columns = labelled.columns
+    pictures = load_pictures(labelled.files, WORKING_SIZE)
     parts = [to_columns(pixel_measures(part.float() / 127.5 - 1)) for part in pictures.split(64)]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if head is not None:
@@ -172,19 +208,20 @@ def fit_to_labels(
         facts.setdefault(name, {}).update({key: round(float(value), 4) for key, value in numbers.items()})
         log.info("%s %s", name, json.dumps(facts[name]))
 
-    codes, mirrored = networks.encode(pictures, "portraits"), networks.encode(pictures.flip(3), "mirrored")
-    held_out = np.array([is_held_out(person) for person in people])
-    directions, described = find_directions(networks, codes, mirrored, columns, held_out, finder, head, report)
+    codes, mirrored = networks.encode(pictures, "pictures"), networks.encode(pictures.flip(3), "mirrored")
+    shared = columns, labelled.held_out, finder, head, report
+    directions, described = find_directions(networks, codes, mirrored, *shared)
     return directions, described, facts
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--pipeline", type=Path, required=True, help="folder with portraits_face and portraits_hfgi")
-    parser.add_argument("--encoder", type=Path, help="basic encoder's file, instead of the one in --pipeline")
-    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces, or with a folder face/")
-    parser.add_argument("--labels", type=Path, required=True, help="portraits.csv; landmarks.npz beside it is used")
+    parser.add_argument("--generator", type=Path, required=True, help="weights file of the face generator")
+    parser.add_argument("--encoder", type=Path, required=True, help="weights file of the basic encoder")
+    parser.add_argument("--collection", nargs=2, action="append", default=[], metavar=("FOLDER", "CSV"),
+                        help="aligned faces, in a folder named like their collection, and their labels; landmarks.npz "
+                        "beside the labels is used")  # fmt: skip
     parser.add_argument("--finder", type=Path, help="the face finder's weights, to measure pictures by landmarks")
     parser.add_argument("--head", type=Path, help="the head finder's weights, to measure hair by its outline")
     parser.add_argument("--out", type=Path, required=True, help="directions file to write")
@@ -198,9 +235,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     wanted = [parse_principal(text) for text in args.principal]
 
-    generator = load_face_generator(args.pipeline)
-    encoder_file = args.encoder or args.pipeline / "portraits_hfgi" / "encoder.safetensors"
-    encoder, extra = build_from_file(Encoder4Editing, encoder_file, "encoder")
+    generator, _ = build_from_file(Generator, args.generator, "generator")
+    encoder, extra = build_from_file(Encoder4Editing, args.encoder, "encoder")
     networks = GeneratorWithEncoder(generator, encoder, extra["latent_avg"], args.device)
     if args.keep:
         directions, config = store.read(args.out)

@@ -15,6 +15,7 @@ from gan_core.training.hfgi.measures import FinderMeasures, head_measures, pixel
 from gan_core.training.hfgi.targets import Target
 
 Columns = dict[str, np.ndarray]
+COLLECTION = "collection "  # begins the name of a column that is 1 for the pictures of one collection
 
 
 class GeneratorWithEncoder:
@@ -46,11 +47,13 @@ class GeneratorWithEncoder:
 
 
 def fit_direction(codes: np.ndarray, columns: Columns, target: Target) -> tuple[np.ndarray, float]:
-    """The codes' mean change (num_ws, w_dim) for one unit of the slider, with other labels constant; and the unit.
+    """The codes' mean change (num_ws, w_dim) for one unit of the slider, with other labels and the collection constant;
+    and the unit.
 
     codes: (N, num_ws, w_dim). The unit is one standard deviation, or half of a binary label's difference.
     """
-    used = [name for name in (target.column, *target.leave) if name in columns]
+    collections = sorted(name for name in columns if name.startswith(COLLECTION))
+    used = [name for name in (target.column, *target.leave, *collections) if name in columns]
     table = np.stack([columns[name] for name in used], 1)
     known = np.isfinite(table).all(1)
     table, y = table[known], codes[known].reshape(known.sum(), -1)

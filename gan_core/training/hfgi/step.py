@@ -16,13 +16,14 @@ from torch.nn import functional as F
 from gan_core.checkpoints import store
 from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import WeightsMissing
-from gan_core.stylegan2 import Discriminator, Generator
-from gan_core.training.data import random_batch
+from gan_core.stylegan2 import Generator
+from gan_core.training.data import PictureStream
 from gan_core.training.ema import update_average
-from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 from gan_core.training.hfgi.adversary import Adversary
 from gan_core.training.hfgi.data import jitter
 from gan_core.training.hfgi.losses import LatentPrior
+from gan_core.training.people import PeopleStream
 
 if TYPE_CHECKING:
     from gan_core.training.hfgi.settings import HFGISettings
@@ -40,14 +41,14 @@ class TrainingStage:
     def __init__(
         self,
         generator: Generator,
-        discriminator: Discriminator | None,
-        pictures: Tensor,  # uint8 (N, 3, R, R), on the device
+        distance: FeatureDistance | ImageNetDistance,
+        pictures: PictureStream | PeopleStream,  # on the device, of the generator's resolution
         settings: HFGISettings,
         device: torch.device,
     ) -> None:
         # In its final memory format before a step is captured, which fixes addresses.
         self.generator = generator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.distance = FeatureDistance(discriminator).to(device)
+        self.distance = distance.to(device)
         self.pictures, self.settings, self.device = pictures, settings, device
         self.dtype = torch.bfloat16 if device.type == "cuda" else None
         average = generator.mapping.w_avg
@@ -130,7 +131,7 @@ class TrainingStage:
         return torch.autocast("cuda", self.dtype, cache_enabled=False)
 
     def _real(self, count: int) -> Tensor:
-        return jitter(random_batch(self.pictures, count)).contiguous(memory_format=torch.channels_last)
+        return jitter(self.pictures.draw(count)).contiguous(memory_format=torch.channels_last)
 
     def _draw(self, codes: Tensor) -> Tensor:
         return self.generator.synthesis(codes, noise="const", dtype=self.dtype)

