@@ -154,7 +154,7 @@ def find_directions(
     some = np.random.RandomState(0).permutation(np.flatnonzero(~held_out))[:16]
     gradients = {}
     if finder is not None:
-        gradients = sensitivities(networks.generator, codes[some], lambda images: measure_pictures(finder, images))
+        gradients = sensitivities(networks.generator, codes[some].to(networks.device), lambda images: measure_pictures(finder, images))
     directions, described = {}, []
     for target in TARGETS:
         if target.column not in columns:
