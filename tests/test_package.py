@@ -132,6 +132,7 @@ DISTRIBUTIONS = {"PIL": "pillow"}  # where a package is installed under another 
 OPTIONAL = {
     "facexlib", "spaces", "triton",  # used where they are: a fallback is behind each
     "prometheus_client", "ray", "c2pa", "cryptography",  # for a flag, which says so where it is missing
+    "dlib",  # a judge of `evaluate judges`, which says so and goes on without it
 }  # fmt: skip
 
 
