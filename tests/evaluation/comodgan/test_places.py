@@ -69,6 +69,14 @@ def test_features_are_kept_and_another_number_is_refused(tmp_path) -> None:
         kept(path, 4, lambda: 1 / 0)
 
 
+@pytest.fixture
+def fewer_features(monkeypatch) -> None:
+    """Every tenth feature: eigenvalues of all, for each score of a method, would take half a minute."""
+    pooled = evaluation.pooled_features
+    monkeypatch.setattr(evaluation, "pooled_features", lambda *arguments: pooled(*arguments)[:, ::10])
+
+
+@pytest.mark.usefixtures("fewer_features")
 def test_methods_of_several_runs_are_in_one_table(tmp_path) -> None:
     sets = [Cases("stripes", band, textured(6, 32)) for band in BANDS[:2]]
     features = random_features()
@@ -96,6 +104,7 @@ def test_free_photos(tmp_path) -> None:
         squares([tmp_path / "small.png"], 64)
 
 
+@pytest.mark.usefixtures("fewer_features")
 def test_command_line(tmp_path, monkeypatch, capsys) -> None:
     net = generator(32, skip_gain=True)
     for name in ("net", "plain"):

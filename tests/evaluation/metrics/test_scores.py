@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from gan_core.checkpoints.fetch import main as fetch_main
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName, WeightsMissing
 from gan_core.evaluation.metrics import inception, scores
+from gan_core.evaluation.metrics.features import EmbeddedFeatures
 from gan_core.evaluation.metrics.ids import discriminative_scores, frechet_distance, to_8_bits
 from gan_core.evaluation.metrics.plot import plot_scores
 from gan_core.evaluation.metrics.results import BinScore, Scores
@@ -122,7 +123,9 @@ def test_pictures_of_several_sizes_and_the_share_of_a_mask(tmp_path) -> None:
     assert scores.hole_share(tmp_path / "mask.png") == pytest.approx(0.3)
 
 
-def test_the_command_with_embedded_features(folders, capsys) -> None:
+def test_the_command_with_embedded_features(folders, capsys, monkeypatch) -> None:
+    whole = EmbeddedFeatures.__call__  # eigenvalues of all features, for eleven scores, would take minutes
+    monkeypatch.setattr(EmbeddedFeatures, "__call__", lambda self, images: whole(self, images)[:, ::16])
     out = folders / "plots" / "scores.png"
     paths = [f"--{name}={folders / name}" for name in ("real", "fake", "masks")]
     assert scores.main([*paths, f"--plot={out}", f"--weights={folders / 'none'}", "--device=cpu"]) == 0
@@ -149,6 +152,12 @@ def test_the_command_says_what_is_wrong(folders, capsys, extra, words) -> None:
     paths = [f"--{name}={folders / name}" for name in ("real", "fake")]
     assert scores.main([*paths, f"--weights={folders / 'none'}", *extra]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_the_command_names_a_bad_picture_and_needs_masks_for_a_plot(folders, capsys) -> None:
+    paths = [f"--{name}={folders / name}" for name in ("real", "fake")]
+    for picture in [*(folders / "real").glob("[123]*"), *(folders / "fake").glob("[123]*")]:
+        picture.unlink()
     (folders / "fake" / "03.png").write_text("no picture")
     assert scores.main([*paths, f"--weights={folders / 'none'}", "--device=cpu"]) == 1
     assert "not a picture" in capsys.readouterr().err
