@@ -21,7 +21,7 @@ class ModelSpec(Generic[T]):
     """What is known about a model before it is loaded."""
 
     name: str
-    """Family and paper, as in "portraits/hfgi"."""
+    """Family and paper, as in "people/hfgi"."""
     build: Callable[[Load], T]
     """Makes the model on the CPU, in evaluation mode. May be called again after the model was evicted."""
     resolution: int

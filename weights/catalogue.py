@@ -20,6 +20,7 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 _MEASURED = FOLDER / "measured.json"
 _PORTRAITS = "official portraits of members of the United States Congress (works of the US government, public domain)"
+_PEOPLE = f"{_PORTRAITS}, the Face Research Lab London Set (CC BY 4.0) and AI-made and real faces under free licences"
 _OWN_LICENCE = "CC0-1.0"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
 _STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
@@ -100,6 +101,8 @@ OTHER_NETWORKS = {
     "training; not shipped",
     "pilot generator": "portraits_face/generator after 310,000 more pictures against a projected discriminator; not "
     "shipped",
+    "first consultation": "HFGI's alignment and consultation of the first generation, trained on the portraits alone "
+    "with portraits_face and portraits_hfgi, from which training went on; not shipped any more",
     "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
@@ -112,6 +115,15 @@ _PEOPLE_WITH = (
     "ImageNet network",
     "selfie mask",
     "face mesh",
+)
+
+_CONSULTATION_WITH = (
+    "people_face/generator",
+    "people_face/discriminator",
+    "people_hfgi/encoder",
+    "people_hfgi/directions",
+    "first consultation",
+    *_PEOPLE_WITH,
 )
 
 EMBEDDED: tuple[EmbeddedFile, ...] = (
@@ -140,10 +152,9 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
     EmbeddedFile(
         name="people_face/generator",
         licence="CC0-1.0 with attribution",
-        source=f"Trained by this project on {_PORTRAITS}, the Face Research Lab London Set (CC BY 4.0) and AI-made and "
-        "real faces under free licences, from portraits_face/generator",
+        source=f"Trained by this project on {_PEOPLE}, from portraits_face/generator",
         paper=_STYLEGAN2,
-        what="StyleGAN2 of aligned faces of more kinds of people; still in training, no tab uses it yet",
+        what="StyleGAN2 of aligned faces of many kinds of people",
         trained_with=("people_face/discriminator", *_PEOPLE_WITH),
         resolution=256,
         latent_layout="W+ (14, 256)",
@@ -161,66 +172,66 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
-        name="portraits_hfgi/encoder",
-        licence=_OWN_LICENCE,
-        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        name="people_hfgi/encoder",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PEOPLE} and pictures made by people_face/generator, from "
+        "portraits_hfgi/encoder",
         paper=_E4E,
-        what="e4e's basic encoder: an aligned face to W+",
-        trained_with=("portraits_face/generator", "portraits_face/discriminator", "face mesh"),
+        what="e4e's basic encoder: an aligned face to W+ of people_face/generator",
+        trained_with=("people_face/generator", "portraits_hfgi/encoder", *_PEOPLE_WITH),
         resolution=256,
         latent_layout="W+ (14, 256), as offsets from the mean latent",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
-        name="portraits_hfgi/alignment",
-        licence=_OWN_LICENCE,
-        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        name="people_hfgi/alignment",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PEOPLE}",
         paper=_HFGI,
         what="HFGI's adaptive distortion alignment",
-        trained_with=(
-            "portraits_face/generator",
-            "portraits_face/discriminator",
-            "portraits_hfgi/encoder",
-            "portraits_hfgi/directions",
-            "face mesh",
-        ),
+        trained_with=_CONSULTATION_WITH,
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
-        name="portraits_hfgi/consultation",
-        licence=_OWN_LICENCE,
-        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        name="people_hfgi/consultation",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PEOPLE}",
         paper=_HFGI,
         what="HFGI's consultation encoder",
-        trained_with=(
-            "portraits_face/generator",
-            "portraits_face/discriminator",
-            "portraits_hfgi/encoder",
-            "portraits_hfgi/directions",
-            "face mesh",
-        ),
+        trained_with=_CONSULTATION_WITH,
         resolution=256,
         latent_layout="none",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(
-        name="portraits_hfgi/directions",
-        licence=_OWN_LICENCE,
-        source=f"Fitted by this project to labels of {_PORTRAITS} and to pictures of its face generator",
+        name="people_hfgi/directions",
+        licence="CC0-1.0 with attribution",
+        source=f"Fitted by this project to labels of {_PEOPLE} and to pictures of people_face/generator",
         paper="Shen et al., Interpreting the Latent Space of GANs for Semantic Face Editing, CVPR 2020 "
-        "(arXiv 1907.10786); Harkonen et al., GANSpace, NeurIPS 2020 (arXiv 2004.02546)",
+        "(arXiv 1907.10786)",
         what="the face editor's sliders",
         trained_with=(
-            "portraits_face/generator",
-            "portraits_hfgi/encoder",
+            "people_face/generator",
+            "people_hfgi/encoder",
             "portraits_hfgi/head",
             "finder/finder",
-            "face mesh",
+            *_PEOPLE_WITH,
         ),
         resolution=256,
         latent_layout="W+ (14, 256)",
+        alignment=_FFHQ_ALIGNMENT,
+    ),
+    EmbeddedFile(
+        name="portraits_hfgi/encoder",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_PORTRAITS} and pictures made by its face generator",
+        paper=_E4E,
+        what="e4e's basic encoder: an aligned face to W+ of portraits_face/generator",
+        trained_with=("portraits_face/generator", "portraits_face/discriminator", "face mesh"),
+        resolution=256,
+        latent_layout="W+ (14, 256), as offsets from the mean latent",
         alignment=_FFHQ_ALIGNMENT,
     ),
     EmbeddedFile(

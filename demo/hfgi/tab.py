@@ -15,7 +15,7 @@ from demo.hfgi.work import Work
 from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.events import QUIET, Data, reporter
-from demo.parts.examples import examples_row
+from demo.parts.examples import PEOPLE, examples_row
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -91,7 +91,7 @@ class EditAFace:
                 elem_id="hfgi-canvas",
             )
             self.again = gr.Button("Start again", size="sm")
-        self.studio.sessions.shared |= examples_row(self.photo)
+        self.studio.sessions.shared |= examples_row(self.photo, PEOPLE)
         self.by_hand = gr.Button("Mark the face by hand", size="sm", visible=False, elem_id="hfgi-by-hand")
 
     def _build_result(self) -> None:

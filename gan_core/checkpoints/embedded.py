@@ -26,11 +26,12 @@ def build_from_file(cls: type[nn.Module], path: Path, what: str) -> tuple[nn.Mod
         return load_strict(network, tensors, what), extra
 
 
-def load_face_generator(folder: Path | str) -> Generator:
-    """The face generator that ships with the project, in `folder` (weights/), in evaluation mode.
+def load_face_generator(folder: Path | str, name: str = "portraits_face") -> Generator:
+    """A face generator that ships with the project, in `folder` (weights/), in evaluation mode.
 
-    Reads portraits_face/generator.safetensors. Raises WeightsMissing or BadCheckpoint.
+    Reads NAME/generator.safetensors: portraits_face, which knows one parliament's faces, or people_face, which was
+    trained on from it and knows more kinds of people. Raises WeightsMissing or BadCheckpoint.
     """
-    path = Path(folder) / "portraits_face" / "generator.safetensors"
+    path = Path(folder) / name / "generator.safetensors"
     generator, _ = build_from_file(Generator, path, "generator")
     return generator

@@ -1,7 +1,7 @@
 """e4e's encoder, for papers that need the latents of a face: pictures to W+ of the face generator.
 
-The embedded encoder is the basic encoder of the face editor (HFGI). Where the editor is loaded, its encoder is shared
-(`encode_with`); other papers' packages are given it as a function.
+The embedded encoder is the first generation's basic encoder of the face editor (HFGI), for the generator
+portraits_face. A loaded model is shared (`encode_with`); papers' packages are given it as a function.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import BadCheckpoint
+from gan_core.stylegan2 import Generator
 
 Encode = Callable[[Tensor], Tensor]  # pictures (N, 3, R, R) in [-1, 1] to latents (N, num_ws, w_dim)
 
@@ -43,15 +44,49 @@ def encode_with(editor: HasEncoder) -> Encode:
     return encode
 
 
+class FaceEncoder:
+    """A basic encoder and the generator whose latents it finds, in float32; what `HasEncoder` asks for."""
+
+    def __init__(self, encoder: Encoder4Editing, generator: Generator, latent_avg: Tensor) -> None:
+        self.encoder = encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.generator, self.latent_avg = generator, latent_avg
+        self.device = latent_avg.device
+
+    def encode(self, images: Tensor) -> Tensor:
+        """See `HasEncoder`."""
+        return self.encoder(images)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """See `HasEncoder`; with the generator's stored noise."""
+        return self.generator.synthesis(codes, noise="const")
+
+
+def load_face_encoder(folder: Path | str, generator: Generator) -> FaceEncoder:
+    """The encoder that ships with the project, in `folder` (weights/), for `generator` (portraits_face), on the CPU.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    encoder, average = read_encoder(Path(folder))
+    return FaceEncoder(encoder, generator, average)
+
+
 def load_encoder(folder: Path | str, *, device: str | torch.device = "cpu") -> Encode:
     """The encoder that ships with the project, in `folder` (weights/), alone and in float32.
 
     Raises WeightsMissing or BadCheckpoint.
     """
-    path = Path(folder) / "portraits_hfgi" / "encoder.safetensors"
-    encoder, extra = build_from_file(Encoder4Editing, path, "encoder")
+    encoder, average = read_encoder(Path(folder))
+    encoder.to(device, memory_format=torch.channels_last)
+    average = average.to(device)
+    return lambda images: encoder(resize(images.to(device), WORKING_SIZE)) + average
+
+
+def read_encoder(folder: Path) -> tuple[Encoder4Editing, Tensor]:
+    """The embedded encoder in evaluation mode, and the latents (num_ws, w_dim) that its codes are relative to.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    encoder, extra = build_from_file(Encoder4Editing, folder / "portraits_hfgi" / "encoder.safetensors", "encoder")
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
-    encoder = encoder.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    average = extra["latent_avg"].to(device)
-    return lambda images: encoder(resize(images.to(device), WORKING_SIZE)) + average
+    return encoder.eval().requires_grad_(False), extra["latent_avg"]

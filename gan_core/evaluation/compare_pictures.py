@@ -42,7 +42,7 @@ def _example(name: str, side: int = 256) -> Tensor:
 
 def hfgi(registry: ModelRegistry) -> Pictures:
     """An inversion, and each attribute alone at its highest strength, with and without the consultation."""
-    with registry.use("portraits/hfgi") as pipeline:
+    with registry.use("people/hfgi") as pipeline:
         inversion = pipeline.invert(_example("110"))
         yield "inversion", inversion.image
         yield "restored", inversion.restored

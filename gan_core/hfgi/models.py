@@ -12,8 +12,12 @@ from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import PublishedModel, is_complete, offered_by
 
-EMBEDDED = "portraits/hfgi"
-_FILES = ("encoder", "alignment", "consultation", "directions", "head")
+EMBEDDED = "people/hfgi"
+_WEIGHTS = (
+    *(f"people_hfgi/{name}" for name in ("encoder", "alignment", "consultation", "directions")),
+    "portraits_hfgi/head",
+    "portraits_face/discriminator",  # its features, for refining
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class HFGIModel:
 
 def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
     """The choices for editing faces by API name, the embedded one first."""
-    generator = catalogue.embedded("portraits_face/generator")
-    embedded = HFGIModel("portraits", "portraits (embedded)", EMBEDDED, embedded_sliders(), 256, generator.licence)
+    generator = catalogue.embedded("people_face/generator")
+    embedded = HFGIModel("portraits", "people (embedded)", EMBEDDED, embedded_sliders(), 256, generator.licence)
     editors = {embedded.name: embedded}
     for entry in _here(published_folder):
         sliders = tuple(_published_sliders(published_folder / entry.name))
@@ -66,7 +70,7 @@ def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
 
 def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: str) -> None:
     """Declare every one of `hfgi_models`. face: registry name of the embedded face generator, which is shared."""
-    generator = catalogue.embedded("portraits_face/generator")
+    generator = catalogue.embedded("people_face/generator")
     registry.declare(
         ModelSpec(
             name=EMBEDDED,
@@ -74,7 +78,7 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
             resolution=generator.resolution,
             licence=generator.licence,
             title="the face editor",
-            weights=(*(f"portraits_hfgi/{name}" for name in _FILES), "portraits_face/discriminator"),
+            weights=_WEIGHTS,
             parts=(face,),
         )
     )
@@ -93,7 +97,7 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
 
 def embedded_sliders() -> tuple[Slider, ...]:
     """Read from the header of the directions file alone; none while the file is missing or damaged."""
-    return read_entries(catalogue.embedded("portraits_hfgi/directions").path, "attributes", Slider)
+    return read_entries(catalogue.embedded("people_hfgi/directions").path, "attributes", Slider)
 
 
 def published_is_here(published_folder: Path) -> bool:

@@ -268,12 +268,13 @@ def load_embedded(
 ) -> HFGIPipeline:
     """The pipeline of the weights that ship with the project, in `folder` (weights/).
 
-    Reads portraits_hfgi/{encoder,alignment,consultation,directions,head}.safetensors, the face discriminator, and the
-    face generator where none is given to be shared. Raises WeightsMissing or BadCheckpoint.
+    Reads people_hfgi/{encoder,alignment,consultation,directions}.safetensors, the head finder, the discriminator whose
+    features `refine` needs, and the generator people_face where none is given to be shared. Raises WeightsMissing or
+    BadCheckpoint.
     """
     folder = Path(folder)
-    own = folder / "portraits_hfgi"
-    generator = generator or load_face_generator(folder)
+    own = folder / "people_hfgi"
+    generator = generator or load_face_generator(folder, "people_face")
     encoder, extra = build_from_file(Encoder4Editing, own / "encoder.safetensors", "encoder")
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
@@ -287,7 +288,7 @@ def load_embedded(
         consultation,
         extra["latent_avg"],
         attributes,
-        head=load_head(own / "head.safetensors"),
+        head=load_head(folder / "portraits_hfgi" / "head.safetensors"),
         features=load_embedded_features(folder),
         device=device,
         dtype=dtype,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.e4e.models import EMBEDDED as ENCODER
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec, files_are_here
 from gan_core.registry import ModelRegistry
@@ -77,7 +78,7 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
     """The choices by API name, the embedded one first; only those whose files are here."""
     models = {}
     if embedded_is_here(weights):
-        encoder = "portraits/hfgi" if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
+        encoder = ENCODER if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
         outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
         models[EMBEDDED] = InsetGANModel(
             EMBEDDED,

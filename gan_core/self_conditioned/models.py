@@ -63,23 +63,22 @@ def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
 
 
 def declare_self_conditioned_models(
-    registry: ModelRegistry, face: str, editor: str, weights: Path = catalogue.FOLDER
+    registry: ModelRegistry, face: str, encoder: str, weights: Path = catalogue.FOLDER
 ) -> None:
     """Declare every one of `self_conditioned_models`.
 
-    face, editor: registry names of the face generator and of the face editor, whose encoder reads pictures; both are
-    shared.
+    face, encoder: registry names of the face generator and of the encoder that reads pictures; both are shared.
     """
     for model in self_conditioned_models(weights).values():
         registry.declare(
             ModelSpec(
                 name=model.model,
-                build=lambda load: _build_embedded(load, weights, face, editor),
+                build=lambda load: _build_embedded(load, weights, face, encoder),
                 resolution=model.resolution,
                 licence=model.licence,
                 title="the self-conditioned generator",
                 weights=tuple(f"{FOLDER}/{name}" for name in FILES),
-                parts=(face, editor),
+                parts=(face, encoder),
             )
         )
 
@@ -93,9 +92,9 @@ def _sliders(weights: Path) -> tuple[AttributeSlider, ...]:
     return read_entries(weights / FOLDER / "directions.safetensors", "attributes", slider)
 
 
-def _build_embedded(load: Load, weights: Path, face: str, editor: str) -> Any:
+def _build_embedded(load: Load, weights: Path, face: str, encoder: str) -> Any:
     load.report(0.3, "Loading the self-conditioned generator")
     from gan_core.e4e.encoding import encode_with
     from gan_core.self_conditioned.pipeline import load_embedded
 
-    return load_embedded(weights, plain=load.part(face), encode=encode_with(load.part(editor)))
+    return load_embedded(weights, plain=load.part(face), encode=encode_with(load.part(encoder)))

@@ -143,4 +143,4 @@ def test_api_example(server, tmp_path, monkeypatch):
             exec(code.replace("http://127.0.0.1:7860", server.url), {})
         lines = printed.getvalue().splitlines()
         assert any(line.endswith(".png") and Path(line).is_file() for line in lines)
-        assert "portraits/hfgi" in lines[-1]
+        assert "people/hfgi" in lines[-1]

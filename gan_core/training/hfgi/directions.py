@@ -79,7 +79,6 @@ def read_labels(folder: Path, table: Path, limit: int | None = None) -> Labelled
     rows = list(found.values())
     columns = {name: numbers(rows, name) for name in MEASURED}
     columns["gender"] = genders(rows)
-    columns["wears_glasses"] = numbers(rows, "glasses")
     files = [pictures[name] for name in found]
     mesh = table.with_name("landmarks.npz")
     if mesh.is_file():
@@ -154,7 +153,8 @@ def find_directions(
     some = np.random.RandomState(0).permutation(np.flatnonzero(~held_out))[:16]
     gradients = {}
     if finder is not None:
-        gradients = sensitivities(networks.generator, codes[some].to(networks.device), lambda images: measure_pictures(finder, images))
+        those = codes[some].to(networks.device)
+        gradients = sensitivities(networks.generator, those, lambda images: measure_pictures(finder, images))
     directions, described = {}, []
     for target in TARGETS:
         if target.column not in columns:

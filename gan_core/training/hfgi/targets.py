@@ -89,7 +89,7 @@ TARGETS = (
         ("age", "grey", "corner_lift", "glasses", "light", *_SHAPE),
         (0, 9),
         True,
-        step=0.6,
+        step=0.4,
     ),
     Target(
         "hair_length",
@@ -99,18 +99,8 @@ TARGETS = (
         (0, 6),
         step=0.42,
     ),
+    Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13), step=0.5),
     Target(
-        "glasses",
-        "Glasses",
-        "wears_glasses",
-        ("yaw_deg", "light", "hair", "corner_lift", "grey"),
-        (0, 5),
-        True,
-        region="face_and_hair",
-        step=0.6,
-    ),
-    Target("hair", "Light hair", "hair", ("light", "age", "gender", "grey"), (4, 13)),
-    Target(
-        "grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, region="crop", step=0.4, low=-1
+        "grey", "Black and white", "grey", ("age", "gender", "light"), (5, 13), True, region="crop", step=0.15, low=-1
     ),
 )

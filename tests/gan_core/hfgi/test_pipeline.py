@@ -140,7 +140,7 @@ def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) 
     with pytest.raises(WeightsMissing):
         load_embedded(tmp_path)
     for name, module in networks().items():
-        folder = tmp_path / ("portraits_face" if name == "generator" else "portraits_hfgi")
+        folder = tmp_path / ("people_face" if name == "generator" else "people_hfgi")
         extra = {"latent_avg": torch.zeros(12, W)} if name == "encoder" else {}
         config = {**module.config, "_trained": "not at all"}
         store.save(folder / f"{name}.safetensors", {**module.state_dict(), **extra}, config=config, half=False)
@@ -151,7 +151,7 @@ def test_embedded_files(pipe: HFGIPipeline, face: torch.Tensor, tmp_path: Path) 
     head = HeadNet((8, 8))
     store.save(tmp_path / "portraits_hfgi" / "head.safetensors", head.state_dict(), config=head.config, half=False)
     directions = {a.name: a.direction for a in attributes().values()}
-    path = tmp_path / "portraits_hfgi" / "directions.safetensors"
+    path = tmp_path / "people_hfgi" / "directions.safetensors"
     store.save(path, directions, config={"attributes": described}, half=False)
     loaded = load_embedded(tmp_path)
     assert loaded.attributes["age"].low == -2 and loaded.attributes["smile"].label == "Smile"
