@@ -24,10 +24,16 @@ FLAGS = [
 ]  # fmt: skip
 
 
-# The picture editor draws itself anew in every frame, which takes half a core where there is no GPU.
+# The picture editor draws itself anew in every frame: half a core without a GPU. While nothing happens two a second do.
 FEWER_FRAMES = """
     const soon = window.requestAnimationFrame.bind(window);
-    window.requestAnimationFrame = draw => setTimeout(() => soon(draw), 80);
+    let last = 0;
+    const happened = () => { last = performance.now(); };
+    for (const kind of ['pointermove', 'pointerdown', 'pointerup', 'keydown', 'input', 'change', 'load', 'paste'])
+        window.addEventListener(kind, happened, { capture: true, passive: true });
+    new MutationObserver(happened).observe(document, { subtree: true, childList: true, characterData: true });
+    window.requestAnimationFrame = draw =>
+        setTimeout(() => soon(draw), performance.now() - last < 1500 ? 200 : 500);
 """
 
 
@@ -158,9 +164,10 @@ def fake_server(servers):
 
 
 @pytest.fixture
-def swapping_autoencoder_server(servers):
-    """The app over the fake editor and the fake swapper of swapping_autoencoder/fakes.py."""
-    with servers.awake("swapping-autoencoder", "-m", "tests.demo.swapping_autoencoder.fake_app") as server:
+def papers_server(servers):
+    """The app over the fake editor and the small networks of three papers: starting one takes ten seconds of processor
+    time. CoModGAN has one of its own: the browser's image editor, left in the middle of sending, leaves strays."""
+    with servers.awake("papers", "-m", "tests.demo.papers_app") as server:
         yield server
 
 
@@ -168,20 +175,6 @@ def swapping_autoencoder_server(servers):
 def comodgan_server(servers):
     """The app over the fake editor and the small networks of comodgan/fakes.py."""
     with servers.awake("comodgan", "-m", "tests.demo.comodgan.fake_app") as server:
-        yield server
-
-
-@pytest.fixture
-def insetgan_server(servers):
-    """The app over the fake editor and the small random generators of insetgan/fakes.py."""
-    with servers.awake("insetgan", "-m", "tests.demo.insetgan.fake_app") as server:
-        yield server
-
-
-@pytest.fixture
-def self_conditioned_server(servers):
-    """The app over the fake editor and the small random networks of self_conditioned/fakes.py."""
-    with servers.awake("self-conditioned", "-m", "tests.demo.self_conditioned.fake_app") as server:
         yield server
 
 
@@ -226,34 +219,71 @@ def context(browser):
     context.close()
 
 
-@pytest.fixture
-def open_page(context):
-    """open_page(url) -> page; at the end: no console error, no page error, no request to anywhere else."""
-    pages, complaints = [], []
+class Pages:
+    """Opens pages and listens for what must not happen on them."""
 
-    def opener(url, width=1280, height=900):
-        page = context.new_page()
-        pages.append(page)
+    def __init__(self, context):
+        self._context, self.opened, self.complaints = context, [], []
+
+    def open(self, url, width=1280, height=900):
+        page = self._context.new_page()
+        self.opened.append(page)
         page.set_viewport_size({"width": width, "height": height})
 
         def on_console(message):
             if message.type == "error":
-                complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
+                self.complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
 
         def on_request(request):
             if not request.url.startswith((url, "data:", "blob:")):
-                complaints.append(f"request to {request.url}")
+                self.complaints.append(f"request to {request.url}")
 
         page.on("console", on_console)
-        page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("request", on_request)
         page.goto(url)
         page.wait_for_selector("#hfgi-photo input[type=file]", state="attached")
         page.wait_for_selector("body[data-listening]")  # keys and pasting work from here on
         return page
 
-    yield opener
-    for page in pages:
-        page.close()
+    def close(self):
+        for page in self.opened:
+            page.close()
+        self.opened.clear()
+
+
+@pytest.fixture
+def open_page(context):
+    """open_page(url) -> page; at the end: no console error, no page error, no request to anywhere else."""
+    pages = Pages(context)
+    yield pages.open
+    pages.close()
+    if not context.pages:  # a kept one is still known by its cookies
+        context.clear_cookies()
+    assert pages.complaints == []
+
+
+@pytest.fixture(scope="module")
+def _kept(context):
+    pages = Pages(context)
+    yield pages
+    pages.close()
     context.clear_cookies()
-    assert complaints == []
+
+
+@pytest.fixture
+def keep_page(_kept, request):
+    """keep_page(url) -> (page, whether it was opened now): one for all tests of a file, as opening it takes seconds of
+    processor time. Who asks for it puts it back first; after a test that failed it is another one. Complaints are
+    looked for after each test."""
+    failed = request.session.testsfailed
+    _kept.complaints.clear()
+
+    def keeper(url):
+        left = [page for page in _kept.opened if not page.is_closed()]
+        return (left[0], False) if left else (_kept.open(url), True)
+
+    yield keeper
+    if request.session.testsfailed != failed or _kept.complaints:
+        _kept.close()
+    assert _kept.complaints == []

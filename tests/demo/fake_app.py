@@ -1,6 +1,6 @@
 """The real app over fake models: `python -m tests.demo.fake_app --port 7900` has the fake face editor only.
 
-`python -m tests.demo.<paper>.fake_app` has that paper's small models beside it.
+`python -m tests.demo.comodgan.fake_app` and `python -m tests.demo.papers_app` have papers' small models beside it.
 """
 
 import importlib

@@ -34,11 +34,24 @@ def wait_for_text(page, place: str, text: str) -> None:
     )
 
 
-def upload(page, path, place: str = "comodgan-photo") -> None:
-    clear = f"#{place} button[aria-label='Clear'], #{place} button[aria-label='Remove Image']"
-    if page.locator(clear).count():
-        page.locator(clear).first.click()
-    page.set_input_files(f"#{place} input[type=file]", str(path))
+def clear(page) -> None:
+    """Put the picture away, if there is one."""
+    button = page.locator(
+        "#comodgan-photo button[aria-label='Clear'], #comodgan-photo button[aria-label='Remove Image']"
+    )
+    if button.count():
+        button.first.click()
+        wait_for_text(page, "comodgan-message", "Give it a picture")
+
+
+def upload(page, path) -> None:
+    clear(page)
+    page.set_input_files("#comodgan-photo input[type=file]", str(path))
+
+
+def examples(page):
+    source = page.locator("#comodgan-photo").locator("xpath=ancestor::*[contains(@class,'comodgan-source')]")
+    return source.locator(".gallery-item")
 
 
 def upload_and_wait(page, path) -> None:
@@ -102,12 +115,44 @@ def teal(tmp_path):
     return fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png")
 
 
+def set_number(page, name: str, value: str) -> None:
+    field = page.locator(f"#comodgan-{name} input:not([type=range])")
+    field.fill(value)
+    field.press("Enter")
+
+
 @pytest.fixture
-def page(comodgan_server, open_page):
+def kept(comodgan_server, keep_page):
+    page, new = keep_page(comodgan_server.url)
+    if new:
+        open_tab(page)
+    return page, new
+
+
+@pytest.fixture
+def page(kept):
     """The tab with an example in it, and a mask on that."""
+    page, new = kept
+    if not new:
+        clear(page)
+        examples(page).nth(2).click()
+        wait_for_text(page, "comodgan-message", "A mask is ready")
+        page.wait_for_timeout(1500)
+    return page
+
+
+@pytest.fixture
+def own_page(comodgan_server, open_page):
+    """As `page`, of this test only."""
     page = open_page(comodgan_server.url)
     open_tab(page)
     return page
+
+
+@pytest.fixture
+def any_page(kept):
+    """The tab, with whatever picture is in it: for tests that choose their own."""
+    return kept[0]
 
 
 def test_one_click_fills_the_example(page) -> None:
@@ -122,17 +167,17 @@ def test_one_click_fills_the_example(page) -> None:
 
 
 def test_an_example_brings_its_own_mask(page) -> None:
-    page.locator("#comodgan-photo").locator("xpath=ancestor::*[contains(@class,'comodgan-source')]").locator(
-        ".gallery-item"
-    ).nth(1).click()
+    clear(page)
+    examples(page).nth(1).click()
     wait_for_text(page, "comodgan-message", "A mask is ready")
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(1500)
     run(page)
     _, text = downloaded(page)
     assert "50% filled in" in text["Description"]
 
 
-def test_a_mask_drawn_by_mouse(page, teal) -> None:
+def test_a_mask_drawn_by_mouse(any_page, teal) -> None:
+    page = any_page
     upload_and_wait(page, teal)
     page.click("#comodgan-start")
     wait_for_text(page, "comodgan-state", "Nothing is marked yet")
@@ -157,7 +202,8 @@ def test_a_mask_drawn_by_mouse(page, teal) -> None:
     wait_for_text(page, "comodgan-state", "Nothing is marked yet")
 
 
-def test_eraser(page, teal) -> None:
+def test_eraser(any_page, teal) -> None:
+    page = any_page
     upload_and_wait(page, teal)
     page.click("#comodgan-mask-centre")
     wait_for_text(page, "comodgan-message", "25% of the picture")
@@ -171,7 +217,8 @@ def test_eraser(page, teal) -> None:
     assert not changed[101:103, 160:165].any()  # erased
 
 
-def test_ready_made_masks_and_their_shapes(page, teal) -> None:
+def test_ready_made_masks_and_their_shapes(any_page, teal) -> None:
+    page = any_page
     upload_and_wait(page, teal)
     for name, inside in (("left", (100, 20)), ("bottom", (190, 150)), ("random", None)):
         page.click(f"#comodgan-mask-{name}")
@@ -200,6 +247,8 @@ def test_number_of_results_seed_and_dice(page) -> None:
     page.locator("#comodgan-seed input").fill("-4")
     page.click("#comodgan-start")
     page.get_by_text("A seed must be a whole number").first.wait_for()
+    set_number(page, "seed", "1")
+    set_number(page, "count", "4")
 
 
 def test_keep_painting_on_a_result(page) -> None:
@@ -216,7 +265,8 @@ def test_keep_painting_on_a_result(page) -> None:
     assert np.abs(before - after).mean() < 2  # the result is what is filled now
 
 
-def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
+def test_a_transparent_picture_brings_its_hole(any_page, tmp_path) -> None:
+    page = any_page
     picture = Image.new("RGBA", (200, 200), (10, 150, 60, 255))
     picture.paste((0, 0, 0, 0), (0, 0, 80, 80))
     picture.save(tmp_path / "clear.png")
@@ -229,7 +279,8 @@ def test_a_transparent_picture_brings_its_hole(page, tmp_path) -> None:
     assert changed[:75, :75].mean() > 0.9 and not changed[85:].any() and not changed[:, 85:].any()
 
 
-def test_from_a_drawing(page) -> None:
+def test_from_a_drawing(own_page) -> None:
+    page = own_page
     page.get_by_role("tab", name="From a drawing").click()
     wait_for_text(page, "comodgan-drawing-message", "Then press Draw portraits")
     for _ in range(10):  # on a busy machine the page may not listen yet, as a person would notice
@@ -251,7 +302,8 @@ def test_from_a_drawing(page) -> None:
     wait_for_text(page, "comodgan-message", "Paint over what should be filled")
 
 
-def test_bad_file_then_a_good_one(page, teal, tmp_path) -> None:
+def test_bad_file_then_a_good_one(own_page, teal, tmp_path) -> None:
+    page = own_page
     bad = tmp_path / "picture.png"
     bad.write_text("this is text")
     upload(page, bad)
@@ -263,7 +315,8 @@ def test_bad_file_then_a_good_one(page, teal, tmp_path) -> None:
     run(page)
 
 
-def test_sent_to_and_from_another_tab(page) -> None:
+def test_sent_to_and_from_another_tab(own_page) -> None:
+    page = own_page
     run(page)
     page.get_by_role("button", name="Send to Edit a face").click()
     page.wait_for_selector("#hfgi-photo img")

@@ -52,8 +52,29 @@ def one_face(tmp_path):
     return fakes.save(fakes.draw_photo(), tmp_path / "one.jpg", quality=95)
 
 
-def test_upload_slider_reset_download(fake_server, open_page, one_face, tmp_path):
-    page = open_page(fake_server.url)
+@pytest.fixture
+def page(fake_server, keep_page):
+    """The tab without a photo, all sliders at 0."""
+    page, new = keep_page(fake_server.url)
+    if not new:
+        put_back(page)
+    return page
+
+
+def put_back(page):
+    page.get_by_role("tab", name="Whole photo").click()
+    if page.locator(CLEAR).count():
+        page.locator(CLEAR).first.click()
+    wait_for_message(page, "Upload a photo")
+    page.wait_for_function("!document.querySelector('#hfgi-compare img')")
+    moved = "[...document.querySelectorAll('[id^=hfgi-named-] input[type=range]')].some(one => one.value !== '0')"
+    if page.evaluate(moved):
+        page.click("#hfgi-reset")
+        page.wait_for_function(f"!{moved}")
+        page.wait_for_timeout(500)  # what this draws has come
+
+
+def test_upload_slider_reset_download(page, one_face, tmp_path):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     first = result_address(page)
@@ -80,8 +101,7 @@ def test_upload_slider_reset_download(fake_server, open_page, one_face, tmp_path
     assert slider.input_value() == "0"
 
 
-def test_slider_by_keyboard(fake_server, open_page, one_face):
-    page = open_page(fake_server.url)
+def test_slider_by_keyboard(page, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     first = result_address(page)
@@ -94,9 +114,8 @@ def test_slider_by_keyboard(fake_server, open_page, one_face):
     wait_for_other_result(page, second)
 
 
-def test_several_faces_the_person_picks(fake_server, open_page, tmp_path):
+def test_several_faces_the_person_picks(page, tmp_path):
     photo = fakes.draw_photo((900, 600), ((250, 300, 120), (650, 280, 90)))
-    page = open_page(fake_server.url)
     upload(page, fakes.save(photo, tmp_path / "two.png"))
     wait_for_message(page, "2 faces found")
     wait_for_message(page, "Move a slider")
@@ -110,8 +129,7 @@ def test_several_faces_the_person_picks(fake_server, open_page, tmp_path):
     assert change[280, 650].mean() > 15 and abs(change[300, 250].mean()) < 5
 
 
-def test_no_face_is_said_and_marked_by_hand(fake_server, open_page, tmp_path):
-    page = open_page(fake_server.url)
+def test_no_face_is_said_and_marked_by_hand(page, tmp_path):
     upload(page, fakes.save(Image.new("RGB", (500, 400), "teal"), tmp_path / "none.png"))
     wait_for_message(page, "No face was found in this picture. Try another one. Or mark the eyes")
     canvas = page.locator("#hfgi-canvas img")
@@ -125,8 +143,7 @@ def test_no_face_is_said_and_marked_by_hand(fake_server, open_page, tmp_path):
     assert result_address(page)
 
 
-def test_a_bad_file_is_a_sentence_and_the_next_one_works(fake_server, open_page, one_face, tmp_path):
-    page = open_page(fake_server.url)
+def test_a_bad_file_is_a_sentence_and_the_next_one_works(page, one_face, tmp_path):
     bad = tmp_path / "picture.png"
     bad.write_text("this is text")
     upload(page, bad)
@@ -137,8 +154,7 @@ def test_a_bad_file_is_a_sentence_and_the_next_one_works(fake_server, open_page,
     wait_for_message(page, "Move a slider")
 
 
-def test_close_up_shows_the_gain_of_the_consultation(fake_server, open_page, one_face):
-    page = open_page(fake_server.url)
+def test_close_up_shows_the_gain_of_the_consultation(page, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     page.get_by_role("tab", name="Close-up").click()
@@ -220,8 +236,7 @@ PASTE = """async data => {
 }"""
 
 
-def test_pasting_a_picture_anywhere(fake_server, open_page, tmp_path):
-    page = open_page(fake_server.url)
+def test_pasting_a_picture_anywhere(page, tmp_path):
     for faces, found in ((((320, 240, 90),), "One face found"), (((180, 240, 80), (460, 240, 90)), "2 faces found")):
         path = Path(fakes.save(fakes.draw_photo(faces=faces), tmp_path / "pasted.jpg", quality=95))
         page.evaluate(PASTE, base64.b64encode(path.read_bytes()).decode())  # the second replaces the first
@@ -253,8 +268,7 @@ def test_webcam(fake_server, browser, tmp_path):
         chromium.close()
 
 
-def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, open_page, clip, one_face):
-    page = open_page(fake_server.url)
+def test_closing_the_page_leaves_nothing_and_stops_the_work(fake_server, page, open_page, clip, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     start_video(page, clip)
@@ -308,8 +322,7 @@ def smile_to_the_end(page, before):
     return wait_for_other_result(page, before)
 
 
-def test_refining_is_shown_and_the_sliders_edit_the_refined_face(fake_server, open_page, one_face, tmp_path):
-    page = open_page(fake_server.url)
+def test_refining_is_shown_and_the_sliders_edit_the_refined_face(page, one_face, tmp_path):
     refine(page)
     wait_for_refinement(page, "Please choose a photo first")
     upload(page, one_face)
@@ -340,8 +353,7 @@ def test_refining_is_shown_and_the_sliders_edit_the_refined_face(fake_server, op
     page.wait_for_selector("#hfgi-refine-used", state="hidden")
 
 
-def test_refining_can_be_stopped_and_what_there_is_is_kept(fake_server, open_page, one_face):
-    page = open_page(fake_server.url)
+def test_refining_can_be_stopped_and_what_there_is_is_kept(page, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
     refine(page)

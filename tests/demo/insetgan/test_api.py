@@ -29,8 +29,8 @@ def pixels(path) -> np.ndarray:
 
 
 @pytest.fixture
-def client(insetgan_server, tmp_path):
-    return connect(insetgan_server, tmp_path)
+def client(papers_server, tmp_path):
+    return connect(papers_server, tmp_path)
 
 
 def test_documented_signature(client) -> None:

@@ -58,8 +58,8 @@ def set_steps(page, steps: int) -> None:
 
 
 @pytest.fixture
-def page(insetgan_server, open_page):
-    page = open_page(insetgan_server.url)
+def page(papers_server, open_page):
+    page = open_page(papers_server.url)
     open_tab(page)
     return page
 
@@ -149,8 +149,8 @@ def test_the_result_is_sent_to_another_tab(page) -> None:
     page.wait_for_selector("#hfgi-photo img", timeout=WAIT)
 
 
-def test_a_face_sent_from_another_tab_arrives(insetgan_server, open_page, tmp_path) -> None:
-    page = open_page(insetgan_server.url)
+def test_a_face_sent_from_another_tab_arrives(papers_server, open_page, tmp_path) -> None:
+    page = open_page(papers_server.url)
     page.set_input_files("#hfgi-photo input[type=file]", fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
     page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
     page.get_by_role("button", name="Send to Compose a body").first.click()
@@ -164,17 +164,17 @@ def test_a_face_sent_from_another_tab_arrives(insetgan_server, open_page, tmp_pa
         assert "an uploaded face" in saved.text["Description"]
 
 
-def test_closing_in_the_middle_leaves_nothing(insetgan_server, page) -> None:
+def test_closing_in_the_middle_leaves_nothing(papers_server, page) -> None:
     thumbnails(page, "face")
     set_steps(page, 400)
     page.click("#insetgan-start")
     wait_for_message(page, "Step [1-9]0 of 400")
     page.close()
-    assert insetgan_server.files_after_leaving() == []
+    assert papers_server.files_after_leaving() == []
 
 
-def test_phone(insetgan_server, open_page) -> None:
-    page = open_page(insetgan_server.url, width=390, height=800)
+def test_phone(papers_server, open_page) -> None:
+    page = open_page(papers_server.url, width=390, height=800)
     open_tab(page)
     thumbnails(page, "body")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"

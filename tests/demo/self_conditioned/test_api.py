@@ -27,8 +27,8 @@ def pixels(path) -> np.ndarray:
 
 
 @pytest.fixture
-def client(self_conditioned_server, tmp_path):
-    return connect(self_conditioned_server, tmp_path)
+def client(papers_server, tmp_path):
+    return connect(papers_server, tmp_path)
 
 
 @pytest.fixture

@@ -81,9 +81,9 @@ def photo(tmp_path):
 
 
 @pytest.fixture
-def page(self_conditioned_server, open_page):
+def page(papers_server, open_page):
     """The tab with its first random face."""
-    page = open_page(self_conditioned_server.url)
+    page = open_page(papers_server.url)
     open_tab(page)
     wait_for_text(page, "message", "Move a slider")
     settled(page)
@@ -247,8 +247,8 @@ def test_the_result_is_sent_to_another_tab(page) -> None:
     page.wait_for_selector("#hfgi-photo img", timeout=WAIT)
 
 
-def test_a_picture_sent_from_another_tab_is_read(self_conditioned_server, open_page, photo) -> None:
-    page = open_page(self_conditioned_server.url)
+def test_a_picture_sent_from_another_tab_is_read(papers_server, open_page, photo) -> None:
+    page = open_page(papers_server.url)
     page.set_input_files("#hfgi-photo input[type=file]", photo)
     page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
     page.get_by_role("button", name="Send to Edit at the edges").first.click()
@@ -257,17 +257,17 @@ def test_a_picture_sent_from_another_tab_is_read(self_conditioned_server, open_p
     assert page.locator("#self-conditioned-photo img").count() == 1
 
 
-def test_closing_in_the_middle_leaves_nothing(self_conditioned_server, page, photo) -> None:
+def test_closing_in_the_middle_leaves_nothing(papers_server, page, photo) -> None:
     page.set_input_files("#self-conditioned-photo input[type=file]", photo)
     page.wait_for_selector("#self-conditioned-refine")
     page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "of 60")
     page.close()
-    assert self_conditioned_server.files_after_leaving() == []
+    assert papers_server.files_after_leaving() == []
 
 
-def test_phone(self_conditioned_server, open_page) -> None:
-    page = open_page(self_conditioned_server.url, width=390, height=800)
+def test_phone(papers_server, open_page) -> None:
+    page = open_page(papers_server.url, width=390, height=800)
     open_tab(page)
     settled(page)
     position = "getComputedStyle(document.querySelector('.work-result:has(#self-conditioned-own)')).position"

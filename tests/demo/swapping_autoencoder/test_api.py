@@ -29,8 +29,8 @@ def pixels(path) -> np.ndarray:
 
 
 @pytest.fixture
-def client(swapping_autoencoder_server, tmp_path):
-    return connect(swapping_autoencoder_server, tmp_path)
+def client(papers_server, tmp_path):
+    return connect(papers_server, tmp_path)
 
 
 @pytest.fixture

@@ -86,9 +86,9 @@ def blue(tmp_path):
 
 
 @pytest.fixture
-def page(swapping_autoencoder_server, open_page, red, blue):
+def page(papers_server, open_page, red, blue):
     """The tab with two pictures in it."""
-    page = open_page(swapping_autoencoder_server.url)
+    page = open_page(papers_server.url)
     open_tab(page)
     upload(page, "structure", red)
     wait_for_text(page, "message", "Now choose a texture picture")
@@ -212,8 +212,8 @@ def test_strip_video_and_codes(page) -> None:
         page.wait_for_selector(f"#swapping-autoencoder-{name} img")
 
 
-def test_bad_file_then_a_good_one(swapping_autoencoder_server, open_page, red, tmp_path) -> None:
-    page = open_page(swapping_autoencoder_server.url)
+def test_bad_file_then_a_good_one(papers_server, open_page, red, tmp_path) -> None:
+    page = open_page(papers_server.url)
     open_tab(page)
     bad = tmp_path / "picture.png"
     bad.write_text("this is text")
@@ -244,14 +244,14 @@ def test_sent_to_the_other_tab(page) -> None:
     page.wait_for_selector("#hfgi-photo img")
 
 
-def test_closing_the_page_leaves_nothing(swapping_autoencoder_server, page) -> None:
-    assert swapping_autoencoder_server.files()
+def test_closing_the_page_leaves_nothing(papers_server, page) -> None:
+    assert papers_server.files()
     page.close()
-    assert swapping_autoencoder_server.files_after_leaving() == []
+    assert papers_server.files_after_leaving() == []
 
 
-def test_phone(swapping_autoencoder_server, open_page, red) -> None:
-    page = open_page(swapping_autoencoder_server.url, width=390, height=800)
+def test_phone(papers_server, open_page, red) -> None:
+    page = open_page(papers_server.url, width=390, height=800)
     open_tab(page)
     upload(page, "structure", red)
     wait_for_text(page, "message", "Now choose")

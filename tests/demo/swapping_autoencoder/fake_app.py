@@ -1,6 +1,0 @@
-"""The real app over this paper's small models: `python -m tests.demo.swapping_autoencoder.fake_app --port 7900`."""
-
-from tests.demo.fake_app import serve
-
-if __name__ == "__main__":
-    serve("swapping_autoencoder")
