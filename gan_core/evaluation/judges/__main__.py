@@ -1,4 +1,4 @@
-"""Scores face editors by judges from outside this project; no training step ever used their verdicts.
+"""EditorScores face editors by judges from outside this project; no training step ever used their verdicts.
 
     python -m gan_core.evaluation.judges --editor now=weights new=FOLDER --pictures FOLDER FOLDER --out scores.json \\
         --age-model package/model --mediapipe-python MESH/bin/python
@@ -25,7 +25,7 @@ from gan_core.evaluation.judges.identity import DlibIdentity
 from gan_core.evaluation.judges.judge import IdentityJudge, MeasureJudge
 from gan_core.evaluation.judges.mesh import MeshJudge
 from gan_core.evaluation.judges.pictures import draw
-from gan_core.evaluation.judges.scores import Scores, score
+from gan_core.evaluation.judges.scores import EditorScores, score
 from gan_core.evaluation.judges.tables import markdown
 from gan_core.evaluation.refinement import read_faces
 from gan_core.hfgi.pipeline import load_embedded
@@ -58,7 +58,7 @@ def available(make: Callable[[], Kind]) -> Kind | None:
 
 
 def write(
-    path: Path, editors: dict[str, Scores], identity: IdentityJudge | None, judges: Sequence[MeasureJudge]
+    path: Path, editors: dict[str, EditorScores], identity: IdentityJudge | None, judges: Sequence[MeasureJudge]
 ) -> None:
     """JSON to `path`, Markdown beside it (as .md)."""
     names = ([identity.name] if identity else []) + [judge.name for judge in judges]

@@ -33,7 +33,7 @@ class SliderScores:
 
 
 @dataclass(frozen=True)
-class Scores:
+class EditorScores:
     """One editor."""
 
     people: int
@@ -45,7 +45,7 @@ class Scores:
         return asdict(self)
 
 
-def score(drawn: Drawn, identity: IdentityJudge | None, judges: Sequence[MeasureJudge]) -> Scores:
+def score(drawn: Drawn, identity: IdentityJudge | None, judges: Sequence[MeasureJudge]) -> EditorScores:
     """Everything that these judges can say. "identity_strangers" is the mean similarity of photos of different people,
     the floor against which the others are read."""
     photos = _floats(drawn.photos)
@@ -69,7 +69,7 @@ def score(drawn: Drawn, identity: IdentityJudge | None, judges: Sequence[Measure
             for end, pictures in (("low", edits.low), ("high", edits.high)):
                 same[end] = similarity(described, identity.describe(pictures)).mean().item()
         sliders[name] = SliderScores(edits.label, edits.ends, _moves(edits, judges), same)
-    return Scores(len(photos), inversion, sliders)
+    return EditorScores(len(photos), inversion, sliders)
 
 
 def _moves(edits: Edits, judges: Sequence[MeasureJudge]) -> dict[str, Move]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gan_core.evaluation.judges.judge import UNITS
-from gan_core.evaluation.judges.scores import Scores
+from gan_core.evaluation.judges.scores import EditorScores
 
 NONE = "-"
 _INVERSION = {
@@ -17,7 +17,7 @@ _INVERSION = {
 }
 
 
-def markdown(editors: Mapping[str, Scores], judges: Sequence[str]) -> str:
+def markdown(editors: Mapping[str, EditorScores], judges: Sequence[str]) -> str:
     """Tables of inversion, of how far sliders move, and of identity at their ends, of editors by name.
 
     judges: what judged, in words.
@@ -29,7 +29,7 @@ def markdown(editors: Mapping[str, Scores], judges: Sequence[str]) -> str:
     return "\n\n".join([" ".join(said), _inversion(editors), *_moves(editors), *_identity(editors)]) + "\n"
 
 
-def _inversion(editors: Mapping[str, Scores]) -> str:
+def _inversion(editors: Mapping[str, EditorScores]) -> str:
     rows = []
     for key, (title, digits) in _INVERSION.items():
         numbers = [scores.inversion.get(key) for scores in editors.values()]
@@ -38,7 +38,7 @@ def _inversion(editors: Mapping[str, Scores]) -> str:
     return _table(["inversion", *editors], rows)
 
 
-def _moves(editors: Mapping[str, Scores]) -> list[str]:
+def _moves(editors: Mapping[str, EditorScores]) -> list[str]:
     """A move, mean over people and its standard deviation among them."""
     every = [slider.moves for scores in editors.values() for slider in scores.sliders.values()]
     measures = [measure for measure in UNITS if any(measure in moves for moves in every)]
@@ -60,7 +60,7 @@ def _moves(editors: Mapping[str, Scores]) -> list[str]:
     return [_table(head, rows)]
 
 
-def _identity(editors: Mapping[str, Scores]) -> list[str]:
+def _identity(editors: Mapping[str, EditorScores]) -> list[str]:
     if not any(slider.identity for scores in editors.values() for slider in scores.sliders.values()):
         return []
     head = ["slider"]
@@ -77,7 +77,7 @@ def _identity(editors: Mapping[str, Scores]) -> list[str]:
     return [_table(head, rows)]
 
 
-def _sliders(editors: Mapping[str, Scores]) -> dict[str, str]:
+def _sliders(editors: Mapping[str, EditorScores]) -> dict[str, str]:
     """Labels of all sliders by name, in the order in which they come."""
     found: dict[str, str] = {}
     for scores in editors.values():
@@ -86,7 +86,7 @@ def _sliders(editors: Mapping[str, Scores]) -> dict[str, str]:
     return found
 
 
-def _of(title: str, editor: str, editors: Mapping[str, Scores]) -> str:
+def _of(title: str, editor: str, editors: Mapping[str, EditorScores]) -> str:
     return f"{title}: {editor}" if len(editors) > 1 else title
 
 

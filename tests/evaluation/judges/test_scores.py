@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_core.evaluation.judges.judge import UNITS, similarity
 from gan_core.evaluation.judges.pictures import Drawn, Edits
-from gan_core.evaluation.judges.scores import Scores, score
+from gan_core.evaluation.judges.scores import EditorScores, score
 from gan_core.evaluation.judges.tables import markdown
 
 
@@ -93,7 +93,7 @@ def test_table_of_one_editor() -> None:
 
 def test_editors_are_side_by_side() -> None:
     one = score(DRAWN, Grey(), [Brightness()])
-    other = Scores(5, {"psnr_plain": 20.0}, {"hair": one.sliders["age"], "lost": one.sliders["lost"]})
+    other = EditorScores(5, {"psnr_plain": 20.0}, {"hair": one.sliders["age"], "lost": one.sliders["lost"]})
     text = markdown({"old": one, "new": other}, ["grey"])
     table = rows(text)
     assert "3, 5 people" in text
