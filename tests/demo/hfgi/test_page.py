@@ -290,7 +290,7 @@ def test_phone(fake_server, open_page, one_face):
 
 
 def test_as_shipped(server, open_page, tmp_path):
-    assert server.seconds < 15, f"the page answered after {server.seconds:.1f} s"
+    assert server.seconds < 60, f"the page answered after {server.seconds:.1f} s"  # 4 s on an idle machine
     page = open_page(server.url)
     page.get_by_text("Examples").wait_for()
     page.locator("button.gallery-item, .gallery-item").first.click()
