@@ -67,6 +67,9 @@ class PictureStream:
     def __init__(self, pictures: Tensor) -> None:
         self.pictures = pictures
 
+    def __len__(self) -> int:
+        return len(self.pictures)
+
     def draw(self, count: int) -> Tensor:
         """Pictures (count, 3, R, R), float32 in [-1, 1]."""
         return random_batch(self.pictures, count)

@@ -154,6 +154,9 @@ class PeopleStream:
             taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=device) / sigma) ** 2)
             self._kernels[sigma] = taps / taps.sum()
 
+    def __len__(self) -> int:
+        return len(self.people)
+
     def draw(self, count: int) -> Tensor:
         """Pictures (count, 3, R, R), float32 in [-1, 1], half of them mirrored."""
         people, device = self.people, self.people.pictures.device

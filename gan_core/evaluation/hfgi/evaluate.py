@@ -148,7 +148,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("weights"))
-    parser.add_argument("--data", type=Path, required=True, help="folder with face/ and portraits.csv")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder named portraits (whose people are held out by that name), with face/ and portraits.csv",
+    )
     parser.add_argument("--limit", type=int, default=40, help="held-out faces to score")
     parser.add_argument(
         "--probe-faces", type=int, default=600, help="training faces that age and gender are learned from"

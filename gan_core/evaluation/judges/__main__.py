@@ -1,4 +1,4 @@
-"""EditorScores face editors by judges from outside this project; no training step ever used their verdicts.
+"""Scores face editors by judges from outside this project; no training step ever used their verdicts.
 
     python -m gan_core.evaluation.judges --editor now=weights new=FOLDER --pictures FOLDER FOLDER --out scores.json \\
         --age-model package/model --mediapipe-python MESH/bin/python

@@ -96,7 +96,7 @@ def main() -> None:
         processes.broadcast_([t for t in module.state_dict().values() if t.is_floating_point()])
     runner = Runner(stage, settings, processes, graphs=not args.no_graphs)
     if processes.is_main:
-        log.info("%d held-out pictures, %s, %d process(es)", len(held), settings, processes.size)
+        log.info("%d pictures, %d held out, %s, %d process(es)", len(pictures), len(held), settings, processes.size)
     seconds = {"log_seconds": args.log_seconds, "save_seconds": args.save_seconds}
     train(runner, args.out, held, minutes=args.minutes, already=already, **seconds)
     processes.destroy()
