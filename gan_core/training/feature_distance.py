@@ -58,6 +58,9 @@ class ImageNetDistance(nn.Module):
     """Distance of two pictures in EfficientNet-Lite0's four maps (strides 4 to 32), computed like LPIPS's; as
     `gan_core.features.PerceptualDistance`, but a mean over maps and pictures, with gradients to one picture only."""
 
+    resolution: int | None = None
+    """Of the pictures: any, unlike a discriminator's."""
+
     def __init__(self, network: EfficientNetLite0) -> None:
         super().__init__()
         self.network = network

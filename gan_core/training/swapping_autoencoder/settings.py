@@ -35,7 +35,7 @@ class SwappingAutoencoderSettings:
     gan: float = 1.0  # on swaps; half of it on reconstructions
     patch: float = 1.0
     crops: int = 8  # of each picture
-    feature: float = 0.0  # distance in a trained discriminator's features, at its own resolution; needs --features
+    feature: float = 0.0  # distance of a reconstruction in features; needs --imagenet, or --features (one resolution)
     colour: float = 0.0  # distance of a swap's colours from its texture picture's
     views: float = 0.0  # share of pictures whose codes are read from changed views
     r1: float = 10.0  # image discriminator's penalty at 256 px; less at fewer pixels, in proportion

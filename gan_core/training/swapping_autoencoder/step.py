@@ -21,7 +21,7 @@ from gan_core.training.augment import augment
 from gan_core.training.capture import capture
 from gan_core.training.data import PictureStream
 from gan_core.training.ema import decay_of, half_life_of, update_average
-from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
 from gan_core.training.places import PlacesStream
@@ -52,7 +52,7 @@ class ResolutionStage:
         *,
         dropped: int = 0,  # number of times that the full resolution is halved
         start: States | None = None,  # states of this or a smaller stage, by NAMES and NAMES_average
-        features: FeatureDistance | None = None,
+        features: FeatureDistance | ImageNetDistance | None = None,
         graphs: bool = True,
     ) -> None:
         self.settings, self.processes, self.dropped = settings, processes, dropped
@@ -75,7 +75,7 @@ class ResolutionStage:
         self.stream = PictureStream(pictures.to(device)) if isinstance(pictures, Tensor) else pictures
         self.resolution = settings.resolution >> dropped
         self.features = None
-        if features is not None and settings.feature and features.resolution == self.resolution:
+        if features is not None and settings.feature and features.resolution in (None, self.resolution):
             self.features = features.to(device)
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         nets = self.networks

@@ -26,10 +26,11 @@ from tqdm import tqdm
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadImage, BadValue, StudioError
+from gan_core.features import load as load_features
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.data import split_pictures
-from gan_core.training.feature_distance import FeatureDistance
+from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.grids import save_grid
 from gan_core.training.places import read_places
@@ -142,7 +143,7 @@ def train(
     source: Source,
     *,
     minutes: float,
-    features: FeatureDistance | None = None,
+    features: FeatureDistance | ImageNetDistance | None = None,
     graphs: bool = True,
     log_seconds: float = 20.0,
     save_seconds: float = 60.0,
@@ -229,7 +230,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--schedule", default="", help="sides and shares of the run, as 64:0.15,128:0.3,256:0.55")
-    parser.add_argument("--features", type=Path, help="weights file of a trained discriminator, for --feature")
+    judged = parser.add_mutually_exclusive_group()
+    judged.add_argument("--features", type=Path, help="weights file of a trained discriminator, for --feature")
+    judged.add_argument("--imagenet", action="store_true", help="take EfficientNet-Lite0's maps for --feature")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--limit", type=int, help="use only this many pictures (trials)")
     parser.add_argument("--fresh", action="store_true", help="start anew although --out has files")
@@ -248,8 +251,10 @@ def main() -> None:
     processes = distributed.init(args.device)
     if args.no_search:  # timing every algorithm for every size took 40 s a stage on an H100
         torch.backends.cudnn.benchmark = False
-    features = None
-    if args.features is not None:
+    features: FeatureDistance | ImageNetDistance | None = None
+    if args.imagenet:
+        features = ImageNetDistance(load_features().requires_grad_(False))
+    elif args.features is not None:
         features = FeatureDistance(build_from_file(Discriminator, args.features, "discriminator")[0], levels=4)
     source: Source
     if args.places is not None:

