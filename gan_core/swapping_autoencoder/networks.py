@@ -23,8 +23,12 @@ EPSILON = 1e-8
 
 
 def unit_length(code: Tensor) -> Tensor:
-    """Divide by the length over channels: texture codes (N, D), and each pixel of a map (N, C, h, w)."""
-    return code * (code.square().sum(1, keepdim=True) + EPSILON).rsqrt()
+    """Divide by the length over channels: texture codes (N, D), and each pixel of a map (N, C, h, w).
+
+    A code of zeros stays one. The length is computed in float32: half precision has no number as small as EPSILON, and
+    a grey wall's code of zeros would become 0 / 0.
+    """
+    return code * (code.float().square().sum(1, keepdim=True) + EPSILON).rsqrt().to(code.dtype)
 
 
 # ---------------------------------------------------------------- encoder

@@ -91,6 +91,15 @@ def test_codes_have_unit_length_and_means_are_renormalised() -> None:
     torch.testing.assert_close(draw(3 * structure, 0.2 * texture, noise="none"), draw(structure, texture, noise="none"))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_unit_length_at_the_ends_of_a_precisions_range(dtype: torch.dtype) -> None:
+    # nothing, less than half precision can square, and more
+    code = torch.tensor([[0.0, 0.0], [3e-3, 4e-3], [300.0, -400.0]], dtype=dtype)
+    wanted = torch.tensor([[0.0, 0.0], [0.6, 0.8], [0.6, -0.8]])
+    torch.testing.assert_close(unit_length(code).float(), wanted, atol=0.01, rtol=0)
+    assert unit_length(code).dtype == dtype
+
+
 def test_a_flat_map_of_textures_is_the_texture() -> None:
     net = generator()
     structure, texture = torch.randn(2, 3, 8, 6), torch.randn(2, 12)
