@@ -145,6 +145,13 @@ class Editor(PaperEditor[CoModGANModel]):
                 eyes = tuple(left), tuple(right)
         return ready_made(name, photo.painting_size, eyes=eyes, seed=seed), note
 
+    def thing_at(self, photo: Photo, place: np.ndarray) -> np.ndarray:
+        """The region of the thing at a place, both (H, W) bool at the image editor's size. Raises BadValue if nothing
+        there stands out."""
+        from gan_core.comodgan.selection import thing_at
+
+        return thing_at(photo.picture, place)
+
     def face(self, session: Session, photo: Photo) -> Face | None:
         """The largest face of the picture or None, from the session if it was searched before."""
         return next(iter(self.faces(session, photo)), None)
