@@ -118,8 +118,10 @@ class HolePanel:
             button.click(queued(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
         self.invert.click(guarded(self.on_invert), {self.photo, self.paint}, shown_now, **quick)
         self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
-        painting = {self.photo, self.paint, self.picking}
-        self.pick.click(guarded(self.on_pick), painting, [self.message, *mode], trigger_mode="once", **quick)
+        painting = {self.photo, self.paint}
+        self.pick.click(
+            guarded(self.on_pick), {*painting, self.picking}, [self.message, *mode], trigger_mode="once", **quick
+        )
         self.unpick.click(guarded(self.on_unpick), {self.photo}, shown_now, trigger_mode="once", **quick)
         self.clicked.click(queued(self.on_clicked), painting, shown_now, trigger_mode="once", **picture).then(
             None, None, None, js="() => window.dispatchEvent(new Event('selected'))", api_visibility="private"
@@ -140,7 +142,8 @@ class HolePanel:
             return {self.paint: None, self.message: _WELCOME, self.shown: "", **self._pick_mode(False)}
         photo = self.editor.open(session, path)
         if data[self.shown] == photo.key:
-            return {self.shown: photo.key}  # what is painted stays
+            # Without a value of its own Gradio would make the editor anew, without its way of reading (`paint_input`).
+            return {self.paint: self._value(session, photo, *self._kept(session, photo)), self.shown: photo.key}
         mask, message = None, _PAINT
         if photo.clear is not None:
             mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
@@ -183,15 +186,12 @@ class HolePanel:
     def on_clicked(self, data: Data, request: gr.Request) -> Data:
         """A click on the picture while things are selected: what it has painted is a dot, or a stroke, on the thing."""
         layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
-        if not data[self.picking]:
-            return {}
         session, photo = self._photo(data, request)
         now = painted(layers, photo.painting_size)
         marked, earlier = self._kept(session, photo)
         new = (np.zeros_like(marked) if now is None else now) & ~marked
-        if not new.any():
-            self._keep(session, photo, now, earlier)  # after the eraser there is less than before
-            return {self.message: _MARKED_ALREADY}
+        if not new.any():  # after the eraser there is less than before
+            return {self.paint: self._value(session, photo, now, earlier), self.message: _MARKED_ALREADY}
         try:
             found = self.editor.thing_at(photo, new)
         except StudioError as error:

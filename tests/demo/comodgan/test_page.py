@@ -263,6 +263,11 @@ def test_keep_painting_on_a_result(page) -> None:
     run(page)
     before, _ = compared(page)
     assert np.abs(before - after).mean() < 2  # the result is what is filled now
+    for _ in range(2):  # the second time it is the very picture that is there
+        page.click("#comodgan-again")
+        page.wait_for_timeout(2500)
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
 
 
 def on_canvas(page, picture: tuple[int, int], x: float, y: float) -> tuple[float, float]:
