@@ -64,9 +64,8 @@ def thing_at(photo: Image.Image, place: Mask) -> Mask:
         raise BadValue(NOTHING_THERE)
     inside = ndimage.distance_transform_edt(np.pad(place, 1))[1:-1, 1:-1]
     line = inside >= 0.7 * inside.max()  # a thick brush may also have painted what is beside the thing
-    full = _view(photo, line, SIDE)
-    views = full, _view(photo, line, _SMALL_SIDE)
-    found = [_search(views[reach > _LARGE], reach * views[reach > _LARGE].side) for reach in _REACHES]
+    full, small = _view(photo, line, SIDE), _view(photo, line, _SMALL_SIDE)
+    found = [_search(view, reach * view.side) for reach in _REACHES for view in (small if reach > _LARGE else full,)]
     best = max((one for one in found if one is not None), key=lambda one: one.score, default=None)
     if best is None:
         raise BadValue(NOTHING_THERE)
@@ -81,8 +80,9 @@ def _view(photo: Image.Image, line: Mask, side: int) -> _View:
     smooth = ndimage.gaussian_filter(small.astype(np.float32), (0.8, 0.8, 0))
     across, down = (np.abs(ndimage.sobel(smooth, axis)).max(-1) / 4 for axis in (1, 0))
     rows, columns = line.nonzero()
-    seed = np.zeros(small.shape[:2], bool)
-    seed[rows * seed.shape[0] // line.shape[0], columns * seed.shape[1] // line.shape[1]] = True
+    height, width = small.shape[:2]
+    seed = np.zeros((height, width), bool)
+    seed[rows * height // line.shape[0], columns * width // line.shape[1]] = True
     away = np.maximum(ndimage.distance_transform_edt(~seed) - 1, 0)
     return _View(np.ascontiguousarray(small[..., ::-1]), np.hypot(across, down), away)
 
