@@ -18,7 +18,7 @@ _GONE = "There is no result here yet, or not any more. Please fill the hole agai
 
 
 @dataclass
-class Run:
+class RunResults:
     """The results of one run, in the order in which they were made."""
 
     before: Image.Image = field(repr=False)
@@ -31,7 +31,7 @@ class History:
     """A visitor's runs, oldest first, within `MOST_RUNS` and `MOST_BYTES`. Get it by `of`."""
 
     def __init__(self) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[RunResults] = []
         self.at = 0
         """Number of the run that is shown."""
 
@@ -42,13 +42,13 @@ class History:
 
     def begin(self, session: Session, before: Image.Image) -> None:
         """Begin a run, which is shown from now on."""
-        self.runs.append(Run(before))
+        self.runs.append(RunResults(before))
         self._keep(session)
 
     def add(self, session: Session, result: Result) -> list[Result]:
         """One more result of the latest run. Returns all of that run."""
         if not self.runs:  # the run had to make room for other visitors' results
-            self.runs.append(Run(result.patch))
+            self.runs.append(RunResults(result.patch))
         self.runs[-1].results.append(result)
         self._keep(session)
         return self.runs[-1].results
@@ -58,7 +58,7 @@ class History:
         if self.runs:
             self.runs[-1].message = message
 
-    def step(self, by: int) -> Run:
+    def step(self, by: int) -> RunResults:
         """Show another run: by -1 the earlier one, by 1 the later one. Raises BadValue where there is none any more."""
         if not self.runs:
             raise BadValue(_GONE)

@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from demo.comodgan.editor import Editor, Result
-from demo.comodgan.history import History, Run
+from demo.comodgan.history import History, RunResults
 from demo.context import Studio
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
@@ -47,15 +47,15 @@ class ResultPanel:
         with gr.Row(elem_classes="actions"):
             self.again = gr.Button("Keep painting on it", size="sm", interactive=False, elem_id="comodgan-again")
             self.download_place = gr.Column(min_width=120)
-        with gr.Row(elem_classes="actions"):
-            self.earlier = gr.Button("◀ Earlier results", size="sm", visible=False, elem_id="comodgan-earlier")
-            self.later = gr.Button("Later results ▶", size="sm", visible=False, elem_id="comodgan-later")
+        with gr.Row(elem_classes="actions", visible=False) as self.steps:
+            self.earlier = gr.Button("◀ Earlier results", size="sm", elem_id="comodgan-earlier")
+            self.later = gr.Button("Later results ▶", size="sm", elem_id="comodgan-later")
         self.result, self.chosen = gr.State(None), gr.State(0)
 
     @property
     def outputs(self) -> list[Any]:
         """The components that a run sets."""
-        steps = [self.earlier, self.later]
+        steps = [self.steps, self.earlier, self.later]
         return [self.message, self.compare, self.gallery, self.again, self.result, self.chosen, *steps]
 
     def wire(self, modes: gr.Tabs, photo: gr.Image | None) -> None:
@@ -99,8 +99,8 @@ class ResultPanel:
         return {self.message: message}
 
     def on_end(self, request: gr.Request) -> list[Any]:
-        """Values for gallery, earlier and later after a run. The gallery shows all results again: updates may be lost
-        while it appears."""
+        """Values for gallery, steps, earlier and later after a run. The gallery shows all results again: updates may be
+        lost while it appears."""
         session = self.studio.sessions.get(request.session_hash)
         return [_gallery(session.recall(_THUMBNAILS) or []), *self._steps(History.of(session)).values()]
 
@@ -112,7 +112,7 @@ class ResultPanel:
 
         return on_step
 
-    def _show(self, session: Session, history: History, run: Run) -> Data:
+    def _show(self, session: Session, history: History, run: RunResults) -> Data:
         """Show an earlier run as it was at its end."""
         thumbnails = [_thumbnail(session, result) for result in run.results]
         said = run.message or _said(run.results, stopped=True)
@@ -128,10 +128,11 @@ class ResultPanel:
 
     def _steps(self, history: History) -> Data:
         """Updates of the buttons that go to earlier and later runs."""
-        several, last = len(history.runs) > 1, len(history.runs) - 1
+        last = len(history.runs) - 1
         return {
-            self.earlier: gr.Button(visible=several, interactive=history.at > 0),
-            self.later: gr.Button(visible=several, interactive=history.at < last),
+            self.steps: gr.Row(visible=last > 0),
+            self.earlier: gr.Button(interactive=history.at > 0),
+            self.later: gr.Button(interactive=history.at < last),
         }
 
     def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:

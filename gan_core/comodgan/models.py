@@ -92,7 +92,9 @@ def hole_choices(models: Mapping[str, CoModGANModel]) -> dict[str, CoModGANModel
     choices = {name: choice for name, choice in models.items() if choice.kind == "hole"}
     if DEFAULT not in choices or PLACES not in choices:
         return choices
-    automatic = replace(choices[PLACES], name=AUTOMATIC, label="automatic", model="", alignment=AUTOMATIC, source="")
+    automatic = replace(
+        choices[PLACES], name=AUTOMATIC, label="automatic, by the picture", model="", alignment=AUTOMATIC, source=""
+    )
     return {AUTOMATIC: automatic, **choices}
 
 

@@ -108,6 +108,10 @@ def _judged(view: _View, region: Mask, reach: float) -> _Found | None:
     share, outline = float(region.mean()), _outline(region)
     if not _LEAST <= share <= _MOST or not outline.any():
         return None
+    border = np.concatenate([region[0], region[-1], region[:, 0], region[:, -1]]).sum()
+    inward = float(
+        outline.sum() / (outline.sum() + border)
+    )  # what touches much of the photo's border is its background
     cut = float((view.away[outline] > _LIMIT * reach - 2).mean())
     # Straight cuts through something even are short beside a ragged outline, so they are looked for on a smooth one.
     even = _outline(ndimage.gaussian_filter(region.astype(np.float32), 0.012 * view.side) > 0.5)
@@ -117,7 +121,7 @@ def _judged(view: _View, region: Mask, reach: float) -> _Found | None:
         return None
     step = float(ndimage.maximum_filter(view.edges, 3)[outline].mean())
     fits = float((view.away[region] <= 1.15 * reach).mean())
-    return _Found(region, min(step, _STEEP) * clear**6 * (1 - cut) ** 3 * fits**2 * share**0.1)
+    return _Found(region, min(step, _STEEP) * clear**6 * (1 - cut) ** 3 * fits**2 * inward**3 * share**0.1)
 
 
 def _refined(view: _View, region: Mask) -> Mask:
