@@ -128,10 +128,10 @@ def _apart(mask: Mask, holes: Sequence[Hole], choice: CoModGANModel) -> list[Fil
     ]
 
 
-def _faces_under(mask: Mask, box: Box, faces: Sequence[Face], framing: str) -> NDArray[np.int64]:
+def _faces_under(mask: Mask, box: Box, faces: Sequence[Face], framing: str) -> NDArray[np.int16]:
     """For each pixel (H, W) the number of the face that its part of the mask is on, -1 in parts that are on none, and
     -2 where the mask is False. A part is a connected one (`holes.connected_parts`)."""
-    under = np.full(mask.shape, -2)
+    under = np.full(mask.shape, -2, np.int16)
     if not faces:
         under[mask] = -1
         return under
