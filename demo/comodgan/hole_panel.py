@@ -31,6 +31,7 @@ _PICK, _PICKED = "Select by click", "Stop selecting"
 _PICKING = "Click on a thing in the picture to select it; each further click adds one."
 _ADDED = "Selected. Click on the next thing, or press **Fill the hole**."
 _MARKED_ALREADY = "That place is marked already. Click on something that is not."
+_ERASED = "Erased. Click on a thing to select it."
 _TAKEN_BACK = "The last selection is taken back. Click on a thing to select it."
 _KEPT = "comodgan-marked"
 _MOST_STEPS = 10  # selections that can be taken back
@@ -190,8 +191,10 @@ class HolePanel:
         now = painted(layers, photo.painting_size)
         marked, earlier = self._kept(session, photo)
         new = (np.zeros_like(marked) if now is None else now) & ~marked
-        if not new.any():  # after the eraser there is less than before
-            return {self.paint: self._value(session, photo, now, earlier), self.message: _MARKED_ALREADY}
+        if not new.any():
+            erased = now is None or (marked & ~now).any()
+            message = _ERASED if erased else _MARKED_ALREADY
+            return {self.paint: self._value(session, photo, now, earlier), self.message: message}
         try:
             found = self.editor.thing_at(photo, new)
         except StudioError as error:
