@@ -70,5 +70,77 @@
     return (await sent.get(key).answer).clone();
   };
 
+  // Keys for painting: [ and ] change the size of brush or eraser, E changes between them, Ctrl+Z undoes (with Shift,
+  // or Ctrl+Y: does it again). They press the editor's own buttons.
+  const editorInSight = () => {
+    const editors = [...document.querySelectorAll(".toolbar-wrap")]
+      .filter((tools) => tools.offsetParent !== null)
+      .map((tools) => tools.closest(".block"));
+    return editors.find((editor) => editor.matches(":hover")) ?? editors[0];
+  };
+  const typing = (target) =>
+    target.isContentEditable ||
+    target.matches("textarea, select, input:not([type=range], [type=checkbox], [type=radio], [type=button], [type=file])");
+  const tools = (editor) => [...editor.querySelectorAll(".toolbar-wrap .half-container:not(.right) button")].slice(-2);
+  const sizes = (editor) => editor.querySelector(".toolbar-wrap .half-container.right input[type=range]");
+  let closing = 0;
+  const resize = (editor, factor, triesLeft) => {
+    const slider = sizes(editor);
+    if (!slider && triesLeft > 0) {  // its buttons are the colour's, if there is one, and the size's
+      if (triesLeft === 20) [...editor.querySelectorAll(".toolbar-wrap .half-container.right button")].at(-1)?.click();
+      setTimeout(() => resize(editor, factor, triesLeft - 1), 50);
+    }
+    if (!slider) return;
+    const size = Number(slider.value), wanted = Math.round(size * factor);
+    slider.value = wanted === size ? size + Math.sign(factor - 1) : wanted;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    clearTimeout(closing);
+    // pressing the mouse elsewhere closes the slider
+    closing = setTimeout(() => document.body.dispatchEvent(new MouseEvent("mousedown", { bubbles: true })), 1500);
+  };
+  const picking = () => document.querySelector("#comodgan-pick.picking");
+  const press = (editor, name) => {
+    const button = editor.querySelector(`button[aria-label="${name}"]:enabled`);
+    button?.click();
+    return button !== null;
+  };
+  document.addEventListener("keydown", (event) => {
+    const editor = event.target instanceof Element && !typing(event.target) ? editorInSight() : undefined;
+    if (!editor || event.defaultPrevented) return;
+    const typed = event.getModifierState("AltGraph") || !(event.ctrlKey || event.metaKey || event.altKey);
+    const command = (event.ctrlKey || event.metaKey) && !event.altKey, key = event.key.toLowerCase();
+    if (typed && (key === "[" || key === "]")) resize(editor, key === "[" ? 0.8 : 1.25, 20);
+    else if (typed && key === "e" && !event.repeat) {
+      const [brush, eraser] = tools(editor);
+      (brush?.classList.contains("highlight") ? eraser : brush)?.click();
+    } else if (command && (key === "z" || key === "y")) {
+      const redo = key === "y" || event.shiftKey;
+      if (!press(editor, redo ? "Redo" : "Undo") && !redo && picking()) document.querySelector("#comodgan-unpick")?.click();
+    } else return;
+    event.preventDefault();
+  });
+
+  // Selecting by clicks: a click on the picture paints a dot with the brush, then the server looks at what is under it.
+  let clicking;
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest?.("#comodgan-paint.waiting")) return event.stopImmediatePropagation();
+    clicking = event.target.closest?.("#comodgan-paint canvas") && picking() ? event.target : undefined;
+  }, true);
+  document.addEventListener("pointerup", () => {
+    const editor = clicking?.closest(".block");
+    clicking = undefined;
+    if (!editor) return;
+    editor.classList.add("waiting");  // until the event "selected"
+    setTimeout(() => document.querySelector("#comodgan-clicked").click(), 100);
+  }, true);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("#comodgan-pick")) return;
+    const [brush] = tools(document.querySelector("#comodgan-paint"));
+    brush?.click();
+  });
+  window.addEventListener("selected", () => {
+    document.querySelector("#comodgan-paint")?.classList.remove("waiting");
+  });
+
   document.body.dataset.listening = "";
 }

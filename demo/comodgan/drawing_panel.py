@@ -99,4 +99,4 @@ def as_picture(lines: np.ndarray, side: int) -> Image.Image:
 
 def _paper(session: Session, lines: np.ndarray | None) -> dict[str, Any]:
     background = shown(session, "paper", Image.new("RGB", (CANVAS, CANVAS), "white"))
-    return paint_value(session, background, None if lines is None else layer_of(lines, PEN))
+    return paint_value(session, background, layer_of(np.zeros((CANVAS, CANVAS)) if lines is None else lines, PEN))

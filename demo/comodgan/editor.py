@@ -17,7 +17,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.comodgan import tasks
-from demo.comodgan.mask import NOTHING, bounds, sent_mask, transparent
+from demo.comodgan.mask import sent_mask, transparent
 from demo.comodgan.tasks import Completion
 from demo.gpu import Progress, Step
 from demo.parts.choices import choice_of
@@ -27,14 +27,14 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
-from gan_core.comodgan.models import CoModGANModel
+from gan_core.comodgan.models import AUTOMATIC, DEFAULT, PLACES, CoModGANModel, hole_choices
 from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image
 
 if TYPE_CHECKING:
-    from gan_core.comodgan.framing import Box, SquareCrop
-    from gan_core.comodgan.holes import Hole
+    from gan_core.comodgan.framing import Box
     from gan_core.comodgan.pipeline import Prepared
+    from gan_core.comodgan.plan import FillPart
     from gan_core.faces import Face
 
 MIN_SIDE = 32
@@ -44,10 +44,7 @@ VARIETY = 0.8  # the default; with more, some seeds tint the hole
 HOLE, DRAWING = "hole", "drawing"
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks that need the position of the face."""
-_ALMOST_WHOLE = 0.8  # a face's square of more than this share of a square picture is replaced by the whole picture
-_RESULTS = "comodgan-results"
-_NO_FACE = "No face was found in this picture, and these weights know portraits only."
-_BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
+_NOTHING_SENT = "Please send a mask of the picture's size: white where it is to be filled, black elsewhere."
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class Result:
     note: str = ""
     """Description for the metadata."""
     remark: str = ""
-    """Message on what may make it poor, or ""."""
+    """Message on which weights were chosen and why, or on what may make it poor, or ""."""
 
     @property
     def picture(self) -> Image.Image:
@@ -96,7 +93,9 @@ class Editor(PaperEditor[CoModGANModel]):
     """The steps of filling holes and of drawing from lines; its choices of weights are of both kinds."""
 
     def of_kind(self, kind: str) -> dict[str, CoModGANModel]:
-        """The choices that fill holes (HOLE) or draw from drawings (DRAWING)."""
+        """The choices that fill holes (HOLE; `hole_choices`) or draw from drawings (DRAWING)."""
+        if kind == HOLE:
+            return hole_choices(self.models)
         return {name: choice for name, choice in self.models.items() if choice.kind == kind}
 
     def model(self, name: str, kind: str) -> CoModGANModel:
@@ -105,15 +104,17 @@ class Editor(PaperEditor[CoModGANModel]):
         return choice_of(self.of_kind(kind), name, f"the network that {what}")
 
     def warm_up(self) -> None:
-        """Load the first model of each kind and run it once."""
+        """Load the first model of each kind, both that the automatic choice chooses from, and run each once."""
         from gan_core.comodgan.framing import SquareCrop
 
         hole = np.zeros((64, 64), bool)
         hole[16:48, 16:48] = True
-        for choice in list(self.of_kind(HOLE).values())[:1]:
+        fillers = self.of_kind(HOLE)
+        names = [DEFAULT, PLACES] if AUTOMATIC in fillers else list(fillers)[:1]
+        for choice in (fillers[name] for name in names):
             region, blank = SquareCrop(0, 0, 64), Image.new("RGB", (64, 64), "grey")
             prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
-            gpu.run(tasks.complete(choice.model, prepared, bounds(hole), [0], 1.0))
+            gpu.run(tasks.complete(choice.model, prepared, (16, 16, 48, 48), [0], 1.0))
         for choice in list(self.of_kind(DRAWING).values())[:1]:
             lines = hole.astype(np.float32)
             gpu.run(tasks.draw(choice.model, lines, [0], 1.0))
@@ -144,16 +145,27 @@ class Editor(PaperEditor[CoModGANModel]):
                 eyes = tuple(left), tuple(right)
         return ready_made(name, photo.painting_size, eyes=eyes, seed=seed), note
 
+    def thing_at(self, photo: Photo, place: np.ndarray) -> np.ndarray:
+        """The region of the thing at a place, both (H, W) bool at the image editor's size. Raises BadValue if nothing
+        there stands out."""
+        from gan_core.comodgan.selection import thing_at
+
+        return thing_at(photo.picture, place)
+
     def face(self, session: Session, photo: Photo) -> Face | None:
         """The largest face of the picture or None, from the session if it was searched before."""
-        found = session.recall(("comodgan-face", photo.key))
+        return next(iter(self.faces(session, photo)), None)
+
+    def faces(self, session: Session, photo: Photo) -> list[Face]:
+        """All faces of the picture, largest first, from the session if it was searched before."""
+        found = session.recall(("comodgan-faces", photo.key))
         if found is None:
             try:
-                found = self.find_faces(photo.picture)[:1]
+                found = self.find_faces(photo.picture)
             except (NoFaceFound, FaceTooSmall):
                 found = []
-            session.keep(("comodgan-face", photo.key), found, 1000)
-        return found[0] if found else None
+            session.keep(("comodgan-faces", photo.key), found, 1000 * (1 + len(found)))
+        return found
 
     def fill(
         self,
@@ -169,79 +181,59 @@ class Editor(PaperEditor[CoModGANModel]):
 
         Closing the iterator stops the work. Raises BadValue if nothing is marked or a value is out of range.
         """
+        from gan_core.comodgan.plan import NOTHING, bounds, plan
+
         if mask is None:
             raise BadValue(NOTHING)
-        psi = variety(psi)
-        box = bounds(mask)
-        if choice.alignment == "any":
-            from gan_core.comodgan.holes import separate_holes
-
-            holes = separate_holes(mask, choice.resolution)
-            if len(holes) > 1:
-                yield from self._fill_apart(session, photo, mask, holes, choice, seeds, psi, progress)
-                return
-        prepared, inner, remark = yield from self._prepared(session, photo, mask, box, choice, progress)
-        for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
-            if isinstance(step, Completion):
-                note = _note(mask, choice, step.seed, psi)
-                yield Result(step.seed, step.picture, photo.picture, box[:2], note, remark)
-            elif isinstance(step, Step):
-                yield step
-
-    def _fill_apart(
-        self,
-        session: Session,
-        photo: Photo,
-        mask: np.ndarray,
-        holes: Sequence[Hole],
-        choice: CoModGANModel,
-        seeds: Sequence[int],
-        psi: float,
-        progress: Progress | None,
-    ) -> Generator[Step | Result, None, None]:
-        """`fill` for holes that lie apart: each is shown to the model with its own surroundings."""
-        box = bounds(mask)
-        left, top = box[:2]
-        done = {seed: photo.picture.crop(box) for seed in seeds}
-        for number, hole in enumerate(holes):
-            prepared, inner, _ = yield from self._prepared(session, photo, mask, hole.box, choice, progress)
-            stencil = Image.fromarray(hole.mask)
-            for step in gpu.stream(tasks.complete(choice.model, prepared, inner, list(seeds), psi), progress):
+        psi, seeds = variety(psi), list(seeds)
+        planned = plan(mask, choice, self.models, lambda: self.faces(session, photo))
+        parts = planned.parts
+        note = _note(mask, {part.choice.label: None for part in parts}, psi)
+        if len(parts) == 1:
+            box = parts[0].hole.box
+            prepared, inner = yield from self._prepared(session, photo, mask, parts[0], progress)
+            for step in gpu.stream(tasks.complete(parts[0].choice.model, prepared, inner, seeds, psi), progress):
                 if isinstance(step, Completion):
-                    done[step.seed].paste(step.picture, (hole.box[0] - left, hole.box[1] - top), stencil)
+                    about = note.format(seed=step.seed)
+                    yield Result(step.seed, step.picture, photo.picture, box[:2], about, planned.remark)
                 elif isinstance(step, Step):
-                    yield Step((number + step.fraction) / len(holes), f"Hole {number + 1} of {len(holes)}")
+                    yield step
+            return
+        box = bounds(mask)
+        done = {seed: photo.picture.crop(box) for seed in seeds}
+        for number, part in enumerate(parts):
+            prepared, inner = yield from self._prepared(session, photo, mask, part, progress)
+            stencil, corner = Image.fromarray(part.hole.mask), (part.hole.box[0] - box[0], part.hole.box[1] - box[1])
+            for step in gpu.stream(tasks.complete(part.choice.model, prepared, inner, seeds, psi), progress):
+                if isinstance(step, Completion):
+                    done[step.seed].paste(step.picture, corner, stencil)
+                elif isinstance(step, Step):
+                    yield Step((number + step.fraction) / len(parts), f"Hole {number + 1} of {len(parts)}")
         for seed, picture in done.items():
-            yield Result(seed, picture, photo.picture, (left, top), _note(mask, choice, seed, psi))
+            yield Result(seed, picture, photo.picture, box[:2], note.format(seed=seed), planned.remark)
 
     def _prepared(
-        self,
-        session: Session,
-        photo: Photo,
-        mask: np.ndarray,
-        box: Box,
-        choice: CoModGANModel,
-        progress: Progress | None,
-    ) -> Generator[Step, None, tuple[Prepared, Box, str]]:
-        """The hole in `box` encoded with its surroundings, the box in the part that was encoded, and a remark."""
+        self, session: Session, photo: Photo, mask: np.ndarray, planned: FillPart, progress: Progress | None
+    ) -> Generator[Step, None, tuple[Prepared, Box]]:
+        """A hole encoded with its surroundings, and its box in the part of the picture that was encoded."""
         from gan_core.comodgan.framing import SquareCrop
 
-        region, remark = self._region(session, photo, box, choice)
+        region, box, model = planned.region, planned.hole.box, planned.choice.model
         # Only the part of the picture in the square is passed on, however large the picture is.
         left, top = max(0, min(region.left, box[0])), max(0, min(region.top, box[1]))
         right = min(photo.picture.width, max(region.left + region.side, box[2]))
         bottom = min(photo.picture.height, max(region.top + region.side, box[3]))
         inner = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
         digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-        key = ("comodgan-prepared", choice.model, photo.key, digest, box)
+        key = ("comodgan-prepared", model, photo.key, digest, box, region)
         prepared = session.recall(key)
         if prepared is None:
             yield Step(0.0, "Reading the picture")
             part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
             square = SquareCrop(region.left - left, region.top - top, region.side)
-            prepared = gpu.run(tasks.prepare(choice.model, part, hole, square), progress)
+            prepared = gpu.run(tasks.prepare(model, part, hole, square), progress)
             session.keep(key, prepared, prepared.size)
-        return prepared, inner, remark
+        return prepared, inner
 
     def draw(
         self,
@@ -272,51 +264,12 @@ class Editor(PaperEditor[CoModGANModel]):
         elif photo.clear is not None:
             marked = photo.clear
         else:
-            raise BadValue("Please send a mask of the picture's size: white where it is to be filled, black elsewhere.")
+            raise BadValue(_NOTHING_SENT)
         return results_of(self.fill(session, photo, marked, choice, seeds, progress=progress), progress)
-
-    def keep(self, session: Session, results: list[Result]) -> None:
-        """Keep the results for choosing and downloading."""
-        size = sum(3 * one.patch.width * one.patch.height for one in results)
-        if results and results[0].base is not None:
-            size += 3 * results[0].base.width * results[0].base.height
-        session.keep(_RESULTS, list(results), size)
-
-    def result(self, session: Session, index: Any) -> Result:
-        """One of the results kept. Raises BadValue when it is not there any more."""
-        results = session.recall(_RESULTS) or []
-        if not isinstance(index, int) or not 0 <= index < len(results):
-            raise BadValue("There is no result here yet, or not any more. Please fill the hole again.")
-        return results[index]
 
     def save(self, session: Session, result: Result, purpose: str = "filled") -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         return save_result(session, result.picture, result.note, purpose)
-
-    def _region(self, session: Session, photo: Photo, box: Box, choice: CoModGANModel) -> tuple[SquareCrop, str]:
-        """The square that the model is shown, and a remark.
-
-        For a model of portraits it is placed around the face if most of the hole is there; otherwise the remark says
-        why results may be poor.
-        """
-        from gan_core.comodgan.framing import SquareCrop, face_region, grown, region_around
-
-        width, height = photo.picture.size
-        remark = ""
-        if choice.alignment in ("face", "bust"):
-            face = self.face(session, photo)
-            if face is not None:
-                region = face_region(face, framing=choice.alignment)
-                if width == height and region.side > _ALMOST_WHOLE * width:
-                    return grown(SquareCrop(0, 0, width), box), ""
-                x0, y0, x1, y1 = box
-                wide = min(x1, region.left + region.side) - max(x0, region.left)
-                high = min(y1, region.top + region.side) - max(y0, region.top)
-                if wide > 0 and high > 0 and 2 * wide * high > (x1 - x0) * (y1 - y0):
-                    return grown(region, box), ""
-            remark = _NO_FACE if face is None else _BESIDE_IT
-        region = region_around(box, (height, width), framing=choice.alignment, resolution=choice.resolution)
-        return region, remark
 
 
 def results_of(steps: Iterable[Step | Result], progress: Progress | None = None) -> list[Result]:
@@ -341,6 +294,7 @@ def variety(psi: Any) -> float:
     return real_number(psi, "The variety must be a number", 0, 1)
 
 
-def _note(mask: np.ndarray, choice: CoModGANModel, seed: int, psi: float) -> str:
-    """Description of a completion for the result's metadata."""
-    return f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({choice.label}), seed {seed}, variety {psi:g}"
+def _note(mask: np.ndarray, labels: Iterable[str], psi: float) -> str:
+    """Description of completions for the metadata of the results, to be formatted with the `seed`."""
+    weights = " and ".join(labels)
+    return f"{mask.mean():.0%} filled in with GAN Studio, CoModGAN ({weights}), seed {{seed}}, variety {psi:g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,19 @@ from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
-from gan_core.errors import BadValue
+from gan_core.errors import BadValue, StudioError
 
 _WELCOME = "Give it a picture, then paint over what should be filled."
-_PAINT = "Paint over what should be filled, or take a ready-made mask below."
+_PAINT = "Paint over what should be filled, select it by a click, or take a ready-made mask below."
+_KEYS = "Keys: **[** and **]** brush size, **E** eraser or brush, **Ctrl+Z** undo."
+_PICK, _PICKED = "Select by click", "Stop selecting"
+_PICKING = "Click on a thing in the picture to select it; each further click adds one."
+_ADDED = "Selected. Click on the next thing, or press **Fill the hole**."
+_MARKED_ALREADY = "That place is marked already. Click on something that is not."
+_ERASED = "Erased. Click on a thing to select it."
+_TAKEN_BACK = "The last selection is taken back. Click on a thing to select it."
+_KEPT = "comodgan-marked"
+_MOST_STEPS = 10  # selections that can be taken back
 _EXAMPLE = "A mask is ready: press **Fill the hole**. Or paint your own, with brush and eraser."
 _CLEAR = "The picture's transparent part is marked. Press **Fill the hole**, or paint on."
 _LABELS = {
@@ -55,15 +64,22 @@ class HolePanel:
         self.studio.sessions.shared |= copies
         self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
         self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="comodgan-paint")
+        gr.Markdown(_KEYS, elem_classes="keys")
         with gr.Row(elem_classes="actions masks"):
             self.masks = {
                 name: gr.Button(label, size="sm", min_width=60, elem_id=f"comodgan-mask-{name}")
                 for name, label in _LABELS.items()
             }
+        with gr.Row(elem_classes="actions masks"):
+            self.pick = gr.Button(_PICK, size="sm", min_width=60, elem_id="comodgan-pick")
+            self.unpick = gr.Button("Undo selection", size="sm", min_width=60, visible=False, elem_id="comodgan-unpick")
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="comodgan-invert")
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
         self.run.build("Fill the hole")
+        # The page's script presses it after each click on the picture while things are selected.
+        self.clicked = gr.Button("Clicked", visible="hidden", elem_id="comodgan-clicked")
         self.shown = gr.State("")  # key of the picture in the editor
+        self.picking = gr.State(False)
         # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.8)
 
@@ -90,11 +106,12 @@ class HolePanel:
         }
         quick = {**QUIET, "show_progress_on": [self.message]}
         shown_now = [self.paint, self.message]
+        mode = [self.pick, self.unpick, self.picking]
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
             queued(self.on_photo),
             {self.photo, self.shown},
-            [*shown_now, self.shown],
+            [*shown_now, self.shown, *mode],
             trigger_mode="always_last",
             **picture,
         )
@@ -102,6 +119,14 @@ class HolePanel:
             button.click(queued(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
         self.invert.click(guarded(self.on_invert), {self.photo, self.paint}, shown_now, **quick)
         self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
+        painting = {self.photo, self.paint}
+        self.pick.click(
+            guarded(self.on_pick), {*painting, self.picking}, [self.message, *mode], trigger_mode="once", **quick
+        )
+        self.unpick.click(guarded(self.on_unpick), {self.photo}, shown_now, trigger_mode="once", **quick)
+        self.clicked.click(queued(self.on_clicked), painting, shown_now, trigger_mode="once", **picture).then(
+            None, None, None, js="() => window.dispatchEvent(new Event('selected'))", api_visibility="private"
+        )
 
     # Handlers
 
@@ -115,17 +140,19 @@ class HolePanel:
         session = self.studio.sessions.get(request.session_hash)
         path = data[self.photo]
         if not path:
-            return {self.paint: None, self.message: _WELCOME, self.shown: ""}
+            return {self.paint: None, self.message: _WELCOME, self.shown: "", **self._pick_mode(False)}
         photo = self.editor.open(session, path)
         if data[self.shown] == photo.key:
-            return {self.shown: photo.key}  # what is painted stays
+            # Without a value of its own Gradio would make the editor anew, without its way of reading (`paint_input`).
+            return {self.paint: self._value(session, photo, *self._kept(session, photo)), self.shown: photo.key}
         mask, message = None, _PAINT
         if photo.clear is not None:
             mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
         elif (resolved := str(Path(path).resolve())) in self._examples:
             name = _READY[self._examples.index(resolved) % len(_READY)]
             mask, message = self.editor.ready_made(session, photo, name)[0], _EXAMPLE
-        return {self.paint: self._value(session, photo, mask), self.message: message, self.shown: photo.key}
+        value = self._value(session, photo, mask)
+        return {self.paint: value, self.message: message, self.shown: photo.key, **self._pick_mode(False)}
 
     def _on_ready_made(self, name: str) -> Callable[[Data, gr.Request], Data]:
         def on_ready_made(data: Data, request: gr.Request) -> Data:
@@ -148,16 +175,77 @@ class HolePanel:
         session, photo = self._photo(data, request)
         return {self.paint: self._value(session, photo, None), self.message: _PAINT}
 
+    def on_pick(self, data: Data, request: gr.Request) -> Data:
+        """Begin or end selecting things by clicks."""
+        if data[self.picking]:
+            return {self.message: _PAINT, **self._pick_mode(False)}
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
+        session, photo = self._photo(data, request)
+        self._keep(session, photo, painted(layers, photo.painting_size))
+        return {self.message: _PICKING, **self._pick_mode(True)}
+
+    def on_clicked(self, data: Data, request: gr.Request) -> Data:
+        """A click on the picture while things are selected: what it has painted is a dot, or a stroke, on the thing."""
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
+        session, photo = self._photo(data, request)
+        now = painted(layers, photo.painting_size)
+        marked, earlier = self._kept(session, photo)
+        new = (np.zeros_like(marked) if now is None else now) & ~marked
+        if not new.any():
+            erased = now is None or (marked & ~now).any()
+            message = _ERASED if erased else _MARKED_ALREADY
+            return {self.paint: self._value(session, photo, now, earlier), self.message: message}
+        try:
+            found = self.editor.thing_at(photo, new)
+        except StudioError as error:
+            return {self.paint: self._value(session, photo, marked, earlier), self.message: str(error)}
+        earlier = [*earlier, np.packbits(marked)][-_MOST_STEPS:]
+        return {self.paint: self._value(session, photo, marked | found, earlier), self.message: _ADDED}
+
+    def on_unpick(self, data: Data, request: gr.Request) -> Data:
+        """Take back the last thing that was selected by a click."""
+        session, photo = self._photo(data, request)
+        marked, earlier = self._kept(session, photo)
+        if not earlier:
+            return {self.message: _PICKING}
+        before = np.unpackbits(earlier[-1], count=marked.size).reshape(marked.shape).astype(bool)
+        return {self.paint: self._value(session, photo, before, earlier[:-1]), self.message: _TAKEN_BACK}
+
     # Helpers
+
+    def _pick_mode(self, on: bool) -> Data:
+        """Updates of the buttons of selecting by clicks; the page's script looks at the class of the first."""
+        pick = gr.Button(_PICKED if on else _PICK, elem_classes=["picking"] if on else [])
+        return {self.pick: pick, self.unpick: gr.Button(visible=on), self.picking: on}
+
+    def _keep(
+        self, session: Session, photo: Photo, mask: np.ndarray | None, earlier: Sequence[np.ndarray] = ()
+    ) -> None:
+        """Keep what is painted, at the image editor's size: what the next click adds is what is new then.
+
+        earlier: what was painted before each of the last selections, its bits packed.
+        """
+        size = sum(one.nbytes for one in (mask, *earlier) if one is not None)
+        session.keep(_KEPT, (photo.key, mask, list(earlier)), size)
+
+    def _kept(self, session: Session, photo: Photo) -> tuple[np.ndarray, list[np.ndarray]]:
+        key, mask, earlier = session.recall(_KEPT) or ("", None, [])
+        if key != photo.key:
+            mask, earlier = None, []
+        return np.zeros(photo.painting_size[::-1], bool) if mask is None else mask, earlier
 
     def _photo(self, data: Data, request: gr.Request) -> tuple[Session, Photo]:
         session = self.studio.sessions.get(request.session_hash)
         return session, self.editor.open(session, data[self.photo])
 
-    def _value(self, session: Session, photo: Photo, mask: np.ndarray | None) -> dict[str, Any]:
+    def _value(
+        self, session: Session, photo: Photo, mask: np.ndarray | None, earlier: Sequence[np.ndarray] = ()
+    ) -> dict[str, Any]:
+        self._keep(session, photo, mask, earlier)
         size = photo.painting_size
         background = shown(session, "paint", photo.picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
-        return paint_value(session, background, layer_of(mask) if mask is not None and mask.any() else None)
+        # With an empty layer the editor's first step that can be undone is a stroke; without one, the picture itself.
+        return paint_value(session, background, layer_of(np.zeros(size[::-1], bool) if mask is None else mask))
 
 
 def _share(mask: np.ndarray) -> str:

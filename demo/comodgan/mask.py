@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from PIL import Image
 
@@ -11,13 +9,8 @@ from demo.parts.uploads import MAX_PIXELS
 from gan_core.errors import BadImage, BadValue
 from gan_core.images import open_image
 
-if TYPE_CHECKING:
-    from gan_core.comodgan.framing import Box
-
 _ASPECT = 0.02  # by which the aspect ratios of picture and mask may differ
 _HALF = 127
-
-NOTHING = "Nothing is marked yet. Paint over what should be filled, or take a ready-made mask."
 
 
 def sent_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -55,11 +48,3 @@ def transparent(data: bytes, opened: Image.Image) -> np.ndarray | None:
     through = np.asarray(opened, np.int16)[..., 1] - np.asarray(with_black, np.int16)[..., 1]
     clear = through > _HALF
     return clear if clear.any() else None
-
-
-def bounds(mask: np.ndarray) -> Box:
-    """The smallest box that holds the marked pixels of (H, W). Raises BadValue if there are none."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        raise BadValue(NOTHING)
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -93,7 +93,8 @@ class FillAHole:
                 stopped = has_stopped(self.studio.sessions, run.job)
                 handler = queued(handler, idle=run.idle, stopped=stopped)
                 for event in run.wire(reader, panel.painting, handler, outputs, shown_on):
-                    event.then(self.results.on_end, None, self.results.gallery, **QUIET)
+                    ended = [self.results.gallery, self.results.steps, self.results.earlier, self.results.later]
+                    event.then(self.results.on_end, None, ended, **QUIET)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)
                 panel.wire()
         self.results.wire(self.modes, self.hole.photo if self.hole else None)
@@ -148,7 +149,7 @@ class FillAHole:
         session = self.studio.sessions.get(request.session_hash)
         job, message = session.job(run.job), self.results.message
         if job.stopped:
-            yield {**run.idle(), message: _said([], stopped=True)}
+            yield {**run.idle(), **self.results.end(session, [], stopped=True)}
             return
         yield {**run.busy(), message: "Starting ..."}
         results: list[Result] = []
@@ -162,7 +163,7 @@ class FillAHole:
                     if isinstance(step, Result):
                         updates = {} if results else self.results.begin(session, before)
                         results.append(step)
-                        yield {**updates, **self.results.add(session, results)}
+                        yield {**updates, **self.results.add(session, step)}
                     else:
                         yield {message: f"{step.text} ..."}
                     if job.stopped:
@@ -170,16 +171,7 @@ class FillAHole:
         except StudioError as error:
             yield {message: str(error)}
             raise
-        yield {message: _said(results, stopped=job.stopped)}
-
-
-def _said(results: list[Result], *, stopped: bool) -> str:
-    if not results:
-        return "Stopped before there was a result."
-    several = len(results) > 1
-    many = f"{len(results)} results" if several else "1 result"
-    hint = "Click one to compare it; drag the line over the picture." if several else "Drag the line to compare."
-    return f"{'Stopped; ' if stopped else ''}{many}. {results[-1].remark or hint}"
+        yield self.results.end(session, results, stopped=job.stopped)
 
 
 TAB = Tab("comodgan", "Fill a hole", FillAHole)

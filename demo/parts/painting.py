@@ -39,7 +39,8 @@ def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **
 
     colour: of the brush; width: of brush and eraser, in the picture's pixels.
 
-    Gradio itself would decode all three pictures of its value, and the uploads would belong to no session.
+    Gradio itself would decode all three pictures of its value, and the uploads would belong to no session. A handler
+    that has it among its outputs must return a value for it: for an update, also an empty one, Gradio makes it anew.
     """
     editor = gr.ImageEditor(
         sources=(),

@@ -33,7 +33,7 @@ def separate_holes(mask: NDArray[np.bool_], resolution: int) -> list[Hole]:
 
     resolution: of the network, the least side of the square that a hole is shown in.
     """
-    labels, boxes = _parts(mask)
+    labels, boxes = connected_parts(mask)
     groups = [[i] for i in range(len(boxes))]
     extents = np.array(boxes, np.int64).reshape(-1, 4)
     while len(groups) > 1:
@@ -56,8 +56,9 @@ def separate_holes(mask: NDArray[np.bool_], resolution: int) -> list[Hole]:
     return holes
 
 
-def _parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[Box]]:
-    """Labels (H, W), from 1 on, of connected parts, or of parts that a coarse grid connects; and their boxes."""
+def connected_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[Box]]:
+    """Labels (H, W), from 1 on, of connected parts of a mask (H, W), bool, or of parts that a coarse grid connects, at
+    most `_MOST_PARTS`; and their boxes. The labels count where the mask is True only."""
     step = 1
     while True:
         coarse = mask

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, offered_by
 
-DEFAULT = "portraits"
-DRAWING = "drawing"
+AUTOMATIC, DEFAULT, PLACES, DRAWING = "auto", "portraits", "places", "drawing"
 _LICENCE = "CC0-1.0"
 
 
@@ -31,7 +31,8 @@ class CoModGANModel:
     resolution: int
     licence: str
     alignment: str
-    """The kind of its pictures: a "face" aligned as in FFHQ, a "bust" (head and shoulders), or "any" scene."""
+    """The kind of its pictures: a "face" aligned as in FFHQ, a "bust" (head and shoulders), or "any" scene; AUTOMATIC
+    where each hole's network is chosen by what it lies on."""
     source: str
     """Folder and stem of its embedded file, or its entry in weights/published.py."""
 
@@ -51,11 +52,13 @@ class _Embedded:
 
 _FACE = _Embedded("portraits_fill_face", "portraits/fill_face", "hole", "face", "the network that completes faces")
 _BUST = _Embedded("portraits_fill_bust", "portraits/fill_bust", "hole", "bust", "the network that completes portraits")
+_PLACES = _Embedded("places_fill", "places/fill", "hole", "any", "the network that completes any photo")
 _DRAW = _Embedded("portraits_draw", "portraits/draw", "drawing", "face", "the network that makes portraits of drawings")
 # By API name; the first whose file is here.
 _CHOICES = {
     DEFAULT: ("portraits (embedded)", (_BUST, _FACE)),
     "faces": ("faces (embedded)", (_FACE,)),
+    PLACES: ("any photo (embedded)", (_PLACES,)),
     DRAWING: ("drawing to portrait (embedded)", (_DRAW,)),
 }
 
@@ -84,10 +87,21 @@ def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
     return models
 
 
+def hole_choices(models: Mapping[str, CoModGANModel]) -> dict[str, CoModGANModel]:
+    """The choices that fill holes, in the order of a menu: AUTOMATIC first where DEFAULT and PLACES are among them."""
+    choices = {name: choice for name, choice in models.items() if choice.kind == "hole"}
+    if DEFAULT not in choices or PLACES not in choices:
+        return choices
+    automatic = replace(
+        choices[PLACES], name=AUTOMATIC, label="automatic, by the picture", model="", alignment=AUTOMATIC, source=""
+    )
+    return {AUTOMATIC: automatic, **choices}
+
+
 def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:
     """Declare every one of `comodgan_models`, and each embedded network once."""
     offered = comodgan_models(published_folder, weights)
-    for one in (_BUST, _FACE, _DRAW):
+    for one in (_BUST, _FACE, _PLACES, _DRAW):
         if any(model.model == one.model for model in offered.values()):
             registry.declare(
                 ModelSpec(

@@ -16,7 +16,7 @@ from gan_core.registry import ModelRegistry, ModelSpec
 from tests.demo import fakes
 
 SIDE = 64  # of what the small networks make
-HOLE, SCENES, DRAWING = "fake/fill", "fake/scenes", "fake/draw"
+HOLE, PLACES, SCENES, DRAWING = "fake/fill", "fake/places", "fake/scenes", "fake/draw"
 
 
 def _model(name: str, label: str, model: str, kind: str, alignment: str) -> CoModGANModel:
@@ -25,6 +25,7 @@ def _model(name: str, label: str, model: str, kind: str, alignment: str) -> CoMo
 
 MODELS = {
     "portraits": _model("portraits", "portraits (embedded)", HOLE, "hole", "face"),
+    "places": _model("places", "any photo (embedded)", PLACES, "hole", "any"),
     "scenes": _model("scenes", "scenes (published)", SCENES, "hole", "any"),
     "drawing": _model("drawing", "drawing to portrait (embedded)", DRAWING, "drawing", "face"),
 }

@@ -69,10 +69,32 @@ def test_several_completions_with_known_pixels_untouched(client, image, mask) ->
     for result in results:
         assert (result[~hole] == original[~hole]).all() and (result[hole] != original[hole]).mean() > 0.5
     assert (results[0] != results[1]).any()
-    (again,) = inpaint(client, image, mask, 8, 1, "portraits")
-    assert (pixels(again) == results[1]).all()
+    (again,) = inpaint(client, image, mask, 8, 1, "auto")
+    assert (pixels(again) == results[1]).all(), "the default"
     with Image.open(paths[0]) as saved:
         assert saved.format == "PNG" and "seed 7" in saved.text["Description"] and not saved.getexif()
+
+
+def test_the_network_for_a_hole_is_asked_for_or_chosen(client, tmp_path) -> None:
+    """A face and another place in one picture: by default each hole is filled by its own network."""
+    size = (500, 300)
+    photo = fakes.save(fakes.draw_photo(size, ((120, 150, 50),)), tmp_path / "photo.png")
+    eyes, place = (90, 125, 150, 145), (400, 200, 460, 260)
+    holes = Image.open(comodgan_fakes.mask(tmp_path / "eyes.png", size, eyes))
+    holes.paste(255, place)
+    holes.save(tmp_path / "both.png")
+    comodgan_fakes.mask(tmp_path / "place.png", size, place)
+    found = {}
+    for name, mask, model in (
+        ("both", "both.png", []), ("eyes", "eyes.png", []), ("face", "eyes.png", ["portraits"]),
+        ("place", "place.png", []), ("any", "place.png", ["places"]),
+    ):  # fmt: skip
+        (path,) = inpaint(client, photo, tmp_path / mask, 3, 1, *model)
+        with Image.open(path) as saved:
+            found[name] = pixels(path), saved.text["Description"]
+    assert (found["eyes"][0] == found["face"][0]).all() and (found["place"][0] == found["any"][0]).all()
+    assert "(portraits (embedded))" in found["eyes"][1] and "(any photo (embedded))" in found["place"][1]
+    assert "(portraits (embedded) and any photo (embedded))" in found["both"][1]
 
 
 def test_masks_of_every_kind(client, image, mask, tmp_path) -> None:
@@ -84,6 +106,11 @@ def test_masks_of_every_kind(client, image, mask, tmp_path) -> None:
     hole = pixels(mask)[..., 0] > 127
     (result,) = inpaint(client, image, larger, 0, 1)
     assert (pixels(result)[~hole] == original[~hole]).all()
+    grey = np.linspace(0, 255, SIZE[0], dtype=np.uint8)[None].repeat(SIZE[1], 0)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    (result,) = inpaint(client, image, tmp_path / "grey.png", 0, 1)
+    assert (pixels(result)[grey <= 127] == original[grey <= 127]).all(), "brighter than half is filled"
+    assert (pixels(result)[grey > 127] != original[grey > 127]).mean() > 0.5
     for name, picture, words in (
         ("empty", Image.new("L", SIZE), "no white in it"),
         ("other", Image.new("L", (120, 200), 255), "120 x 200 pixels and the picture 200 x 120"),
@@ -121,13 +148,28 @@ def test_small_and_long_pictures(client, tmp_path, size) -> None:
         ((0.5, 1), "A seed must be a whole number"),
         ((0, 0), "number of results must be a whole number from 1 to 8"),
         ((0, 99), "number of results must be a whole number from 1 to 8"),
-        ((0, 1, "places"), "Choose one of: portraits, scenes"),
-        ((0, 1, "drawing"), "Choose one of: portraits, scenes"),
+        ((0, 1, "nowhere"), "Choose one of: auto, portraits, places, scenes"),
+        ((0, 1, "drawing"), "Choose one of: auto, portraits, places, scenes"),
     ],
 )
 def test_wrong_values_are_explained(client, image, mask, arguments, words) -> None:
     with pytest.raises(AppError, match=words):
         inpaint(client, image, mask, *arguments)
+
+
+def test_pictures_too_small_and_too_large(client, mask, tmp_path) -> None:
+    """One sentence each; a JPEG of any size is read at a reduced scale."""
+    for size, words in (
+        ((1, 1), "only 1 x 1 pixels"), ((8000, 20), "only 8000 x 20 pixels"), ((10_000, 10_000), "is too large"),
+    ):  # fmt: skip
+        Image.new("1", size).save(tmp_path / "odd.png")
+        with pytest.raises(AppError, match=words):
+            inpaint(client, tmp_path / "odd.png", mask, 0, 1)
+    image = comodgan_fakes.ramp(tmp_path / "long.png", (8000, 40))
+    hole = comodgan_fakes.mask(tmp_path / "hole.png", (8000, 40), (7900, 0, 8000, 40))  # cuts three borders
+    (result,) = inpaint(client, image, hole, 0, 1)
+    new, old = pixels(result), pixels(image)
+    assert (new[:, :7900] == old[:, :7900]).all() and (new[:, 7900:] != old[:, 7900:]).mean() > 0.5
 
 
 def test_hostile_pictures_are_explained_in_either_place(client, image, mask, tmp_path) -> None:

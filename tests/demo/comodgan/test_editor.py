@@ -14,7 +14,8 @@ from demo import gpu
 from demo.comodgan import tasks
 from demo.comodgan.drawing import CANVAS, is_drawing, lines_of, painted_lines
 from demo.comodgan.editor import DRAWING, HOLE, Editor, Photo, Result, seeds_from
-from demo.comodgan.mask import bounds, sent_mask, transparent
+from demo.comodgan.history import MOST_BYTES, MOST_RUNS, History
+from demo.comodgan.mask import sent_mask, transparent
 from demo.gpu import Step
 from demo.parts.painting import PEN, layer_of, painted, painted_strength
 from demo.session import Session, Sessions
@@ -25,7 +26,8 @@ from gan_core.registry import ModelRegistry
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
 
-FACES, SCENES, DRAW = (comodgan_fakes.MODELS[name] for name in ("portraits", "scenes", "drawing"))
+FACES, PLACES, SCENES, DRAW = (comodgan_fakes.MODELS[name] for name in ("portraits", "places", "scenes", "drawing"))
+WITHOUT_PLACES = {name: model for name, model in comodgan_fakes.MODELS.items() if name != "places"}
 
 
 @pytest.fixture
@@ -240,7 +242,7 @@ def test_api_call(editor, session, tmp_path) -> None:
         editor.fill_once(session, "", mask, 0, 1, "portraits")
     with pytest.raises(BadImage, match="not there any more"):
         editor.fill_once(session, image, str(tmp_path / "gone.png"), 0, 1, "portraits")
-    with pytest.raises(UnknownName, match="portraits, scenes"):
+    with pytest.raises(UnknownName, match="auto, portraits, places, scenes"):
         editor.fill_once(session, image, mask, 0, 1, "drawing")
     for seed, samples in ((-1, 1), (1.5, 1), (None, 1), ("x", 1), (2**31, 1), (0, 0), (0, 9), (0, float("nan"))):
         with pytest.raises(BadValue, match="whole number"):
@@ -263,16 +265,39 @@ def test_too_small_and_damaged_pictures(editor, session, tmp_path) -> None:
         editor.open(session, str(tmp_path / "text.png"))
 
 
-def test_results_are_kept_and_forgotten(editor, session, tmp_path) -> None:
+def test_earlier_runs_are_kept_within_limits(session) -> None:
     with pytest.raises(BadValue, match="fill the hole again"):
-        editor.result(session, 0)
-    photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png"))
-    results = fill(editor, session, photo, box_mask((256, 256), (0, 0, 50, 50)))
-    editor.keep(session, results)
-    assert editor.result(session, 1).seed == 2
+        History.of(session).result(0)
+    with pytest.raises(BadValue, match="fill the hole again"):
+        History.of(session).step(-1)
+    base, small = Image.new("RGB", (600, 400)), Image.new("RGB", (60, 40))
+    for number in range(3):
+        History.of(session).begin(session, small)
+        for seed in (10 * number, 10 * number + 1):
+            History.of(session).add(session, Result(seed, Image.new("RGB", (50, 50)), base))
+        History.of(session).say(f"run {number}")
+    history = History.of(session)
+    assert history.result(1).seed == 21
     for index in (2, -1, None, "0"):
         with pytest.raises(BadValue):
-            editor.result(session, index)
+            history.result(index)
+    assert history.step(-1).message == "run 1" and history.result(0).seed == 10
+    assert history.step(-1).message == history.step(-1).message == "run 0", "no farther than the first"
+    assert history.step(1).message == "run 1"
+    # 6 patches, one base and one small picture
+    assert session._store.kept_bytes() == history.size == 3 * (6 * 50 * 50 + 600 * 400 + 60 * 40)
+    history.begin(session, small)
+    assert history.at == 3, "a new run is shown, and none is lost"
+    history.add(session, Result(1, Image.new("RGB", (50, 50)), base))
+    for seed in range(MOST_RUNS):
+        history.begin(session, small)
+        history.add(session, Result(seed, Image.new("RGB", (50, 50)), base))
+    assert len(history.runs) == MOST_RUNS and history.result(0).seed == MOST_RUNS - 1
+    large = Image.new("RGB", (7000, 7000))  # larger than MOST_BYTES
+    history.begin(session, small)
+    history.add(session, Result(99, large, None))
+    assert large.width * large.height * 3 > MOST_BYTES
+    assert len(history.runs) == 1 and History.of(session).result(0).seed == 99
 
 
 def nobody(picture: Image.Image) -> list:
@@ -348,12 +373,6 @@ def test_without_weights(registry, session, tmp_path) -> None:
     assert not only_drawing.of_kind(HOLE) and only_drawing.model("drawing", DRAWING) is DRAW
 
 
-def test_bounds() -> None:
-    assert bounds(box_mask((30, 20), (3, 4, 9, 11))) == (3, 4, 9, 11)
-    with pytest.raises(BadValue, match="Nothing is marked"):
-        bounds(np.zeros((4, 4), bool))
-
-
 def test_holes_that_lie_apart_are_filled_apart(editor, session, registry, tmp_path) -> None:
     """Each with its own surroundings, also hundreds of specks; a model of portraits sees one square as before."""
     photo = editor.open(session, comodgan_fakes.ramp(tmp_path / "ramp.png", (400, 300)))
@@ -422,3 +441,52 @@ def test_results_come_group_by_group_where_several_are_decoded_together(editor, 
     next(step for step in steps if isinstance(step, Result))
     steps.close()
     assert groups == [[1, 2, 3, 4]], "stopped after the first group"
+
+
+def boxes_mask(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:
+    return np.any([box_mask(size, box) for box in boxes], 0)
+
+
+def test_the_automatic_choice_looks_at_the_picture(editor, session, registry, tmp_path) -> None:
+    """On a face the very pixels of the portraits network, elsewhere those of the network for any photo."""
+    auto = editor.model("auto", HOLE)
+    assert next(iter(editor.of_kind(HOLE))) == "auto"
+    path = fakes.save(fakes.draw_photo((800, 500), ((200, 250, 60),)), tmp_path / "photo.png")
+    photo = editor.open(session, path)
+    eyes, corner = (160, 225, 240, 245), (650, 400, 700, 450)
+    for box, expected, words in ((eyes, FACES, "on a face, so the portraits"), (corner, PLACES, "not on a face")):
+        mask = box_mask((800, 500), box)
+        (found,) = fill(editor, session, photo, mask, auto, seeds=[5])
+        (direct,) = fill(editor, session, photo, mask, expected, seeds=[5])
+        assert (pixels(found.picture) == pixels(direct.picture)).all()
+        assert words in found.remark and expected.label in found.note
+    both = boxes_mask((800, 500), eyes, corner)
+    (found,) = fill(editor, session, photo, both, auto, seeds=[5])
+    assert "holes on a face, the network for any photo the others" in found.remark
+    assert FACES.label in found.note and PLACES.label in found.note
+    (direct,) = fill(editor, session, photo, box_mask((800, 500), eyes), FACES, seeds=[5])
+    assert (pixels(found.picture)[225:245, 160:240] == pixels(direct.picture)[225:245, 160:240]).all()
+    assert (pixels(found.picture)[~both] == pixels(photo.picture)[~both]).all()
+    nobody = editor.open(session, fakes.save(Image.new("RGB", (256, 256), "teal"), tmp_path / "teal.png"))
+    (found,) = fill(editor, session, nobody, box_mask((256, 256), (9, 9, 60, 60)), auto, seeds=[5])
+    assert "no face here" in found.remark
+    assert editor.fill_once(session, path, comodgan_fakes.mask(tmp_path / "m.png", (800, 500), eyes), 5, 1, "auto")
+
+
+def test_without_the_network_for_any_photo_all_is_as_before(registry, session, tmp_path) -> None:
+    editor = Editor(WITHOUT_PLACES)
+    assert list(editor.of_kind(HOLE)) == ["portraits", "scenes"]
+    photo = editor.open(session, fakes.save(Image.new("RGB", (300, 200), "teal"), tmp_path / "teal.png"))
+    (result,) = fill(editor, session, photo, box_mask((300, 200), (10, 10, 60, 60)), FACES, seeds=[0])
+    assert result.remark == "No face was found in this picture, and these weights know portraits only."
+    with pytest.raises(UnknownName, match="'auto'. Choose one of: portraits, scenes"):
+        editor.model("auto", HOLE)
+
+
+def test_warming_up_runs_both_networks_of_the_automatic_choice(editor, registry) -> None:
+    editor.warm_up()
+    for choice in (FACES, PLACES, DRAW):
+        with registry.use(choice.model) as pipeline:
+            assert pipeline.prepared + pipeline.completed == (0 if choice is DRAW else 2)
+    with registry.use(SCENES.model) as pipeline:
+        assert not pipeline.completed

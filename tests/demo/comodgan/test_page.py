@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
@@ -263,6 +263,136 @@ def test_keep_painting_on_a_result(page) -> None:
     run(page)
     before, _ = compared(page)
     assert np.abs(before - after).mean() < 2  # the result is what is filled now
+    for _ in range(2):  # the second time it is the very picture that is there
+        page.click("#comodgan-again")
+        page.wait_for_timeout(2500)
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
+
+
+def on_canvas(page, picture: tuple[int, int], x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the picture is on the page: the editor shows it whole, in the middle of its canvas."""
+    box = canvas(page)
+    shown = page.evaluate("parseInt(document.querySelector('#comodgan-paint').innerText.match(/(\\d+)%/)[1]) / 100")
+    scale = shown * min(max(max(picture), 256), 384) / max(picture)  # the fakes' size of the painting
+    across, down = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return across + scale * (x - picture[0] / 2), down + scale * (y - picture[1] / 2)
+
+
+def test_the_network_is_chosen_by_the_picture_and_earlier_results_stay(any_page, teal, tmp_path) -> None:
+    page = any_page
+    set_number(page, "count", "1")
+    upload_and_wait(page, fakes.save(fakes.draw_photo((400, 300), ((200, 150, 60),)), tmp_path / "face.png"))
+    page.click("#comodgan-mask-eyes")
+    wait_for_text(page, "comodgan-message", "of the picture will be filled")
+    page.wait_for_timeout(1500)
+    run(page, results=1)
+    wait_for_text(page, "comodgan-state", "The hole is on a face, so the portraits network filled it")
+    _, on_face = compared(page)
+    page.click("#comodgan-again")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+    page.wait_for_timeout(1500)
+    page.click("#comodgan-mask-bottom")
+    wait_for_text(page, "comodgan-message", "50% of the picture")
+    page.wait_for_timeout(1500)
+    run(page, results=1)
+    upload_and_wait(page, teal)
+    stroke(page)
+    run(page, results=1)
+    wait_for_text(page, "comodgan-state", "There is no face here, so the network for any photo filled the hole")
+    _, on_teal = compared(page)
+    assert page.is_disabled("#comodgan-later")
+    for _ in range(2):
+        said = page.inner_text("#comodgan-state")
+        page.wait_for_selector("#comodgan-earlier:enabled")
+        page.click("#comodgan-earlier")
+        page.wait_for_function("said => document.querySelector('#comodgan-state').innerText !== said", arg=said)
+    wait_for_text(page, "comodgan-state", "The hole is on a face")
+    page.wait_for_timeout(1000)
+    assert np.array_equal(compared(page)[1], on_face)
+    result, _ = downloaded(page)
+    assert result.shape == (300, 400, 3), "the earlier one is what is downloaded"
+    for _ in range(2):
+        page.wait_for_selector("#comodgan-later:enabled")
+        said = page.inner_text("#comodgan-state")
+        page.click("#comodgan-later")
+        page.wait_for_function("said => document.querySelector('#comodgan-state').innerText !== said", arg=said)
+    page.wait_for_timeout(1000)
+    assert np.array_equal(compared(page)[1], on_teal)
+    set_number(page, "count", "4")
+
+
+def test_keys_for_painting(any_page, teal) -> None:
+    page = any_page
+    upload_and_wait(page, teal)
+
+    def tool() -> str:
+        return page.get_attribute("#comodgan-paint .toolbar-wrap button.highlight", "aria-label")
+
+    def wait_for_size(size: int) -> None:
+        slider = "document.querySelector('#comodgan-paint .toolbar-wrap input[type=range]')?.value"
+        page.wait_for_function(f"{slider} === '{size}'")
+
+    undo = "#comodgan-paint button[aria-label='Undo']"
+    page.locator("#comodgan-photo").hover()
+    assert tool() == "Brush" and page.is_disabled(undo), "the picture itself cannot be undone"
+    page.keyboard.press("]")
+    wait_for_size(30)
+    page.keyboard.press("[")
+    wait_for_size(24)
+    page.wait_for_function("!document.querySelector('#comodgan-paint .toolbar-wrap input[type=range]')")  # it closes
+    field = page.locator("#comodgan-seed input")
+    field.fill("1")
+    for key in ("e", "[", "Control+z"):
+        field.press(key)
+    assert tool() == "Brush" and page.locator("#comodgan-paint input[type=range]").count() == 0, "someone types"
+    field.fill("1")
+    field.press("Enter")
+    page.keyboard.press("e")
+    page.wait_for_function("document.querySelector('#comodgan-paint button[aria-label=Erase].highlight')")
+    page.keyboard.press("e")
+    page.wait_for_function("document.querySelector('#comodgan-paint button[aria-label=Brush].highlight')")
+    stroke(page)
+    page.wait_for_selector(f"{undo}:enabled")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(f"{undo}:disabled")
+    page.click("#comodgan-start")
+    wait_for_text(page, "comodgan-state", "Nothing is marked yet")
+    page.keyboard.press("Control+Shift+z")
+    page.wait_for_selector(f"{undo}:enabled")
+
+
+def test_a_click_selects_the_thing_under_it(any_page, tmp_path) -> None:
+    page, size = any_page, (300, 200)
+    photo = Image.new("RGB", size, (90, 150, 90))
+    pen = ImageDraw.Draw(photo)
+    pen.ellipse((60, 60, 120, 120), fill=(220, 60, 40))
+    pen.rectangle((200, 80, 230, 160), fill=(40, 40, 160))
+    upload_and_wait(page, fakes.save(photo, tmp_path / "things.png"))
+
+    def click(x: float, y: float, expected: str) -> None:
+        page.mouse.click(*on_canvas(page, size, x, y))
+        page.wait_for_selector("#comodgan-paint.waiting")
+        page.wait_for_selector("#comodgan-paint:not(.waiting)")
+        wait_for_text(page, "comodgan-message", expected)
+        page.wait_for_timeout(1000)
+
+    page.click("#comodgan-pick")
+    wait_for_text(page, "comodgan-message", "Click on a thing")
+    click(90, 90, "Selected.")
+    click(270, 30, "Nothing that stands out")
+    click(215, 120, "Selected.")
+    page.keyboard.press("Control+z")
+    wait_for_text(page, "comodgan-message", "The last selection is taken back")
+    page.wait_for_timeout(1500)
+    click(90, 90, "marked already")
+    page.click("#comodgan-pick")
+    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
+    run(page)
+    result, _ = downloaded(page)
+    changed = (result != np.asarray(photo, int)).any(-1)
+    assert changed[62:118, 85:95].mean() > 0.95, "the ball, with its rim"
+    assert changed[50:130, 50:130].sum() == changed.sum(), "nothing else"
 
 
 def test_a_transparent_picture_brings_its_hole(any_page, tmp_path) -> None:
