@@ -22,6 +22,7 @@ _MEASURED = FOLDER / "measured.json"
 _PORTRAITS = "official portraits of members of the United States Congress (works of the US government, public domain)"
 _PEOPLE = f"{_PORTRAITS}, the Face Research Lab London Set (CC BY 4.0) and AI-made and real faces under free licences"
 _OWN_LICENCE = "CC0-1.0"
+_PLACES = "views of panoramas of places (Poly Haven, CC0; Emil Persson, CC BY 3.0)"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
 _STYLEGAN2 = "Karras et al., Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (arXiv 1912.04958)"
 _SWAPPING = "Park et al., Swapping Autoencoder for Deep Image Manipulation, NeurIPS 2020 (arXiv 2007.00653)"
@@ -115,6 +116,13 @@ _PEOPLE_WITH = (
     "ImageNet network",
     "selfie mask",
     "face mesh",
+)
+
+_PLACES_WITH = (
+    "portraits_fill_bust/generator",
+    "portraits_fill_face/generator",
+    "people_face/discriminator",
+    *_PEOPLE_WITH,
 )
 
 _CONSULTATION_WITH = (
@@ -351,6 +359,28 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment="square of head and shoulders: the face's FFHQ square is 0.9 of its side",
+    ),
+    EmbeddedFile(
+        name="places_fill/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PLACES}, starting from its network that completes busts",
+        paper=_COMODGAN,
+        what="completes photographs of places",
+        trained_with=("places_fill/discriminator", *_PLACES_WITH),
+        resolution=256,
+        latent_layout="W+ (14, 256) and a global vector (128)",
+        alignment="any square of a picture",
+    ),
+    EmbeddedFile(
+        name="places_fill/discriminator",
+        licence="CC0-1.0 with attribution",
+        source="Trained by this project together with places_fill/generator, on its data",
+        paper=_COMODGAN,
+        what="its discriminator of pixels and holes, for further training",
+        trained_with=("places_fill/generator", *_PLACES_WITH),
+        resolution=256,
+        latent_layout="none",
+        alignment="any square of a picture",
     ),
     EmbeddedFile(
         name="portraits_draw/generator",

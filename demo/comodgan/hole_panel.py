@@ -11,17 +11,19 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from demo.comodgan import examples
 from demo.comodgan.editor import Editor, Photo
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
-from demo.parts.examples import examples_row
+from demo.parts.examples import PLACES, PORTRAITS, examples_row
 from demo.parts.painting import layer_of, layers_from, paint_input, paint_value, painted
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.session import Session
+from gan_core.comodgan import models
 from gan_core.errors import BadValue, StudioError
 
 _WELCOME = "Give it a picture, then paint over what should be filled."
@@ -41,8 +43,6 @@ _LABELS = {
     "left": "Left half", "bottom": "Lower half", "centre": "Centre", "face": "Face", "eyes": "Eyes",
     "all_but_eyes": "All but the eyes", "random": "Random",
 }  # fmt: skip
-_FIRST = 2  # of the examples, shown when the tab opens
-_READY = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # masks of the examples
 
 
 class HolePanel:
@@ -51,7 +51,7 @@ class HolePanel:
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
         self.run = RunBar(editor.of_kind("hole"), "comodgan")
-        self._examples: list[str] = []
+        self._examples: dict[str, str] = {}  # path -> name without suffix
 
     def build(self) -> None:
         """Lay it out in the current context."""
@@ -60,9 +60,10 @@ class HolePanel:
                 self.photo = photo_input(label="Picture", height=130, elem_id="comodgan-photo")
             with gr.Column(scale=3, min_width=220, elem_classes="few-examples"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-message")
-                copies = examples_row(self.photo)
+                kinds = (PLACES, PORTRAITS) if models.PLACES in self.editor.of_kind("hole") else (PORTRAITS,)
+                copies = examples_row(self.photo, *kinds)
         self.studio.sessions.shared |= copies
-        self._examples = [str(path) for path in sorted(copies, key=lambda path: path.name)]
+        self._examples = {str(path): path.stem for path in sorted(copies, key=lambda path: path.name)}
         self.paint = paint_input(label="Paint over what should be filled", height=420, elem_id="comodgan-paint")
         gr.Markdown(_KEYS, elem_classes="keys")
         with gr.Row(elem_classes="actions masks"):
@@ -132,8 +133,9 @@ class HolePanel:
 
     def on_opened(self, path: str | None) -> list[Any]:
         """The tab is opened for the first time: show an example, unless there is a picture already."""
-        example = self._examples[_FIRST % len(self._examples)] if self._examples and not path else path
-        return [example, gr.Timer(active=False)]
+        paths = {name: path for path, name in self._examples.items()}
+        example = next((paths[name] for name in examples.FIRST if name in paths), None)
+        return [path or example, gr.Timer(active=False)]
 
     def on_photo(self, data: Data, request: gr.Request) -> Data:
         """Another picture: put it into the editor; with a mask if it has transparent pixels or is an example."""
@@ -148,9 +150,8 @@ class HolePanel:
         mask, message = None, _PAINT
         if photo.clear is not None:
             mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
-        elif (resolved := str(Path(path).resolve())) in self._examples:
-            name = _READY[self._examples.index(resolved) % len(_READY)]
-            mask, message = self.editor.ready_made(session, photo, name)[0], _EXAMPLE
+        elif name := self._examples.get(str(Path(path).resolve())):
+            mask, message = self._example_mask(session, photo, name), _EXAMPLE
         value = self._value(session, photo, mask)
         return {self.paint: value, self.message: message, self.shown: photo.key, **self._pick_mode(False)}
 
@@ -212,6 +213,12 @@ class HolePanel:
         return {self.paint: self._value(session, photo, before, earlier[:-1]), self.message: _TAKEN_BACK}
 
     # Helpers
+
+    def _example_mask(self, session: Session, photo: Photo, name: str) -> np.ndarray | None:
+        portraits = [one for one in self._examples.values() if one.startswith(PORTRAITS)]
+        if ready := examples.ready_made(name, portraits):
+            return self.editor.ready_made(session, photo, ready)[0]
+        return examples.thing(name, photo.painting_size)
 
     def _pick_mode(self, on: bool) -> Data:
         """Updates of the buttons of selecting by clicks; the page's script looks at the class of the first."""

@@ -1,10 +1,10 @@
 """Blending of a completed square into its picture, without a seam and without changing a known pixel.
 
-First the hole's tone is matched: the network's colours just inside the rim should be similar to the picture's just
-outside. Where they differ by a small step (a large one is taken for the edge of an object), the hole is shifted by it.
-Then the joint: the network also draws the known part, with small errors; the error at the rim is continued into the
-hole and fades out with the distance. Both corrections are interpolated by a pyramid of averages, in which each level
-fills the unknown pixels of the finer one (push-pull, Gortler et al. 1996, section 3.3). Only the hole is changed.
+First the joint: the network also draws the known part, with small errors; the error at the rim is continued into the
+hole and fades out with the distance. Then the hole's tone is matched: its colours just inside the rim should be similar
+to the picture's just outside. Where they still differ by a small step (a large one is taken for the edge of an object),
+the hole is shifted by it. Both corrections are interpolated by a pyramid of averages, in which each level fills the
+unknown pixels of the finer one (push-pull, Gortler et al. 1996, section 3.3). Only the hole is changed.
 """
 
 from __future__ import annotations
@@ -85,7 +85,14 @@ def blend(raw: Tensor, image: Tensor, known: Tensor) -> Tensor:
     `image` (1, 3, S, S) is unchanged where `known` (1, 1, S, S) is 1.
     """
     side = image.shape[-1]
-    large = resample(match_tone(raw, *shrink_known(image, known, raw.shape[-1])), side)
-    levels = max((side // _REACH).bit_length(), 1)
-    offset = spread(image - large, known, levels)
-    return torch.where(known == 1, image, (large + offset).clamp(-1, 1))
+    small, small_known = shrink_known(image, known, raw.shape[-1])
+    joined = raw + (1 - small_known) * _continued(small - raw, small_known)
+    # The known part comes from the picture now: what the joint has mended is not mended again at full size.
+    matched = torch.where(small_known == 1, small, match_tone(joined, small, small_known))
+    large = resample(matched, side)
+    return torch.where(known == 1, image, (large + _continued(image - large, known)).clamp(-1, 1))
+
+
+def _continued(error: Tensor, known: Tensor) -> Tensor:
+    """Errors (N, C, S, S) of the known part, continued into the hole."""
+    return spread(error, known, max((error.shape[-1] // _REACH).bit_length(), 1))

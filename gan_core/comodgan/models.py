@@ -14,7 +14,6 @@ from weights import catalogue
 from weights.published import is_complete, offered_by
 
 AUTOMATIC, DEFAULT, PLACES, DRAWING = "auto", "portraits", "places", "drawing"
-_LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,10 @@ class _Embedded:
     def weights(self) -> str:
         return f"{self.folder}/generator"
 
+    @property
+    def licence(self) -> str:
+        return catalogue.embedded(self.weights).licence
+
 
 _FACE = _Embedded("portraits_fill_face", "portraits/fill_face", "hole", "face", "the network that completes faces")
 _BUST = _Embedded("portraits_fill_bust", "portraits/fill_bust", "hole", "bust", "the network that completes portraits")
@@ -70,7 +73,7 @@ def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
         here = next((one for one in candidates if (weights / f"{one.weights}.safetensors").is_file()), None)
         if here is not None:
             models[name] = CoModGANModel(
-                name, label, here.model, here.kind, 256, _LICENCE, here.alignment, here.weights
+                name, label, here.model, here.kind, 256, here.licence, here.alignment, here.weights
             )
     for entry in offered_by("comodgan"):
         if is_complete(entry, published_folder):
@@ -108,7 +111,7 @@ def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, wei
                     name=one.model,
                     build=functools.partial(_build_embedded, one=one, weights=weights),
                     resolution=256,
-                    licence=_LICENCE,
+                    licence=one.licence,
                     title=one.title,
                     weights=(one.weights,),
                 )
