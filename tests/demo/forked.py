@@ -101,7 +101,7 @@ def _import_all() -> None:
 
     settings.export(settings.read([]))  # as an app does before it imports Gradio
     for name in (
-        "torch._dynamo", "scipy.ndimage", "pytest", "gradio", "app", "demo.context", "demo.layout", "demo.monitoring",
+        "torch", "scipy.ndimage", "pytest", "gradio", "app", "demo.context", "demo.layout", "demo.monitoring",
         "demo.page_cache", "demo.refusals", "tests.demo.fakes", "tests.demo.comodgan.fakes",
         "tests.demo.insetgan.fakes", "tests.demo.self_conditioned.fakes", "tests.demo.swapping_autoencoder.fakes",
     ):  # fmt: skip
