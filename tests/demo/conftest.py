@@ -213,7 +213,8 @@ def browser():
 @pytest.fixture(scope="session")
 def context(browser):
     """One for all tests: a browser that has seen the page before has its scripts compiled already."""
-    context = browser.new_context(accept_downloads=True, reduced_motion="reduce")
+    # Half as many pixels each way: drawing them, the picture editor's above all, is done on the CPU.
+    context = browser.new_context(accept_downloads=True, reduced_motion="reduce", device_scale_factor=0.5)
     context.add_init_script(FEWER_FRAMES)
     context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
     yield context
