@@ -7,6 +7,7 @@ Those of published size, too, take half as much more with two, for tests run bes
 
 import os
 import random
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # NumPy's OpenBLAS reads it when it is imported; commands inherit it
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where a command asks for more threads, those that wait sleep
@@ -26,7 +27,23 @@ def _as_at_first():
     torch.manual_seed(0)
 
 
+LONGEST = (  # half a minute of processor time and more, in this order
+    "demo/comodgan/test_page.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
+    "demo/self_conditioned/test_page.py", "demo/swapping_autoencoder/test_page.py", "test_parity.py",
+    "gan_core/test_export.py", "demo/insetgan/test_api.py", "ops_cuda/test_kernels.py", "demo/test_zero_gpu.py",
+    "training/swapping_autoencoder/test_train.py", "training/comodgan/test_train.py", "training/hfgi/test_train.py",
+    "demo/test_faults.py", "demo/models_page/test_page.py", "gan_core/test_pretrained.py",
+    "evaluation/metrics/test_scores.py", "hostile/test_readers.py", "training/test_training.py", "test_layering.py",
+    "demo/test_hostile_requests.py", "training/self_conditioned/test_refine.py", "training/faces/test_head.py",
+)  # fmt: skip
+"""Files of tests that start first, so that of the processes that share the files none works on alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    rank = {folder / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="no CUDA device")
