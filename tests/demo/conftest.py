@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--process-per-site",  # no spare process is started for the next page: a fifth of opening one
 ]  # fmt: skip
 
 
