@@ -9,10 +9,10 @@ short work passes:
             ...
             request.pause(tell)                        # between two steps: others first, if it is theirs
 
-Order. A request is long once it has computed for `LONG` seconds, or from the start when requests of its kind usually
-take longer than that; else it is short. While there are both, short ones get three quarters of the time (start-time
-fair queueing, Goyal et al. 1996). Among short ones the visitor who has used least recently goes first; long ones run
-one after another, and a visitor has at most one of them under way.
+Order (`demo.turn_order`). A request is long once it has computed for some seconds, or from the start when requests of
+its kind usually take longer than that; else it is short. While there are both, short ones get three quarters of the
+time (start-time fair queueing, Goyal et al. 1996). Among short ones the visitor who has used least recently goes first;
+long ones run one after another, and a visitor has at most one of them under way.
 """
 
 from __future__ import annotations
@@ -28,14 +28,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 
+from demo.turn_order import Order, Standing
 from gan_core.errors import Busy, Cancelled
 
 logger = logging.getLogger(__name__)
 
-LONG = 4.0  # seconds of computing after which a request is a long one
-_SHARE = {False: 0.75, True: 0.25}  # of the time, by whether requests are long, while there are both
-_FORGET = 30.0  # seconds in which half of what a visitor has used is forgotten
-_UNKNOWN = 2.0  # seconds that a request takes of whose kind there has been none yet
 _MINUTE = 60.0
 _ADDRESSES = 10_000  # to remember before the idle ones are dropped
 _TELL_EVERY = 1.0  # seconds between two words to somebody who waits
@@ -94,7 +91,7 @@ class State:
     """Until one who came now could begin, about."""
 
 
-class Request:
+class Request(Standing):
     """One request in the line. Made by `Line.join`."""
 
     def __init__(
@@ -106,18 +103,14 @@ class Request:
         promised: float,
         stopped: Callable[[], bool] | None = None,
     ) -> None:
+        super().__init__(visitor, kind, joined)
         self._line = line
-        self.visitor, self.kind, self.joined = visitor, kind, joined
         self.stopped = stopped or (lambda: False)
         """Whether its visitor wants it no more. It then waits for no turn, for all that it does is to say so."""
         self.deadline = joined + promised
         """When it gives up waiting for its first turn."""
-        self.used = 0.0
-        """Seconds of computing so far."""
         self.waited = 0.0
         """Seconds of waiting so far."""
-        self.begun = self.computing = self.waiting = self.left = False
-        self._turn_began = 0.0
 
     @contextmanager
     def turn(self, tell: Tell | None = None) -> Iterator[None]:
@@ -154,15 +147,21 @@ class Line:
     def __init__(
         self, seats: int = 1, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.seats, self.limits = seats, limits or Limits()
+        self.limits = limits or Limits()
         self.counts = Counts()
         self._clock = clock
         self._changed = threading.Condition()
-        self._requests: list[Request] = []
-        self._usual: dict[str, float] = {}  # seconds that a request takes, by kind
-        self._used: dict[str, tuple[float, float]] = {}  # by visitor: seconds, as of when
+        self._order = Order(seats, clock)
         self._came: dict[str, deque[float]] = {}  # by address: when, within the last minute
-        self._served = {False: 0.0, True: 0.0}  # start-time fair queueing's virtual time, by whether long
+
+    @property
+    def seats(self) -> int:
+        """Requests that compute at the same time."""
+        return self._order.seats
+
+    @seats.setter
+    def seats(self, seats: int) -> None:
+        self._order.seats = seats
 
     @contextmanager
     def join(
@@ -197,17 +196,14 @@ class Line:
     def forget(self, visitor: str) -> None:
         """The visitor left: what they have waiting ends with Cancelled."""
         with self._changed:
-            for request in self._requests:
-                if request.visitor == visitor:
-                    request.left = True
-            self._used.pop(visitor, None)
+            self._order.forget(visitor)
             self._changed.notify_all()
 
     def state(self) -> State:
         """See `State`."""
         with self._changed:
-            waiting = sum(request.waiting for request in self._requests)
-            return State(self.seats, self._computing(), waiting, self._seconds_before(None))
+            waiting = sum(request.waiting for request in self._order.requests)
+            return State(self.seats, self._order.computing(), waiting, self._order.seconds_before(None))
 
     # What is said to whom. `_changed` is held from here on, where nothing else is said.
 
@@ -217,21 +213,20 @@ class Line:
         with self._changed:
             newcomer = Request(self, visitor, kind, self._clock(), math.inf, stopped)
             if visitor is not None:
-                seconds = self._seconds_before(newcomer)
+                seconds = self._order.seconds_before(newcomer)
                 if refusal := self._refusal(visitor, address, seconds):
                     self.counts.ended[kind, Outcome.REFUSED] += 1
                     raise Busy(refusal)
                 newcomer.deadline = newcomer.joined + _promise(seconds)
-            self._level()
-            self._requests.append(newcomer)
+            self._order.add(newcomer)
             return newcomer
 
     def _refusal(self, visitor: str, address: str | None, seconds: float) -> str:
         """Why this visitor's request, which would wait for so many seconds, is not let in; "" where it is."""
-        own = sum(request.visitor == visitor for request in self._requests)
+        own = sum(request.visitor == visitor for request in self._order.requests)
         if own >= self.limits.each:
             return f"{own} of your requests are waiting already. Please wait for them first."
-        others = sum(request.visitor is not None for request in self._requests)
+        others = sum(request.visitor is not None for request in self._order.requests)
         if others >= self.limits.requests or seconds > self.limits.patience:
             return _busy(seconds)
         if address is not None and self.limits.a_minute:
@@ -256,16 +251,16 @@ class Line:
                 with self._changed:
                     if request.left:
                         raise Cancelled("The page was closed.")
-                    if self._next_one(request):
+                    if self._order.next_one(request):
                         self._begin(request)
                         return said > -math.inf
                     now = self._clock()
                     if not request.begun and now > request.deadline:
-                        raise Busy(_busy(self._seconds_before(request)))
+                        raise Busy(_busy(self._order.seconds_before(request)))
                     if not (tell and now - said >= _TELL_EVERY):
                         self._changed.wait(_TELL_EVERY)
                         continue
-                    before, seconds = self._before(request), self._seconds_before(request)
+                    before, seconds = self._order.before(request), self._order.seconds_before(request)
                 said = now
                 tell(_waiting(len(before), seconds, None if request.begun else request.deadline - now))
             return False
@@ -276,128 +271,26 @@ class Line:
     def _begin(self, request: Request) -> None:
         request.begun = request.computing = True
         request.waiting = False
-        request._turn_began = self._clock()
+        request.turn_began = self._clock()
 
     def _give_back(self, request: Request) -> None:
         with self._changed:
             if request.computing:  # else it lost its turn in a pause
-                self._count(request)
+                self._order.count(request)
                 request.computing = False
                 self._changed.notify_all()
 
-    def _count(self, request: Request) -> None:
-        """What it has computed since this was last asked."""
-        now = self._clock()
-        seconds, long = now - request._turn_began, self._long(request)
-        request.used += seconds
-        request._turn_began = now
-        self._served[long] += seconds / _SHARE[long]
-        if not long and self._long(request) and not any(self._long(r) for r in self._requests if r is not request):
-            self._served[True] = max(self._served.values())  # the first long one starts where the short ones are
-        if request.visitor is not None and not request.left:
-            self._used[request.visitor] = (self._use_of(request.visitor) + seconds, now)
-        self._level()
-
-    def _level(self) -> None:
-        """Requests of a kind of which there are none do not save up time: they will begin where the others are."""
-        for long in (False, True):
-            if not any(self._long(request) == long for request in self._requests):
-                self._served[long] = max(self._served.values())
+    def _others_first(self, request: Request) -> bool:
+        with self._changed:
+            return self._order.others_first(request)
 
     def _leave(self, request: Request, outcome: Outcome) -> None:
         with self._changed:
-            self._requests.remove(request)
+            self._order.remove(request, answered=outcome is Outcome.ANSWERED)
             self.counts.ended[request.kind, outcome] += 1
             self.counts.waited[request.kind] += request.waited
             self.counts.computed[request.kind] += request.used
-            if outcome is Outcome.ANSWERED and request.used:
-                usual = self._usual.get(request.kind, request.used)
-                self._usual[request.kind] = usual + 0.3 * (request.used - usual)
-            for visitor in [v for v in self._used if self._use_of(v) < 0.01]:
-                del self._used[visitor]
             self._changed.notify_all()
-
-    # The order
-
-    def _others_first(self, request: Request) -> bool:
-        with self._changed:
-            if request.left:
-                return True
-            self._count(request)
-            waiting = [r for r in self._requests if r.waiting and self._may_begin(r)]
-            return bool(waiting) and self._best([*waiting, request]) is not request
-
-    def _next_one(self, request: Request) -> bool:
-        """Whether a seat is free, and of all who wait this one is to have it."""
-        if self._computing() >= self.seats:
-            return False
-        waiting = [r for r in self._requests if r.waiting and self._may_begin(r)]
-        return bool(waiting) and self._best(waiting) is request
-
-    def _best(self, requests: list[Request]) -> Request:
-        long = self._long_first(requests)
-        return min((r for r in requests if self._long(r) == long), key=self._place)
-
-    def _long_first(self, requests: list[Request]) -> bool:
-        """Whether a long one is next."""
-        kinds = {self._long(request) for request in requests}
-        return self._served[True] < self._served[False] if len(kinds) == 2 else kinds.pop()
-
-    def _place(self, request: Request) -> tuple[float, ...]:
-        """The smaller the sooner, among the short or the long ones."""
-        use = self._use_of(request.visitor) if request.visitor else math.inf
-        if self._long(request):
-            return (not request.begun, use if not request.begun else 0.0, request.joined)
-        return (use, request.joined)
-
-    def _may_begin(self, request: Request) -> bool:
-        """False for a visitor's second long request while the first is under way."""
-        if request.left or request.begun or request.visitor is None or not self._long(request):
-            return True
-        return not any(
-            r is not request and r.visitor == request.visitor and r.begun and self._long(r) for r in self._requests
-        )
-
-    def _long(self, request: Request) -> bool:
-        return request.used > LONG or self._usual_of(request.kind) > LONG
-
-    def _usual_of(self, kind: str) -> float:
-        """Seconds that a request of this kind takes; of a kind of which none has ended, what those under way have taken
-        so far at least."""
-        if kind in self._usual:
-            return self._usual[kind]
-        return max((_UNKNOWN, *(r.used for r in self._requests if r.kind == kind)))
-
-    def _computing(self) -> int:
-        return sum(request.computing for request in self._requests)
-
-    def _use_of(self, visitor: str | None) -> float:
-        """Seconds that a visitor has used, old ones counting less."""
-        seconds, when = self._used.get(visitor or "", (0.0, 0.0))
-        return seconds * 0.5 ** ((self._clock() - when) / _FORGET)
-
-    # Estimates
-
-    def _before(self, request: Request | None) -> list[Request]:
-        """Those who will have computed before `request` begins (None: one of an unknown, short kind)."""
-        long = request is not None and self._long(request)
-        since = request.joined if request else math.inf
-        return [
-            r
-            for r in self._requests
-            if r is not request and (r.joined <= since or r.computing) and (long or not self._long(r) or r.computing)
-        ]
-
-    def _seconds_before(self, request: Request | None) -> float:
-        """Seconds until it could begin, about."""
-        long = request is not None and self._long(request)
-        seconds = 0.0
-        for other in self._before(request):
-            rest = max(0.2, self._usual_of(other.kind) - other.used)
-            # Of a long one only the step that is being done stands in the way of a short one.
-            seconds += min(rest, 1.0) if self._long(other) and not long else rest
-        others = any(self._long(r) != long for r in self._requests)
-        return seconds / self.seats / (_SHARE[long] if others else 1.0)
 
 
 def _promise(seconds: float) -> float:

@@ -1,6 +1,6 @@
 """The operations that every StyleGAN2 is made of: one public function each.
 
-Each is a `torch.library` custom op with a fake implementation and gradients of first and second order. The plain
+Each is a `torch.library` custom op (see `operation`) with a fake implementation and gradients of both orders. The plain
 PyTorch reference is the specification; on CUDA a Triton kernel does the same work where one exists.
 """
 

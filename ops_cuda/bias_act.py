@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ops_cuda import backend
+from ops_cuda.operation import operation
 
 ACTIVATIONS = {"linear": (1.0, 1.0), "lrelu": (0.2, math.sqrt(2.0))}  # name -> slope below zero, default gain
 
@@ -110,7 +111,7 @@ def _derivative(y: Tensor, slope: float, gain: float, clamp: float) -> Tensor:
 # ---------------------------------------------------------------- without scale: the backward pass reads the output
 
 
-@torch.library.custom_op("gan_studio::bias_act", mutates_args=())
+@operation("bias_act")
 def _bias_act(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: float, clamp: float) -> Tensor:
     kernel = backend.kernel_for(x, "bias_act")
     if kernel is not None:
@@ -126,7 +127,7 @@ def _(x: Tensor, bias: Tensor | None, noise: Tensor | None, slope: float, gain: 
     return torch.empty_like(x)
 
 
-@torch.library.custom_op("gan_studio::bias_act_grad", mutates_args=())
+@operation("bias_act_grad")
 def _bias_act_grad(
     dy: Tensor, y: Tensor, slope: float, gain: float, clamp: float, summed: bool
 ) -> tuple[Tensor, Tensor]:
@@ -189,7 +190,7 @@ _bias_act_grad.register_autograd(_backward_grad, setup_context=_save_grad)
 # ---------------------------------------------------------------- with scale: the backward pass reads the input
 
 
-@torch.library.custom_op("gan_studio::scaled_bias_act", mutates_args=())
+@operation("scaled_bias_act")
 def _scaled_bias_act(
     x: Tensor, bias: Tensor | None, noise: Tensor | None, scale: Tensor, slope: float, gain: float, clamp: float
 ) -> Tensor:
@@ -209,7 +210,7 @@ def _(
     return torch.empty_like(x)
 
 
-@torch.library.custom_op("gan_studio::scaled_bias_act_grad", mutates_args=())
+@operation("scaled_bias_act_grad")
 def _scaled_bias_act_grad(
     dy: Tensor,
     x: Tensor,

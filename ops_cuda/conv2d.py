@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ops_cuda.operation import operation
+
 
 def conv2d(x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0) -> Tensor:
     """Convolve x (N, I, H, W) with weight (O, I, k, k); (N, O, (H + 2 padding - k) // stride + 1, ...), x's dtype."""
@@ -34,7 +36,7 @@ def _aten(x: Tensor, weight: Tensor, stride: int, padding: int, transposed: bool
     )
 
 
-@torch.library.custom_op("gan_studio::convolution", mutates_args=())
+@operation("convolution")
 def _convolution(x: Tensor, weight: Tensor, stride: int, padding: int, transposed: bool, extra: list[int]) -> Tensor:
     # extra: rows and columns that a transposed convolution has beyond its smallest output
     return _aten(x, weight, stride, padding, transposed, extra)
@@ -86,7 +88,7 @@ def _aten_weight_gradient(
     )[1]
 
 
-@torch.library.custom_op("gan_studio::convolution_weight_gradient", mutates_args=())
+@operation("convolution_weight_gradient")
 def _weight_gradient(
     x: Tensor, dy: Tensor, shape: list[int], stride: int, padding: int, transposed: bool, extra: list[int]
 ) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ops_cuda import backend
+from ops_cuda.operation import operation
 from ops_cuda.upfirdn2d import setup_filter, upfirdn2d
 
 SLOPE, GAIN, JOINED = 0.2, math.sqrt(2.0), math.sqrt(0.5)
@@ -140,7 +141,7 @@ def _reference(
     return features, picture, kept
 
 
-@torch.library.custom_op("gan_studio::finish", mutates_args=())
+@operation("finish")
 def _finish(
     raw: Tensor,
     scale: Tensor,

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ops_cuda import backend
+from ops_cuda.operation import operation
 from ops_cuda.upfirdn2d import channels_innermost
 
 LIMIT = 6.0
@@ -77,7 +78,7 @@ def _reference_backward(dy: Tensor, y: Tensor, x: Tensor, in_bias: Tensor, weigh
     return dx * ((inside > 0) & (inside < LIMIT))
 
 
-@torch.library.custom_op("gan_studio::relu6_depthwise", mutates_args=())
+@operation("relu6_depthwise")
 def _relu6_depthwise(x: Tensor, in_bias: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     kernel = backend.kernel_for(x, "relu6_depthwise") if channels_innermost(x) else None
     if kernel is not None:
@@ -88,7 +89,7 @@ def _relu6_depthwise(x: Tensor, in_bias: Tensor, weight: Tensor, bias: Tensor, s
     return _reference(x, in_bias, weight, bias, stride).contiguous(memory_format=_format(x))
 
 
-@torch.library.custom_op("gan_studio::relu6_depthwise_backward", mutates_args=())
+@operation("relu6_depthwise_backward")
 def _relu6_depthwise_backward(dy: Tensor, y: Tensor, x: Tensor, in_bias: Tensor, weight: Tensor, stride: int) -> Tensor:
     kernel = backend.kernel_for(x, "relu6_depthwise", "backward") if channels_innermost(x) else None
     if kernel is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ops_cuda import backend
+from ops_cuda.operation import operation
 
 
 def setup_filter(taps: tuple[float, ...] = (1, 3, 3, 1)) -> Tensor:
@@ -74,7 +75,7 @@ def _reference(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int]
     return torch.nn.functional.conv2d(x, kernel, stride=down, groups=c)
 
 
-@torch.library.custom_op("gan_studio::upfirdn2d", mutates_args=())
+@operation("upfirdn2d")
 def _upfirdn2d(x: Tensor, filter: Tensor, up: int, down: int, padding: list[int], flip: bool, gain: float) -> Tensor:
     kernel = backend.kernel_for(x, "upfirdn2d")
     if kernel is not None and kernel.serves(up, down):

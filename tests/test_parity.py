@@ -284,7 +284,6 @@ def test_a_conditional_fixture_gets_its_labels(labels: dict[str, Any], tmp_path:
     test_fixture(tmp_path, lambda name, value: None)
 
 
-@pytest.mark.usefixtures("two_threads")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("folder", FIXTURES, ids=lambda path: path.name)
 def test_fixture(folder: Path, record_property: Callable[[str, object], None]) -> None:

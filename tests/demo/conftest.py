@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.demo import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -42,7 +43,7 @@ class Server:
     """A running app."""
 
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen | forked.Forked
     log: Path
     temporary: Path
     """Where its own temporary folder lies."""
@@ -69,11 +70,6 @@ def files_below(folder: Path) -> list[Path]:
     return [Path(inside, name) for inside, _, names in os.walk(folder) for name in names]
 
 
-def _end_with_this_process():
-    """Of a server about to start: tests that are killed leave none behind (a stopped one would stay for ever)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 @contextmanager
 def started(command, folder):
     with socket.socket() as free:
@@ -84,12 +80,16 @@ def started(command, folder):
     # One thread: networks here are small, and tests run beside each other.
     environment = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     begin = time.monotonic()
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port)],
-            cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=_end_with_this_process if sys.platform == "linux" else None,
-        )  # fmt: skip
+    command = [*command, "--port", str(port)]
+    if forked.may_fork(command):
+        process = forked.fork(command, environment, log)
+    else:
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=forked.end_with_this_process if forked.POSSIBLE else None,
+            )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         while True:
@@ -212,7 +212,8 @@ def browser():
 @pytest.fixture(scope="session")
 def context(browser):
     """One for all tests: a browser that has seen the page before has its scripts compiled already."""
-    context = browser.new_context(accept_downloads=True, reduced_motion="reduce")
+    # Half as many pixels each way: drawing them, the picture editor's above all, is done on the CPU.
+    context = browser.new_context(accept_downloads=True, reduced_motion="reduce", device_scale_factor=0.5)
     context.add_init_script(FEWER_FRAMES)
     context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
     yield context

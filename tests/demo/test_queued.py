@@ -6,7 +6,7 @@ import time
 import gradio as gr
 import pytest
 
-from demo import gpu, turns
+from demo import gpu, turn_order, turns
 from demo.context import Studio
 from demo.executors import LocalExecutor
 from demo.layout import build_page
@@ -118,7 +118,7 @@ def test_who_leaves_while_waiting_has_nothing_computed_and_no_new_session(line, 
         assert len(until_waiting) < 100
         sessions.delete("a")  # before the line hears of it, as the page's order may be
         time.sleep(1.2)
-        for request in line._requests:  # the handler runs outside of a Gradio request, so it has no visitor
+        for request in line._order.requests:  # the handler runs outside of a Gradio request, so it has no visitor
             request.left = request.visitor is None
         thread.join(10)
     assert errors and not ran and not list(tmp_path.iterdir())
@@ -151,7 +151,7 @@ def test_a_pause_within_a_handler_is_one_of_its_request(line) -> None:
     @queued
     def long():
         for _ in range(2):
-            turns._current.get().used = turns.LONG + 1
+            turns._current.get().used = turn_order.LONG + 1
             thread = threading.Thread(target=short)
             thread.start()
             while not line.state().waiting:

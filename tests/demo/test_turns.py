@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from demo import turns
+from demo import turn_order, turns
 from demo.turns import Limits, Line, Outcome
 from gan_core.errors import Busy, Cancelled
 
@@ -43,9 +43,9 @@ class Visit:
                 self.error = error
 
         self.thread = threading.Thread(target=run, daemon=True)
-        before = len(line._requests)
+        before = len(line._order.requests)
         self.thread.start()
-        until(lambda: len(line._requests) > before or self.error or not self.thread.is_alive())
+        until(lambda: len(line._order.requests) > before or self.error or not self.thread.is_alive())
 
     def end(self):
         self.thread.join(10)
@@ -128,7 +128,7 @@ def test_a_long_one_is_found_out(line, clock) -> None:
     """The first of its kind counts as short until it has computed for long enough."""
     order: list = []
     with line.join("a", "new") as request, request.turn():
-        clock.now += turns.LONG + 1
+        clock.now += turn_order.LONG + 1
         visit = Visit(line, clock, "b", "edit", order)
         request.pause()
         assert order == ["b"]

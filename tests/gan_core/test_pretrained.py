@@ -18,7 +18,6 @@ from tests.gan_core.comodgan.test_networks import generator as filler
 from tests.gan_core.swapping_autoencoder.launchers import LAUNCHERS, checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def draw(model: GanModel) -> torch.Tensor:

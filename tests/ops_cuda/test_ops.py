@@ -250,3 +250,47 @@ def test_relu6_depthwise_says_what_does_not_fit() -> None:
         relu6_depthwise(x, bias, weight, bias, stride=3)
     with pytest.raises(ValueError, match="frozen"):
         relu6_depthwise(x, bias, weight.requires_grad_(), bias)
+
+
+def test_the_short_way_on_a_cpu_is_the_registered_operation() -> None:
+    """`Operation` calls past torch.library: values and gradients of both orders are those of the registered one."""
+    x, b, scale, w = leaf(2, 3, 6, 6), leaf(3), leaf(2, 3), leaf(4, 3, 3, 3)
+    filter, ops = setup_filter().to(DOUBLE), torch.ops.gan_studio
+    cases = [
+        (upfirdn2d(x, filter, up=2, padding=(2, 1, 2, 1)), ops.upfirdn2d(x, filter, 2, 1, [2, 1, 2, 1], False, 1.0)),
+        (bias_act(x, b, clamp=1), ops.bias_act(x, b, None, 0.2, 2**0.5, 1.0)),
+        (bias_act(x, b, scale=scale), ops.scaled_bias_act(x, b, None, scale, 0.2, 2**0.5, -1.0)),
+        (conv2d(x, w, padding=1), ops.convolution(x, w, 1, 1, False, [0, 0])),
+    ]
+    for short, registered in cases:
+        torch.testing.assert_close(short, registered)
+        first, other = (torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)[0] for y in (short, registered))
+        torch.testing.assert_close(first, other)
+        second = [torch.autograd.grad(gradient.pow(2).sum(), x) for gradient in (first, other)]
+        torch.testing.assert_close(*second)
+
+
+def test_a_compiler_sees_the_operation_by_its_name() -> None:
+    seen = []
+
+    def keep(graph: torch.fx.GraphModule, _inputs: list) -> torch.fx.GraphModule:
+        seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph
+
+    compiled = torch.compile(lambda x: bias_act(x), backend=keep, fullgraph=True)
+    x = torch.randn(1, 3, 4, 4)
+    torch.testing.assert_close(compiled(x), bias_act(x))
+    assert any("gan_studio.bias_act" in target for target in seen)
+
+
+def test_an_operation_without_gradient_says_so_on_a_cpu() -> None:
+    from ops_cuda.operation import Operation
+
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    operation = Operation("doubled_for_a_test", doubled)
+    x = torch.ones(2, requires_grad=True)
+    assert torch.equal(operation(x.detach()), torch.full((2,), 2.0))
+    with pytest.raises(RuntimeError, match="no autograd|not.*autograd|does not require grad"):
+        operation(x).sum().backward()

@@ -14,6 +14,8 @@ from tests.demo import fakes
 from tests.demo.hfgi.test_api import hostile_pictures
 from tests.demo.insetgan import fakes as insetgan_fakes
 
+STEPS = 5  # enough to move
+
 
 def connect(server, tmp_path) -> Client:
     return Client(server.url, download_files=str(tmp_path / "downloads"), verbose=False, analytics_enabled=False)
@@ -41,7 +43,7 @@ def test_documented_signature(client) -> None:
 
 
 def test_seeds(client) -> None:
-    first, again, other = (ask(client, None, 5, body, 20, "portraits") for body in (1, 1, 2))
+    first, again, other = (ask(client, None, 5, body, STEPS, "portraits") for body in (1, 1, 2))
     composite, body, face = (pixels(path) for path in first)
     assert composite.shape == body.shape == face.shape == (64, 64, 3)
     assert np.array_equal(composite, pixels(again[0])) and not np.array_equal(composite, pixels(other[0]))
@@ -67,23 +69,23 @@ def test_clients_hear_how_far_it_is(client) -> None:
 
 def test_a_face_from_a_photo(client, tmp_path) -> None:
     photo = fakes.save(fakes.draw_photo(), tmp_path / "photo.jpg")
-    composite, _, face = ask(client, handle_file(photo), 0, 1, 20, "portraits")
+    composite, _, face = ask(client, handle_file(photo), 0, 1, STEPS, "portraits")
     assert pixels(composite).shape == (64, 64, 3)
     with Image.open(composite) as saved:
         assert "an uploaded face" in saved.text["Description"] and "mode body" in saved.text["Description"]
-    other = ask(client, handle_file(photo), 0, 2, 20, "portraits")
+    other = ask(client, handle_file(photo), 0, 2, STEPS, "portraits")
     assert np.array_equal(pixels(face), pixels(other[2])), "a given face stays, whatever the body"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((None, -1, 1, 20, "portraits"), "The face's seed must be"),
-        ((None, 1, 0.5, 20, "portraits"), "The body's seed must be"),
+        ((None, -1, 1, STEPS, "portraits"), "The face's seed must be"),
+        ((None, 1, 0.5, STEPS, "portraits"), "The body's seed must be"),
         ((None, 1, 1, 0, "portraits"), "The number of steps must be"),
         ((None, 1, 1, 10_000, "portraits"), "The number of steps must be"),
         ((None, 1, 1, None, "portraits"), "The number of steps must be"),
-        ((None, 1, 1, 20, "faces"), "Choose one of: portraits"),
+        ((None, 1, 1, STEPS, "faces"), "Choose one of: portraits"),
     ],
 )
 def test_wrong_values_are_explained(client, arguments, words) -> None:
@@ -94,16 +96,16 @@ def test_wrong_values_are_explained(client, arguments, words) -> None:
 def test_hostile_pictures_are_explained(client, tmp_path) -> None:
     for name, words in hostile_pictures(tmp_path).items():
         with pytest.raises(AppError, match=words):
-            ask(client, handle_file(str(tmp_path / name)), 0, 1, 20, "portraits")
-    assert len(ask(client, None, 1, 1, 20, "portraits")) == 3
+            ask(client, handle_file(str(tmp_path / name)), 0, 1, STEPS, "portraits")
+    assert len(ask(client, None, 1, 1, STEPS, "portraits")) == 3
 
 
 def test_models_are_listed(client) -> None:
-    ask(client, None, 1, 1, 20, "portraits")
+    ask(client, None, 1, 1, STEPS, "portraits")
     infos = {info["name"]: info for info in client.predict(api_name="/models")}
     assert infos[insetgan_fakes.MODEL]["loaded"] is True and infos[insetgan_fakes.MODEL]["busy"] is False
 
 
 def test_without_weights_it_says_so(fake_server, tmp_path) -> None:
     with pytest.raises(AppError, match="not on this machine"):
-        ask(connect(fake_server, tmp_path), None, 1, 1, 20, "portraits")
+        ask(connect(fake_server, tmp_path), None, 1, 1, STEPS, "portraits")

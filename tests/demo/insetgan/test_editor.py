@@ -26,15 +26,6 @@ CHOICE = insetgan_fakes.MODELS["portraits"]
 SHORT = Plan(Person(1), Person(2), steps=20)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On networks this small the second one waits more than it works."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def registry(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", fakes.find_faces)

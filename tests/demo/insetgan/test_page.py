@@ -81,7 +81,7 @@ def test_galleries_fill_by_themselves_and_a_click_chooses(page) -> None:
 
 def test_compose_and_download(page) -> None:
     thumbnails(page, "face")
-    set_steps(page, 40)
+    set_steps(page, 20)
     page.click("#insetgan-start")
     message = wait_for_message(page, "^Done")
     assert "not LPIPS" in message or "LPIPS" in message
@@ -91,7 +91,7 @@ def test_compose_and_download(page) -> None:
     with page.expect_download() as download:
         page.click("#insetgan-download")
     with Image.open(download.value.path()) as saved:
-        assert saved.size == (64, 64) and "40 of 40 steps" in saved.text["Description"]
+        assert saved.size == (64, 64) and "20 of 20 steps" in saved.text["Description"]
     page.get_by_role("tab", name="Behind it").click()
     for place in ("body", "face"):
         page.wait_for_selector(f"#insetgan-{place} img")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gradio as gr
 import pytest
-import torch
 from PIL import Image
 
 from demo.gpu import Done
@@ -19,15 +18,6 @@ from tests.demo import fakes
 from tests.demo.self_conditioned import fakes as self_conditioned_fakes
 
 CHOICE = self_conditioned_fakes.MODELS["portraits"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On networks this small the second one waits more than it works."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from tests.gan_core.swapping_autoencoder.launchers import LAUNCHERS, checkpoint
 SMALL = 1 / 16
 
 
-@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_a_launchers_checkpoint_loads_whole(name: str) -> None:
     options = LAUNCHERS[name].scaled(SMALL)
