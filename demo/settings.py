@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.scale import Scale
-from demo.turns import Limits
+from demo.turn_admission import Limits
 from weights.published import default_folder
 
 SHARED_A_MINUTE = 120

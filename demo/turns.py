@@ -1,8 +1,8 @@
 """Whose turn it is to compute: one line of requests over all tabs and all visitors.
 
-A request joins the line, or is refused at once with a time after which to come back. It computes only while it has a
-turn, and there are as many turns at once as there are devices. Long work gives its turn back between two steps, so that
-short work passes:
+A request joins the line, or is refused at once with a time after which to come back (`demo.turn_admission`). It
+computes only while it has a turn, and there are as many turns at once as there are devices. Long work gives its turn
+back between two steps, so that short work passes:
 
     with line.join(visitor, "hfgi_edit") as request:   # Busy: too many are waiting
         with request.turn(tell):                       # waits; `tell` hears for how long, about
@@ -21,39 +21,25 @@ import logging
 import math
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 
+from demo import turn_admission
+from demo.turn_admission import Admission, Limits
 from demo.turn_order import Order, Standing
 from gan_core.errors import Busy, Cancelled
 
 logger = logging.getLogger(__name__)
 
-_MINUTE = 60.0
-_ADDRESSES = 10_000  # to remember before the idle ones are dropped
 _TELL_EVERY = 1.0  # seconds between two words to somebody who waits
 
 _BEGUN = "It is your turn"
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is promised to visitors."""
-
-    requests: int = 48
-    """That are waiting or under way at once, of all visitors together."""
-    each: int = 6
-    """Of one visitor."""
-    patience: float = 60.0
-    """Seconds: who would wait longer is refused at once."""
-    a_minute: int | None = None
-    """Requests from one address; None: no limit."""
 
 
 class Outcome(str, Enum):
@@ -151,8 +137,8 @@ class Line:
         self.counts = Counts()
         self._clock = clock
         self._changed = threading.Condition()
+        self._admission = Admission(clock)
         self._order = Order(seats, clock)
-        self._came: dict[str, deque[float]] = {}  # by address: when, within the last minute
 
     @property
     def seats(self) -> int:
@@ -214,32 +200,12 @@ class Line:
             newcomer = Request(self, visitor, kind, self._clock(), math.inf, stopped)
             if visitor is not None:
                 seconds = self._order.seconds_before(newcomer)
-                if refusal := self._refusal(visitor, address, seconds):
+                if refusal := self._admission.refusal(self.limits, visitor, address, seconds, self._order.requests):
                     self.counts.ended[kind, Outcome.REFUSED] += 1
                     raise Busy(refusal)
-                newcomer.deadline = newcomer.joined + _promise(seconds)
+                newcomer.deadline = newcomer.joined + turn_admission.promise(seconds)
             self._order.add(newcomer)
             return newcomer
-
-    def _refusal(self, visitor: str, address: str | None, seconds: float) -> str:
-        """Why this visitor's request, which would wait for so many seconds, is not let in; "" where it is."""
-        own = sum(request.visitor == visitor for request in self._order.requests)
-        if own >= self.limits.each:
-            return f"{own} of your requests are waiting already. Please wait for them first."
-        others = sum(request.visitor is not None for request in self._order.requests)
-        if others >= self.limits.requests or seconds > self.limits.patience:
-            return _busy(seconds)
-        if address is not None and self.limits.a_minute:
-            now, came = self._clock(), self._came.setdefault(address, deque())
-            while came and came[0] <= now - _MINUTE:
-                came.popleft()
-            if len(came) >= self.limits.a_minute:
-                rest = max(1, math.ceil(came[0] + _MINUTE - now))
-                return f"{len(came)} requests came from you within a minute. Please go on in {rest} s."
-            came.append(now)
-            if len(self._came) > _ADDRESSES:
-                self._came = {key: times for key, times in self._came.items() if times and times[-1] > now - _MINUTE}
-        return ""
 
     def _take(self, request: Request, tell: Tell | None) -> bool:
         """Wait for a turn; whether anything was told meanwhile. `_changed` is not held, so that `tell` may take its
@@ -256,13 +222,14 @@ class Line:
                         return said > -math.inf
                     now = self._clock()
                     if not request.begun and now > request.deadline:
-                        raise Busy(_busy(self._order.seconds_before(request)))
+                        raise Busy(turn_admission.busy(self._order.seconds_before(request)))
                     if not (tell and now - said >= _TELL_EVERY):
                         self._changed.wait(_TELL_EVERY)
                         continue
                     before, seconds = self._order.before(request), self._order.seconds_before(request)
                 said = now
-                tell(_waiting(len(before), seconds, None if request.begun else request.deadline - now))
+                most = None if request.begun else request.deadline - now
+                tell(turn_admission.waiting(len(before), seconds, most))
             return False
         finally:
             request.waiting = False
@@ -291,21 +258,6 @@ class Line:
             self.counts.waited[request.kind] += request.waited
             self.counts.computed[request.kind] += request.used
             self._changed.notify_all()
-
-
-def _promise(seconds: float) -> float:
-    """How long somebody is told to wait at most who will wait for so long, about."""
-    return max(10.0, 2 * seconds)
-
-
-def _busy(seconds: float) -> str:
-    return f"Many people are using this right now: busy, about {max(5, math.ceil(seconds))} s. Please try again then."
-
-
-def _waiting(before: int, seconds: float, most: float | None) -> str:
-    who = f"{before} before you" if before else "You are next"
-    text = f"Waiting. {who}, about {max(1, math.ceil(seconds))} s"
-    return text if most is None or math.isinf(most) else f"{text}, at most {max(1, math.ceil(most))} s"
 
 
 line = Line()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +52,46 @@ class ModelInfo:
     resolution: int
     parts: tuple[str, ...]
     weights: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class RegistryEntry:
+    """A declared model in the registry: its lease, and the account of where it is (see `gan_core.placement`)."""
+
+    spec: ModelSpec[Any]
+    parts: tuple[RegistryEntry, ...] = ()
+    """Those that the spec names, in its order."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the request that leases the model, and while it is evicted."""
+    value: Any = None
+    """The built model; None while it is not in memory."""
+    device: str | None = None
+    """None also while it is built or on its way."""
+    size: int = 0
+    """Bytes of the model as built."""
+    grown: int = 0
+    """Most bytes that it has occupied on a device where it runs, copies and graphs included."""
+    held: dict[str, int] = field(default_factory=dict)
+    """Bytes by device, as last measured."""
+    looked_at: tuple[int, ...] = ()
+    """`gan_core.placement` knows by it whether the model may have grown since."""
+    last_used: int = 0
+    """The larger, the more recently."""
+    pins: int = 0
+    """Iterations under way that will come back to it: it stays where it is until then."""
+
+    @property
+    def title(self) -> str:
+        """What a person is told that it is."""
+        return self.spec.title or self.spec.name
+
+    def closure(self) -> list[RegistryEntry]:
+        """The model and all its parts, parts first, each once."""
+        entries: dict[RegistryEntry, None] = {}
+        for part in self.parts:
+            entries.update(dict.fromkeys(part.closure()))
+        entries[self] = None
+        return list(entries)
 
 
 @dataclass

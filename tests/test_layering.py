@@ -86,7 +86,7 @@ def test_the_app_imports_nothing_that_makes_or_measures_weights():
 
 
 STARTED = [name for name in NAMES if part_of(name) in ("demo", "weights", "app")] + [
-    f"gan_core.{name}" for name in ("errors", "images", "memory", "model_spec", "models", "registry")
+    f"gan_core.{name}" for name in ("errors", "images", "memory", "model_spec", "models", "placement", "registry")
 ]
 
 

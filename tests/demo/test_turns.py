@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from demo import turn_order, turns
+from demo import turn_admission, turn_order, turns
 from demo.turns import Limits, Line, Outcome
 from gan_core.errors import Busy, Cancelled
 
@@ -337,10 +337,10 @@ def test_so_many_requests_a_minute_from_one_address(clock) -> None:
 
 
 def test_addresses_are_forgotten(clock, monkeypatch) -> None:
-    monkeypatch.setattr(turns, "_ADDRESSES", 10)
+    monkeypatch.setattr(turn_admission, "_ADDRESSES", 10)
     line = Line(limits=Limits(a_minute=5), clock=clock)
     for i in range(100):
         clock.now += 10
         with line.join("a", "edit", f"address {i}"):
             pass
-    assert len(line._came) <= 11
+    assert len(line._admission._came) <= 11
