@@ -157,18 +157,20 @@ def any_page(kept):
 
 def test_one_click_fills_the_example(page) -> None:
     run(page)
+    wait_for_text(page, "comodgan-state", "There is no face here, so the network for any photo filled the hole")
     before, after = compared(page)
-    assert np.abs(after - before).mean() > 10
+    changed = np.abs(after - before).max(-1) > 10
+    assert 0.02 < changed.mean() < 0.1  # a tower is gone, which took 6 % of the picture
     page.locator("#comodgan-gallery .grid-container button").nth(2).click()
     page.wait_for_timeout(1500)
-    assert np.abs(compared(page)[1] - after).mean() > 0.3
+    assert np.abs(compared(page)[1] - after)[changed].mean() > 0.3
     _, text = downloaded(page)
     assert "seed 3" in text["Description"] and "% filled in" in text["Description"]
 
 
 def test_an_example_brings_its_own_mask(page) -> None:
     clear(page)
-    examples(page).nth(1).click()
+    examples(page).nth(5).click()  # the second portrait, behind four places
     wait_for_text(page, "comodgan-message", "A mask is ready")
     page.wait_for_timeout(1500)
     run(page)
