@@ -177,21 +177,33 @@ class PlacesStream:
 
     def take(self, camera: Camera) -> Tensor:
         """The pictures (N, 3, R, R) of views, float32 in [-1, 1]."""
-        fine, half = self.resolution * _FINER, torch.tan(camera.field / 2).view(-1, 1, 1)
-        across = (torch.arange(fine, device=half.device) + 0.5) * (2 / fine) - 1
-        x, y = across.view(1, 1, -1), -across.view(1, -1, 1)
-        cos, sin = torch.cos(camera.roll).view(-1, 1, 1), torch.sin(camera.roll).view(-1, 1, 1)
-        right, up = (cos * x - sin * y) * half, (sin * x + cos * y) * half
-        cos, sin = torch.cos(camera.pitch).view(-1, 1, 1), torch.sin(camera.pitch).view(-1, 1, 1)
-        up, ahead = cos * up + sin, cos - sin * up
-        cos, sin = torch.cos(camera.yaw).view(-1, 1, 1), torch.sin(camera.yaw).view(-1, 1, 1)
-        rays = torch.stack([cos * right + sin * ahead, up, cos * ahead - sin * right], -1)
+        rays, half, x, y = self._rays(camera, self.resolution * _FINER)
         colours = self.places.maps.look(camera.place, rays, self._level(camera, rays, half, x, y))
         pictures = F.avg_pool2d(colours.permute(0, 3, 1, 2), _FINER) / 255
         # Exposure and white balance act on light: sRGB is close to a gamma of 2.2.
         pictures = (pictures.clamp_min(1e-5) ** 2.2 * camera.gains[:, :, None, None]).clamp(0, 1) ** (1 / 2.2)
         pictures = torch.where(camera.mirror.view(-1, 1, 1, 1), pictures.flip(3), pictures)
         return pictures * 2 - 1
+
+    def elevation(self, camera: Camera) -> Tensor:
+        """How far above the horizon each pixel of the views looks: (N, R, R), radians, negative below it."""
+        rays = self._rays(camera, self.resolution)[0]
+        above = torch.asin(rays[..., 1] / rays.norm(dim=-1))
+        return torch.where(camera.mirror.view(-1, 1, 1), above.flip(2), above)
+
+    @staticmethod
+    def _rays(camera: Camera, side: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Directions (N, side, side, 3) of the views' pixels; half of a side's length (N, 1, 1) and the pixels' places
+        across (1, 1, side) and up (1, side, 1) from -1 to 1, all one length ahead of the camera."""
+        half = torch.tan(camera.field / 2).view(-1, 1, 1)
+        across = (torch.arange(side, device=half.device) + 0.5) * (2 / side) - 1
+        x, y = across.view(1, 1, -1), -across.view(1, -1, 1)
+        cos, sin = torch.cos(camera.roll).view(-1, 1, 1), torch.sin(camera.roll).view(-1, 1, 1)
+        right, up = (cos * x - sin * y) * half, (sin * x + cos * y) * half
+        cos, sin = torch.cos(camera.pitch).view(-1, 1, 1), torch.sin(camera.pitch).view(-1, 1, 1)
+        up, ahead = cos * up + sin, cos - sin * up
+        cos, sin = torch.cos(camera.yaw).view(-1, 1, 1), torch.sin(camera.yaw).view(-1, 1, 1)
+        return torch.stack([cos * right + sin * ahead, up, cos * ahead - sin * right], -1), half, x, y
 
     def _level(self, camera: Camera, rays: Tensor, half: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Mip level (N, H, W) at which a texel is as large as a sample, by their solid angles."""

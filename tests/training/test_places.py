@@ -102,6 +102,18 @@ def test_wide_views_do_not_alias() -> None:
     assert stream([faces], 256).take(camera(1, angle=30)).std() > 0.3
 
 
+def test_elevation_is_where_the_pixels_look() -> None:
+    one = stream([smooth_map(8)], 16)
+    level = one.elevation(camera(1, angle=90))
+    assert (level[:, :8] > 0).all() and (level[:, 8:] < 0).all() and level[0, 0, 7] == pytest.approx(0.75, abs=0.03)
+    up = one.elevation(camera(1, angle=20, pitch=30))
+    assert math.degrees(up.mean().item()) == pytest.approx(30, abs=0.5)
+    tilted = camera(1, angle=90, roll=20)
+    mirrored = camera(1, angle=90, roll=20)
+    mirrored.mirror[:] = True
+    torch.testing.assert_close(one.elevation(mirrored), one.elevation(tilted).flip(2))
+
+
 def test_draws_are_seeded_and_within_their_limits() -> None:
     one = stream([smooth_map(64), smooth_map(16)], 32)
     first, second, other = (one.draw(6, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))

@@ -147,7 +147,12 @@ def domain_vector(
 
 def separation(textures: Tensor, vector: Tensor, having: np.ndarray, lacking: np.ndarray) -> float:
     """How well the projection on a vector separates the two sets: area under the ROC curve, NaN if one is empty."""
-    scores = (textures @ vector).numpy()
+    return area_under_curve((textures @ vector).numpy(), having, lacking)
+
+
+def area_under_curve(scores: np.ndarray, having: np.ndarray, lacking: np.ndarray) -> float:
+    """Share of pairs of one of each set, (N,) bool each, in which the first has the higher score; NaN if one is
+    empty."""
     above = scores[having][:, None] - scores[lacking][None]
     return float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else float("nan")
 
