@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
+from tests.demo.tabs import click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -18,12 +19,7 @@ WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page tak
 
 
 def open_tab(page) -> None:
-    tab = page.get_by_role("tab", name="Fill a hole")
-    if tab.count() == 0:  # a narrow page keeps it in a menu
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text="Fill a hole").first.click()
-    else:
-        tab.first.click()
+    click_tab(page, "Fill a hole")
     wait_for_text(page, "comodgan-message", "A mask is ready")
     page.wait_for_timeout(1500)  # the picture is loaded into the canvas
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
+from tests.demo.tabs import click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -17,12 +18,7 @@ WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page tak
 
 
 def open_tab(page) -> None:
-    tab = page.get_by_role("tab", name="Compose a body")
-    if tab.count() == 0:  # a narrow page keeps it in a menu
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text="Compose a body").first.click()
-    else:
-        tab.click()
+    click_tab(page, "Compose a body")
     page.wait_for_selector("#insetgan-start")
 
 

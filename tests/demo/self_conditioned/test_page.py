@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.self_conditioned import fakes as self_conditioned_fakes
+from tests.demo.tabs import click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -19,12 +20,7 @@ FIRST = "#self-conditioned-value-0 input[type=range]"
 
 
 def open_tab(page) -> None:
-    tab = page.get_by_role("tab", name="Edit at the edges")
-    if tab.count() == 0:  # a narrow page keeps it in a menu
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text="Edit at the edges").first.click()
-    else:
-        tab.click()
+    click_tab(page, "Edit at the edges")
     page.wait_for_selector("#self-conditioned-seed")
 
 

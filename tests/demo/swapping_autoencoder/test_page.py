@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
+from tests.demo.tabs import click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -16,12 +17,7 @@ WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page tak
 
 
 def open_tab(page) -> None:
-    tab = page.get_by_role("tab", name="Swap structure and texture")
-    if tab.count() == 0:  # a narrow page keeps it in a menu
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text="Swap structure").first.click()
-    else:
-        tab.click()
+    click_tab(page, "Swap structure and texture")
     page.wait_for_selector("#swapping-autoencoder-structure input[type=file]", state="attached")
 
 
