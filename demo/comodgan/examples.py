@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 Outline = Sequence[tuple[float, float]]  # corners, across and down, as shares of the picture's sides
 
 FIRST = "place_terrace", "portrait_119"  # the first of these that is offered is shown when the tab opens
-_HALVES = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # ready-made masks of the portraits, in turn
+_PARTS = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # of the portraits, in turn: ready-made masks
 _THINGS: dict[str, tuple[Outline, ...]] = {
     "place_garden": (  # a rock and two posts
         ((0.08, 0.43), (0.13, 0.39), (0.17, 0.42), (0.2, 0.5), (0.1, 0.51)),
@@ -30,7 +30,7 @@ def ready_made(name: str, portraits: Sequence[str]) -> str | None:
 
     name: of the file, without its suffix; portraits: those of all portraits offered, in order.
     """
-    return _HALVES[portraits.index(name) % len(_HALVES)] if name in portraits else None
+    return _PARTS[portraits.index(name) % len(_PARTS)] if name in portraits else None
 
 
 def thing(name: str, size: tuple[int, int]) -> np.ndarray | None:

@@ -109,9 +109,8 @@ def _judged(view: _View, region: Mask, reach: float) -> _Found | None:
     if not _LEAST <= share <= _MOST or not outline.any():
         return None
     border = np.concatenate([region[0], region[-1], region[:, 0], region[:, -1]]).sum()
-    inward = float(
-        outline.sum() / (outline.sum() + border)
-    )  # what touches much of the photo's border is its background
+    # What touches much of the photo's border is its background.
+    inward = float(outline.sum() / (outline.sum() + border))
     cut = float((view.away[outline] > _LIMIT * reach - 2).mean())
     # Straight cuts through something even are short beside a ragged outline, so they are looked for on a smooth one.
     even = _outline(ndimage.gaussian_filter(region.astype(np.float32), 0.012 * view.side) > 0.5)

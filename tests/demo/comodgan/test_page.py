@@ -249,15 +249,20 @@ def test_number_of_results_seed_and_dice(page) -> None:
     set_number(page, "count", "4")
 
 
-def test_keep_painting_on_a_result(page) -> None:
-    run(page)
-    _, after = compared(page)
+def mark_half_of_the_result(page) -> None:
+    """Go on with the result that is shown, and mark its lower half."""
     page.click("#comodgan-again")
     wait_for_text(page, "comodgan-message", "Paint over what should be filled")
     page.wait_for_timeout(1500)
     page.click("#comodgan-mask-bottom")
     wait_for_text(page, "comodgan-message", "50% of the picture")
     page.wait_for_timeout(1500)
+
+
+def test_keep_painting_on_a_result(page) -> None:
+    run(page)
+    _, after = compared(page)
+    mark_half_of_the_result(page)
     run(page)
     before, _ = compared(page)
     assert np.abs(before - after).mean() < 2  # the result is what is filled now
@@ -287,12 +292,7 @@ def test_the_network_is_chosen_by_the_picture_and_earlier_results_stay(any_page,
     run(page, results=1)
     wait_for_text(page, "comodgan-state", "The hole is on a face, so the portraits network filled it")
     _, on_face = compared(page)
-    page.click("#comodgan-again")
-    wait_for_text(page, "comodgan-message", "Paint over what should be filled")
-    page.wait_for_timeout(1500)
-    page.click("#comodgan-mask-bottom")
-    wait_for_text(page, "comodgan-message", "50% of the picture")
-    page.wait_for_timeout(1500)
+    mark_half_of_the_result(page)
     run(page, results=1)
     upload_and_wait(page, teal)
     stroke(page)
