@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from gan_core.errors import BadImage
 from gan_core.training.cube_maps import CUBE, CubeMaps
 from gan_core.training.data import SUFFIXES
+from gan_core.training.focus import defocus, random_radii
 
 TABLE = "places.csv"
 HELD_OUT_PERCENT = 18
@@ -48,6 +49,10 @@ class Views:
     roll: float = 1.2  # standard deviation
     exposure: float = 0.3  # standard deviation, in stops
     balance: float = 0.05  # standard deviation of the logarithm of the gains of red against blue, and of green
+    soft: float = 0.0  # share of views out of focus (`focus.py`), which may be closer: blur hides that texels are few
+    soft_narrowest: float = 12.0
+    soft_magnified: float = 4.0
+    softest: float = 10.0  # largest radius, in pixels of a picture of 256
 
 
 @dataclass
@@ -143,16 +148,34 @@ class PlacesStream:
         self.views = Views() if views is None else views
         v = self.views
         self._ends = places.weights.cumsum(0)
-        texels = places.maps.sides[:, 0].float()
-        sharp = 2 * torch.atan(resolution / (v.magnified * texels))
-        self._narrowest = sharp.clamp(math.radians(v.narrowest), math.radians(v.widest))
+        self._narrowest = self._sharp_from(v.magnified, v.narrowest)
+        self._soft_narrowest = self._sharp_from(v.soft_magnified, v.soft_narrowest)
+
+    def _sharp_from(self, magnified: float, narrowest: float) -> Tensor:
+        """The narrowest field of view (N,) of each place, in radians, with at most `magnified` pixels a texel."""
+        texels = self.places.maps.sides[:, 0].float()
+        sharp = 2 * torch.atan(self.resolution / (magnified * texels))
+        return sharp.clamp(math.radians(narrowest), math.radians(self.views.widest))
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Pictures (count, 3, R, R), float32 in [-1, 1]. generator: on the places' device; None for the default one."""
-        return self.take(self.aim(count, generator))
+        """Pictures (count, 3, R, R), float32 in [-1, 1]. generator: on the places' device; None for the default one.
+        Views out of focus are drawn by the default one."""
+        soft = round(count * self.views.soft)  # the first of a batch: all are random
+        sharp = self.take(self.aim(count - soft, generator))
+        if not soft:
+            return sharp
+        close = self.take(self.aim(soft, generator, narrowest=self._soft_narrowest))
+        radii = random_radii(soft, self.resolution, self.views.softest, close.device)
+        return torch.cat([defocus(close, radii), sharp])
 
-    def aim(self, count: int, generator: torch.Generator | None = None, place: Tensor | None = None) -> Camera:
-        """Random views, of random places or of those given (count,)."""
+    def aim(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        place: Tensor | None = None,
+        narrowest: Tensor | None = None,
+    ) -> Camera:
+        """Random views, of random places or of those given (count,); narrowest: fields of view of all places (N,)."""
         v, device = self.views, self._ends.device
 
         def uniform() -> Tensor:
@@ -164,7 +187,8 @@ class PlacesStream:
         if place is None:
             place = torch.searchsorted(self._ends, uniform() * self._ends[-1]).clamp_(max=len(self.places) - 1)
         # Uniform in the tangent, which is the scale of what is seen.
-        low, high = torch.tan(self._narrowest[place] / 2), math.tan(math.radians(v.widest) / 2)
+        low = torch.tan((self._narrowest if narrowest is None else narrowest)[place] / 2)
+        high = math.tan(math.radians(v.widest) / 2)
         angle = 2 * torch.atan(low + (high - low) * uniform())
         level = normal() * v.pitch
         pitch = torch.where(uniform() < v.steep, (uniform() * 2 - 1) * v.steepest, level) * (math.pi / 180)

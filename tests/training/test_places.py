@@ -181,3 +181,16 @@ def test_preparation_shrinks_and_keeps_within_its_size(tmp_path) -> None:
         prepare_places.prepare(source, out, 32, whole * 0.01)
     with pytest.raises(BadImage, match="panoramas.csv"):
         prepare_places.prepare(tmp_path / "none", out, 32, 1)
+
+
+def test_a_share_of_the_views_is_out_of_focus_and_closer(monkeypatch) -> None:
+    """The first of a batch; the others and the views for scores stay sharp."""
+    board = (torch.arange(64).view(-1, 1) + torch.arange(64)).remainder(2).mul(255).to(torch.uint8)
+    faces = board.view(1, 64, 64, 1).expand(6, -1, -1, 3).contiguous()
+    torch.manual_seed(0)
+    source = stream([faces], 64, Views(soft=0.5, softest=12.0, magnified=1.0, soft_magnified=1.5))
+    monkeypatch.setattr("gan_core.training.places.random_radii", lambda n, s, r, d: torch.full((n, 1, s, s), r))
+    detail = source.draw(40).std([1, 2, 3])
+    assert detail[:20].max() < 0.5 * detail[20:].median()
+    assert (source._soft_narrowest < source._narrowest).all()
+    assert source.take(source.aim(8)).std([1, 2, 3]).median() > 2 * detail[:20].max()

@@ -1,7 +1,8 @@
 """Train CoModGAN on a folder of pictures: `python -m gan_core.training.comodgan.train --data FOLDER --out FOLDER`.
 
 `--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
-`--places FOLDER` instead of `--data` draws views of cube maps (`gan_core.training.places`). Starts from an
+`--places FOLDER` instead of `--data` draws views of cube maps (`gan_core.training.places`), `--people FOLDER` pictures
+of several collections in varied light and before varied backdrops (`gan_core.training.people`). Starts from an
 unconditional generator and its discriminator (`--generator`, `--discriminator`), from an earlier run (`--initial`), or
 from its generator and another discriminator of pictures. `--plain` trains the baseline of the model card. One process
 or several under torchrun.
@@ -28,7 +29,8 @@ from gan_core.training.comodgan.step import CoModGANTrainer
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.loop import train
-from gan_core.training.places import PlacesStream, fixed_views, read_places
+from gan_core.training.people import SHARES, People, PeopleStream, parse_shares, read_people
+from gan_core.training.places import PlacesStream, Views, fixed_views, read_places
 from gan_core.training.stylegan2.step import Pictures
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,13 @@ def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
     return HeldOut(pictures, *stacked)
 
 
+def mixed_people(people: People) -> Tensor:
+    """Pictures uint8 (N, 3, R, R) of the collections in turn, as far as the smallest goes."""
+    members = [(people.collection == i).nonzero()[:, 0] for i in range(len(people.names))]
+    least = min(len(some) for some in members)
+    return people.pictures[torch.stack([some[:least] for some in members], 1).flatten()]
+
+
 def read_starts(
     initial: Path | None, generator: Path | None, discriminator: Path | None, resolution: int = 0
 ) -> Starts:
@@ -93,6 +102,9 @@ def main() -> None:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--data", type=Path, help="folder of pictures")
     data.add_argument("--places", type=Path, help="folder of cube maps, made by gan_core.training.prepare_places")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    parser.add_argument("--soft", type=float, default=Views.soft, help="with --places: share of views out of focus")
+    parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--generator", type=Path, help="unconditional generator to start from, of the same shape")
     parser.add_argument("--discriminator", type=Path, help="its discriminator")
@@ -114,7 +126,13 @@ def main() -> None:
     pictures: Pictures
     if args.places is not None:
         places, unseen = read_places(args.places), fixed_views(args.places, settings.resolution, 16)
-        count, pictures = len(places), PlacesStream(places.to(processes.device), settings.resolution)
+        views = Views(soft=args.soft)
+        count, pictures = len(places), PlacesStream(places.to(processes.device), settings.resolution, views)
+    elif args.people is not None:
+        shares = parse_shares(args.shares)
+        people = read_people(args.people, settings.resolution, shares)
+        unseen = mixed_people(read_people(args.people, settings.resolution, shares, held_out=True))
+        count, pictures = len(people), PeopleStream(people.to(processes.device))
     else:
         paths, held_out = split_pictures(args.data)
         pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))

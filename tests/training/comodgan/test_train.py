@@ -20,9 +20,10 @@ from gan_core.training.comodgan.objects import mixed_bank
 from gan_core.training.comodgan.settings import CoModGANSettings, Starts
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.comodgan.step import CoModGANTrainer
-from gan_core.training.comodgan.train import draw_all, held_out_set, read_starts
+from gan_core.training.comodgan.train import draw_all, held_out_set, main, mixed_people, read_starts
 from gan_core.training.distributed import ProcessGroup
 from gan_core.training.loop import train
+from gan_core.training.people import is_held_out, read_people
 from gan_core.training.places import PlacesStream, fixed_views, read_places
 from gan_core.training.projected import MIXED
 from tests.training.test_projected import random_features
@@ -289,3 +290,26 @@ def test_command_line_of_places(tmp_path) -> None:
     assert (tmp_path / "out" / "generator_ema.safetensors").is_file()
     refused = subprocess.run([*command, "--task", "drawing"], cwd=root, capture_output=True, text=True)
     assert refused.returncode == 1 and "not from places" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_people_of_all_collections_are_trained_on_and_shown(tmp_path, monkeypatch) -> None:
+    """The command itself: mixed pictures in training, and every collection's held-out people in the log's grid."""
+    rng, count = np.random.default_rng(0), {}
+    for name, light in (("portraits", 40), ("varied", 200)):
+        for i in range(40):
+            path = tmp_path / "people" / name / f"{i:03d}.webp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            block = rng.integers(light - 30, light + 30, (8, 8, 3), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
+            Image.fromarray(block).save(path, lossless=True)
+            count[name] = count.get(name, 0) + is_held_out(name, path.stem)
+    held = read_people(tmp_path / "people", 16, {"portraits": 1, "varied": 1}, held_out=True)
+    mixed = mixed_people(held)
+    assert len(mixed) == 2 * min(count.values()) > 0
+    assert (mixed[0::2].float().mean([1, 2, 3]) < 100).all() and (mixed[1::2].float().mean([1, 2, 3]) > 100).all()
+
+    monkeypatch.setattr("gan_core.training.stylegan2.step.load_features", random_features)
+    sizes = [f"--{key.replace('_', '-')}={value}" for key, value in SIZES.items()]
+    flags = ["--people", str(tmp_path / "people"), "--shares", "portraits=1,varied=3", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["train", *flags, *sizes, "--images", "16", "--holes", "16", "--device", "cpu"])
+    main()
+    assert {"generator_ema.safetensors", "log.jsonl"} <= {path.name for path in (tmp_path / "run").iterdir()}
