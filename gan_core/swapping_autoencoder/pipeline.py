@@ -29,7 +29,6 @@ from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.fast import FastNetworks
 from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator, unit_length
 
-EMBEDDED_FOLDER = "portraits_swap"
 KINDS = ("texture", "structure")
 REGION_KINDS = ("texture", "structure", "both")
 MAX_STRENGTH = 3.0
@@ -338,11 +337,11 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], Tensor | None]:
 def load_embedded(
     folder: Path | str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> SwappingAutoencoderPipeline:
-    """The model that ships with the project, in `folder` (weights/): encoder, generator and directions.
+    """A model that ships with the project: encoder, generator and directions, all in `folder`.
 
     Raises WeightsMissing or BadCheckpoint.
     """
-    own = Path(folder) / EMBEDDED_FOLDER
+    own = Path(folder)
     encoder, _ = build_from_file(Encoder, own / "encoder.safetensors", "encoder")
     generator, _ = build_from_file(SwappingGenerator, own / "generator.safetensors", "generator")
     directions, colours = load_directions(own / "directions.safetensors")

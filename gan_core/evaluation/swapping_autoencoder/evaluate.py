@@ -202,7 +202,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    pipe = load_embedded(args.weights, device=args.device)
+    pipe = load_embedded(args.weights / "portraits_swap", device=args.device)
     generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
     result: dict[str, float | str] = {"device": args.device}
     if args.data is not None:

@@ -42,10 +42,10 @@ log = logging.getLogger(__name__)
 FOLDS = 5
 SNOW = "snow"  # the column of drawn snow
 TARGETS = (
-    VectorTarget("night", "Day to night", "night", ("indoor",), low=-1.5, high=1.5),
-    VectorTarget("golden", "Overcast to golden light", "golden", low=-1.5, high=1.5),
-    VectorTarget("autumn", "Green to autumn", "autumn", ("night",), low=-1.5, high=1.5),
-    VectorTarget("snow", "Snow", SNOW, low=-0.5, high=1.5, note="fitted to snow drawn on photographs by a program"),
+    VectorTarget("night", "Day to night", "night", ("indoor",), low=-3.0, high=3.0),
+    VectorTarget("golden", "Overcast to golden light", "golden", low=-3.0, high=3.0),
+    VectorTarget("autumn", "Green to autumn", "autumn", ("night",), low=-3.0, high=3.0),
+    VectorTarget("snow", "Snow", SNOW, low=-0.7, high=1.4, note="fitted to snow drawn on photographs by a program"),
 )
 
 

@@ -448,13 +448,16 @@ def boxes_mask(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.n
 
 
 def test_the_automatic_choice_looks_at_the_picture(editor, session, registry, tmp_path) -> None:
-    """On a face the very pixels of the portraits network, elsewhere those of the network for any photo."""
+    """On a face the very pixels of the network for faces, elsewhere those of the network for any photo."""
     auto = editor.model("auto", HOLE)
     assert next(iter(editor.of_kind(HOLE))) == "auto"
     path = fakes.save(fakes.draw_photo((800, 500), ((200, 250, 60),)), tmp_path / "photo.png")
     photo = editor.open(session, path)
     eyes, corner = (160, 225, 240, 245), (650, 400, 700, 450)
-    for box, expected, words in ((eyes, FACES, "on a face, so the portraits"), (corner, PLACES, "not on a face")):
+    for box, expected, words in (
+        (eyes, FACES, "on a face, so the network for faces"),
+        (corner, PLACES, "not on a face"),
+    ):
         mask = box_mask((800, 500), box)
         (found,) = fill(editor, session, photo, mask, auto, seeds=[5])
         (direct,) = fill(editor, session, photo, mask, expected, seeds=[5])

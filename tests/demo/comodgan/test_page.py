@@ -290,7 +290,7 @@ def test_the_network_is_chosen_by_the_picture_and_earlier_results_stay(any_page,
     wait_for_text(page, "comodgan-message", "of the picture will be filled")
     page.wait_for_timeout(1500)
     run(page, results=1)
-    wait_for_text(page, "comodgan-state", "The hole is on a face, so the portraits network filled it")
+    wait_for_text(page, "comodgan-state", "The hole is on a face, so the network for faces filled it")
     _, on_face = compared(page)
     mark_half_of_the_result(page)
     run(page, results=1)

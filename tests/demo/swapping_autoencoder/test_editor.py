@@ -138,6 +138,18 @@ def test_the_face_is_cut_out_or_the_whole_picture_taken(editor, session, red, tm
     assert none.picture.size == (256, 256) and "No face was found" in none.note
 
 
+def test_the_picture_chooses_among_the_embedded_weights(editor, session, red, tmp_path) -> None:
+    photo = fakes.save(fakes.draw_photo((640, 480), ((200, 240, 60),)), tmp_path / "one.png")
+    assert [editor.suitable(session, photo, name) for name in ("portraits", "scenes")] == ["portraits", "scenes"]
+    both = Editor({**editor.models, "places": replace(SCENES, name="places")})
+    for now in ("portraits", "places"):
+        assert both.suitable(session, photo, now) == "portraits"
+        assert both.suitable(session, red, now) == "places"
+    assert both.suitable(session, red, "scenes") == "scenes"  # published weights were chosen on purpose
+    with pytest.raises(BadImage):
+        both.suitable(session, str(tmp_path / "none.png"), "places")
+
+
 @pytest.mark.parametrize(
     ("size", "side", "expected"),
     [((640, 480), 256, (341, 256)), ((100, 50), 256, (512, 256)), ((256, 256), 256, (256, 256))]

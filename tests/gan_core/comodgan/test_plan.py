@@ -62,6 +62,15 @@ def test_automatic() -> None:
     assert "no face" in planned(marked(near), []).remark
 
 
+def test_automatic_prefers_the_network_of_faces_to_that_of_portraits() -> None:
+    """Shown the face's own square; what is on the shoulders is filled as any photo is."""
+    three = {**MODELS, "faces": model("faces", "face")}
+    found = plan(marked((170, 180, 230, 200), (180, 290, 220, 310)), hole_choices(three)[AUTOMATIC], three,
+                 lambda: [face_at(200, 200)])  # fmt: skip
+    assert names(found) == ["faces", "places"]
+    assert found.parts[0].region.side < planned(marked((170, 180, 230, 200)), [face_at(200, 200)]).parts[0].region.side
+
+
 def test_each_face_has_its_own_square() -> None:
     left, right = face_at(200, 200), face_at(600, 260)
     found = planned(marked((170, 180, 230, 200), (580, 250, 620, 270)), [left, right])

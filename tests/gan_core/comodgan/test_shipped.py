@@ -15,7 +15,7 @@ from weights import catalogue
 
 @pytest.fixture(scope="module")
 def pipeline() -> CoModGANPipeline:
-    return load_embedded(catalogue.embedded("portraits_fill_face/generator").path, framing="face")
+    return load_embedded(catalogue.embedded("people_fill/generator").path, framing="face")
 
 
 @pytest.fixture(scope="module")

@@ -214,9 +214,8 @@ def test_codes_survive_a_move(pipe: SwappingAutoencoderPipeline) -> None:
     assert torch.equal(codes.to("cpu").texture, codes.texture)
 
 
-def write_embedded(folder: Path) -> None:
+def write_embedded(own: Path) -> None:
     encoder, generator = networks()
-    own = folder / module.EMBEDDED_FOLDER
     for name, net in (("encoder", encoder), ("generator", generator)):
         store.save(own / f"{name}.safetensors", net.state_dict(), config={**net.config, "_training": {}}, half=False)
     entries = [
@@ -236,7 +235,7 @@ def test_embedded_files(tmp_path: Path, pipe: SwappingAutoencoderPipeline) -> No
         loaded.draw(loaded.encode(image), [], mixture), pipe.draw(pipe.encode(image), [], mixture), atol=1e-6
     )
     assert loaded.directions["turn"].high == 3 and loaded.colours.shape == (3, 4)
-    path = tmp_path / module.EMBEDDED_FOLDER / "directions.safetensors"
+    path = tmp_path / "directions.safetensors"
     store.save(path, {"warm": torch.zeros(12)}, config={"directions": []})
     with pytest.raises(BadCheckpoint, match="directions"):
         module.load_embedded(tmp_path)
