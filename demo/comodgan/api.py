@@ -33,8 +33,9 @@ def build(studio: Studio, editor: Editor) -> None:
 
         mask: white is filled, black is kept exactly; transparent parts are kept too. It must have the picture's size or
         its proportions, then it is scaled. Left out, the picture's own transparent part is filled. samples: from 1 to
-        8, drawn from seed, seed + 1 and so on. model: "faces", "places" (any photo), "auto", which takes
-        faces for holes on a face and places for the others, or "portraits" (head and shoulders of politicians). Returns PNGs of the picture's size.
+        8, drawn from seed, seed + 1 and so on. model: "faces", "places" (any photo), "auto", which takes faces for
+        holes on a face and places for the others, or "portraits" (head and shoulders of politicians). Returns PNGs of
+        the picture's size.
         """
         session = studio.sessions.get(request.session_hash)
         for upload in filter(None, (image, mask)):

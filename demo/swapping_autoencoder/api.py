@@ -25,8 +25,8 @@ def build(studio: Studio, editor: Editor) -> None:
 
         amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second. Returns a
         PNG of the first picture's aspect ratio whose shorter side is the model's resolution. Pictures are used as they
-        are; models of faces were trained on FFHQ-aligned faces, "places" is for any other photo. The embedded models' results
-        have the first picture's own fine detail, in the colours that the model draws.
+        are; models of faces were trained on FFHQ-aligned faces, "places" is for any other photo. The embedded models'
+        results have the first picture's own fine detail, in the colours that the model draws.
         """
         session = studio.sessions.get(request.session_hash)
         picture = editor.swap_once(session, structure_image, texture_image, amount, model)
