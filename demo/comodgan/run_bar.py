@@ -40,7 +40,7 @@ class RunBar:
                 1, MOST_SAMPLES, value=4, step=1, label="Results", min_width=140, scale=3,
                 elem_id=f"{self._prefix}-count",
             )  # fmt: skip
-            self.seed = gr.Number(1, label="Seed", precision=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed")
+            self.seed = gr.Number(2, label="Seed", precision=0, min_width=80, scale=2, elem_id=f"{self._prefix}-seed")
             self.dice = gr.Button(
                 "Other results", min_width=120, scale=2, elem_classes="dice", elem_id=f"{self._prefix}-dice"
             )

@@ -72,7 +72,7 @@ _EMBEDDED = {
         "portraits (embedded)", "portraits_swap", "portraits/swap", "the swapping autoencoder", True, 0.5
     ),
     PLACES: _Embedded(
-        "any photo (embedded)", "places_swap", "places/swap", "the swapping autoencoder of places", False, 0.8, 0.7
+        "any photo (embedded)", "places_swap", "places/swap", "the swapping autoencoder of places", False, 0.8, 0.5
     ),
 }
 
