@@ -249,6 +249,26 @@ def test_number_of_results_seed_and_dice(page) -> None:
     set_number(page, "count", "4")
 
 
+COUNT_READING = """() => {
+    const readPixels = WebGL2RenderingContext.prototype.readPixels;
+    window.read = 0;
+    WebGL2RenderingContext.prototype.readPixels = function (...how) {
+        window.read += 1;
+        return readPixels.apply(this, how);
+    };
+}"""
+
+
+def test_what_is_painted_is_read_once_a_run(page) -> None:
+    stroke(page)
+    page.evaluate(COUNT_READING)
+    run(page)
+    page.click("#comodgan-mask-left")
+    wait_for_text(page, "comodgan-message", "of the picture will be filled")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.read") == 3, "picture, layer, both; not at each report of the run and of what follows"
+
+
 def mark_half_of_the_result(page) -> None:
     """Go on with the result that is shown, and mark its lower half."""
     page.click("#comodgan-again")
