@@ -5,6 +5,7 @@ processor time with one and 30 s with two; the eigenvalues of a 1280 x 1280 matr
 Those of published size, too, take half as much more with two, for tests run beside each other on all cores already.
 """
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -50,3 +51,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    """What the modules of all tests hold stays until the end: looking through it takes half a second of each of the
+    garbage collections that memory is freed by, of which there are hundreds."""
+    gc.collect()
+    gc.freeze()
