@@ -29,7 +29,7 @@ def _as_at_first():
 
 
 LONGEST = (  # half a minute of processor time and more, in this order
-    "demo/comodgan/test_page.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
+    "demo/comodgan/test_page.py", "demo/test_shipped.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
     "demo/self_conditioned/test_page.py", "demo/swapping_autoencoder/test_page.py", "test_parity.py",
     "gan_core/test_export.py", "demo/insetgan/test_api.py", "ops_cuda/test_kernels.py", "demo/test_zero_gpu.py",
     "training/swapping_autoencoder/test_train.py", "training/comodgan/test_train.py", "training/hfgi/test_train.py",
