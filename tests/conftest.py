@@ -31,7 +31,8 @@ def _as_at_first():
 LONGEST = (  # half a minute of processor time and more, in this order
     "demo/comodgan/test_page.py", "demo/test_shipped.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
     "demo/self_conditioned/test_page.py", "demo/swapping_autoencoder/test_page.py", "test_parity.py",
-    "gan_core/test_export.py", "demo/insetgan/test_api.py", "ops_cuda/test_kernels.py", "demo/test_zero_gpu.py",
+    "gan_core/test_export.py", "demo/test_zero_gpu.py", "ops_cuda/test_kernels.py", "demo/comodgan/test_api.py",
+    "demo/insetgan/test_api.py",
     "training/swapping_autoencoder/test_train.py", "training/comodgan/test_train.py", "training/hfgi/test_train.py",
     "demo/test_faults.py", "demo/models_page/test_page.py", "gan_core/test_pretrained.py",
     "evaluation/metrics/test_scores.py", "hostile/test_readers.py", "training/test_training.py", "test_layering.py",
