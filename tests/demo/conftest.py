@@ -101,7 +101,7 @@ def started(command, folder):
                 break
             except OSError:
                 assert process.poll() is None, log.read_text()
-                assert time.monotonic() - begin < 90, log.read_text()
+                assert time.monotonic() - begin < 240, log.read_text()  # on a busy machine; see test_shipped.py
                 time.sleep(0.1)
         seconds = time.monotonic() - begin
         yield Server(url, process, log, temporary, seconds, frozenset(files_below(temporary)))
