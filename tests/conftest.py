@@ -5,6 +5,7 @@ processor time with one and 30 s with two; the eigenvalues of a 1280 x 1280 matr
 Those of published size, too, take half as much more with two, for tests run beside each other on all cores already.
 """
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -28,9 +29,10 @@ def _as_at_first():
 
 
 LONGEST = (  # half a minute of processor time and more, in this order
-    "demo/comodgan/test_page.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
+    "demo/comodgan/test_page.py", "demo/test_shipped.py", "demo/hfgi/test_page.py", "demo/insetgan/test_page.py",
     "demo/self_conditioned/test_page.py", "demo/swapping_autoencoder/test_page.py", "test_parity.py",
-    "gan_core/test_export.py", "demo/insetgan/test_api.py", "ops_cuda/test_kernels.py", "demo/test_zero_gpu.py",
+    "gan_core/test_export.py", "demo/test_zero_gpu.py", "ops_cuda/test_kernels.py", "demo/comodgan/test_api.py",
+    "demo/insetgan/test_api.py",
     "training/swapping_autoencoder/test_train.py", "training/comodgan/test_train.py", "training/hfgi/test_train.py",
     "demo/test_faults.py", "demo/models_page/test_page.py", "gan_core/test_pretrained.py",
     "evaluation/metrics/test_scores.py", "hostile/test_readers.py", "training/test_training.py", "test_layering.py",
@@ -50,3 +52,10 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    """What the modules of all tests hold stays until the end: looking through it takes half a second of each of the
+    garbage collections that memory is freed by, of which there are hundreds."""
+    gc.collect()
+    gc.freeze()

@@ -41,7 +41,7 @@
     hand(blocks.find((block) => block.matches(":hover")) ?? blocks[0], file, 50);
   });
 
-  // Gradio has an editor that one paints in upload all it holds at each report of any running event. What was sent in
+  // Gradio has an editor that one paints in upload all it holds each time it is read: the picture, too. What was sent in
   // the last minutes is not sent again.
   const KEEP = 5 * 60 * 1000, MOST = 40;
   const EDITORS = /^(background|composite|layer_\d+|(paint|paper|layer|lines)-\d+)\.(png|jpg)$/;

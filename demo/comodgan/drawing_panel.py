@@ -52,11 +52,11 @@ class DrawingPanel:
     @property
     def painting(self) -> set[Any]:
         """The components that `read` reads."""
-        return {self.paint}
+        return {self.paint.sent}
 
     def read(self, data: Data, session: Session) -> np.ndarray:
         """The painted lines, (CANVAS, CANVAS) float32 from 0 to 1. Raises BadImage."""
-        return painted_lines(layers_from(session, data[self.paint]))
+        return painted_lines(layers_from(session, data[self.paint.sent]))
 
     def wire(self) -> None:
         """Connect all events except the run."""
@@ -69,9 +69,9 @@ class DrawingPanel:
         quick = {**QUIET, "show_progress_on": [self.message]}
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
-            queued(self.on_photo), self.photo, [self.paint, self.message], trigger_mode="always_last", **picture
+            queued(self.on_photo), self.photo, [self.paint.editor, self.message], trigger_mode="always_last", **picture
         )
-        self.blank.click(guarded(self.on_blank), None, [self.paint, self.message], **quick)
+        self.blank.click(guarded(self.on_blank), None, [self.paint.editor, self.message], **quick)
 
     def on_opened(self, path: str | None) -> list[Any]:
         """The tab is opened for the first time: take the lines of an example."""

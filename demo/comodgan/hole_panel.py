@@ -87,11 +87,11 @@ class HolePanel:
     @property
     def painting(self) -> set[Any]:
         """The components that `read` reads."""
-        return {self.photo, self.paint, self.shown}
+        return {self.photo, self.paint.sent, self.shown}
 
     def read(self, data: Data, session: Session) -> tuple[Photo, np.ndarray | None]:
         """The picture and what is painted on it, at its size. Raises BadImage or BadValue."""
-        layers = layers_from(session, data[self.paint])
+        layers = layers_from(session, data[self.paint.sent])
         photo = self.editor.open(session, data[self.photo])
         if data[self.shown] != photo.key:
             raise BadValue("The picture is still being opened. Please try again in a moment.")
@@ -102,11 +102,11 @@ class HolePanel:
         picture: dict[str, Any] = {
             "api_visibility": "private",
             "show_progress": "minimal",
-            "show_progress_on": [self.message],  # each report to the editor itself would make it upload all its layers
+            "show_progress_on": [self.message],  # see `PaintInput`
             **QUEUE,
         }
         quick = {**QUIET, "show_progress_on": [self.message]}
-        shown_now = [self.paint, self.message]
+        shown_now = [self.paint.editor, self.message]
         mode = [self.pick, self.unpick, self.picking]
         self.opened.tick(self.on_opened, self.photo, [self.photo, self.opened], trigger_mode="once", **quick)
         self.photo.change(
@@ -118,16 +118,16 @@ class HolePanel:
         )
         for name, button in self.masks.items():
             button.click(queued(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
-        self.invert.click(guarded(self.on_invert), {self.photo, self.paint}, shown_now, **quick)
+        painting = {self.photo, self.paint.sent}
+        self.paint.sending(self.invert.click)(guarded(self.on_invert), painting, shown_now, **quick)
         self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
-        painting = {self.photo, self.paint}
-        self.pick.click(
+        self.paint.sending(self.pick.click)(
             guarded(self.on_pick), {*painting, self.picking}, [self.message, *mode], trigger_mode="once", **quick
         )
         self.unpick.click(guarded(self.on_unpick), {self.photo}, shown_now, trigger_mode="once", **quick)
-        self.clicked.click(queued(self.on_clicked), painting, shown_now, trigger_mode="once", **picture).then(
-            None, None, None, js="() => window.dispatchEvent(new Event('selected'))", api_visibility="private"
-        )
+        self.paint.sending(self.clicked.click)(
+            queued(self.on_clicked), painting, shown_now, trigger_mode="once", **picture
+        ).then(None, None, None, js="() => window.dispatchEvent(new Event('selected'))", api_visibility="private")
 
     # Handlers
 
@@ -142,52 +142,52 @@ class HolePanel:
         session = self.studio.sessions.get(request.session_hash)
         path = data[self.photo]
         if not path:
-            return {self.paint: None, self.message: _WELCOME, self.shown: "", **self._pick_mode(False)}
+            return {self.paint.editor: None, self.message: _WELCOME, self.shown: "", **self._pick_mode(False)}
         photo = self.editor.open(session, path)
         if data[self.shown] == photo.key:
-            # Without a value of its own Gradio would make the editor anew, without its way of reading (`paint_input`).
-            return {self.paint: self._value(session, photo, *self._kept(session, photo)), self.shown: photo.key}
+            # Without a value of its own Gradio would make the editor anew, and empty.
+            return {self.paint.editor: self._value(session, photo, *self._kept(session, photo)), self.shown: photo.key}
         mask, message = None, _PAINT
         if photo.clear is not None:
             mask, message = _scaled(photo.clear, photo.painting_size), _CLEAR
         elif name := self._examples.get(str(Path(path).resolve())):
             mask, message = self._example_mask(session, photo, name), _EXAMPLE
         value = self._value(session, photo, mask)
-        return {self.paint: value, self.message: message, self.shown: photo.key, **self._pick_mode(False)}
+        return {self.paint.editor: value, self.message: message, self.shown: photo.key, **self._pick_mode(False)}
 
     def _on_ready_made(self, name: str) -> Callable[[Data, gr.Request], Data]:
         def on_ready_made(data: Data, request: gr.Request) -> Data:
             session, photo = self._photo(data, request)
             mask, note = self.editor.ready_made(session, photo, name, secrets.randbelow(2**31))
-            return {self.paint: self._value(session, photo, mask), self.message: note or _share(mask)}
+            return {self.paint.editor: self._value(session, photo, mask), self.message: note or _share(mask)}
 
         return on_ready_made
 
     def on_invert(self, data: Data, request: gr.Request) -> Data:
         """Invert the mask."""
-        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint.sent])
         session, photo = self._photo(data, request)
         mask = painted(layers, photo.painting_size)
         inverted = np.ones(photo.painting_size[::-1], bool) if mask is None else ~mask
-        return {self.paint: self._value(session, photo, inverted), self.message: _share(inverted)}
+        return {self.paint.editor: self._value(session, photo, inverted), self.message: _share(inverted)}
 
     def on_clear(self, data: Data, request: gr.Request) -> Data:
         """Clear the mask."""
         session, photo = self._photo(data, request)
-        return {self.paint: self._value(session, photo, None), self.message: _PAINT}
+        return {self.paint.editor: self._value(session, photo, None), self.message: _PAINT}
 
     def on_pick(self, data: Data, request: gr.Request) -> Data:
         """Begin or end selecting things by clicks."""
         if data[self.picking]:
             return {self.message: _PAINT, **self._pick_mode(False)}
-        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint.sent])
         session, photo = self._photo(data, request)
         self._keep(session, photo, painted(layers, photo.painting_size))
         return {self.message: _PICKING, **self._pick_mode(True)}
 
     def on_clicked(self, data: Data, request: gr.Request) -> Data:
         """A click on the picture while things are selected: what it has painted is a dot, or a stroke, on the thing."""
-        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint])
+        layers = layers_from(self.studio.sessions.get(request.session_hash), data[self.paint.sent])
         session, photo = self._photo(data, request)
         now = painted(layers, photo.painting_size)
         marked, earlier = self._kept(session, photo)
@@ -195,13 +195,13 @@ class HolePanel:
         if not new.any():
             erased = now is None or (marked & ~now).any()
             message = _ERASED if erased else _MARKED_ALREADY
-            return {self.paint: self._value(session, photo, now, earlier), self.message: message}
+            return {self.paint.editor: self._value(session, photo, now, earlier), self.message: message}
         try:
             found = self.editor.thing_at(photo, new)
         except StudioError as error:
-            return {self.paint: self._value(session, photo, marked, earlier), self.message: str(error)}
+            return {self.paint.editor: self._value(session, photo, marked, earlier), self.message: str(error)}
         earlier = [*earlier, np.packbits(marked)][-_MOST_STEPS:]
-        return {self.paint: self._value(session, photo, marked | found, earlier), self.message: _ADDED}
+        return {self.paint.editor: self._value(session, photo, marked | found, earlier), self.message: _ADDED}
 
     def on_unpick(self, data: Data, request: gr.Request) -> Data:
         """Take back the last thing that was selected by a click."""
@@ -210,7 +210,7 @@ class HolePanel:
         if not earlier:
             return {self.message: _PICKING}
         before = np.unpackbits(earlier[-1], count=marked.size).reshape(marked.shape).astype(bool)
-        return {self.paint: self._value(session, photo, before, earlier[:-1]), self.message: _TAKEN_BACK}
+        return {self.paint.editor: self._value(session, photo, before, earlier[:-1]), self.message: _TAKEN_BACK}
 
     # Helpers
 

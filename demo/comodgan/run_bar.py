@@ -10,6 +10,7 @@ import gradio as gr
 from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
 from demo.parts.choices import licence_line, weights_dropdown
 from demo.parts.events import QUIET, Data
+from demo.parts.painting import PaintInput
 from demo.parts.queued import QUEUE
 from gan_core.comodgan.models import CoModGANModel
 
@@ -64,23 +65,23 @@ class RunBar:
         self,
         read: Callable[..., Data],
         painting: set[Any],
+        paint: PaintInput,
         run: Callable[..., Any],
         outputs: list[Any],
         shown_on: Any,
     ) -> list[Any]:
         """Connect the events. Returns the last events of the runs, to which more can be attached.
 
-        read: handler that reads what is painted from the components `painting` and keeps it for `run`; it updates
-        start, dice and stop. It is an event of its own, because an image editor uploads all its layers at each report
-        to an event that has it as input. run: the `queued` handler of the run; its outputs must include the three
-        buttons, too.
+        read: handler that reads what is painted from the components `painting`, which include what `paint` has sent,
+        and keeps it for `run`; it updates start, dice and stop. run: the `queued` handler of the run; its outputs must
+        include the three buttons, too.
         shown_on: component that shows the progress.
         """
         running: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [shown_on], **QUEUE}
         buttons, ended = [self.start, self.dice, self.stop], []
         rolled = self.dice.click(None, None, self.seed, js=_DICE, api_visibility="private")
         for first in (self.start.click, rolled.then):
-            event = first(read, painting, buttons, trigger_mode="once", **QUIET)
+            event = paint.sending(first)(read, painting, buttons, trigger_mode="once", **QUIET)
             event = event.then(run, self.inputs, outputs, **running)
             ended.append(event.then(self.idle, None, buttons, **QUIET))
         for button in (self.start, self.dice):

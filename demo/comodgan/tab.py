@@ -92,7 +92,7 @@ class FillAHole:
                 reader = self._reader(panel)
                 stopped = has_stopped(self.studio.sessions, run.job)
                 handler = queued(handler, idle=run.idle, stopped=stopped)
-                for event in run.wire(reader, panel.painting, handler, outputs, shown_on):
+                for event in run.wire(reader, panel.painting, panel.paint, handler, outputs, shown_on):
                     ended = [self.results.gallery, self.results.steps, self.results.earlier, self.results.later]
                     event.then(self.results.on_end, None, ended, **QUIET)
                 can_be_stopped(self.studio.sessions, run.job, run.stop)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components.image_editor import EditorData
 from PIL import Image
 
 from demo.parts.uploads import MAX_PIXELS
@@ -34,13 +35,30 @@ class Painting:
     """Those that are painted layers."""
 
 
-def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **options: Any) -> gr.ImageEditor:
-    """A gr.ImageEditor for painting on a picture, whose handlers get a `Painting` or None.
+@dataclass(frozen=True)
+class PaintInput:
+    """An image editor for painting on a picture, and what it last sent.
+
+    Once an event has had an image editor as an input, Gradio's page reads all its canvases back at each report of any
+    event on the page, whichever tab that is of: with a canvas of 1024 x 1024 pixels and no GPU more than a second of
+    processor time each. So no event has it as an input but those of `sending`, which the server never hears of.
+    """
+
+    editor: gr.ImageEditor
+    """An output of handlers: takes a `paint_value`. It must get a value: for an update, also an empty one, Gradio makes
+    it anew."""
+    sent: gr.JSON
+    """An input of handlers, which get a `Painting` or None from it."""
+
+    def sending(self, event: Callable[..., Any]) -> Callable[..., Any]:
+        """What stands in for `event` (such as `button.click`) where a handler is to find in `sent` what is painted."""
+        return event(None, self.editor, self.sent, js="(painting) => painting", api_visibility="private").then
+
+
+def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **options: Any) -> PaintInput:
+    """Lay out an image editor in the current context.
 
     colour: of the brush; width: of brush and eraser, in the picture's pixels.
-
-    Gradio itself would decode all three pictures of its value, and the uploads would belong to no session. A handler
-    that has it among its outputs must return a value for it: for an update, also an empty one, Gradio makes it anew.
     """
     editor = gr.ImageEditor(
         sources=(),
@@ -54,8 +72,10 @@ def paint_input(*, colour: tuple[int, int, int, int] = MARK, width: int = 24, **
         buttons=["fullscreen"],
         **options,
     )
-    editor.preprocess = _painting
-    return editor
+    sent = gr.JSON(visible=False)
+    # Gradio itself would decode all three pictures of an editor's value, and the uploads would belong to no session.
+    sent.data_model, sent.preprocess = EditorData, _painting
+    return PaintInput(editor, sent)
 
 
 def paint_value(session: Session, background: str, layer: Image.Image | None = None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class RegionPanel:
         with gr.Row():
             self.region = gr.Radio(KINDS, value="texture", label="Inside, take the second picture's")
             self.feather = gr.Slider(0, 0.15, value=0.04, step=0.01, label="Softness of the border")
-        self.editor = paint_input(label="Paint here", height=420, elem_id="swapping-autoencoder-paint")
+        self.paint = paint_input(label="Paint here", height=420, elem_id="swapping-autoencoder-paint")
         with gr.Row(elem_classes="actions"):
             self.apply = gr.Button("Apply", variant="primary", size="sm", elem_id="swapping-autoencoder-region-apply")
             self.whole = gr.Button("Whole picture", size="sm", elem_id="swapping-autoencoder-region-whole")
@@ -51,22 +51,26 @@ class RegionPanel:
             if data[self.shown] == source.key:
                 return {self.state: gr.skip()}  # what is painted stays
             background = shown(session, "paint", source.picture)
-            return {self.editor: paint_value(session, background), self.shown: source.key, self.state: ""}
+            return {self.paint.editor: paint_value(session, background), self.shown: source.key, self.state: ""}
 
         @guarded
         def on_apply(data: Data, request: gr.Request) -> Data:
             session, source = opened(data, request)
-            mask = painted(layers_from(session, data[self.editor]), source.picture.size)
+            mask = painted(layers_from(session, data[self.paint.sent]), source.picture.size)
             if mask is None or data[self.shown] != source.key:
                 return {self.used: "", self.state: _NOTHING}
             session.keep(("swapping-autoencoder-mask", source.key), mask, mask.nbytes)
             state = f"{mask.mean():.0%} of the picture are painted."
             return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
 
-        tab.select(on_open, inputs, [self.editor, self.shown, self.state], **QUIET)
+        tab.select(on_open, inputs, [self.paint.editor, self.shown, self.state], **QUIET)
         redraw(
-            self.apply.click(
-                on_apply, inputs | {self.editor}, [self.used, self.state, views], api_visibility="private", queue=False
+            self.paint.sending(self.apply.click)(
+                on_apply,
+                inputs | {self.paint.sent},
+                [self.used, self.state, views],
+                api_visibility="private",
+                queue=False,
             )
         )
         redraw(self.whole.click(lambda: ("", "The whole picture changes."), None, [self.used, self.state], **QUIET))

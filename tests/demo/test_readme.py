@@ -6,7 +6,6 @@ import io
 import re
 import runpy
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import gradio
 import pytest
 
 import gan_studio
-from demo.parts.examples import example_files
 from demo.settings import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,17 +128,3 @@ def test_links_and_named_files_exist(page):
         assert (place / target).exists(), f"{page} links to {target}"
     for name in re.findall(r"`((?:gan_core|demo|ops_cuda|weights|tests|docs)/[\w/.]+)`", TEXTS[page]):
         assert (ROOT / name).exists() or name.startswith("portraits"), f"{page} names {name}"
-
-
-def test_api_example(server, tmp_path, monkeypatch):
-    for page in ("README.md", "docs/api.md"):
-        (code,) = re.findall(r"```python\n(.*?)```", TEXTS[page], flags=re.DOTALL)
-        shutil.copy(example_files()[0], tmp_path / "photo.jpg")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "downloads"))
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(code.replace("http://127.0.0.1:7860", server.url), {})
-        lines = printed.getvalue().splitlines()
-        assert any(line.endswith(".png") and Path(line).is_file() for line in lines)
-        assert "people/hfgi" in lines[-1]

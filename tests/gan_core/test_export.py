@@ -12,9 +12,11 @@ import torch
 from gan_core import export
 from gan_core.comodgan.networks import CoModGenerator
 from gan_core.errors import BadCheckpoint, WeightsMissing
-from gan_core.export import NETWORKS, Network, export_model, export_network
+from gan_core.export import export_model, export_network
+from gan_core.export_networks import NETWORKS, Network
 from gan_core.hfgi.networks import ConsultationEncoder, DistortionAlignment
-from gan_core.pretrained import KINDS, GanModel
+from gan_core.packing import KINDS
+from gan_core.pretrained import GanModel
 from gan_core.self_conditioned.networks import SelfConditionedGenerator
 from gan_core.stylegan2 import Generator
 from gan_core.stylegan2.mapping import MappingNetwork

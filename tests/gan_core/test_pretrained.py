@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from gan_core.errors import BadCheckpoint, UnknownName, WeightsMissing
-from gan_core.pretrained import KINDS, GanModel
+from gan_core.packing import KINDS
+from gan_core.pretrained import GanModel
 from tests.gan_core.checkpoints.test_adapters import nvidia_names, random_generator
 from tests.gan_core.comodgan import published_names
 from tests.gan_core.comodgan.test_networks import generator as filler

@@ -75,7 +75,7 @@ def make_registry() -> ModelRegistry:
 
 def install(monkeypatch) -> None:
     """On top of `tests.demo.fakes.install`."""
-    # The browser's editor reads its canvases back at each report of a run: seconds each, at full size without a GPU.
+    # The browser's editor reads its canvases back for each run: seconds each, at full size without a GPU.
     monkeypatch.setattr(editor, "PAINTING", (256, 384))
     fakes.install_beside(monkeypatch, specs(), "demo.comodgan.tab.comodgan_models", MODELS)
 

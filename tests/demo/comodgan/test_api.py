@@ -8,8 +8,6 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from demo.parts.examples import example_files
-from gan_core.comodgan.models import comodgan_models
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
 from tests.demo.hfgi.test_api import hostile_pictures
@@ -207,20 +205,3 @@ def test_without_weights_it_says_so(fake_server, tmp_path, image, mask) -> None:
         inpaint(client, image, mask, 0, 1)
     with pytest.raises(AppError, match="not on this machine"):
         draw(client, image, 0, 1)
-
-
-def test_shipped_weights(server, tmp_path) -> None:
-    assert {"portraits", "drawing"} <= comodgan_models(tmp_path).keys()
-    client = connect(server, tmp_path)
-    path = example_files()[0]
-    with Image.open(path) as picture:
-        width, height = picture.size
-    mask = comodgan_fakes.mask(tmp_path / "half.png", (width, height), (0, 0, width // 2, height))
-    original, results = pixels(path), [pixels(one) for one in inpaint(client, path, mask, 1, 4)]
-    for result in results:
-        assert (result[:, width // 2 :] == original[:, width // 2 :]).all()
-    inside = [result[:, : width // 2] / 255 for result in results]
-    pairs = [np.abs(a - b).mean() for i, a in enumerate(inside) for b in inside[i + 1 :]]
-    assert np.mean(pairs) > 0.02
-    (portrait,) = draw(client, path, 1, 1)
-    assert pixels(portrait).shape == (256, 256, 3)

@@ -236,7 +236,7 @@ def test_number_of_results_seed_and_dice(page) -> None:
     page.locator("#comodgan-count input[type=number]").press("Enter")
     run(page, results=2)
     page.click("#comodgan-dice")
-    page.wait_for_function("document.querySelector('#comodgan-seed input').value !== '1'")
+    page.wait_for_function("document.querySelector('#comodgan-seed input').value !== '2'")
     wait_for_text(page, "comodgan-state", "2 results.")
     seed = page.input_value("#comodgan-seed input")
     page.wait_for_function(
@@ -247,6 +247,26 @@ def test_number_of_results_seed_and_dice(page) -> None:
     page.get_by_text("A seed must be a whole number").first.wait_for()
     set_number(page, "seed", "1")
     set_number(page, "count", "4")
+
+
+COUNT_READING = """() => {
+    const readPixels = WebGL2RenderingContext.prototype.readPixels;
+    window.read = 0;
+    WebGL2RenderingContext.prototype.readPixels = function (...how) {
+        window.read += 1;
+        return readPixels.apply(this, how);
+    };
+}"""
+
+
+def test_what_is_painted_is_read_once_a_run(page) -> None:
+    stroke(page)
+    page.evaluate(COUNT_READING)
+    run(page)
+    page.click("#comodgan-mask-left")
+    wait_for_text(page, "comodgan-message", "of the picture will be filled")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.read") == 3, "picture, layer, both; not at each report of the run and of what follows"
 
 
 def mark_half_of_the_result(page) -> None:

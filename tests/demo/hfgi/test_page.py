@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.parts.examples import example_files
 from tests.demo import fakes
 
 pytestmark = pytest.mark.browser
@@ -287,22 +286,6 @@ def test_phone(fake_server, open_page, one_face):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"
     top = {name: page.locator(f"#hfgi-{name}").bounding_box()["y"] for name in ("photo", "compare", "named-0")}
     assert top["photo"] < top["compare"] < top["named-0"]
-
-
-def test_as_shipped(server, open_page, tmp_path):
-    assert server.seconds < 60, f"the page answered after {server.seconds:.1f} s"  # 4 s on an idle machine
-    page = open_page(server.url)
-    page.get_by_text("Examples").wait_for()
-    page.locator("button.gallery-item, .gallery-item").first.click()
-    wait_for_message(page, "Move a slider")
-    first = result_address(page)
-    page.focus("#hfgi-named-0 input[type=range]")
-    page.keyboard.press("End")
-    second = wait_for_other_result(page, first)
-    before = fetch_picture(page, first, tmp_path / "before.jpg")
-    after = fetch_picture(page, second, tmp_path / "after.jpg")
-    assert np.abs(np.asarray(before, float) - np.asarray(after, float)).mean() > 0.3
-    assert all(path.is_file() for path in example_files())
 
 
 def wait_for_refinement(page, text):

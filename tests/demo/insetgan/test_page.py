@@ -180,16 +180,3 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
     page = open_page(fake_server.url)
     page.get_by_role("tab", name="Compose a body").click()
     page.get_by_text("nothing to compose").wait_for()
-
-
-def test_as_shipped(server, open_page) -> None:
-    page = open_page(server.url)
-    open_tab(page)
-    thumbnails(page, "body")
-    set_steps(page, 20)
-    page.click("#insetgan-start")
-    page.wait_for_function(
-        "/^(Done|Step)/.test(document.querySelector('#insetgan-message')?.innerText ?? '')", timeout=3 * WAIT
-    )
-    pasted, result = compared(page)
-    assert pasted.shape == (256, 256, 3) == result.shape

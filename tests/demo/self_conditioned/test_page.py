@@ -278,21 +278,3 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
     page = open_page(fake_server.url)
     page.get_by_role("tab", name="Edit at the edges").click()
     page.get_by_text("The weights of the self-conditioned generator are not on this machine").wait_for()
-
-
-def test_as_shipped(server, open_page) -> None:
-    page = open_page(server.url)
-    open_tab(page)
-    wait_for_text(page, "message", "Move a slider")
-    start = settled(page)
-    first = fetched(page, start)
-    assert first.shape == (256, 256, 3) and first.std() > 20
-    press(page, "End")
-    other_than(page, start)  # the server may still be loading other models
-    edited = settled(page)
-    assert np.abs(fetched(page, edited) - first).mean() > 3
-    page.locator(".few-examples:has(#self-conditioned-photo) .gallery-item").nth(2).click()
-    page.wait_for_selector("#self-conditioned-refine", timeout=WAIT)
-    wait_for_text(page, "message", "Move a slider")
-    read, photo = fetched(page, settled(page)), fetched(page, address(page, "before"))
-    assert np.abs(read - photo).mean() < 40

