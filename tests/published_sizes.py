@@ -154,10 +154,10 @@ Result = tuple[str, str, dict[str, Any]]  # model, device, facts
 def run(names: Sequence[str], root: Path, devices: Sequence[str], jobs: int, threads: int) -> Iterator[Result]:
     """Install and measure. With jobs of 0 one model after another, each removed before the next one."""
     shared = {other for case in CASES.values() for other in case.others}
-    parts = list(dict.fromkeys(other for name in names for other in CASES[name].others if other not in names))
+    parts = {other for name in names for other in CASES[name].others}
     for i, group in enumerate([list(names)] if jobs else [[name] for name in names]):
         converted: dict[str, float] = {}
-        for name, took in installed([*group, *(parts if i == 0 else [])], root, max(1, jobs)):
+        for name, took in installed([*group, *(parts - set(group) if i == 0 else ())], root, max(1, jobs)):
             if isinstance(took, float):
                 converted[name] = took
             else:

@@ -11,8 +11,9 @@ import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
-from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
+from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import examples_row
 from demo.parts.photo import photo_input
@@ -59,7 +60,7 @@ class SwapStructureAndTexture:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.models = swapping_autoencoder_models(studio.settings.weights)
+        self.models = studio.offer(lambda: swapping_autoencoder_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.banks = [
             SliderGroup(self.models.values(), functools.partial(_directions, kind=kind), f"{_PREFIX}-{kind}", step=0.05)
@@ -91,7 +92,8 @@ class SwapStructureAndTexture:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
         self._wire()
-        return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row)
+        menus = [Menu(self.model, self.models)]
+        return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row, menus=menus)
 
     def _build_inputs(self, first: SwappingAutoencoderModel) -> None:
         self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="swapping-autoencoder-message")
@@ -195,7 +197,7 @@ class SwapStructureAndTexture:
         neutral = [1, *[1] * MOST_TEXTURES, *[0] * len(bank_sliders), 0]
         redraw(self.reset.click(lambda: neutral, None, sliders, **QUIET))
         self.model.change(
-            self.on_model, self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **QUIET
+            guarded(self.on_model), self.model, [*bank_sliders, self.licence, self.cut, self.side, self.detail], **QUIET
         ).then(queued(self.on_pictures), inputs, [*drawing, *self.weights], **latest)
         self.codes_view.select(
             queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
@@ -267,7 +269,7 @@ class SwapStructureAndTexture:
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their sliders, all at 0, their licence, and their defaults for pictures."""
-        choice = self.models[name]
+        choice = self.editor.model(name)
         updates = [update for bank in self.banks for update in bank.updates(choice)]
         return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail]
 

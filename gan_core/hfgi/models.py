@@ -35,6 +35,10 @@ class Slider:
     """The part that it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
 
 
+MOST_NAMED, MOST_PRINCIPAL = 3, 6
+"""Sliders of each kind that a published model may have."""
+
+
 @dataclass(frozen=True)
 class HFGIModel:
     """A choice of weights for editing faces."""
@@ -121,7 +125,15 @@ def _published_sliders(folder: Path) -> list[Slider]:
     if (folder / "ffhq_pca.pt").is_file():
         names = {"eyes": "Eyes", "beard": "Beard", "lips": "Lips"}
         sliders += [Slider(name, label, kind="principal") for name, label in names.items()]
-    return sliders
+    return sliders or list(principal_sliders())
+
+
+def principal_sliders() -> tuple[Slider, ...]:
+    """The sliders of a model without files of directions: principal directions of its own latents."""
+    note = "not named by anybody: see what it does"
+    return tuple(
+        Slider(f"principal_{i}", f"Direction {i}", kind="principal", note=note) for i in range(1, MOST_PRINCIPAL + 1)
+    )
 
 
 def _build_embedded(load: Load, face: str) -> Any:
