@@ -143,7 +143,8 @@ def _editors() -> Iterator[Case]:
         make = functools.partial(_hfgi, consultation=entry == "hfgi_ffhq")
         yield Case(make, Place(entry), f"{published(entry).choice}/hfgi", _edit, beside=_directions)
     for entry in ("e4e_cars", "e4e_church", "e4e_horse"):
-        yield Case(functools.partial(_hfgi, published(entry).resolution), Place(entry), "", _sample)
+        model = published(entry)
+        yield Case(functools.partial(_hfgi, model.resolution), Place(entry), f"{model.choice}/hfgi", _edit)
     for entry, modes in (("sc_gan_ffhq1024", 10), ("sc_gan_ffhq256", 10), ("sc_gan_cats", 7)):
         yield Case(functools.partial(_edges, published(entry).resolution, modes), Place(entry), "", _sample)
 

@@ -27,6 +27,7 @@ from gan_core.errors import StudioError
 from gan_core.hfgi.models import hfgi_models
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
+_WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
 _LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
 _CLOSE_UP = (
@@ -192,18 +193,19 @@ class EditAFace:
         yield {**empty, self.message: "Looking for faces ..."}
         try:
             session, work = self._open(data, request, progress)
-            if work.face is None:
+            if not self.editor.has_subject(work, data[self.model]):
                 yield {self.message: work.trouble + _BY_HAND, **self._ask_for_marks(session, work)}
                 return
-            several = len(work.faces) > 1
+            whole = self.editor.model(data[self.model]).alignment != "face"
+            several, what = len(work.faces) > 1 and not whole, _WHOLE if whole else _found(work)
             yield {
-                self.message: f"{_found(work)} Inverting it ...",
+                self.message: f"{what} Inverting it ...",
                 **self.refining.fresh(session, work),
-                self.by_hand: gr.Button(visible=True),
+                self.by_hand: gr.Button(visible=not whole),
                 self.faces: gr.Gallery(_thumbnails(session, work) if several else None, visible=several),
             }
             drawn = self._draw(session, work, data, progress)
-            yield {**drawn, self.message: f"{_found(work)} Move a slider."}
+            yield {**drawn, self.message: f"{what} Move a slider."}
         except StudioError as error:
             yield {self.message: str(error)}
             raise
@@ -213,7 +215,9 @@ class EditAFace:
         if not data[self.photo]:
             return {self.message: _WELCOME}
         session, work = self._open(data, request, progress)
-        return self._draw(session, work, data, progress) if work.face else {self.message: work.trouble + _BY_HAND}
+        if not self.editor.has_subject(work, data[self.model]):
+            return {self.message: work.trouble + _BY_HAND}
+        return self._draw(session, work, data, progress)
 
     def on_face(
         self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()

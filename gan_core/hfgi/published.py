@@ -19,6 +19,7 @@ from gan_core.checkpoints.hfgi_parts import join
 from gan_core.checkpoints.keys import BuiltCheckpoint, build_with
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint
+from gan_core.faces.whole import WIDE_ROWS
 from gan_core.hfgi.models import principal_sliders
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline
@@ -27,8 +28,8 @@ from gan_core.stylegan2 import Generator
 from weights import catalogue
 from weights.published import CONVERTED
 
-SINGLE_FILES = ("ckpt.pt", "e4e_ffhq_encode.pt")
-"""HFGI's own, and e4e's, which has no consultation."""
+SINGLE_FILES = ("ckpt.pt", *(f"e4e_{name}_encode.pt" for name in ("ffhq", "cars", "church", "horse")))
+"""HFGI's own, and e4e's, which have no consultation."""
 
 # The authors' demo offers age and smile from -5 to 5 of their direction; sliders here go from -3 to 3.
 _HYPERPLANE_SCALE = 5 / 3
@@ -42,8 +43,8 @@ _PRINCIPAL = {
 }
 
 
-def load_published(folder: Path) -> HFGIPipeline:
-    """The pipeline at 1024 pixels from the files in `folder`.
+def load_published(folder: Path, *, wide: bool = False) -> HFGIPipeline:
+    """The pipeline from the files in `folder`. wide: its pictures are of 4 to 3, between black bars.
 
     Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are damaged or of another
     kind.
@@ -52,7 +53,10 @@ def load_published(folder: Path) -> HFGIPipeline:
     generator = cast(Generator, built.modules["generator"])
     attributes = _read_attributes(folder, generator.num_ws) or principal_directions(generator)
     features = load_embedded_features(catalogue.FOLDER)
-    return HFGIPipeline.from_checkpoint(built, attributes, features=features)
+    pipeline = HFGIPipeline.from_checkpoint(built, attributes, features=features)
+    if wide:
+        pipeline.rows = WIDE_ROWS
+    return pipeline
 
 
 @torch.no_grad()
