@@ -131,6 +131,10 @@ def _swap(pipe: Any) -> Tensor:
     return pipe.draw(pipe.encode(picture), [pipe.encode(picture.flip(3))])
 
 
+def _set_value(pipe: Any) -> Tensor:
+    return pipe.edit(pipe.random_face(0), {pipe.attributes[0].name: 1.0})
+
+
 def _sample(generator: Any) -> Tensor:
     """A picture of random numbers, fetched from the device."""
     device = next(generator.parameters()).device
@@ -146,7 +150,9 @@ def _editors() -> Iterator[Case]:
         model = published(entry)
         yield Case(functools.partial(_hfgi, model.resolution), Place(entry), f"{model.choice}/hfgi", _edit)
     for entry, modes in (("sc_gan_ffhq1024", 10), ("sc_gan_ffhq256", 10), ("sc_gan_cats", 7)):
-        yield Case(functools.partial(_edges, published(entry).resolution, modes), Place(entry), "", _sample)
+        model = published(entry)
+        make = functools.partial(_edges, model.resolution, modes)
+        yield Case(make, Place(entry), f"{model.choice}/edges", _set_value)
 
 
 def _fillers() -> Iterator[Case]:

@@ -157,6 +157,8 @@ def _edges(name: str, title: str, size: int, memory: int, alignment: str, file: 
         alignment=alignment,
         format="sc_gan",
         files=(File(file),),
+        tab="self_conditioned",
+        choice=name.removeprefix("sc_gan_"),
         page=folder("10GB6M6PMmrmt_VAiHV_kfXcwIW1uKnzJ"),
     )
 
