@@ -16,7 +16,7 @@ from demo import credentials, executors, gpu, ray_executor, turns
 from demo.parts.choices import Choices, Model
 from demo.session import Sessions
 from demo.settings import Settings
-from gan_core.errors import StudioError
+from gan_core.errors import Busy, StudioError
 from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry
 
@@ -48,8 +48,12 @@ class Studio:
 
     def models_changed(self, entry: str) -> bool:
         """A published model (its name in the catalogue) was installed or removed: have the tabs offer what there is.
-        Returns whether they do; else the app has to be started again. Raises Busy while a removed one is in use."""
-        if not gpu.executor().refresh(entry):
+        Returns whether they do; else, also where a changed one is in use for long, the app has to be started again."""
+        try:
+            if not gpu.executor().refresh(entry):
+                return False
+        except Busy as error:
+            logger.warning("%s has changed but is in use: %s", entry, error)
             return False
         for choices in self.choices:
             choices.refresh()

@@ -72,7 +72,11 @@ def weights_page() -> str:
         "",
         "They go into a folder of their name below the user's data folder, or below `--weights` or the environment",
         "variable STUDIO_WEIGHTS. A file that a host does not give to programs can be put there by hand, under the",
-        "name that `weights/published_models.py` has for it.",
+        "name that `weights/published_models.py` has for it, or be given to the Models page under any name.",
+        "",
+        "Not in the catalogue, because this code has no network or no tab for them: files of StyleGAN 1 and 3 and of",
+        "TensorFlow's StyleGAN2 (NVIDIA's, StyleGAN-Human's); CoModGAN for COCO-Stuff, which starts from a map of",
+        "classes; e4e for StyleGAN-Human; unofficial training runs; networks that only the papers' evaluations use.",
         *_tried(),
     ]
     return "\n".join(lines) + "\n"

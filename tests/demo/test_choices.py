@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import gradio as gr
 import pytest
 
+from demo import gpu, settings
+from demo.context import Studio
 from demo.parts.choices import Choices, Menu, follow
 from demo.parts.sliders import SliderGroup
+from demo.session import Sessions
+from gan_core.errors import Busy
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,29 @@ def test_sliders_have_room_for_models_that_come_later(here) -> None:
     group = SliderGroup(here.values(), lambda choice: choice.sliders, "group", step=0.1, at_least=2)
     assert len(group.updates(here["portraits"])) == 2
     assert not any(slider.visible for slider in group.updates(here["portraits"]))
+
+
+class Executor:
+    """Knows changed models at once, or not, or has them in use."""
+
+    def __init__(self, answer) -> None:
+        self.answer, self.told = answer, []
+
+    def refresh(self, weights: str) -> bool:
+        self.told.append(weights)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [True, False, Busy("in use")])
+def test_tabs_offer_what_the_executor_knows(here, answer, monkeypatch, tmp_path) -> None:
+    executor = Executor(answer)
+    monkeypatch.setattr(gpu, "_executor", executor)
+    studio = Studio(settings.read([], {}), Sessions(tmp_path / "sessions"))
+    choices = studio.offer(lambda: here)
+    of_them = studio.offer(lambda: {name: choice for name, choice in choices.items() if name != "portraits"})
+    here["more"] = Weights("more", "more (published)")
+    known = answer is True
+    assert studio.models_changed("an_entry") is known and executor.told == ["an_entry"]
+    assert ("more" in choices) is known and (list(of_them) == ["more"]) is known
