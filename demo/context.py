@@ -8,13 +8,15 @@ import importlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from demo import credentials, executors, gpu, ray_executor, turns
+from demo.parts.choices import Choices, Model
 from demo.session import Sessions
 from demo.settings import Settings
-from gan_core.errors import StudioError
+from gan_core.errors import Busy, StudioError
 from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry
 
@@ -33,8 +35,29 @@ class Studio:
     sessions: Sessions
     warmers: list[Callable[[], None]] = field(default_factory=list)
     """What tabs want done in advance: loading their embedded models and running them once."""
+    choices: list[Choices[Any]] = field(default_factory=list)
+    """The choices of weights of all tabs, which `models_changed` reads anew, in this order."""
     ready: threading.Event = field(default_factory=threading.Event)
     """Set once all that is loaded in advance is loaded."""
+
+    def offer(self, read: Callable[[], Mapping[str, Model]]) -> Choices[Model]:
+        """Choices of weights that are read anew whenever models are installed or removed."""
+        choices = Choices(read)
+        self.choices.append(choices)
+        return choices
+
+    def models_changed(self, entry: str) -> bool:
+        """A published model (its name in the catalogue) was installed or removed: have the tabs offer what there is.
+        Returns whether they do; else, also where a changed one is in use for long, the app has to be started again."""
+        try:
+            if not gpu.executor().refresh(entry):
+                return False
+        except Busy as error:
+            logger.warning("%s has changed but is in use: %s", entry, error)
+            return False
+        for choices in self.choices:
+            choices.refresh()
+        return True
 
     def warm_up(self) -> None:
         """Do what the first visitor would wait for: importing torch, loading models, a first run of each."""
@@ -89,9 +112,12 @@ def _local(settings: Settings) -> executors.LocalExecutor:
     line = turns.Line(limits=settings.limits)
     turns.use(line)
 
+    def declare(registry: ModelRegistry) -> None:
+        declare_models(registry, settings.weights)
+
     def registry(devices: Callable[[], Sequence[str]]) -> ModelRegistry:
         made = ModelRegistry(devices, budgets=settings.memory)
-        declare_models(made, settings.weights)
+        declare(made)
         return made
 
     @functools.cache
@@ -102,7 +128,7 @@ def _local(settings: Settings) -> executors.LocalExecutor:
         line.seats = len(devices())
         return [registry(lambda device=device: (device,)) for device in devices()[1:]]  # type: ignore[misc]
 
-    return executors.LocalExecutor(registry(lambda: devices()[:1]), others)
+    return executors.LocalExecutor(registry(lambda: devices()[:1]), others, declare)
 
 
 def _ray(settings: Settings) -> ray_executor.RayExecutor:

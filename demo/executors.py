@@ -26,10 +26,16 @@ class LocalExecutor:
 
     registry: of the first device. others: makes those of the other devices, when the first call comes (asking for
     GPUs imports torch). A call goes where fewest are being computed, and of those places to one where its model is.
+    declare: declares this machine's models in an empty registry, for `refresh`.
     """
 
-    def __init__(self, registry: ModelRegistry, others: Callable[[], Sequence[ModelRegistry]] = tuple) -> None:
-        self._first, self._others = registry, others
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        others: Callable[[], Sequence[ModelRegistry]] = tuple,
+        declare: Callable[[ModelRegistry], None] | None = None,
+    ) -> None:
+        self._first, self._others, self._declare = registry, others, declare
         self._found: list[ModelRegistry] | None = None
         self._computing: list[int] = []
         self._lock = threading.Lock()
@@ -66,6 +72,14 @@ class LocalExecutor:
     def devices(self) -> tuple[str, ...]:
         """See `demo.gpu.Executor`."""
         return tuple(device for registry in self.registries() for device in registry.devices)
+
+    def refresh(self, weights: str) -> bool:
+        """See `demo.gpu.Executor`."""
+        if self._declare is None:
+            return False
+        for registry in self._found or [self._first]:
+            registry.redeclare(weights, self._declare)
+        return True
 
     def _best(self, registries: Sequence[ModelRegistry], model: str) -> int:
         def cost(place: int) -> tuple[int, bool, int]:
@@ -156,6 +170,10 @@ class ZeroGPUExecutor:
     def devices(self) -> tuple[str, ...]:
         """See `demo.gpu.Executor`."""
         return self.registry.devices if self.registry else ()
+
+    def refresh(self, weights: str) -> bool:
+        """See `demo.gpu.Executor`. Workers are forks of this process, in which all models were loaded at the start."""
+        return False
 
 
 def devices(wanted: str) -> tuple[str, ...]:

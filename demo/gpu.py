@@ -148,6 +148,10 @@ class Executor(Protocol):
     def devices(self) -> tuple[str, ...]:
         """Where models run. Imports torch."""
 
+    def refresh(self, weights: str) -> bool:
+        """Weights (a name in the catalogue) have come, changed or gone on this machine. Returns whether the models
+        made of them are known, or forgotten, from now on; else only once the app is started again. Raises Busy."""
+
 
 _executor: Executor | None = None
 

@@ -13,7 +13,9 @@ from demo.context import Studio
 from demo.hfgi import tab as hfgi
 from demo.insetgan import tab as insetgan
 from demo.models_page import tab as models_page
-from demo.parts.send_to import wire
+from demo.parts.choices import Menu, follow
+from demo.parts.events import QUIET
+from demo.parts.send_to import TabHandle, wire
 from demo.refusals import UploadsOnly
 from demo.self_conditioned import tab as self_conditioned
 from demo.status import build_footer
@@ -35,12 +37,22 @@ def build_page(studio: Studio) -> gr.Blocks:
             "are deleted when you close the page.</p>",
             elem_id="header",
         )
-        handles = []
+        handles: list[TabHandle] = []
+        menus: list[Menu] = []
         with gr.Tabs(elem_id="papers") as tabs:
             for tab in TABS:
-                with gr.Tab(tab.label, id=tab.id):
+                with gr.Tab(tab.label, id=tab.id) as place:
                     handles.append(tab.build(studio))
+                # Models may have been installed or removed since the page was opened.
+                own = handles[-1].menus
+                lists = [menu.component for menu in own]
+                if lists:
+                    place.select(follow(own), lists, lists, **QUIET)
+                menus += own
         wire(handles, tabs)
+        # The page itself is made once, when the app starts.
+        lists = [menu.component for menu in menus]
+        page.load(follow(menus), lists, lists, **QUIET)
         build_footer(studio, page)
 
         def left(request: gr.Request) -> None:

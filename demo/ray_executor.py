@@ -108,6 +108,10 @@ class RayExecutor:
         """See `demo.gpu.Executor`."""
         return self._places
 
+    def refresh(self, weights: str) -> bool:
+        """See `demo.gpu.Executor`. Replicas, on whatever machine, declare their models when they are started."""
+        return False
+
     def _remember(self, replica: str, models: tuple[ModelInfo, ...]) -> None:
         placed = tuple(
             dataclasses.replace(info, device=f"{info.device} of {replica}" if info.device else None) for info in models

@@ -42,7 +42,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
     declare_hfgi_models(registry, published_folder, PEOPLE_GENERATOR)
     declare_swapping_autoencoder_models(registry, published_folder)
     declare_insetgan_models(registry, published_folder, FACE_GENERATOR)
-    declare_self_conditioned_models(registry, FACE_GENERATOR, ENCODER)
+    declare_self_conditioned_models(registry, FACE_GENERATOR, ENCODER, published_folder=published_folder)
     declare_comodgan_models(registry, published_folder)
 
 

@@ -70,6 +70,13 @@ class DevicePlacement:
         """From now on this model has a place, or none."""
         self._entries.append(entry)
 
+    def remove(self, entry: RegistryEntry) -> None:
+        """Drop a model, whose lock is held, and forget that it ever had a place."""
+        with self._lock:
+            self._forget(entry)
+            self._entries = [other for other in self._entries if other is not entry]
+        memory.release_cached()
+
     # For a lease, which holds the locks of its closure
 
     def target(self, closure: Sequence[RegistryEntry]) -> str:

@@ -76,8 +76,37 @@ class ModelRegistry:
         if unknown:
             raise ValueError(f"model {spec.name!r} names undeclared parts: {', '.join(unknown)}")
         entry = RegistryEntry(spec, tuple(self._entries[part] for part in spec.parts))
-        self._entries[spec.name] = entry
+        self._entries = {**self._entries, spec.name: entry}  # others may be looking through the old one
         self._placement.add(entry)
+
+    def withdraw(self, name: str) -> None:
+        """Forget a model that is no part of another: requests for it are refused from now on, and it leaves memory.
+
+        Waits for the request that uses it. Raises UnknownName, ValueError for a part, Busy after the registry's
+        patience, when it stays declared.
+        """
+        entry = self._entry(name)
+        if any(entry in other.parts for other in self._entries.values()):
+            raise ValueError(f"model {name!r} is a part of another")
+        self._lock_all([entry])
+        try:
+            self._entries = {other: kept for other, kept in self._entries.items() if kept is not entry}
+            self._placement.remove(entry)
+        finally:
+            entry.lock.release()
+            self._placement.released()
+
+    def redeclare(self, weights: str, declare: Callable[[ModelRegistry], None]) -> None:
+        """After weights (a name in the catalogue) have come, changed or gone: withdraw the models that use them, and
+        declare what `declare` declares now and is not known here yet. Raises Busy, see `withdraw`."""
+        for name in self.names():
+            if weights in self.spec(name).weights:
+                self.withdraw(name)
+        wanted = ModelRegistry()
+        declare(wanted)
+        for name in wanted.names():
+            if name not in self._entries:
+                self.declare(wanted.spec(name))
 
     def names(self) -> list[str]:
         """Names of all declared models."""

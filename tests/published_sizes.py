@@ -1,225 +1,246 @@
 """Every published model at full size, with random weights in the published layout, through the path of a real file.
 
     python -m tests.published_sizes [NAME ...] [--device cpu] [--update]
+    python -m tests.published_sizes --device cuda,cpu --threads 2 --jobs 8 --results FILE --limit 170
+    python -m tests.published_sizes --merge FILE
 
-For each model a stand-in checkpoint is written under the file's published layout, installed as the Models page installs
-it, declared in the registry as the app does, and its pipeline run twice at full size. What the second run took, and the
-most memory that the process held, are printed; --update writes them to weights/tried.json, which docs/weights.md
-quotes. Each model runs in a process of its own.
+For each model a stand-in checkpoint (`tests/published_stand_ins.py`) is installed as the Models page installs it and
+used as the app does. What one use took, and the most memory, are written to --results; --update writes them to
+weights/tried.json, which docs/weights.md quotes, and --merge joins another machine's results with those. A model that
+fails is noted with its reason, and the next one is run. On a CPU each model has a process of its own, whose memory is
+the most that it held; on a GPU one process runs all, and memory is the most that a model had allocated.
+Without --jobs one model is on the disk at a time; with it all are, and that many are made, or run on the CPU, at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import multiprocessing
+import os
 import resource
-import subprocess
+import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gan_core.checkpoints.library import install
-from gan_core.checkpoints.places import Place
-from gan_core.comodgan.networks import CoModGenerator
-from gan_core.models import declare_models
-from gan_core.registry import ModelRegistry
-from gan_core.stylegan2 import Generator
-from tests import parity_recipe as recipe
-from tests.gan_core.checkpoints.test_adapters import nvidia_names
-from tests.gan_core.comodgan import published_names
-from tests.gan_core.swapping_autoencoder.launchers import LAUNCHERS, checkpoint
-from weights.published import published
+from tests.published_stand_ins import CASES
 
-ROOT = Path(__file__).resolve().parents[1]
-TRIED = ROOT / "weights" / "tried.json"
+TRIED = Path(__file__).resolve().parents[1] / "weights" / "tried.json"
+PATIENCE = 300.0  # seconds that one model may take
+_WARM, _TIMED = 2, 3  # uses on a GPU before those that are timed, whose median counts, and how many those are
+_FORK = multiprocessing.get_context("fork")  # children have torch imported; this process never computes with it
 
 
-@dataclass(frozen=True)
-class Case:
-    """One model: its stand-in, where it is installed, what the registry calls it, and how it is used once."""
-
-    make: Callable[[], dict[str, Any]]
-    place: Place
-    model: str
-    use: Callable[[Any], torch.Tensor]
-    others: tuple[str, ...] = ()
-    """Cases that must be installed, too."""
-
-
-def _hfgi(consultation: bool) -> dict[str, Any]:
-    spec, _ = recipe.load(ROOT / "tests" / "parity" / "hfgi")
-    weights = {name: torch.from_numpy(value) for name, value in recipe.weights(spec).items()}
-    average = weights.pop("latent_avg")
-    kept = {n: t for n, t in weights.items() if consultation or not n.startswith(("residue.", "grid_align."))}
-    return {"state_dict": kept, "latent_avg": average, "opts": {}}
-
-
-def _faces(resolution: int, **changes: Any) -> dict[str, Any]:
-    torch.manual_seed(0)
-    return {"G_ema": nvidia_names(Generator(resolution, **changes).eval())}
-
-
-def _filler(names: Callable[[CoModGenerator], dict], resolution: int, **changes: Any) -> dict[str, Any]:
-    torch.manual_seed(0)
-    return names(CoModGenerator(resolution, **changes).eval())
-
-
-def _edit(pipe: Any) -> torch.Tensor:
-    face = torch.rand(1, 3, pipe.resolution, pipe.resolution) * 2 - 1
-    return pipe.edit(pipe.invert(face), {})
-
-
-def _fill(pipe: Any) -> torch.Tensor:
-    side = pipe.resolution
-    if pipe.kind == "drawing":
-        return pipe.draw(torch.eye(side)[None], [0])[0]
-    hole = torch.zeros(1, side, side)
-    hole[:, side // 4 : side // 2] = 1
-    return next(pipe.complete(pipe.prepare(torch.rand(3, side, side) * 2 - 1, hole), [0]))
-
-
-def _compose(pipe: Any) -> torch.Tensor:
-    from gan_core.insetgan.pipeline import LatentSource
-
-    return pipe.draw("body", LatentSource(0)).image.flatten()[:1] + pipe.draw("face", LatentSource(1)).image
-
-
-def _swap(pipe: Any) -> torch.Tensor:
-    picture = torch.rand(1, 3, pipe.resolution, pipe.resolution) * 2 - 1
-    return pipe.draw(pipe.encode(picture), [pipe.encode(picture.flip(3))])
-
-
-def _cases() -> dict[str, Case]:
-    cases = {
-        "hfgi_ffhq": Case(lambda: _hfgi(True), Place("hfgi_ffhq"), "ffhq/hfgi", _edit),
-        "e4e_ffhq": Case(lambda: _hfgi(False), Place("e4e_ffhq"), "e4e/hfgi", _edit),
-        "insetgan_face": Case(lambda: _faces(1024), Place("insetgan_face"), "", _compose),
-    }
-    for entry, start in (
-        ("insetgan_deepfashion", (4, 3)),
-        ("stylegan_human_v2", (4, 2)),
-        ("stylegan_human_v2_512", (4, 2)),
-        ("shhq_sg2_1024", (4, 2)),
-        ("shhq_sg2_512", (4, 2)),
-    ):
-        model = published(entry)
-        cases[entry] = Case(
-            lambda start=start, model=model: _faces(model.size[0], start_shape=start),
-            Place(entry),
-            f"{model.choice}/inset",
-            _compose,
-            ("insetgan_face",),
-        )
-    for choice, names in (
-        ("ffhq512", published_names.port),
-        ("ffhq1024", published_names.port),
-        ("places512", published_names.tensorflow),
-        ("edges2shoes", published_names.port),
-        ("edges2handbags", published_names.port),
-        ("ffhq256", published_names.migan),
-        ("places256", published_names.migan),
-        ("places512_migan", published_names.migan),
-    ):
-        model = published(f"comodgan_{choice}")
-        channels = 3 if model.alignment == "drawing" else 4
-        cases[model.name] = Case(
-            lambda names=names, model=model, channels=channels: _filler(names, model.size[0], in_channels=channels),
-            Place(model.name),
-            f"{choice}/fill",
-            _fill,
-        )
-    launchers = {256: "church, bedroom, afhq", 512: "mountain, ffhq512", 1024: "ffhq1024"}
-    for entry in ("swapping_models", "swapping_afhq"):
-        for part in published(entry).parts:
-            options = LAUNCHERS[launchers[part.resolution]]
-            cases[f"{entry}/{part.choice}"] = Case(
-                lambda options=options: checkpoint(options), Place(entry, part.folder), f"{part.choice}/swap", _swap
-            )
-    return cases
-
-
-CASES = _cases()
-
-
-def _put(name: str, folder: Path) -> float:
+def put(name: str, root: Path) -> float:
     """Install a stand-in; the seconds that the conversion took."""
     case = CASES[name]
-    path = folder / "stand_in.bin"
+    path = root / f"stand_in_{name.replace('/', '_')}.bin"
     torch.save(case.make(), path)
     begin = time.monotonic()
-    install(path, case.place, folder / "weights")
+    install(path, case.place, root)
+    seconds = time.monotonic() - begin
     path.unlink()
-    return time.monotonic() - begin
+    for file, value in case.beside().items():
+        torch.save(value, case.place.folder(root) / file)
+    return round(seconds, 1)
 
 
-def measure(name: str, folder: Path, device: str) -> dict[str, float]:
-    """Load and run an installed model in this process. Seconds and bytes."""
-    case = CASES[name]
-    if not case.model:
-        return {}
-    registry = ModelRegistry(lambda: (device,))
-    declare_models(registry, folder / "weights")
+def measure(name: str, root: Path, device: str) -> dict[str, Any]:
+    """Load an installed model and use it. Seconds and bytes."""
+    on_gpu = device != "cpu"
+    before = 0
+    if on_gpu:
+        torch.zeros(1, device=device)  # so that starting CUDA is not counted
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    times = []
     begin = time.monotonic()
-    with registry.use(case.model) as pipeline, torch.inference_mode():
+    with CASES[name].opened(root, device) as pipeline, torch.inference_mode():
         loaded = time.monotonic() - begin
-        case.use(pipeline)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        begin = time.monotonic()
-        result = case.use(pipeline)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        seconds = time.monotonic() - begin
-    assert torch.isfinite(result).all()
-    if device == "cpu":
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    else:
-        memory = torch.cuda.max_memory_allocated()
-    return {"load": round(loaded, 1), "seconds": round(seconds, 2), "memory": memory}
+        for _ in range(_WARM + _TIMED if on_gpu else 2):
+            begin = time.monotonic()
+            result = CASES[name].use(pipeline)
+            if on_gpu:
+                torch.cuda.synchronize()
+            times.append(time.monotonic() - begin)
+    if not bool(torch.isfinite(result).all()):
+        raise ArithmeticError("its picture has numbers that are not finite")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if on_gpu:
+        memory = torch.cuda.max_memory_allocated() - before
+    seconds = statistics.median(times[_WARM if on_gpu else 1 :])
+    return {"load": round(loaded, 1), "seconds": round(seconds, 3), "memory": memory, "machine": _machine(device)}
 
 
-def _in_a_process(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "tests.published_sizes", *words], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout
+def _machine(device: str) -> str:
+    if device != "cpu":
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=", ".join(CASES))
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--update", action="store_true")
-    parser.add_argument("--put", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.put:
-        print(json.dumps(_put(options.names[0], options.put)))  # noqa: T201
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
+# ---------------------------------------------------------------- in other processes
+
+
+def _measure_each(names: Sequence[str], root: Path, device: str, threads: int, results: Connection) -> None:
+    torch.set_num_threads(threads or torch.get_num_threads())
+    for name in names:
+        results.send(("begun", name))
+        try:
+            facts = measure(name, root, device)
+        except Exception as error:
+            facts = {"failed": _reason(error)}
+        results.send((name, facts))
+
+
+def measured(names: Sequence[str], root: Path, device: str, threads: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The facts of each installed model, from another process; from a new one after a model that ended it."""
+    left = list(names)
+    while left:
+        ours, theirs = _FORK.Pipe(duplex=False)
+        child = _FORK.Process(target=_measure_each, args=(left, root, device, threads, theirs))
+        child.start()
+        theirs.close()
+        why = ""
+        while left and not why:
+            try:
+                if not ours.poll(PATIENCE):
+                    why = f"it took longer than {PATIENCE:.0f} s"
+                    break
+                name, facts = ours.recv()
+            except EOFError:
+                child.join()
+                why = f"its process ended with {child.exitcode}"
+                break
+            if name != "begun":
+                left.remove(name)
+                yield name, facts
+        if child.is_alive():
+            child.kill() if why else None
+        child.join()
+        ours.close()
+        if why:
+            yield left.pop(0), {"failed": why}
+
+
+def installed(names: Sequence[str], root: Path, jobs: int) -> Iterator[tuple[str, float | str]]:
+    """Put stand-ins of all the models, `jobs` at a time; the seconds that each conversion took, or why it failed."""
+    with ProcessPoolExecutor(jobs, mp_context=_FORK, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = {pool.submit(put, name, root): name for name in names}
+        for done in as_completed(waiting):
+            error = done.exception()
+            yield waiting[done], done.result() if error is None else _reason(error)
+
+
+Result = tuple[str, str, dict[str, Any]]  # model, device, facts
+
+
+def run(names: Sequence[str], root: Path, devices: Sequence[str], jobs: int, threads: int) -> Iterator[Result]:
+    """Install and measure. With jobs of 0 one model after another, each removed before the next one."""
+    shared = {other for case in CASES.values() for other in case.others}
+    parts = {other for name in names for other in CASES[name].others}
+    for i, group in enumerate([list(names)] if jobs else [[name] for name in names]):
+        converted: dict[str, float] = {}
+        for name, took in installed([*group, *(parts - set(group) if i == 0 else ())], root, max(1, jobs)):
+            if isinstance(took, float):
+                converted[name] = took
+            else:
+                yield from ((name, device, {"failed": took}) for device in devices)
+        here = [name for name in group if name in converted]
+        for device in devices:
+            for name, facts in _on(device, here, root, jobs, threads):
+                yield name, device, facts if "failed" in facts else {**facts, "convert": converted[name]}
+        if not jobs:
+            for name in set(group) - shared:
+                shutil.rmtree(CASES[name].place.folder(root), ignore_errors=True)
+
+
+def _on(device: str, names: Sequence[str], root: Path, jobs: int, threads: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    if device != "cpu":
+        yield from measured(names, root, device, threads)
         return
-    if options.measure:
-        print(json.dumps(measure(options.names[0], options.measure, options.device)))  # noqa: T201
-        return
-    found = json.loads(TRIED.read_text()) if TRIED.is_file() else {}
-    for name in options.names or [name for name, case in CASES.items() if case.model]:
-        with tempfile.TemporaryDirectory() as folder:
-            for other in CASES[name].others:
-                _in_a_process(other, "--put", folder)
-            converted = float(_in_a_process(name, "--put", folder))
-            facts = json.loads(_in_a_process(name, "--measure", folder, "--device", options.device))
-        facts["convert"] = round(converted, 1)
-        print(name, facts, flush=True)  # noqa: T201
-        machine = f"{torch.get_num_threads()} threads" if options.device == "cpu" else torch.cuda.get_device_name()
-        found.setdefault(name, {})[options.device.partition(":")[0]] = {**facts, "machine": machine}
-        if options.update:
-            TRIED.write_text(json.dumps(found, indent=2) + "\n")
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        waiting = [pool.submit(lambda name=name: list(measured([name], root, device, threads))) for name in names]
+        try:
+            for done in as_completed(waiting):
+                yield from done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+# ---------------------------------------------------------------- command line
+
+Found = dict[str, dict[str, dict[str, Any]]]
+
+
+def read(path: Path) -> Found:
+    """What was found before; nothing if there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def merged(found: Found, more: Found) -> Found:
+    """Both, the later result of a model on a kind of device in place of the earlier, in the order of the cases."""
+    both = {name: {**found.get(name, {}), **more.get(name, {})} for name in (*CASES, *found, *more)}
+    return {name: kinds for name, kinds in both.items() if kinds}
+
+
+def write(path: Path, found: Found) -> None:
+    """Whole or not at all."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; exit status 1 if a model failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(CASES)}; all by default")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, or several with commas between")
+    parser.add_argument("--threads", type=int, default=0, help="of one model on the CPU")
+    parser.add_argument("--jobs", type=int, default=0, help="models made, or run on the CPU, at a time")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which the rest is left out")
+    parser.add_argument("--results", type=Path, help="where results are written")
+    parser.add_argument("--update", action="store_true", help="write them to weights/tried.json")
+    parser.add_argument("--merge", type=Path, help="join the results of a file with weights/tried.json, and do no more")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(CASES):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}")
+    if options.merge:
+        write(TRIED, merged(read(TRIED), read(options.merge)))
+        return 0
+    path = TRIED if options.update else options.results
+    begin, failed = time.monotonic(), False
+    with tempfile.TemporaryDirectory() as folder:
+        names, devices = options.names or list(CASES), options.device.split(",")
+        results = run(names, Path(folder), devices, options.jobs, options.threads)
+        for name, device, facts in results:
+            passed = time.monotonic() - begin
+            print(f"{passed:6.1f} s  {device}  {name}  {facts}", flush=True)  # noqa: T201
+            failed = failed or "failed" in facts
+            if path:
+                write(path, merged(read(path), {name: {device.partition(":")[0]: facts}}))
+            if passed > options.limit:
+                print("The time is over; the rest was left out.", flush=True)  # noqa: T201
+                results.close()
+                break
+    return int(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ ALIGNMENTS = {
     "animal": "animal faces as in AFHQ",
     "drawing": "edges of one object, black on white",
     "object": "one object, centred",
+    "wide": "one object, centred, in a picture of 4 to 3",
     "any": "any picture",
 }
 """How a picture must be cut out before it fits, and what a person is told."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from weights.catalogue import EMBEDDED, OTHER_NETWORKS, EmbeddedFile
@@ -71,7 +72,11 @@ def weights_page() -> str:
         "",
         "They go into a folder of their name below the user's data folder, or below `--weights` or the environment",
         "variable STUDIO_WEIGHTS. A file that a host does not give to programs can be put there by hand, under the",
-        "name that `weights/published_models.py` has for it.",
+        "name that `weights/published_models.py` has for it, or be given to the Models page under any name.",
+        "",
+        "Not in the catalogue, because this code has no network or no tab for them: files of StyleGAN 1 and 3 and of",
+        "TensorFlow's StyleGAN2 (NVIDIA's, StyleGAN-Human's); CoModGAN for COCO-Stuff, which starts from a map of",
+        "classes; e4e for StyleGAN-Human; unofficial training runs; networks that only the papers' evaluations use.",
         *_tried(),
     ]
     return "\n".join(lines) + "\n"
@@ -129,36 +134,65 @@ def _size_of(entry: EmbeddedFile) -> str:
     return _size(entry.measured.bytes) if entry.measured else "?"
 
 
+_TESTED = {
+    "hfgi": "hfgi",
+    "sc_gan": "sc_gan",
+    "comodgan": "comodgan",
+    "stylegan_human": "stylegan_human",
+    "swapping_autoencoder": "swapping_autoencoder",
+    "nvidia_stylegan2": "nvidia_stylegan2",
+    "rosinality_stylegan2": "rosinality_stylegan2",
+}
+"""By format, the folder of tests/parity with what the authors' code computes."""
+
+
 def _tried() -> list[str]:
-    """What `python -m tests.published_sizes` measured, as a section; nothing before it was run."""
-    if not TRIED.is_file():
-        return []
-    found = json.loads(TRIED.read_text(encoding="utf-8"))
-    machines = dict.fromkeys(facts["machine"] for kinds in found.values() for facts in kinds.values())
+    """Every model, where it comes from, how it is tested and what `python -m tests.published_sizes` measured."""
+    found = json.loads(TRIED.read_text(encoding="utf-8")) if TRIED.is_file() else {}
+    machines = dict.fromkeys(
+        facts["machine"] for kinds in found.values() for facts in kinds.values() if "machine" in facts
+    )
     rows = []
-    for name, kinds in found.items():
-        cells: list[str] = [f"`{name}`"]
-        for kind in ("cpu", "cuda"):
-            facts = kinds.get(kind)
-            cells += (
-                [f"{facts['load']:.1f}", f"{facts['seconds']:.2f}", _size(facts["memory"])]
-                if facts
-                else ["not run"] * 3
-            )
-        rows.append(cells)
-    head = ("model", "CPU: load, s", "one use, s", "memory", "GPU: load, s", "one use, s", "memory")
+    for model in PUBLISHED:
+        for part in [part.folder for part in model.parts] or [""]:
+            name = f"{model.name}/{part}" if part else model.name
+            cells = [f"`{name}`", _from(model), _tested(model)]
+            for kind in ("cpu", "cuda"):
+                cells += _measured(found.get(name, {}).get(kind))
+            rows.append(cells)
+    head = ("model", "installs from", "tested how", "CPU: load, s", "one use, s", "memory")
     return [
         "",
         "## Tried",
         "",
-        "No real checkpoint was at hand. Each model was written at full size with random weights in the published",
-        "layout, installed as the Models page does, and used once as its tab does (an inversion and its",
-        "reconstruction, a completion, a body and a face, a swap), by `python -m tests.published_sizes`. That the",
-        "networks compute what the authors' do is tested with the fixtures of `tests/parity`. Memory: on a CPU the",
-        f"most that the process held, on a GPU the most that was allocated. Machines: {'; '.join(machines)}.",
+        "No real checkpoint was at hand. *Tested how* names the folder of `tests/parity` whose recorded outputs of the",
+        "authors' code the reader and the networks reproduce (to a relative error of 0.001), with random weights. Then",
+        "each model was written at full size with random weights in the published layout, installed as the Models page",
+        "does, and used once as its tab does: an inversion and its edit, a completion, a body and a face, a swap; of",
+        "those that only scripts use, a picture of random numbers. `python -m tests.published_sizes` does it. Memory:",
+        "on a CPU the most that the process held, on a GPU the most that was allocated. Machines:",
+        f"{'; '.join(machines)}. On busy cores, where other programs ran beside it, seconds are many times too high;",
+        "what is not there yet was not run.",
         "",
-        *_table(head, rows),
+        *_table((*head, "GPU: load, s", "one use, s", "memory"), rows),
     ]
+
+
+def _tested(model: PublishedModel) -> str:
+    if model.format not in _TESTED:
+        return "with what uses it"
+    names = "; tensor names as in MI-GAN's code" if "MI-GAN" in model.paper else ""
+    return f"`{_TESTED[model.format]}`{names}"
+
+
+def _measured(facts: Mapping[str, Any] | None) -> list[str]:
+    """Cells of one kind of device."""
+    if facts is None:
+        return ["not run"] * 3
+    if "failed" in facts:
+        return [f"failed: {facts['failed']}", "", ""]
+    seconds = facts["seconds"]
+    return [f"{facts['load']:.1f}", f"{seconds:.2f}" if seconds >= 0.1 else f"{seconds:.3f}", _size(facts["memory"])]
 
 
 def _from(model: PublishedModel) -> str:

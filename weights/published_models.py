@@ -56,7 +56,9 @@ def _e4e(name: str, key: str, size: int, sha256: str, resolution: int, memory: i
     mirrors = more.pop("mirrors", ())
     sources = (hub("public-data/e4e", file, revision), *mirrors, drive(key))
     styles = 2 * resolution.bit_length() - 4
-    more = {"title": f"e4e for {name[4:]}: encoder and generator", "alignment": "object"} | more
+    what = {"church": "churches", "horse": "horses"}.get(name[4:], name[4:])
+    title = f"e4e for {what}: HFGI without consultation, so small details are lost"
+    more = {"title": title, "alignment": "object"} | more
     return Model(
         name=name,
         licence=_E4E_LICENCE,
@@ -113,6 +115,9 @@ _FACES = (
         "f1743d4a9fe701643916062d7c40a4ec3d5daaa153de1ef941285d3ed3758330",
         512,
         1_077_000_000,
+        alignment="wide",
+        tab="hfgi",
+        choice="cars",
     ),
     _e4e(
         "e4e_church",
@@ -121,6 +126,8 @@ _FACES = (
         "590f00e84b6461ba05467f7b0c705972f0ed729f4e399d3e21bfdb1b781e1c93",
         256,
         959_000_000,
+        tab="hfgi",
+        choice="church",
     ),
     _e4e(
         "e4e_horse",
@@ -129,6 +136,8 @@ _FACES = (
         "bfcd7ac19571fab277d933d3133a1249d89f49ba948cfcc399ea271201f5c95f",
         256,
         959_000_000,
+        tab="hfgi",
+        choice="horse",
     ),
 )
 
@@ -148,6 +157,8 @@ def _edges(name: str, title: str, size: int, memory: int, alignment: str, file: 
         alignment=alignment,
         format="sc_gan",
         files=(File(file),),
+        tab="self_conditioned",
+        choice=name.removeprefix("sc_gan_"),
         page=folder("10GB6M6PMmrmt_VAiHV_kfXcwIW1uKnzJ"),
     )
 

@@ -30,7 +30,7 @@ class DrawingPanel:
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
-        self.run = RunBar(editor.of_kind("drawing"), "comodgan-drawing")
+        self.run = RunBar(studio.offer(lambda: editor.of_kind("drawing")), "comodgan-drawing")
         self._examples: list[str] = []
 
     def build(self) -> None:

@@ -50,7 +50,7 @@ class HolePanel:
 
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
-        self.run = RunBar(editor.of_kind("hole"), "comodgan")
+        self.run = RunBar(studio.offer(lambda: editor.of_kind("hole")), "comodgan")
         self._examples: dict[str, str] = {}  # path -> name without suffix
 
     def build(self) -> None:

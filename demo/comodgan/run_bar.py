@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from demo.comodgan.editor import MOST_SAMPLES, VARIETY, seeds_from
-from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.choices import Choices, Menu, choice_of, licence_line, weights_dropdown
+from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
 from demo.parts.painting import PaintInput
 from demo.parts.queued import QUEUE
@@ -24,7 +25,7 @@ _VARIETY = "1: everything the model can think of, tints too. Lower: more usual r
 class RunBar:
     """Start, stop, number of results, seed and a button for another one; folded: variety and weights."""
 
-    def __init__(self, models: Mapping[str, CoModGANModel], prefix: str) -> None:
+    def __init__(self, models: Choices[CoModGANModel], prefix: str) -> None:
         self.models, self._prefix = models, prefix
         self.job = f"comodgan.{prefix}"  # name of the visitor's job
 
@@ -51,6 +52,11 @@ class RunBar:
             )
             self.model = weights_dropdown(self.models, f"{self._prefix}-model", always=True)
             self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
+
+    @property
+    def menu(self) -> Menu:
+        """Its list of weights."""
+        return Menu(self.model, self.models, always=True)
 
     @property
     def inputs(self) -> set[Any]:
@@ -86,8 +92,12 @@ class RunBar:
             ended.append(event.then(self.idle, None, buttons, **QUIET))
         for button in (self.start, self.dice):
             button.click(None, None, None, js=_LOOK, api_visibility="private")
-        self.model.change(lambda name: licence_line(self.models[name]), self.model, self.licence, **QUIET)
+        self.model.change(guarded(self.on_model), self.model, self.licence, **QUIET)
         return ended
+
+    def on_model(self, name: str) -> str:
+        """Other weights: show their licence."""
+        return licence_line(choice_of(self.models, name, "this mode"))
 
     def busy(self) -> Data:
         """Updates of the buttons during a run."""

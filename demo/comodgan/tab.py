@@ -49,7 +49,8 @@ class FillAHole:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.editor = Editor.for_app(comodgan_models(studio.settings.weights), studio.settings)
+        models = studio.offer(lambda: comodgan_models(studio.settings.weights))
+        self.editor = Editor.for_app(models, studio.settings)
         self.hole = HolePanel(studio, self.editor) if self.editor.of_kind(HOLE) else None
         self.drawing = DrawingPanel(studio, self.editor) if self.editor.of_kind(DRAWING) else None
         self.results = ResultPanel(studio, self.editor)
@@ -72,7 +73,8 @@ class FillAHole:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self._wire()
         takes = self.hole.photo if self.hole else None
-        return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row)
+        menus = [panel.run.menu for panel in (self.hole, self.drawing) if panel]
+        return TabHandle(tab_id, label, takes=takes, gives=self.results.result, row=send_row, menus=menus)
 
     def _build_modes(self) -> None:
         """The modes that there are weights for; with a single one the tab bar is hidden."""

@@ -115,7 +115,7 @@ class Editor(PaperEditor[HFGIModel]):
 
         choice = self.model(model)
         strengths = _checked(choice, strengths)
-        aligned = self._align(work, choice.resolution)
+        aligned = self._align(work, choice)
         inverted = self._invert(session, work, choice, progress)
         if refined:
             inverted = work.refined.get(choice.model, inverted)
@@ -176,7 +176,7 @@ class Editor(PaperEditor[HFGIModel]):
             if refine:
                 gpu.result(self.refine(session, work, model, progress), progress)
             result = self.edit(session, work, model, strengths, full_size=True, refined=refine, progress=progress)
-            plain = paste_back(work.photo, self._align(work, choice.resolution), result.plain_inversion)
+            plain = paste_back(work.photo, self._align(work, choice), result.plain_inversion)
             return result.after, plain, result.refined
         crop = self._open_crop(path, choice.resolution)
         inverted = gpu.run(tasks.invert(choice.model, crop), progress)
@@ -204,18 +204,27 @@ class Editor(PaperEditor[HFGIModel]):
         except (NoFaceFound, FaceTooSmall) as error:
             return [], str(error)
 
-    def _align(self, work: Work, size: int) -> AlignedFace:
-        from gan_core.faces import align
+    def has_subject(self, work: Work, model: str) -> bool:
+        """Whether there is something that this model can edit: a face, or for a model of objects the picture itself."""
+        return work.face is not None or self.model(model).alignment != "face"
 
-        if work.face is None:
-            raise NoFaceFound(work.trouble)
-        if size not in work.aligned:
-            work.aligned[size] = align(work.photo, work.face, size)
-        return work.aligned[size]
+    def _align(self, work: Work, choice: HFGIModel) -> AlignedFace:
+        from gan_core.faces import align
+        from gan_core.faces.whole import whole_square
+
+        kind, size = key = choice.alignment, choice.resolution
+        if key not in work.aligned:
+            if kind != "face":
+                work.aligned[key] = whole_square(work.photo, size, wide=kind == "wide")
+            elif work.face is None:
+                raise NoFaceFound(work.trouble)
+            else:
+                work.aligned[key] = align(work.photo, work.face, size)
+        return work.aligned[key]
 
     def _invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None) -> InvertedFace:
         if choice.model not in work.inverted:
-            crop = self._align(work, choice.resolution).crop
+            crop = self._align(work, choice).crop
             work.inverted[choice.model] = gpu.run(tasks.invert(choice.model, crop), progress)
             session.keep(("photo", work.digest), work, work.size)
         return work.inverted[choice.model]

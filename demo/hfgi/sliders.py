@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.parts.events import Data
 from demo.parts.sliders import SliderGroup
-from gan_core.hfgi.models import HFGIModel, Slider
+from gan_core.hfgi.models import MOST_NAMED, MOST_PRINCIPAL, HFGIModel, Slider
 
 
 class AttributeSliders:
@@ -16,8 +16,8 @@ class AttributeSliders:
 
     def __init__(self, models: Iterable[HFGIModel]) -> None:
         models = list(models)
-        self._named = SliderGroup(models, _named, "hfgi-named", step=0.1)
-        self._principal = SliderGroup(models, _principal, "hfgi-principal", step=0.1)
+        self._named = SliderGroup(models, _named, "hfgi-named", step=0.1, at_least=MOST_NAMED)
+        self._principal = SliderGroup(models, _principal, "hfgi-principal", step=0.1, at_least=MOST_PRINCIPAL)
 
     @property
     def sliders(self) -> list[gr.Slider]:
@@ -30,9 +30,11 @@ class AttributeSliders:
             gr.Markdown("The editor's weights are not installed, so there is nothing to set here.")
         with gr.Column(elem_classes="sliders"):
             self._named.build(choice)
-        if self._principal.most:
-            with gr.Accordion("More directions", open=False), gr.Column(elem_classes="sliders"):
-                self._principal.build(choice)
+        with (
+            gr.Accordion("More directions", open=False, visible=bool(_principal(choice))) as self.more,
+            gr.Column(elem_classes="sliders"),
+        ):
+            self._principal.build(choice)
 
     def read(self, choice: HFGIModel, data: Data) -> dict[str, float]:
         """Strengths by attribute name, out of a handler's data."""
@@ -41,6 +43,12 @@ class AttributeSliders:
     def updates(self, choice: HFGIModel) -> list[gr.Slider]:
         """The sliders for another model, all at 0."""
         return [*self._named.updates(choice), *self._principal.updates(choice)]
+
+    def folded(self, choice: HFGIModel) -> gr.Accordion:
+        """The folded part (`more`) for another model: hidden where that has no principal directions, open where it has
+        no others."""
+        principal = bool(_principal(choice))
+        return gr.Accordion(visible=principal, open=principal and not _named(choice))
 
 
 def _named(choice: HFGIModel) -> list[Slider]:

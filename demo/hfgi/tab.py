@@ -12,8 +12,9 @@ from demo.hfgi import api, marking, refine_panel, video_panel
 from demo.hfgi.editor import Editor
 from demo.hfgi.sliders import AttributeSliders
 from demo.hfgi.work import Work
-from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
+from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
 from demo.parts.photo import photo_input
@@ -26,6 +27,7 @@ from gan_core.errors import StudioError
 from gan_core.hfgi.models import hfgi_models
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
+_WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
 _LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
 _CLOSE_UP = (
@@ -42,7 +44,7 @@ class EditAFace:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.models = hfgi_models(studio.settings.weights)
+        self.models = studio.offer(lambda: hfgi_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.bank = AttributeSliders(self.models.values())
         studio.warmers.append(self.editor.warm_up)
@@ -72,7 +74,8 @@ class EditAFace:
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
         api.build(self.studio, self.editor)
-        return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row)
+        menus = [Menu(self.model, self.models)]
+        return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row, menus=menus)
 
     def _build_photo(self) -> None:
         self.photo = photo_input(label="Your photo", height=300, elem_id="hfgi-photo")
@@ -142,7 +145,7 @@ class EditAFace:
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
         self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET).then(change, inputs, drawing, **redraw)
-        self.model.change(self.on_model, self.model, [*sliders, self.licence], **QUIET).then(
+        self.model.change(guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET).then(
             change, inputs, drawing, **redraw
         )
         self.close_view.select(lambda: True, None, self.close_up, **QUIET).then(change, inputs, drawing, **redraw)
@@ -172,7 +175,7 @@ class EditAFace:
 
     def strengths(self, data: Data) -> dict[str, float]:
         """Values of the sliders by attribute."""
-        return self.bank.read(self.models[data[self.model]], data)
+        return self.bank.read(self.editor.model(data[self.model]), data)
 
     def on_photo(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """A new photo: find its faces, and edit the largest or ask for marks."""
@@ -190,18 +193,19 @@ class EditAFace:
         yield {**empty, self.message: "Looking for faces ..."}
         try:
             session, work = self._open(data, request, progress)
-            if work.face is None:
+            if not self.editor.has_subject(work, data[self.model]):
                 yield {self.message: work.trouble + _BY_HAND, **self._ask_for_marks(session, work)}
                 return
-            several = len(work.faces) > 1
+            whole = self.editor.model(data[self.model]).alignment != "face"
+            several, what = len(work.faces) > 1 and not whole, _WHOLE if whole else _found(work)
             yield {
-                self.message: f"{_found(work)} Inverting it ...",
+                self.message: f"{what} Inverting it ...",
                 **self.refining.fresh(session, work),
-                self.by_hand: gr.Button(visible=True),
+                self.by_hand: gr.Button(visible=not whole),
                 self.faces: gr.Gallery(_thumbnails(session, work) if several else None, visible=several),
             }
             drawn = self._draw(session, work, data, progress)
-            yield {**drawn, self.message: f"{_found(work)} Move a slider."}
+            yield {**drawn, self.message: f"{what} Move a slider."}
         except StudioError as error:
             yield {self.message: str(error)}
             raise
@@ -211,7 +215,9 @@ class EditAFace:
         if not data[self.photo]:
             return {self.message: _WELCOME}
         session, work = self._open(data, request, progress)
-        return self._draw(session, work, data, progress) if work.face else {self.message: work.trouble + _BY_HAND}
+        if not self.editor.has_subject(work, data[self.model]):
+            return {self.message: work.trouble + _BY_HAND}
+        return self._draw(session, work, data, progress)
 
     def on_face(
         self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()
@@ -245,8 +251,8 @@ class EditAFace:
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their sliders, all at 0, and their licence."""
-        choice = self.models[name]
-        return [*self.bank.updates(choice), licence_line(choice)]
+        choice = self.editor.model(name)
+        return [*self.bank.updates(choice), self.bank.folded(choice), licence_line(choice)]
 
     def make_download(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> str:
         """The edited photo at its full size, as a marked PNG."""

@@ -76,6 +76,8 @@ class VideoPanel:
             session.own_upload(data[self.source])
             job = session.job(_JOB)
             choice = editor.model(data[model])
+            if choice.alignment != "face":
+                raise BadValue("Videos are edited with models of faces. Please choose other weights.")
             values = {name: value for name, value in strengths(data).items() if value}
             if not values:
                 raise BadValue("All sliders are at 0. Please set what to change first.")

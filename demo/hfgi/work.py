@@ -28,8 +28,8 @@ class Work:
     """Message why there is no face to edit, or ""."""
     face: Face | None = None
     """The face that is edited."""
-    aligned: dict[int, AlignedFace] = field(default_factory=dict, repr=False)
-    """By the size of the crop."""
+    aligned: dict[tuple[str, int], AlignedFace] = field(default_factory=dict, repr=False)
+    """By the kind (`HFGIModel.alignment`) and the size of the crop."""
     inverted: dict[str, InvertedFace] = field(default_factory=dict, repr=False)
     """By the registry's model name."""
     refined: dict[str, InvertedFace] = field(default_factory=dict, repr=False)

@@ -16,7 +16,7 @@ from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
-from demo.parts.choices import weights_dropdown
+from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
@@ -55,7 +55,7 @@ class ComposeABody:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.models = insetgan_models(studio.settings.weights)
+        self.models = studio.offer(lambda: insetgan_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
         self.panel = CompositePanel()
@@ -87,7 +87,8 @@ class ComposeABody:
         self.opened = gr.Timer(0.2)
         self._wire()
         face = self.people[1]
-        return TabHandle(tab_id, label, takes=face.photo, gives=self.result, row=send_row)
+        menus = [Menu(self.model, self.models)]
+        return TabHandle(tab_id, label, takes=face.photo, gives=self.result, row=send_row, menus=menus)
 
     def _build_settings(self, first: InsetGANModel) -> None:
         self.model = weights_dropdown(self.models, "insetgan-model")
@@ -149,7 +150,7 @@ class ComposeABody:
             trigger_mode="once",
             **QUEUE,
         )
-        self.model.change(self.on_model, self.model, [self.region, self.second, self.licence], **QUIET)
+        self.model.change(guarded(self.on_model), self.model, [self.region, self.second, self.licence], **QUIET)
         long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
             queued(self.on_start, idle=idle(self.start, self.stop), stopped=has_stopped(self.studio.sessions, _JOB)),
             inputs,
@@ -178,7 +179,7 @@ class ComposeABody:
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their regions and licence."""
-        choice = self.models[name]
+        choice = self.editor.model(name)
         regions = _regions(choice)
         return [
             gr.Dropdown(regions, value=choice.region),

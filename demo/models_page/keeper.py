@@ -11,9 +11,19 @@ from pathlib import Path
 from demo.parts.errors import GENERIC
 from gan_core.checkpoints.places import Place, not_writable
 from gan_core.errors import BadValue, Busy, Cancelled, StudioError, WeightsMissing
-from weights.published import PublishedModel, files_here
+from gan_core.insetgan.labels import FACE_ENTRY
+from weights.published import PublishedModel, files_here, is_complete, offered_by, published
 
 logger = logging.getLogger(__name__)
+
+TABS = {
+    "hfgi": "Edit a face",
+    "self_conditioned": "Edit at the edges",
+    "comodgan": "Fill a hole",
+    "insetgan": "Compose a body",
+    "swapping_autoencoder": "Swap structure and texture",
+}
+"""What a person calls each tab, by its paper."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,13 @@ class _Installation:
 
 
 class Keeper:
-    """Runs one job at a time in a thread of its own."""
+    """Runs one job at a time in a thread of its own.
 
-    def __init__(self, root: Path, *, offline: bool) -> None:
-        self.root, self.offline = root, offline
+    changed: told which model (its name in the catalogue) has been installed; whether the app offers it at once.
+    """
+
+    def __init__(self, root: Path, *, offline: bool, changed: Callable[[str], bool] = lambda entry: False) -> None:
+        self.root, self.offline, self._changed = root, offline, changed
         self._lock = threading.Lock()
         self._job: _Installation | None = None
 
@@ -77,7 +90,7 @@ class Keeper:
                 elif files_here(model, self.root):
                     convert_files(Place(model.name), self.root, report=_report(job), stop=job.stop.is_set)
 
-        self._start(model.title, work)
+        self._start(model.title, model, work)
 
     def install(
         self, path: Path, place: Place, accepted: bool, *, name: str = "", after: Callable[[], None] = lambda: None
@@ -97,7 +110,7 @@ class Keeper:
             finally:
                 after()
 
-        self._start(place.label, work)
+        self._start(place.label, published(place.entry), work)
 
     def _may_start(self, accepted: bool) -> None:
         if not accepted:
@@ -106,16 +119,17 @@ class Keeper:
         if reason:
             raise WeightsMissing(reason)
 
-    def _start(self, title: str, work: Callable[[_Installation], None]) -> None:
+    def _start(self, title: str, model: PublishedModel, work: Callable[[_Installation], None]) -> None:
         with self._lock:
             if self._job and self._job.status.running:
                 raise Busy(f"{self._job.status.title} is still being installed. Wait for it, or stop it.")
             job = self._job = _Installation(Status(title))
-        threading.Thread(target=self._run, args=(job, work), name="models-page", daemon=True).start()
+        threading.Thread(target=self._run, args=(job, model, work), name="models-page", daemon=True).start()
 
-    def _run(self, job: _Installation, work: Callable[[_Installation], None]) -> None:
+    def _run(self, job: _Installation, model: PublishedModel, work: Callable[[_Installation], None]) -> None:
         try:
             work(job)
+            offered = self._changed(model.name)
         except Cancelled:
             _end(job, "Stopped. What was fetched is kept: fetching it again goes on from there.", failed=True)
         except StudioError as error:
@@ -125,7 +139,22 @@ class Keeper:
             _end(job, GENERIC, failed=True)
         else:
             kept = job.status.text if job.status.text.startswith("Kept") else ""
-            _end(job, kept or "Installed. Start the app again to find it in its tab's menu.", failed=False)
+            _end(job, kept or installed_text(model, self.root, offered), failed=False)
+
+
+def installed_text(model: PublishedModel, root: Path, offered: bool) -> str:
+    """Where a model that was installed is to be found. offered: whether its tab has it without a new start."""
+    if not model.tab:
+        return "Installed. No tab offers it; scripts can load it."
+    tab = TABS[model.tab]
+    if model.tab == "insetgan":
+        bodies = any(is_complete(body, root) for body in offered_by("insetgan") if body.name != FACE_ENTRY)
+        if not bodies or not is_complete(published(FACE_ENTRY), root):
+            other = "a generator of bodies" if model.name == FACE_ENTRY else published(FACE_ENTRY).title
+            return f'Installed. "{tab}" offers it once {other} is installed, too.'
+    if not offered:
+        return "Installed. Start the app again to find it in its tab's menu."
+    return f'Installed. It is in the menu of "{tab}" now.'
 
 
 def _report(job: _Installation) -> Callable[[float, str], None]:

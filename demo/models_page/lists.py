@@ -8,17 +8,9 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.models_page.keeper import Status
+from demo.models_page.keeper import TABS, Status
 from gan_core.checkpoints.places import Installed, not_writable
 from weights.published import ALIGNMENTS, PUBLISHED, PublishedModel, is_complete
-
-_TABS = {
-    "hfgi": "Edit a face",
-    "self_conditioned": "Edit at the edges",
-    "comodgan": "Fill a hole",
-    "insetgan": "Compose a body",
-    "swapping_autoencoder": "Swap structure and texture",
-}
 
 
 def size(count: int | None) -> str:
@@ -58,7 +50,7 @@ def installed_table(found: Sequence[Installed], models: Mapping[str, PublishedMo
 
 def where(model: PublishedModel) -> str:
     """The tab that offers a model."""
-    return _TABS.get(model.tab, "scripts only")
+    return TABS.get(model.tab, "scripts only")
 
 
 def shape(model: PublishedModel) -> str:

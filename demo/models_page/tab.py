@@ -42,7 +42,7 @@ class ModelsPage:
         settings = studio.settings
         self.studio, self.root = studio, settings.weights
         self.rights = rights_of(settings)
-        self.keeper = Keeper(settings.weights, offline=settings.offline)
+        self.keeper = Keeper(settings.weights, offline=settings.offline, changed=studio.models_changed)
         self.models = {model.name: model for model in PUBLISHED}
 
     def build(self, tab_id: str, label: str) -> TabHandle:
@@ -197,7 +197,9 @@ class ModelsPage:
         if not key:
             raise BadValue("Choose the model to remove first.")
         freed = remove(_place(key), self.root)
-        gr.Info(f"{_place(key).label} was removed, {lists.size(freed)}. The app uses it until it is started again.")
+        gone = self.studio.models_changed(_place(key).entry)
+        until = "" if gone else " The app uses it until it is started again."
+        gr.Info(f"{_place(key).label} was removed, {lists.size(freed)}.{until}")
         return (*self._shown(), *self._lists(None, choice))
 
     # ------------------------------------------------------------ helpers

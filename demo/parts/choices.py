@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import gradio as gr
 
@@ -31,6 +32,60 @@ class Choice(Protocol):
 
 
 Model = TypeVar("Model", bound=Choice)
+
+
+class Choices(Mapping[str, Model]):
+    """Choices of weights by API name, as they were when `refresh` last read them.
+
+    Who looks through them while they are read anew sees the old ones or the new ones.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, Model]]) -> None:
+        self._read, self._now = read, dict(read())
+        self.changes = 0
+        """How often they were read anew."""
+
+    def refresh(self) -> None:
+        """Read them anew."""
+        self._now = dict(self._read())
+        self.changes += 1
+
+    def __getitem__(self, name: str) -> Model:
+        return self._now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """A list of choices on the page, which has to follow them."""
+
+    component: gr.Dropdown
+    choices: Choices[Any]
+    always: bool = False
+    """See `weights_dropdown`."""
+
+
+def follow(menus: Sequence[Menu]) -> Callable[..., Any]:
+    """A handler that takes what is chosen in each menu and brings the menus up to date. What is gone gives way to the
+    first choice."""
+
+    def on_look(*chosen: str | None) -> Any:
+        updates: list[Any] = []
+        for menu, name in zip(menus, chosen, strict=True):
+            names = [(choice.label, key) for key, choice in menu.choices.items()]
+            if not menu.choices.changes or not names:
+                updates.append(gr.skip())
+                continue
+            value = name if name in menu.choices else names[0][1]
+            updates.append(gr.Dropdown(names, value=value, visible=menu.always or len(names) > 1))
+        return updates if len(updates) > 1 else updates[0]  # Gradio takes a list for the value of a single output
+
+    return on_look
 
 
 def choice_of(models: Mapping[str, Model], name: str, what: str) -> Model:

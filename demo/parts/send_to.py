@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
+from demo.parts.choices import Menu
+
 
 @dataclass(frozen=True)
 class TabHandle:
@@ -21,6 +23,8 @@ class TabHandle:
     """A component whose value is the path of its result; None if it has none."""
     row: gr.Row
     """The row for its buttons."""
+    menus: Sequence[Menu] = ()
+    """Its lists of weights."""
 
 
 def wire(handles: Sequence[TabHandle], tabs: gr.Tabs) -> None:

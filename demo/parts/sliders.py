@@ -37,14 +37,21 @@ class SliderSpec(Protocol):
 class SliderGroup(Generic[Model]):
     """As many sliders as the model with most of them needs (`most`), relabelled for the others; 0 changes nothing.
 
-    of: the sliders that a choice of weights has in this group. The components themselves: `sliders`.
+    of: the sliders that a choice of weights has in this group; at_least: as many as a model may have that is installed
+    later. The components themselves: `sliders`.
     """
 
     def __init__(
-        self, models: Iterable[Model], of: Callable[[Model], Sequence[SliderSpec]], elem_id: str, *, step: float
+        self,
+        models: Iterable[Model],
+        of: Callable[[Model], Sequence[SliderSpec]],
+        elem_id: str,
+        *,
+        step: float,
+        at_least: int = 0,
     ) -> None:
         self._of, self._elem_id, self._step = of, elem_id, step
-        self.most = max((len(of(choice)) for choice in models), default=0)
+        self.most = max([at_least, *(len(of(choice)) for choice in models)])
         self.sliders: list[gr.Slider] = []
 
     def build(self, choice: Model) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from gan_core.self_conditioned.models import AttributeSlider, SelfConditionedModel
+from gan_core.self_conditioned.models import MOST_ATTRIBUTES, AttributeSlider, SelfConditionedModel
 
 _STEP = 0.01
 _PREFIX = "self-conditioned-value"
@@ -18,7 +18,7 @@ class ValueBank:
     """As many sliders as the model with most attributes needs, relabelled for the others."""
 
     def __init__(self, models: Iterable[SelfConditionedModel]) -> None:
-        self._most = max((len(choice.sliders) for choice in models), default=0)
+        self._most = max([MOST_ATTRIBUTES, *(len(choice.sliders) for choice in models)])
         self.sliders: list[gr.Slider] = []
         self.ends: list[gr.HTML] = []
 

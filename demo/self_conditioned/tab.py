@@ -13,7 +13,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.gpu import Done, Step
-from demo.parts.choices import licence_line, weights_dropdown
+from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
@@ -26,7 +26,7 @@ from demo.self_conditioned import api
 from demo.self_conditioned.editor import REFINING, Editor, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
-from demo.self_conditioned.filmstrip_panel import FilmstripPanel
+from demo.self_conditioned.filmstrip_panel import FilmstripPanel, names_of
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
@@ -54,7 +54,7 @@ class EditAtTheEdges:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.models = self_conditioned_models()
+        self.models = studio.offer(lambda: self_conditioned_models(published_folder=studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
@@ -92,7 +92,8 @@ class EditAtTheEdges:
         # Mounted with the tab, the timer fires once when the tab is first opened.
         self.opened = gr.Timer(0.2)
         self._wire()
-        return TabHandle(tab_id, label, takes=self.face.photo, gives=self.result, row=send_row)
+        menus = [Menu(self.model, self.models)]
+        return TabHandle(tab_id, label, takes=self.face.photo, gives=self.result, row=send_row, menus=menus)
 
     def _build_result(self, first: SelfConditionedModel) -> None:
         with gr.Tabs() as self.views:
@@ -128,9 +129,12 @@ class EditAtTheEdges:
             ),
             face.seed.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
             face.psi.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
-            self.model.change(self.on_model, self.model, [*self.bank.outputs, self.licence], **QUIET).then(
-                on_face, inputs, begun, **latest
-            ),
+            self.model.change(
+                guarded(self.on_model),
+                self.model,
+                [*self.bank.outputs, self.licence, self.strip.attribute, self.grid.across, self.grid.down],
+                **QUIET,
+            ).then(on_face, inputs, begun, **latest),
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
@@ -153,7 +157,7 @@ class EditAtTheEdges:
 
         def pick(event: Any, handler: Callable[..., Mapping[str, float]]) -> None:
             def on_pick(data: Data, request: gr.Request, event: gr.SelectData) -> Data:
-                moves = self.bank.moves(self.models[data[self.model]], handler(data, request, event))
+                moves = self.bank.moves(self.editor.model(data[self.model]), handler(data, request, event))
                 return {self.views: gr.Tabs(selected=_EDIT_VIEW), self.view: _EDIT_VIEW, **moves}
 
             event(guarded(on_pick), {self.model}, [self.views, self.view, *sliders], **QUIET).then(
@@ -219,9 +223,12 @@ class EditAtTheEdges:
             raise
 
     def on_model(self, name: str) -> list[Any]:
-        """Other weights: show their sliders and their licence."""
-        choice = self.models[name]
-        return [*self.bank.updates(choice), licence_line(choice)]
+        """Other weights: show their sliders, their attributes in the lists, and their licence."""
+        choice = self.editor.model(name)
+        names = names_of(choice)
+        first, second = [*(name for _, name in names), None, None][:2]
+        lists = [gr.Radio(names, value=first), gr.Dropdown(names, value=first), gr.Dropdown(names, value=second)]
+        return [*self.bank.updates(choice), licence_line(choice), *lists]
 
     def make_download(self, data: Data, request: gr.Request) -> str:
         """This method's result as a marked PNG."""

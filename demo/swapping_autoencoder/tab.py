@@ -10,8 +10,9 @@ import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
-from demo.parts.choices import licence_line
+from demo.parts.choices import Menu, licence_line
 from demo.parts.download import download_button
+from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
 from demo.parts.photo import photo_input
@@ -52,7 +53,7 @@ class SwapStructureAndTexture:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.models = swapping_autoencoder_models(studio.settings.weights)
+        self.models = studio.offer(lambda: swapping_autoencoder_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.sliders = SliderPanel(self.models)
         self.region = RegionPanel()
@@ -83,7 +84,8 @@ class SwapStructureAndTexture:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
         self._wire()
-        return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row)
+        menus = [Menu(self.sliders.model, self.models)]
+        return TabHandle(tab_id, label, takes=self.structure, gives=self.result, row=send_row, menus=menus)
 
     def _build_inputs(self, first: SwappingAutoencoderModel) -> None:
         self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="swapping-autoencoder-message")
@@ -153,7 +155,8 @@ class SwapStructureAndTexture:
         # Not on every change of the last two: weights set them, too.
         for changed in (self.texture.change, panel.more.change, self.cut.input, self.side.input):
             changed(*on_pictures, **latest)
-        panel.model.input(self.on_model, panel.model, self.of_model, **QUIET).then(*on_pictures, **latest)
+        # Also where another picture, or a model that is gone, changed the menu.
+        panel.model.change(guarded(self.on_model), panel.model, self.of_model, **QUIET).then(*on_pictures, **latest)
         sliders = [*panel.moving, self.vector.strength]
         for slider in (*sliders, panel.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
@@ -243,7 +246,7 @@ class SwapStructureAndTexture:
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their sliders, all at 0, their licence, and their defaults for pictures."""
-        choice = self.models[name]
+        choice = self.editor.model(name)
         updates = self.sliders.updates(choice)
         return [*updates, licence_line(choice), choice.faces, choice.resolution, choice.detail, choice.amount]
 

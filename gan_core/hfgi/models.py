@@ -35,6 +35,10 @@ class Slider:
     """The part that it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
 
 
+MOST_NAMED, MOST_PRINCIPAL = 3, 6
+"""Sliders of each kind that a published model may have."""
+
+
 @dataclass(frozen=True)
 class HFGIModel:
     """A choice of weights for editing faces."""
@@ -47,6 +51,8 @@ class HFGIModel:
     sliders: tuple[Slider, ...]
     resolution: int
     licence: str
+    alignment: str = "face"
+    """"face", or for a model of objects "object" (the middle square of a photo) or "wide" (its middle of 4 to 3)."""
 
 
 def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
@@ -64,6 +70,7 @@ def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:
             sliders,
             entry.resolution,
             entry.licence,
+            entry.alignment,
         )
     return editors
 
@@ -86,7 +93,9 @@ def declare_hfgi_models(registry: ModelRegistry, published_folder: Path, face: s
         registry.declare(
             ModelSpec(
                 name=f"{entry.choice}/hfgi",
-                build=functools.partial(_build_published, folder=published_folder / entry.name),
+                build=functools.partial(
+                    _build_published, folder=published_folder / entry.name, alignment=entry.alignment
+                ),
                 resolution=entry.resolution,
                 licence=entry.licence,
                 title=f"the published face editor ({entry.choice})",
@@ -107,11 +116,10 @@ def published_is_here(published_folder: Path) -> bool:
 
 def _here(published_folder: Path) -> list[PublishedModel]:
     """The published editors of this machine; the edit directions beside them may be missing."""
-    single = {"ffhq": "ckpt.pt", "e4e": "e4e_ffhq_encode.pt"}
     return [
         entry
         for entry in offered_by("hfgi")
-        if is_complete(entry, published_folder) or (published_folder / entry.name / single[entry.choice]).is_file()
+        if is_complete(entry, published_folder) or (published_folder / entry.name / entry.sets[-1][0].file).is_file()
     ]
 
 
@@ -121,7 +129,15 @@ def _published_sliders(folder: Path) -> list[Slider]:
     if (folder / "ffhq_pca.pt").is_file():
         names = {"eyes": "Eyes", "beard": "Beard", "lips": "Lips"}
         sliders += [Slider(name, label, kind="principal") for name, label in names.items()]
-    return sliders
+    return sliders or list(principal_sliders())
+
+
+def principal_sliders() -> tuple[Slider, ...]:
+    """The sliders of a model without files of directions: principal directions of its own latents."""
+    note = "not named by anybody: see what it does"
+    return tuple(
+        Slider(f"principal_{i}", f"Direction {i}", kind="principal", note=note) for i in range(1, MOST_PRINCIPAL + 1)
+    )
 
 
 def _build_embedded(load: Load, face: str) -> Any:
@@ -131,8 +147,8 @@ def _build_embedded(load: Load, face: str) -> Any:
     return load_embedded(catalogue.FOLDER, generator=load.part(face))
 
 
-def _build_published(load: Load, folder: Path) -> Any:
+def _build_published(load: Load, folder: Path, alignment: str) -> Any:
     load.report(0.1, "Reading the published face editor: a large file")
     from gan_core.hfgi.published import load_published
 
-    return load_published(folder)
+    return load_published(folder, wide=alignment == "wide")

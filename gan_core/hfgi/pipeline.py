@@ -104,6 +104,7 @@ class HFGIPipeline:
         self.attributes = dict(attributes)
         self._directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
         self.resolution: int = generator.resolution
+        self.rows = (0.0, 1.0)  # the part of a picture's height that the encoder looks at
         start = generator.config["start_shape"][0]
         # latent index of the upsampling convolution that reaches 64 pixels: 7 when the start is 4x4
         self._fusion_layer = 2 * (CONDITION_SIZE // start).bit_length() - 3
@@ -133,7 +134,8 @@ class HFGIPipeline:
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
-        working = resize(face, WORKING_SIZE)
+        first, last = (round(WORKING_SIZE * share) for share in self.rows)
+        working = resize(face, WORKING_SIZE)[:, :, first:last]
         return self.inversion_of(face, self.encode(working) + self.latent_avg)
 
     @torch.inference_mode()

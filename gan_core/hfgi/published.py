@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,17 +19,21 @@ from gan_core.checkpoints.hfgi_parts import join
 from gan_core.checkpoints.keys import BuiltCheckpoint, build_with
 from gan_core.checkpoints.reader import read_tensors
 from gan_core.errors import BadCheckpoint
+from gan_core.faces.whole import WIDE_ROWS
+from gan_core.hfgi.models import principal_sliders
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.pipeline import EditDirection, HFGIPipeline
 from gan_core.perceptual import load_embedded_features
+from gan_core.stylegan2 import Generator
 from weights import catalogue
 from weights.published import CONVERTED
 
-SINGLE_FILES = ("ckpt.pt", "e4e_ffhq_encode.pt")
-"""HFGI's own, and e4e's, which has no consultation."""
+SINGLE_FILES = ("ckpt.pt", *(f"e4e_{name}_encode.pt" for name in ("ffhq", "cars", "church", "horse")))
+"""HFGI's own, and e4e's, which have no consultation."""
 
 # The authors' demo offers age and smile from -5 to 5 of their direction; sliders here go from -3 to 3.
 _HYPERPLANE_SCALE = 5 / 3
+_SAMPLES = 4096  # of the latents, for their principal directions
 _HYPERPLANES = {"smile": "Smile", "age": "Age", "pose": "Pose"}
 # GANSpace component, first and past-the-end W+ index, and the demo's target in standard deviations.
 _PRINCIPAL = {
@@ -39,16 +43,36 @@ _PRINCIPAL = {
 }
 
 
-def load_published(folder: Path) -> HFGIPipeline:
-    """The pipeline at 1024 pixels from the files in `folder`.
+def load_published(folder: Path, *, wide: bool = False) -> HFGIPipeline:
+    """The pipeline from the files in `folder`. wide: its pictures are of 4 to 3, between black bars.
 
     Raises WeightsMissing where files are missing, BadCheckpoint or UnsafeFile where they are damaged or of another
     kind.
     """
     built = with_consultation(_read_networks(folder))
-    num_ws = built.modules["generator"].num_ws
+    generator = cast(Generator, built.modules["generator"])
+    attributes = _read_attributes(folder, generator.num_ws) or principal_directions(generator)
     features = load_embedded_features(catalogue.FOLDER)
-    return HFGIPipeline.from_checkpoint(built, _read_attributes(folder, num_ws), features=features)
+    pipeline = HFGIPipeline.from_checkpoint(built, attributes, features=features)
+    if wide:
+        pipeline.rows = WIDE_ROWS
+    return pipeline
+
+
+@torch.no_grad()
+def principal_directions(generator: Generator) -> dict[str, EditDirection]:
+    """What `principal_sliders` names: the directions in which the generator's latents vary most, the first the most;
+    a strength of 1 is a standard deviation (GANSpace, Haerkoenen et al. 2020)."""
+    z = torch.randn(_SAMPLES, generator.mapping.z_dim, generator=torch.Generator().manual_seed(1))
+    w = generator.mapping(z)
+    _, lengths, components = torch.linalg.svd(w - w.mean(0), full_matrices=False)
+    sliders = principal_sliders()
+    found = {}
+    for slider, length, component in zip(sliders, lengths, components, strict=False):
+        component = component * component[component.abs().argmax()].sign()  # else the sign is the library's choice
+        step = (component * length / (_SAMPLES - 1) ** 0.5).expand(generator.num_ws, -1)
+        found[slider.name] = EditDirection(slider.name, slider.label, step, kind="principal")
+    return found
 
 
 def with_consultation(built: BuiltCheckpoint) -> BuiltCheckpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
+from weights.published import CONVERTED, offered_by
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_edges"
 FILES = ("generator", "directions", "predictors")
 _LICENCE = "CC0-1.0"
+MOST_ATTRIBUTES = 3
+"""Attributes that a published model may have; the authors' have two or three."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,47 @@ class SelfConditionedModel:
     sliders: tuple[AttributeSlider, ...]
 
 
-def self_conditioned_models(weights: Path = catalogue.FOLDER) -> dict[str, SelfConditionedModel]:
+def self_conditioned_models(
+    weights: Path = catalogue.FOLDER, published_folder: Path | None = None
+) -> dict[str, SelfConditionedModel]:
     """The choices by API name, the embedded one first; only those whose files are here.
 
-    The authors' checkpoints lack directions for the plain edit that results are compared with. They can be read
-    (`gan_core.checkpoints.self_conditioned`) but are not offered here.
+    published_folder: of the authors' models, which lack the plain edit that results are compared with (see
+    `published.py`); None offers none of them.
     """
-    if not embedded_is_here(weights):
-        return {}
-    sliders = _sliders(weights)
-    return {EMBEDDED: SelfConditionedModel(EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders)}
+    models = {}
+    if embedded_is_here(weights):
+        sliders = _sliders(weights)
+        models[EMBEDDED] = SelfConditionedModel(
+            EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders
+        )
+    for entry in offered_by("self_conditioned") if published_folder else ():
+        count = _attributes_of(published_folder / entry.name / CONVERTED) if published_folder else 0
+        if count:
+            models[entry.choice] = SelfConditionedModel(
+                entry.choice,
+                f"{entry.choice} (published, no plain direction)",
+                f"{entry.choice}/edges",
+                entry.resolution,
+                entry.licence,
+                numbered_sliders(count),
+            )
+    return models
+
+
+def numbered_sliders(count: int) -> tuple[AttributeSlider, ...]:
+    """The sliders of a published model, whose file does not name its attributes."""
+    note = "not named in its file: see what it does"
+    return tuple(AttributeSlider(f"attribute_{i}", f"Attribute {i}", "0", "1", note=note) for i in range(1, count + 1))
+
+
+def _attributes_of(path: Path) -> int:
+    """How many attributes a converted model has; 0 if it is not here or damaged."""
+    try:
+        count = catalogue.read_config(path)["modules"]["generator"]["attributes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return count if isinstance(count, int) and 0 < count <= MOST_ATTRIBUTES else 0
 
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
@@ -63,13 +98,31 @@ def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
 
 
 def declare_self_conditioned_models(
-    registry: ModelRegistry, face: str, encoder: str, weights: Path = catalogue.FOLDER
+    registry: ModelRegistry,
+    face: str,
+    encoder: str,
+    weights: Path = catalogue.FOLDER,
+    published_folder: Path | None = None,
 ) -> None:
     """Declare every one of `self_conditioned_models`.
 
     face, encoder: registry names of the face generator and of the encoder that reads pictures; both are shared.
     """
-    for model in self_conditioned_models(weights).values():
+    entries = {entry.choice: entry.name for entry in offered_by("self_conditioned")}
+    for model in self_conditioned_models(weights, published_folder).values():
+        if published_folder and model.name in entries:
+            folder = published_folder / entries[model.name]
+            registry.declare(
+                ModelSpec(
+                    name=model.model,
+                    build=functools.partial(_build_published, folder=folder),
+                    resolution=model.resolution,
+                    licence=model.licence,
+                    title=f"the published self-conditioned generator ({model.name})",
+                    weights=(folder.name,),
+                )
+            )
+            continue
         registry.declare(
             ModelSpec(
                 name=model.model,
@@ -90,6 +143,13 @@ def _sliders(weights: Path) -> tuple[AttributeSlider, ...]:
         return AttributeSlider(**entry)
 
     return read_entries(weights / FOLDER / "directions.safetensors", "attributes", slider)
+
+
+def _build_published(load: Load, folder: Path) -> Any:
+    load.report(0.1, "Reading the published self-conditioned generator: a large file")
+    from gan_core.self_conditioned.published import load_published
+
+    return load_published(folder)
 
 
 def _build_embedded(load: Load, weights: Path, face: str, encoder: str) -> Any:

@@ -163,7 +163,7 @@ def install(monkeypatch):
     monkeypatch.setattr("gan_core.faces.find_faces", find_faces)
     monkeypatch.setattr("demo.hfgi.tab.hfgi_models", lambda _folder: EDITORS)
     monkeypatch.setattr("demo.swapping_autoencoder.tab.swapping_autoencoder_models", lambda _folder: {})
-    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda: {})
+    monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda **_folders: {})
     monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: {})
     monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: {})
     monkeypatch.setattr("demo.context.declare_models", lambda registry, _folder: declare(registry, specs()))
@@ -178,7 +178,7 @@ def install_beside(monkeypatch, more, name, models):
         declare(registry, more)
 
     monkeypatch.setattr(context, "declare_models", declare_all)
-    monkeypatch.setattr(name, lambda *_folders: models)
+    monkeypatch.setattr(name, lambda *_folders, **_named: models)
 
 
 def save(picture, path, **options):

@@ -577,3 +577,48 @@ def test_an_iteration_that_fails_lets_go() -> None:
         next(items)
     registry.evict_idle()
     assert {info.loaded for info in registry.models() if info.name == "a"} == {False}
+
+
+def test_a_withdrawn_model_leaves_memory_and_its_name_is_free_again():
+    registry, built = make(), []
+    declare(registry, "a", built=built)
+    declare(registry, "b")
+    use(registry, "a", "b")
+    registry.withdraw("a")
+    assert registry.names() == ["b"] and sum(info.memory_bytes for info in registry.models()) == 8 * KB
+    with pytest.raises(UnknownName, match="Known models: b"):
+        use(registry, "a")
+    declare(registry, "a", built=built)
+    use(registry, "a")
+    assert len(built) == 2, "what was withdrawn is not given out again"
+
+
+def test_a_model_in_use_is_withdrawn_when_it_is_free_and_a_part_never():
+    registry = make(patience=0.2)
+    declare(registry, "face")
+    declare(registry, "a", parts=("face",))
+    with pytest.raises(ValueError, match="part"):
+        registry.withdraw("face")
+    with registry.use("a"), pytest.raises(Busy):
+        registry.withdraw("a")
+    assert "a" in registry.names()
+    registry.withdraw("a")
+    registry.withdraw("face")
+    assert registry.names() == []
+
+
+def test_redeclaring_knows_what_came_changed_and_went():
+    def spec(name, entry, value):
+        return ModelSpec(name, lambda load: value, 8, "", weights=(entry,))
+
+    here = [spec("old", "first", "old"), spec("kept", "second", "kept"), spec("changed", "first", "before")]
+    registry = ModelRegistry()
+    for one in here:
+        registry.declare(one)
+    with registry.use("kept"), registry.use("changed") as value:
+        assert value == "before"
+    now = [spec("changed", "first", "after"), spec("new", "first", "new"), spec("kept", "second", "another")]
+    registry.redeclare("first", lambda empty: [empty.declare(one) for one in now])
+    assert registry.names() == ["kept", "changed", "new"]
+    with registry.use("changed") as changed, registry.use("new") as new, registry.use("kept") as kept:
+        assert (changed, new, kept) == ("after", "new", "kept"), "other weights' models stay as they are"

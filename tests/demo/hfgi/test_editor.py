@@ -1,5 +1,7 @@
 """The steps behind the tab as plain functions, over the fake editor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -255,3 +257,17 @@ def test_a_refined_result_says_so(editor, session):
     path = editor.save(session, Image.new("RGB", (64, 64)), "portraits", {"smile": 2.0}, 12)
     with Image.open(path) as saved:
         assert saved.text["Description"].endswith("smile +2; the inversion was refined on the photo in 12 steps")
+
+
+def test_a_model_of_objects_needs_no_face(registry, session, tmp_path):
+    things = replace(fakes.EDITORS["portraits"], name="things", alignment="object")
+    editor = Editor({**fakes.EDITORS, "things": things})
+    path = fakes.save(fakes.draw_photo((640, 480), ()), tmp_path / "photo.png")
+    work = editor.open(session, path)
+    assert editor.has_subject(work, "things") and not editor.has_subject(work, "portraits")
+    with pytest.raises(NoFaceFound):
+        editor.edit(session, work, "portraits", {"smile": 2})
+    change = difference(editor.edit(session, work, "things", {"smile": 2}).after, work.photo).mean(-1)
+    assert change[240, 320] > 15 and change[:, :80].max() == 0 and change[:, 560:].max() == 0
+    edited, _, _ = editor.edit_once(session, path, "smile", 2, model="things")
+    assert edited.size == (640, 480)

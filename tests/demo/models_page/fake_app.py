@@ -1,4 +1,4 @@
-"""The real app over the fake editor, with a catalogue of small models at STUDIO_TEST_SOURCE."""
+"""The real app over the fake editor and the real generators of bodies; small models are at STUDIO_TEST_SOURCE."""
 
 import dataclasses
 import os
@@ -22,6 +22,9 @@ if __name__ == "__main__":
     published.PUBLISHED = (*small, *rest)
 
     import app
+    from demo import context
+    from gan_core.insetgan.models import insetgan_models
+    from gan_core.models import declare_models
     from tests.demo import fakes
 
     patch = pytest.MonkeyPatch()
@@ -31,4 +34,12 @@ if __name__ == "__main__":
     patch.setattr(app.settings_module, "read", lambda _arguments: options)
     app.settings_module.export(options)
     fakes.install(patch)
+    # One tab is the real one, over the models of this machine.
+    patch.setattr("demo.insetgan.tab.insetgan_models", insetgan_models)
+
+    def declare_all(registry, folder):
+        declare_models(registry, folder)
+        fakes.declare(registry, fakes.specs())
+
+    patch.setattr(context, "declare_models", declare_all)
     app.main(sys.argv[1:])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from demo.models_page import lists
-from demo.models_page.keeper import Keeper, Status
+from demo.models_page.keeper import Keeper, Status, installed_text
 from gan_core.checkpoints import download
 from gan_core.checkpoints import fetch as fetch_module
 from gan_core.checkpoints.places import Place, installed
@@ -56,12 +56,36 @@ def entry_of(monkeypatch, model):
 
 
 def test_fetched_and_converted(source, tmp_path, monkeypatch) -> None:
-    keeper, model = Keeper(tmp_path, offline=False), entry_of(monkeypatch, source("gone", "file"))
-    keeper.fetch(model, accepted=True)
+    told = []
+    keeper = Keeper(tmp_path, offline=False, changed=lambda name: told.append(name) or True)
+    keeper.fetch(entry_of(monkeypatch, source("gone", "file")), accepted=True)
     assert finished(keeper).failed is False, keeper.status.text
     assert [here.place for here in installed(tmp_path)] == [Place(ENTRY)]
     assert [path.name for path in (tmp_path / ENTRY).iterdir()] == ["model.safetensors"]
-    assert "Start the app again" in lists.progress(keeper.status)
+    assert told == [ENTRY], "the app hears which model came"
+    assert "once FFHQ faces" in keeper.status.text, "bodies alone are of no use"
+
+
+@pytest.mark.parametrize(
+    ("entry", "offered", "text"),
+    [
+        ("comodgan_ffhq256", True, 'It is in the menu of "Fill a hole" now.'),
+        ("comodgan_ffhq256", False, "Start the app again to find it"),
+        ("sg2ada_metfaces", True, "scripts can load it"),
+        ("insetgan_face", True, "once a generator of bodies is installed"),
+        ("shhq_sg2_512", True, "once FFHQ faces"),
+    ],
+)
+def test_where_a_model_is_found_is_said(entry, offered, text, tmp_path) -> None:
+    assert text in installed_text(published(entry), tmp_path, offered)
+
+
+def test_a_body_with_a_face_is_in_its_menu(tmp_path) -> None:
+    for entry in ("insetgan_face", ENTRY):
+        (tmp_path / entry).mkdir()
+        (tmp_path / entry / "model.safetensors").touch()
+    for entry in ("insetgan_face", ENTRY):
+        assert '"Compose a body" now' in installed_text(published(entry), tmp_path, True)
 
 
 def test_stopped_and_continued(source, tmp_path, monkeypatch) -> None:

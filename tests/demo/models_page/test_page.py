@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from tests.demo.conftest import started
-from tests.gan_core.checkpoints.test_library import canvas
+from tests.demo.tabs import click_tab
+from tests.gan_core.checkpoints.test_adapters import nvidia_names, random_generator
+from tests.gan_core.checkpoints.test_library import NARROW, canvas
 
 pytestmark = pytest.mark.browser
 
@@ -102,7 +104,7 @@ def test_fetch_stop_continue_then_give_files_and_remove(models_server, open_page
     page.locator("#models-facts").get_by_text("Partly here").wait_for()
     page.check("#models-accept input")
     page.click("#models-fetch")
-    says(page, "job", "Installed. Start the app again")
+    says(page, "job", '"Compose a body" offers it once FFHQ faces')
     assert Slow.starts[0] == 0 and Slow.starts[1] > 0, "it went on from where it was stopped"
     says(page, "installed", "StyleGAN-Human bodies, 512x256")
     says(page, "installed", "converted from body.pkl")
@@ -145,3 +147,76 @@ def test_what_is_no_checkpoint_is_said(models_server, open_page, tmp_path) -> No
     page.get_by_text("no checkpoint of a kind known here").wait_for()
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def offered(page) -> list[str]:
+    """What the menu of weights of "Compose a body" offers; it is opened and closed. Nothing while it is hidden."""
+    box = page.locator("#insetgan-model input")
+    if not box.count() or not box.is_visible():
+        return []
+    box.click()
+    page.get_by_role("option", name="portraits (embedded)").wait_for()
+    names = [name.lstrip("✓").strip() for name in page.get_by_role("option").all_inner_texts()]
+    page.keyboard.press("Escape")
+    box.blur()
+    return names
+
+
+def compose(page) -> None:
+    """Open the tab anew. Its menu is brought up to date meanwhile."""
+    click_tab(page, "Models")
+    page.wait_for_selector("#models-installed", state="visible")
+    click_tab(page, "Compose a body")
+    page.wait_for_selector("#insetgan-start", state="visible")
+    page.wait_for_timeout(2000)
+
+
+def give(page, path, is_what: str, says_what: str) -> None:
+    """Install a file of this machine."""
+    click_tab(page, "Models")
+    page.wait_for_selector("#models-installed", state="visible")
+    page.fill("#models-path textarea, #models-path input", str(path))
+    page.click("#models-look")
+    says(page, "found", "pixels")
+    choose(page, "place", is_what)
+    page.check("#models-given-accept input")
+    page.click("#models-install")
+    says(page, "job", says_what)
+
+
+def test_an_installed_model_is_in_its_menu_at_once_and_leaves_it_again(models_server, open_page, tmp_path) -> None:
+    body, face, label = tmp_path / "body.bin", tmp_path / "face.bin", "shhq (published)"
+    torch.save(canvas(1024), body)
+    torch.save({"G_ema": nvidia_names(random_generator(1024, **NARROW))}, face)
+    other = open_page(models_server.url)  # a visitor who was there before
+    page = open_page(models_server.url)
+    for one in (other, page):
+        compose(one)
+        assert label not in offered(one)
+
+    give(page, body, "SHHQ-1.0 bodies, 1024x512", "once FFHQ faces")
+    compose(page)
+    assert label not in offered(page), "bodies are of no use without the face"
+    give(page, face, "InsetGAN's inset", 'It is in the menu of "Compose a body" now.')
+    compose(page)
+    assert label in offered(page)
+    page.locator("#insetgan-model input").fill("shhq (")
+    page.keyboard.press("Enter")
+    page.get_by_text(f"Weights: {label}, 512 x 1024 pixels").first.wait_for()
+    page.wait_for_function(  # its bodies are drawn
+        "[...document.querySelectorAll('#insetgan-body-gallery img')].some(i => i.naturalHeight === 2 * i.naturalWidth)"
+    )
+    compose(other)
+    assert label in offered(other)
+    late = open_page(models_server.url)
+    compose(late)
+    assert label in offered(late)
+
+    click_tab(page, "Models")
+    choose(page, "removed", "SHHQ-1.0 bodies, 1024x512")
+    page.click("#models-remove")
+    page.wait_for_function("!document.querySelector('#models-installed').textContent.includes('SHHQ-1.0 bodies, 1024')")
+    compose(page)
+    page.get_by_text("Weights: portraits (embedded), 256 x 256 pixels").first.wait_for()
+    compose(other)
+    assert label not in offered(page) and label not in offered(other)

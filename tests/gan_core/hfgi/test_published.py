@@ -4,11 +4,14 @@ import pytest
 import torch
 
 from gan_core.checkpoints.hfgi_parts import join
+from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, UnsafeFile, WeightsMissing
 from gan_core.hfgi import published
-from gan_core.hfgi.models import _published_sliders, hfgi_models, published_is_here
+from gan_core.hfgi.models import MOST_PRINCIPAL, _published_sliders, hfgi_models, published_is_here
+from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry
+from gan_core.stylegan2 import Generator
 from weights.published import PUBLISHED
 
 
@@ -81,3 +84,61 @@ def test_wrong_files_are_refused(release):
     torch.save({"encoder": Evil()}, folder / "hfgi.pth")
     with pytest.raises(UnsafeFile):
         published.load_published(folder)
+
+
+def narrow(resolution: int) -> Generator:
+    torch.manual_seed(0)
+    return Generator(resolution, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=8).eval()
+
+
+def test_without_files_of_directions_there_are_principal_ones(tmp_path):
+    sliders = _published_sliders(tmp_path)
+    found = published.principal_directions(narrow(64))
+    assert [(s.name, s.label, s.kind) for s in sliders] == [(a.name, a.label, a.kind) for a in found.values()]
+    assert len(sliders) == MOST_PRINCIPAL and all(a.direction.shape == (10, 16) for a in found.values())
+
+
+def test_principal_directions_are_those_of_most_spread_in_its_deviations():
+    net = narrow(64)
+    with torch.no_grad():
+        w = net.mapping(torch.randn(20_000, 16, generator=torch.Generator().manual_seed(9)))
+    steps = [attribute.direction[0] for attribute in published.principal_directions(net).values()]
+    for step in steps:
+        length = step.norm()
+        along = (w - w.mean(0)) @ (step / length)
+        assert along.std().item() == pytest.approx(length.item(), rel=0.1)
+    lengths = [step.norm().item() for step in steps]
+    assert lengths == sorted(lengths, reverse=True)
+    assert abs(steps[0] @ steps[1]) < 1e-3 * lengths[0] * lengths[1]
+    again = published.principal_directions(net)["principal_1"].direction[0]
+    assert torch.equal(again, steps[0]), "a saved strength means the same tomorrow"
+
+
+@pytest.mark.parametrize(("entry", "alignment", "size"), [("e4e_cars", "wide", 512), ("e4e_horse", "object", 256)])
+def test_models_of_objects_are_offered_with_the_whole_picture(tmp_path, entry, alignment, size):
+    (tmp_path / entry).mkdir()
+    (tmp_path / entry / f"{entry}_encode.pt").touch()
+    offered = hfgi_models(tmp_path)[entry[4:]]
+    assert (offered.alignment, offered.resolution) == (alignment, size)
+    assert "without consultation" in offered.label and offered.sliders
+    assert {model.alignment for model in hfgi_models(tmp_path / "nothing").values()} == {"face"}
+
+
+def test_the_encoder_looks_at_the_picture_between_the_bars():
+    """e4e's authors give cars to the encoder as 192 x 256 pixels."""
+    seen = []
+
+    class Encoder(torch.nn.Module):
+        def forward(self, images):
+            seen.append(images)
+            return torch.zeros(1, 14, 16)
+
+    net = Generator(256, z_dim=16, w_dim=16, mapping_layers=2, channel_base=2048, channel_max=8).eval()
+    built = BuiltCheckpoint("hfgi", {"generator": net, "encoder": Encoder()}, {"latent_avg": torch.zeros(14, 16)})
+    pipeline = HFGIPipeline.from_checkpoint(published.with_consultation(built))
+    pipeline._fast = None
+    face = torch.full((1, 3, 256, 256), -1.0)
+    face[:, :, 32:224] = 0.5
+    pipeline.rows = published.WIDE_ROWS
+    pipeline.invert(face)
+    assert seen[0].shape == (1, 3, 192, 256) and torch.allclose(seen[0], torch.tensor(0.5))
