@@ -171,8 +171,7 @@ def _tried() -> list[str]:
         "does, and used once as its tab does: an inversion and its edit, a completion, a body and a face, a swap; of",
         "those that only scripts use, a picture of random numbers. `python -m tests.published_sizes` does it. Memory:",
         "on a CPU the most that the process held, on a GPU the most that was allocated. Machines:",
-        f"{'; '.join(machines)}. On busy cores, where other programs ran beside it, seconds are many times too high;",
-        "what is not there yet was not run.",
+        f"{'; '.join(machines)}. What is not there yet was not run.",
         "",
         *_table((*head, "GPU: load, s", "one use, s", "memory"), rows),
     ]

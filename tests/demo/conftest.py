@@ -8,12 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -221,23 +219,11 @@ def context(browser):
     context.set_default_timeout(120_000)  # a busy machine takes its time, a broken page takes for ever
     # An empty page of the servers' site that stays: its process is the one of all pages, and has their scripts compiled
     # (a quarter of what opening one takes).
-    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as empty:
-        threading.Thread(target=empty.handle_request, daemon=True).start()
-        context.new_page().goto(f"http://127.0.0.1:{empty.server_port}")
+    empty = context.new_page()
+    empty.route("**/*", lambda route: route.fulfill(content_type="text/html", body=""))
+    empty.goto("http://127.0.0.1/")
     yield context
     context.close()
-
-
-class Empty(BaseHTTPRequestHandler):
-    """Answers with an empty page."""
-
-    def do_GET(self):  # noqa: N802
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_arguments):
-        pass
 
 
 class Pages:

@@ -97,7 +97,7 @@ def test_stop_keeps_what_there_is(page) -> None:
     thumbnails(page, "face")
     set_steps(page, 400)
     page.click("#insetgan-start")
-    wait_for_message(page, "Step [1-9]0 of 400")
+    wait_for_message(page, "Step [1-9][0-9]+ of 400")
     page.click("#insetgan-stop")
     message = wait_for_message(page, "Stopped at step")
     step = int(re.search(r"step (\d+)", message).group(1))
@@ -164,7 +164,7 @@ def test_closing_in_the_middle_leaves_nothing(papers_server, page) -> None:
     thumbnails(page, "face")
     set_steps(page, 400)
     page.click("#insetgan-start")
-    wait_for_message(page, "Step [1-9]0 of 400")
+    wait_for_message(page, "Step [1-9][0-9]+ of 400")
     page.close()
     assert papers_server.files_after_leaving() == []
 
