@@ -52,7 +52,7 @@ class SwappingAutoencoderModel:
 
 
 @dataclass(frozen=True)
-class _Embedded:
+class _EmbeddedSwap:
     label: str
     folder: str
     """In weights/."""
@@ -68,10 +68,10 @@ class _Embedded:
 
 
 _EMBEDDED = {
-    EMBEDDED: _Embedded(
+    EMBEDDED: _EmbeddedSwap(
         "portraits (embedded)", "portraits_swap", "portraits/swap", "the swapping autoencoder", True, 0.5
     ),
-    PLACES: _Embedded(
+    PLACES: _EmbeddedSwap(
         "any photo (embedded)", "places_swap", "places/swap", "the swapping autoencoder of places", False, 0.8, 0.5
     ),
 }
@@ -143,7 +143,7 @@ def _sliders(folder: Path) -> tuple[DirectionSlider, ...]:
     return read_entries(folder / "directions.safetensors", "directions", DirectionSlider)
 
 
-def _build_embedded(load: Load, one: _Embedded, weights: Path) -> Any:
+def _build_embedded(load: Load, one: _EmbeddedSwap, weights: Path) -> Any:
     load.report(0.3, f"Loading {one.title}")
     from gan_core.swapping_autoencoder.pipeline import load_embedded
 

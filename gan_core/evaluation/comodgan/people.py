@@ -39,7 +39,7 @@ SHOWN = 12  # people of the sheet
 
 
 @dataclass(frozen=True)
-class Scores:
+class CompletionScores:
     """Completions of one hidden part, or of all of them, beside the pictures themselves."""
 
     pictures: int
@@ -76,10 +76,10 @@ def read(pictures: Tensor, identity: IdentityJudge, ages: MeasureJudge) -> _Read
     return _Read(identity.describe(pictures), measured["age"], measured["male"] > 0.5)
 
 
-def score(real: _Read, made: Sequence[_Read]) -> Scores:
+def score(real: _Read, made: Sequence[_Read]) -> CompletionScores:
     """Several completions of each picture beside the pictures."""
     descriptors = torch.cat([one.descriptors for one in made])
-    return Scores(
+    return CompletionScores(
         len(descriptors),
         torch.cat([similarity(real.descriptors, one.descriptors) for one in made]).mean().item(),
         torch.cat([(real.years - one.years).abs() for one in made]).mean().item(),
@@ -88,7 +88,7 @@ def score(real: _Read, made: Sequence[_Read]) -> Scores:
     )
 
 
-def table(scores: Mapping[str, Mapping[str, Scores]]) -> str:
+def table(scores: Mapping[str, Mapping[str, CompletionScores]]) -> str:
     """Markdown: a row for each hidden part or collection, the networks' scores side by side."""
     networks = list(scores)
     head = ["", *(f"{what}, {name}" for what in ("identity", "years", "gender", "Frechet") for name in networks)]
@@ -131,7 +131,7 @@ def main() -> None:
     pictures, collection = people.pictures[chosen].float() / 127.5 - 1, people.collection[chosen]
     real = read(people.pictures[chosen], identity, ages)
     made: dict[str, dict[str, Tensor]] = {}
-    scores: dict[str, dict[str, Scores]] = {}
+    scores: dict[str, dict[str, CompletionScores]] = {}
     for name, file in files.items():
         pipeline = load_embedded(file, framing="face")
         made[name] = {part: complete_all(pipeline, pictures, part, args.psi) for part in HIDDEN}

@@ -161,7 +161,7 @@ def test_one_click_fills_the_example(page) -> None:
     page.wait_for_timeout(1500)
     assert np.abs(compared(page)[1] - after)[changed].mean() > 0.3
     _, text = downloaded(page)
-    assert "seed 3" in text["Description"] and "% filled in" in text["Description"]
+    assert "seed 4" in text["Description"] and "% filled in" in text["Description"]
 
 
 def test_an_example_brings_its_own_mask(page) -> None:
