@@ -1,4 +1,4 @@
-"""The examples of "Fill a hole", with masks ready: portraits with a part hidden, places with a thing to remove."""
+"""The examples of "Fill a hole", with masks ready: people with a part hidden, places with a thing to remove."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 Outline = Sequence[tuple[float, float]]  # corners, across and down, as shares of the picture's sides
 
-FIRST = "place_terrace", "portrait_119"  # the first of these that is offered is shown when the tab opens
-_PARTS = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # of the portraits, in turn: ready-made masks
+FIRST = "place_terrace", "person_1023"  # the first of these that is offered is shown when the tab opens
+_PARTS = ("bottom", "left", "all_but_eyes", "centre", "face", "bottom")  # of the people, in turn: ready-made masks
 _THINGS: dict[str, tuple[Outline, ...]] = {
     "place_garden": (  # a rock and two posts
         ((0.08, 0.43), (0.13, 0.39), (0.17, 0.42), (0.2, 0.5), (0.1, 0.51)),
@@ -25,12 +25,12 @@ _THINGS: dict[str, tuple[Outline, ...]] = {
 }
 
 
-def ready_made(name: str, portraits: Sequence[str]) -> str | None:
-    """Name of the ready-made mask of an example that is a portrait; None for others.
+def ready_made(name: str, people: Sequence[str]) -> str | None:
+    """Name of the ready-made mask of an example that shows a person; None for others.
 
-    name: of the file, without its suffix; portraits: those of all portraits offered, in order.
+    name: of the file, without its suffix; people: those of all people offered, in order.
     """
-    return _PARTS[portraits.index(name) % len(_PARTS)] if name in portraits else None
+    return _PARTS[people.index(name) % len(_PARTS)] if name in people else None
 
 
 def thing(name: str, size: tuple[int, int]) -> np.ndarray | None:

@@ -17,7 +17,7 @@ from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
-from demo.parts.examples import PLACES, PORTRAITS, examples_row
+from demo.parts.examples import PEOPLE, PLACES, examples_row
 from demo.parts.painting import layer_of, layers_from, paint_input, paint_value, painted
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
@@ -60,7 +60,7 @@ class HolePanel:
                 self.photo = photo_input(label="Picture", height=130, elem_id="comodgan-photo")
             with gr.Column(scale=3, min_width=220, elem_classes="few-examples"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-message")
-                kinds = (PLACES, PORTRAITS) if models.PLACES in self.editor.of_kind("hole") else (PORTRAITS,)
+                kinds = (PLACES, PEOPLE) if models.PLACES in self.editor.of_kind("hole") else (PEOPLE,)
                 copies = examples_row(self.photo, *kinds)
         self.studio.sessions.shared |= copies
         self._examples = {str(path): path.stem for path in sorted(copies, key=lambda path: path.name)}
@@ -215,8 +215,8 @@ class HolePanel:
     # Helpers
 
     def _example_mask(self, session: Session, photo: Photo, name: str) -> np.ndarray | None:
-        portraits = [one for one in self._examples.values() if one.startswith(PORTRAITS)]
-        if ready := examples.ready_made(name, portraits):
+        people = [one for one in self._examples.values() if one.startswith(PEOPLE)]
+        if ready := examples.ready_made(name, people):
             return self.editor.ready_made(session, photo, ready)[0]
         return examples.thing(name, photo.painting_size)
 
