@@ -22,6 +22,7 @@ from gan_core.errors import BadValue, Cancelled
 logger = logging.getLogger(__name__)
 
 _VISITOR = "visitor-"  # how the names of visitors' folders begin
+Identity = tuple[int, int]  # of a file's content: another upload to the same path has another
 _KEPT_FILES = 24  # of one purpose: with a slow connection a browser may still be loading one of the last previews
 
 
@@ -110,9 +111,11 @@ class Session:
                 raise BadValue("This file is not there any more. Please upload it again.")
             provenance.add([path])
             inside = self._store.root in path.parents and path not in self._store.shared
-            if inside and not self.closed and path not in self.uploads:
-                self.uploads.add(path)
-                self._store.owners[path] += 1
+            if inside and not self.closed:
+                self._store.read[path] = _identity(path)
+                if path not in self.uploads:
+                    self.uploads.add(path)
+                    self._store.owners[path] += 1
 
 
 class Sessions:
@@ -127,6 +130,8 @@ class Sessions:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self.owners: Counter[Path] = Counter()
+        self.read: dict[Path, Identity | None] = {}
+        """The owned files as they were when an owner last read them."""
         self.shared: set[Path] = set()
         """Files below root that are never deleted (cached example pictures)."""
         self._idle, self._max_bytes = idle, max_bytes
@@ -158,8 +163,11 @@ class Sessions:
                 self.owners[path] -= 1
                 if self.owners[path] <= 0:
                     del self.owners[path]
+                    # The same picture uploaded once more lies in the same place: whoever did that has not read it yet.
+                    if _identity(path) != self.read.pop(path):
+                        continue
                     path.unlink(missing_ok=True)
-                    if path.parent != self.root and not any(path.parent.iterdir()):
+                    if path.parent.is_dir() and path.parent != self.root and not any(path.parent.iterdir()):
                         path.parent.rmdir()
             shutil.rmtree(session.folder, ignore_errors=True)
         logger.info("a visitor left; %d still here", len(self._sessions))
@@ -225,3 +233,11 @@ class Sessions:
             self._results.move_to_end((session.name, key))
             value, _, uploads = found
             return value, uploads
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

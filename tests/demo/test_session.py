@@ -44,6 +44,21 @@ def test_same_upload_of_two_visitors_stays_for_the_second(sessions):
     assert not path.exists()
 
 
+def test_the_same_picture_uploaded_again_while_a_visitor_leaves_stays(sessions):
+    """After a page is loaded anew: the old page's session ends between the new page's upload and its first reading."""
+    path = upload(sessions)
+    sessions.get("old page").own_upload(path)
+    again = path.with_name("coming")
+    again.write_bytes(b"x")
+    again.replace(path)  # as Gradio moves an upload into its place
+    sessions.delete("old page")
+    assert path.exists()
+    sessions.get("new page").own_upload(path)
+    sessions.get("new page").own_upload(path)
+    sessions.delete("new page")
+    assert not path.parent.exists()
+
+
 def test_uploads_that_nothing_asked_for_go_in_time(sessions):
     stray, owned, example = (upload(sessions, name) for name in ("layer_0.png", "photo.png", "example.jpg"))
     sessions.shared.add(example)
