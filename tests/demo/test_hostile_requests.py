@@ -60,8 +60,10 @@ def secret(tmp_path):
 
 
 def still_well(visitor: HostileClient, photo: bytes) -> bool:
-    """Whether a proper request is answered."""
-    return visitor.edit(file_data(visitor.upload(photo)))[0]
+    """That a proper request is answered; fails with the answer."""
+    done, answer = visitor.edit(file_data(visitor.upload(photo)))
+    assert done, answer
+    return True
 
 
 def text_of(client: HostileClient, path: str) -> str:
