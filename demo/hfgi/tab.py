@@ -198,14 +198,16 @@ class EditAFace:
                 return
             whole = self.editor.model(data[self.model]).alignment != "face"
             several, what = len(work.faces) > 1 and not whole, _WHOLE if whole else _found(work)
+            faces = gr.Gallery(_thumbnails(session, work) if several else None, visible=several)
             yield {
                 self.message: f"{what} Inverting it ...",
                 **self.refining.fresh(session, work),
                 self.by_hand: gr.Button(visible=not whole),
-                self.faces: gr.Gallery(_thumbnails(session, work) if several else None, visible=several),
+                self.faces: faces,
             }
             drawn = self._draw(session, work, data, progress)
-            yield {**drawn, self.message: f"{what} Move a slider."}
+            # The faces once more: a page that was still putting up the gallery has lost them (seen once in three runs).
+            yield {**drawn, self.faces: faces, self.message: f"{what} Move a slider."}
         except StudioError as error:
             yield {self.message: str(error)}
             raise
