@@ -61,7 +61,7 @@ def secret(tmp_path):
 
 
 def still_well(visitor: HostileClient, photo: bytes) -> bool:
-    """That a proper request is answered, at the latest when those before it are out of the line; fails with the answer."""
+    """That a proper request is answered, at the latest when those before it are gone; fails with the answer."""
     deadline = time.monotonic() + 120
     while True:
         done, answer = visitor.edit(file_data(visitor.upload(photo)))
