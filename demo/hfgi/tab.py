@@ -206,7 +206,7 @@ class EditAFace:
                 self.faces: faces,
             }
             drawn = self._draw(session, work, data, progress)
-            # The faces once more: a page that was still putting up the gallery has lost them (seen once in three runs).
+            # The faces once more: a page that is still putting up the gallery may lose them.
             yield {**drawn, self.faces: faces, self.message: f"{what} Move a slider."}
         except StudioError as error:
             yield {self.message: str(error)}
