@@ -19,6 +19,7 @@ from demo.parts.send_to import TabHandle, wire
 from demo.refusals import UploadsOnly
 from demo.self_conditioned import tab as self_conditioned
 from demo.status import build_footer
+from demo.streams import WholeUpdates
 from demo.swapping_autoencoder import tab as swapping_autoencoder
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -29,9 +30,13 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 
+class Page(UploadsOnly, WholeUpdates):
+    """Gradio's page with what this app does differently."""
+
+
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole interface. Building it loads no model and downloads nothing."""
-    with UploadsOnly(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
             "are deleted when you close the page.</p>",
