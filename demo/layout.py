@@ -30,13 +30,13 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 
-class Page(UploadsOnly, WholeUpdates):
+class StudioPage(UploadsOnly, WholeUpdates):
     """Gradio's page with what this app does differently."""
 
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The whole interface. Building it loads no model and downloads nothing."""
-    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with StudioPage(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Image editing with GANs. Your pictures stay in this server's memory and "
             "are deleted when you close the page.</p>",

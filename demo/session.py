@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Session:
         self.closed = False
         self.uploads: set[Path] = set()
         self._jobs: dict[str, Job] = {}
+        self._drawings: Counter[str] = Counter()
         self._files: dict[str, list[Path]] = {}
         self._count = 0
 
@@ -71,6 +72,13 @@ class Session:
         """The visitor's long job of that name ("hfgi.video"); each has one run at a time."""
         with self._store.lock:
             return self._jobs.setdefault(name, Job(self))
+
+    def begin_drawing(self, place: str) -> Callable[[], bool]:
+        """Count a request that will draw at a place on the page; its result tells whether that is the newest there."""
+        with self._store.lock:
+            self._drawings[place] += 1
+            number = self._drawings[place]
+        return lambda: self._drawings[place] == number
 
     def new_file(self, purpose: str, suffix: str) -> Path:
         """A path for a file to be written; only the last few of one purpose are kept.

@@ -15,8 +15,9 @@ from demo.hfgi.work import Work
 from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.events import QUIET, Data, reporter
+from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
+from demo.parts.newest import Place
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -129,10 +130,12 @@ class EditAFace:
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
         # While sliders move the last picture stays visible.
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
-        change = queued(self.on_change)
+        place = Place(self.studio.sessions, "hfgi.result", self.drawn)
+        change = queued(self.on_change, place=place)
 
-        self.photo.change(queued(self.on_photo), inputs, [*chosen, *marking, self.faces, self.by_hand], **latest)
-        self.faces.select(queued(self.on_face), inputs, chosen, **busy)
+        on_photo, found = queued(self.on_photo, place=place), [*chosen, *marking, self.faces, self.by_hand]
+        self.photo.change(on_photo, inputs, found, **latest)
+        self.faces.select(queued(self.on_face, place=place), inputs, chosen, **busy)
         self.canvas.select(
             queued(self.on_mark),
             inputs | {self.points},
@@ -148,7 +151,9 @@ class EditAFace:
         self.model.change(guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET).then(
             change, inputs, drawing, **redraw
         )
-        self.close_view.select(lambda: True, None, self.close_up, **QUIET).then(change, inputs, drawing, **redraw)
+        self.close_view.select(lambda: True, None, self.close_up, js=ONCE_MOUNTED, **QUIET).then(
+            change, inputs, drawing, **redraw
+        )
         self.whole_view.select(lambda: False, None, self.close_up, **QUIET)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")

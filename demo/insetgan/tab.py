@@ -19,7 +19,7 @@ from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.events import QUIET, Data, reporter
+from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
@@ -161,7 +161,7 @@ class ComposeABody:
         ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
             self.on_behind, None, [self.panel.body, self.panel.face], **QUIET
         )
-        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **QUIET)
+        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], js=ONCE_MOUNTED, **QUIET)
         self.panel.results.select(
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
         )

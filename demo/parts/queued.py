@@ -12,6 +12,7 @@ from gradio.context import LocalContext
 
 from demo import turns
 from demo.parts.errors import guarded
+from demo.parts.newest import Place
 
 QUEUE: dict[str, Any] = {"concurrency_limit": None}
 """Options of their events. Gradio starts them at once, in a thread each; the order is `demo.turns`'s."""
@@ -23,7 +24,11 @@ Stopped: TypeAlias = Callable[[str | None], Callable[[], bool]]
 
 
 def queued(
-    handler: Callable[..., Any], *, idle: Idle | None = None, stopped: Stopped | None = None
+    handler: Callable[..., Any],
+    *,
+    idle: Idle | None = None,
+    stopped: Stopped | None = None,
+    place: Place | None = None,
 ) -> Callable[..., Any]:
     """A `guarded` handler that computes only while it has a turn; a generator, from each of its yields to the next.
 
@@ -32,35 +37,42 @@ def queued(
     the buttons of a long job would stay as they are while it runs.
     stopped: tells whether the visitor has stopped this job. A generator that is waiting goes on at once then, to say
     so.
+    place: where the handler, which returns updates by component, draws a result that others draw, too.
     """
     kind = getattr(handler, "__qualname__", type(handler).__name__).rsplit("<locals>.", 1)[-1]
     if inspect.isgeneratorfunction(handler):
-        steps: Callable[..., Any] = _steps_in_turn(handler, kind, idle, stopped)
+        steps: Callable[..., Any] = _steps_in_turn(handler, kind, idle, stopped, place)
     else:
-        steps = _in_turn(handler, kind)
+        steps = _in_turn(handler, kind, place)
     wrapped = guarded(steps)
     wrapped.queued = True  # type: ignore[attr-defined]  # a test looks whether every event with QUEUE is one of these
     return wrapped
 
 
-def _in_turn(handler: Callable[..., Any], kind: str) -> Callable[..., Any]:
+def _in_turn(handler: Callable[..., Any], kind: str, place: Place | None) -> Callable[..., Any]:
     @functools.wraps(handler)
     def function(*arguments: Any, **named: Any) -> Any:
-        with turns.line.join(*_who(arguments, kind)) as request, request.turn(_tell), turns.current(request):
-            return handler(*arguments, **named)
+        who = _who(arguments, kind)
+        with turns.line.join(*who) as request:
+            passed = place.begin(who[0]) if place else None
+            with request.turn(_tell), turns.current(request):
+                updates = handler(*arguments, **named)
+            return passed(updates) if passed else updates
 
     return function
 
 
 def _steps_in_turn(
-    handler: Callable[..., Any], kind: str, idle: Idle | None, stopped: Stopped | None
+    handler: Callable[..., Any], kind: str, idle: Idle | None, stopped: Stopped | None, place: Place | None
 ) -> Callable[..., Any]:
     @functools.wraps(handler)
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:
         who = _who(arguments, kind)
         try:
             with turns.line.join(*who, stopped(who[0]) if stopped else None) as request:
-                yield from _in_turns(handler(*arguments, **named), request)
+                passed = place.begin(who[0]) if place else None
+                for updates in _in_turns(handler(*arguments, **named), request):
+                    yield passed(updates) if passed else updates
         except Exception:
             if idle is not None:
                 yield idle()

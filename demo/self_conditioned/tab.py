@@ -16,8 +16,9 @@ from demo.gpu import Done, Step
 from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.events import QUIET, Data
+from demo.parts.events import ONCE_MOUNTED, QUIET, Data
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
+from demo.parts.newest import Place
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
@@ -117,7 +118,9 @@ class EditAtTheEdges:
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
-        on_face, change = queued(self.on_face), queued(self.on_change)
+        place = Place(self.studio.sessions, "self_conditioned.result", [*self.drawn, self.before])
+        on_face, change = queued(self.on_face, place=place), queued(self.on_change, place=place)
+        on_seed, on_reset = queued(self.on_seed, place=place), queued(self.on_reset, place=place)
 
         begin = [
             self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **QUIET).then(
@@ -127,8 +130,8 @@ class EditAtTheEdges:
             face.dice.click(None, None, [face.seed, face.photo], js=DICE, api_visibility="private").then(
                 on_face, inputs, begun, **latest
             ),
-            face.seed.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
-            face.psi.input(queued(self.on_seed), inputs, [*begun, face.photo], **latest),
+            face.seed.input(on_seed, inputs, [*begun, face.photo], **latest),
+            face.psi.input(on_seed, inputs, [*begun, face.photo], **latest),
             self.model.change(
                 guarded(self.on_model),
                 self.model,
@@ -138,7 +141,7 @@ class EditAtTheEdges:
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
-        self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
+        self.reset.click(on_reset, inputs, [*edited, *self.bank.outputs], **latest)
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
             queued(
                 self.on_refine,
@@ -151,7 +154,7 @@ class EditAtTheEdges:
         )
         refining.then(lambda: start_and_stop(busy=False), None, [face.refine, face.stop], **QUIET)
         for view, name in ((self.edit_view, _EDIT_VIEW), (self.strip_view, STRIP_VIEW), (self.grid_view, "grid")):
-            seen = view.select(lambda name=name: name, None, self.view, **QUIET)
+            seen = view.select(lambda name=name: name, None, self.view, js=ONCE_MOUNTED, **QUIET)
             if view is self.strip_view:
                 begin.append(seen)
 

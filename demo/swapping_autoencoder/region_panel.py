@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from demo.parts.errors import guarded
-from demo.parts.events import QUIET, Data
+from demo.parts.events import ONCE_MOUNTED, QUIET, Data
 from demo.parts.painting import layers_from, paint_input, paint_value, painted
 from demo.parts.pictures import shown
 from demo.session import Session
@@ -63,7 +63,7 @@ class RegionPanel:
             state = f"{mask.mean():.0%} of the picture are painted."
             return {self.used: source.key, self.state: state, views: gr.Tabs(selected="result")}
 
-        tab.select(on_open, inputs, [self.paint.editor, self.shown, self.state], **QUIET)
+        tab.select(on_open, inputs, [self.paint.editor, self.shown, self.state], js=ONCE_MOUNTED, **QUIET)
         redraw(
             self.paint.sending(self.apply.click)(
                 on_apply,

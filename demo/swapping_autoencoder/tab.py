@@ -13,8 +13,9 @@ from demo.context import Studio
 from demo.parts.choices import Menu, licence_line
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.events import QUIET, Data, reporter
+from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
+from demo.parts.newest import Place
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -142,13 +143,14 @@ class SwapStructureAndTexture:
         }  # fmt: skip
         # While sliders move the last picture stays visible.
         live: dict[str, Any] = {**latest, "show_progress": "hidden"}
-        change = queued(self.on_change)
+        place = Place(self.studio.sessions, "swapping_autoencoder.result", self.drawn)
+        change = queued(self.on_change, place=place)
 
         def redraw(event: Any) -> None:
             event.then(change, inputs, drawing, **live)
 
         self.of_model = [*panel.bank_sliders, self.licence, self.cut, self.side, panel.detail, panel.amount]
-        on_pictures: list[Any] = [queued(self.on_pictures), inputs, [*drawing, *panel.weights]]
+        on_pictures: list[Any] = [queued(self.on_pictures, place=place), inputs, [*drawing, *panel.weights]]
         self.structure.change(
             queued(self.on_structure), {self.structure, panel.model}, [panel.model, *self.of_model], **latest
         ).then(*on_pictures, **latest)
@@ -162,7 +164,12 @@ class SwapStructureAndTexture:
             slider.input(change, inputs, drawing, **live)
         redraw(panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET))
         self.codes_view.select(
-            queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
+            queued(self.on_codes),
+            inputs,
+            [self.own_code, self.other_code],
+            js=ONCE_MOUNTED,
+            api_visibility="private",
+            **QUEUE,
         )
         self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
         self.vector.wire(panel.model, self.cut, redraw)

@@ -11,6 +11,7 @@ from demo.context import Studio
 from demo.executors import LocalExecutor
 from demo.layout import build_page
 from demo.parts.long_job import has_stopped
+from demo.parts.newest import Place
 from demo.parts.queued import queued
 from demo.session import Sessions
 from demo.turns import Limits, Line
@@ -229,3 +230,29 @@ def test_every_endpoint_waits_for_its_turn(page) -> None:
     assert {"hfgi_edit", "self_conditioned_edit", "comodgan_inpaint", "insetgan_compose"} <= set(public)
     for name, event in public.items():
         assert name == "models" or getattr(event.fn, "queued", False), name
+
+
+def test_an_older_request_does_not_replace_the_picture_of_a_newer_one(line, tmp_path) -> None:
+    picture, message = object(), object()
+    place = Place(Sessions(tmp_path), "result", [picture])
+
+    def slowly(name):
+        yield {picture: None, message: f"{name} begins"}
+        yield {picture: name, message: f"{name} ends"}
+
+    drawing = queued(slowly, place=place)
+    at_once = queued(lambda name: {picture: name, message: name}, place=place)
+    shown = {}
+
+    def show(updates):
+        shown.update({part: value for part, value in updates.items() if value != gr.skip()})
+
+    older = drawing("older")
+    show(next(older))
+    show(at_once("newer"))
+    show(next(older))
+    assert shown == {picture: "newer", message: "older ends"}
+    newest = drawing("newest")
+    show(next(newest))
+    show(next(newest))
+    assert shown == {picture: "newest", message: "newest ends"}
