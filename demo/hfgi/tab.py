@@ -17,7 +17,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
-from demo.parts.newest import Place
+from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -130,7 +130,7 @@ class EditAFace:
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
         # While sliders move the last picture stays visible.
         redraw: dict[str, Any] = {**latest, "show_progress": "minimal"}
-        place = Place(self.studio.sessions, "hfgi.result", self.drawn)
+        place = ResultPlace(self.studio.sessions, "hfgi.result", self.drawn)
         change = queued(self.on_change, place=place)
 
         on_photo, found = queued(self.on_photo, place=place), [*chosen, *marking, self.faces, self.by_hand]

@@ -1,7 +1,7 @@
 """Results that only the newest request may show.
 
 A person who changes two inputs quickly starts two requests, each with what the page held when it began, and nothing
-says that they end in that order. A `Place` leaves out what an older one drew once a newer one has begun.
+says that they end in that order. A `ResultPlace` leaves out what an older one drew once a newer one has begun.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from demo.session import Sessions
 
 
 @dataclass(frozen=True)
-class Place:
+class ResultPlace:
     """Where on the page several handlers draw the same result."""
 
     sessions: Sessions

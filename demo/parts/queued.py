@@ -12,7 +12,7 @@ from gradio.context import LocalContext
 
 from demo import turns
 from demo.parts.errors import guarded
-from demo.parts.newest import Place
+from demo.parts.newest import ResultPlace
 
 QUEUE: dict[str, Any] = {"concurrency_limit": None}
 """Options of their events. Gradio starts them at once, in a thread each; the order is `demo.turns`'s."""
@@ -28,7 +28,7 @@ def queued(
     *,
     idle: Idle | None = None,
     stopped: Stopped | None = None,
-    place: Place | None = None,
+    place: ResultPlace | None = None,
 ) -> Callable[..., Any]:
     """A `guarded` handler that computes only while it has a turn; a generator, from each of its yields to the next.
 
@@ -49,7 +49,7 @@ def queued(
     return wrapped
 
 
-def _in_turn(handler: Callable[..., Any], kind: str, place: Place | None) -> Callable[..., Any]:
+def _in_turn(handler: Callable[..., Any], kind: str, place: ResultPlace | None) -> Callable[..., Any]:
     @functools.wraps(handler)
     def function(*arguments: Any, **named: Any) -> Any:
         who = _who(arguments, kind)
@@ -63,7 +63,7 @@ def _in_turn(handler: Callable[..., Any], kind: str, place: Place | None) -> Cal
 
 
 def _steps_in_turn(
-    handler: Callable[..., Any], kind: str, idle: Idle | None, stopped: Stopped | None, place: Place | None
+    handler: Callable[..., Any], kind: str, idle: Idle | None, stopped: Stopped | None, place: ResultPlace | None
 ) -> Callable[..., Any]:
     @functools.wraps(handler)
     def generator(*arguments: Any, **named: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
-from demo.parts.newest import Place
+from demo.parts.newest import ResultPlace
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
@@ -118,7 +118,7 @@ class EditAtTheEdges:
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
-        place = Place(self.studio.sessions, "self_conditioned.result", [*self.drawn, self.before])
+        place = ResultPlace(self.studio.sessions, "self_conditioned.result", [*self.drawn, self.before])
         on_face, change = queued(self.on_face, place=place), queued(self.on_change, place=place)
         on_seed, on_reset = queued(self.on_seed, place=place), queued(self.on_reset, place=place)
 

@@ -15,7 +15,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
-from demo.parts.newest import Place
+from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -143,7 +143,7 @@ class SwapStructureAndTexture:
         }  # fmt: skip
         # While sliders move the last picture stays visible.
         live: dict[str, Any] = {**latest, "show_progress": "hidden"}
-        place = Place(self.studio.sessions, "swapping_autoencoder.result", self.drawn)
+        place = ResultPlace(self.studio.sessions, "swapping_autoencoder.result", self.drawn)
         change = queued(self.on_change, place=place)
 
         def redraw(event: Any) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ class Server:
     seconds: float
     """From the start command to the first answer of the page."""
     own: frozenset[Path]
-    """Files that it made itself at start (copies of the examples)."""
+    """Files that were there before the test: copies of the examples, uploads of requests that were refused."""
 
     def files(self) -> list[Path]:
         """What visitors have on its disk now."""
@@ -138,7 +138,7 @@ class Servers:
         server, _ = self._running[name]
         _signal(server.process, "SIGCONT")
         try:
-            yield server
+            yield replace(server, own=frozenset(files_below(server.temporary)))
         finally:
             _signal(server.process, "SIGSTOP")
 

@@ -11,7 +11,7 @@ from demo.context import Studio
 from demo.executors import LocalExecutor
 from demo.layout import build_page
 from demo.parts.long_job import has_stopped
-from demo.parts.newest import Place
+from demo.parts.newest import ResultPlace
 from demo.parts.queued import queued
 from demo.session import Sessions
 from demo.turns import Limits, Line
@@ -234,7 +234,7 @@ def test_every_endpoint_waits_for_its_turn(page) -> None:
 
 def test_an_older_request_does_not_replace_the_picture_of_a_newer_one(line, tmp_path) -> None:
     picture, message = object(), object()
-    place = Place(Sessions(tmp_path), "result", [picture])
+    place = ResultPlace(Sessions(tmp_path), "result", [picture])
 
     def slowly(name):
         yield {picture: None, message: f"{name} begins"}

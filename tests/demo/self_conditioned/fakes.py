@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 
 from gan_core.registry import ModelRegistry, ModelSpec
 from gan_core.self_conditioned.models import AttributeSlider, SelfConditionedModel
-from gan_core.self_conditioned.pipeline import SelfConditionedPipeline
+from gan_core.self_conditioned.pipeline import InversionReport, SelfConditionedPipeline
 from tests.demo import fakes
 from tests.gan_core.self_conditioned import small
 
@@ -23,7 +27,17 @@ def make() -> SelfConditionedPipeline:
         codes = images.mean((2, 3)).repeat(1, small.LAYERS * small.W_DIM)[:, : small.LAYERS * small.W_DIM]
         return codes.view(-1, small.LAYERS, small.W_DIM) / 2
 
-    return small.pipeline(encode=encode)
+    pipeline = small.pipeline(encode=encode)
+    refine = pipeline.refine
+
+    def unhurried(*arguments: Any, **named: Any) -> Iterator[InversionReport]:
+        """Refining takes as long as a person, or a test, needs to stop it."""
+        for report in refine(*arguments, **named):
+            time.sleep(0.1)
+            yield report
+
+    pipeline.refine = unhurried  # type: ignore[method-assign]
+    return pipeline
 
 
 def specs() -> list[ModelSpec]:
