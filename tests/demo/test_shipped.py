@@ -103,7 +103,8 @@ def test_page_of_swapping_autoencoder(page) -> None:
     second.nth(3).click()
     swapping_autoencoder.wait_for_text(page, "message", "Move the sliders")
     swapped = swapping_autoencoder.settled(page, swapping_autoencoder.other_result(page, recon))
-    assert np.abs(swapping_autoencoder.fetched(page, swapped) - swapping_autoencoder.fetched(page, recon)).mean() > 5
+    change = np.abs(swapping_autoencoder.fetched(page, swapped) - swapping_autoencoder.fetched(page, recon)).mean()
+    assert change > 5, (recon, swapped, page.inner_text("#swapping-autoencoder-message"))
     swapping_autoencoder.set_slider(page, "texture-0", "End")
     edited = swapping_autoencoder.settled(page, swapping_autoencoder.other_result(page, swapped))
     assert swapping_autoencoder.fetched(page, edited).std() > 20
