@@ -17,6 +17,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
+from demo.parts.first_sight import About, finished_example
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -29,7 +30,16 @@ from gan_core.hfgi.models import hfgi_models
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
-_LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
+_ABOUT = About(
+    "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay.",
+    (
+        "An encoder finds the code with which a face generator draws this face.",
+        "The sliders move the code along directions such as smile and age, and the generator draws it again.",
+        "A second network looks at what the code has lost and brings it back: the consultation.",
+    ),
+    "The changed face is put back into your photo; everything around it stays as it was.",
+)
+_EXAMPLE = [("face_before", "Before"), ("face_smile", "Smile +2.5"), ("face_age", "Age +2.5")]
 _CLOSE_UP = (
     "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
 )
@@ -54,7 +64,7 @@ class EditAFace:
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        _ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):
@@ -63,7 +73,7 @@ class EditAFace:
                     self.video = video_panel.build_input()
             with gr.Column(elem_classes="work-result"):
                 self._build_result()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "hfgi-model")
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
@@ -100,6 +110,7 @@ class EditAFace:
     def _build_result(self) -> None:
         with gr.Tabs():
             with gr.Tab("Whole photo") as self.whole_view:
+                self.studio.sessions.shared |= finished_example(_EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Before and after", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="hfgi-compare",

@@ -20,6 +20,7 @@ from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
+from demo.parts.first_sight import About
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
@@ -32,7 +33,15 @@ from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
 
 _WELCOME = "Choose a body and a face, then press Compose."
-_LEAD = "Two generators draw one picture: a body by one, a face by the other, joined without a seam."
+_ABOUT = About(
+    "Two generators draw one picture: a body by one, a face by the other, joined without a seam.",
+    (
+        "One generator draws people with their body, another one only faces, but these well.",
+        "The face is pasted into the body's picture: at first there is a seam.",
+        "Both codes are changed, step by step, until the two pictures agree along the border.",
+    ),
+    "You see each step. Stop it when you like it; the best state so far is kept.",
+)
 _MISSING = (
     "The weights of the generator of bodies are not on this machine, so this tab has nothing to compose. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
@@ -58,7 +67,7 @@ class ComposeABody:
         self.models = studio.offer(lambda: insetgan_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
-        self.panel = CompositePanel()
+        self.panel = CompositePanel(studio)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -69,7 +78,7 @@ class ComposeABody:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        _ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 for panel, seed in zip(self.people, (1, 101), strict=True):
@@ -77,7 +86,7 @@ class ComposeABody:
             with gr.Column(elem_classes="work-result"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="insetgan-message")
                 self.panel.build()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self._build_settings(first)
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")

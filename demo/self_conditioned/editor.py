@@ -31,6 +31,7 @@ from gan_core.self_conditioned.models import SelfConditionedModel
 MIN_SIDE = 64
 PSI = 0.7
 STRIP_FRAMES = 9
+OPENING_SEED, OPENING_VALUE = 1, 0.95
 GRID_SIDES = (3, 5, 7)
 MOST_REFINING = 200  # steps
 REFINING = "self_conditioned.refine"  # the visitor's job
@@ -69,8 +70,23 @@ class Subject:
         return self.face.size + 3 * self.before.width * self.before.height
 
 
+@dataclass(frozen=True)
+class Opening:
+    """A face and an edit of it."""
+
+    subject: Subject
+    values: Mapping[str, float]
+    """By attribute; those that differ from the face's own."""
+    results: tuple[EditResult, EditResult]
+    """By this method, and by the plain direction."""
+
+
 class Editor(PaperEditor[SelfConditionedModel]):
     """The steps of editing with explicit values."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._openings: dict[tuple[SelfConditionedModel, Origin], Opening] = {}  # of the seeds that the page opens with
 
     def model(self, name: str) -> SelfConditionedModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -145,6 +161,17 @@ class Editor(PaperEditor[SelfConditionedModel]):
         if done:
             session.keep(subject.key, subject, subject.size)
         yield Done(subject)
+
+    def opening(self, session: Session, choice: SelfConditionedModel, origin: Origin) -> Opening:
+        """The example that the tab opens with, computed for the first visitor and kept for all: the face of `origin`, a
+        seed, with the first attribute near its end."""
+        kept = self._openings.get((choice, origin))
+        if kept is None:
+            subject = self.subject(session, choice, origin)
+            values = {slider.name: OPENING_VALUE for slider in choice.sliders[:1]}
+            kept = self._openings[choice, origin] = Opening(subject, values, self.edit(choice, subject, values))
+        session.keep(kept.subject.key, kept.subject, kept.subject.size)
+        return kept
 
     # Edits
 

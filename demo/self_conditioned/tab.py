@@ -17,25 +17,34 @@ from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
+from demo.parts.first_sight import About
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
-from demo.self_conditioned.editor import REFINING, Editor, Subject
+from demo.self_conditioned.editor import OPENING_SEED, REFINING, Editor, Origin, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
 from demo.self_conditioned.filmstrip_panel import FilmstripPanel, names_of
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
-from demo.self_conditioned.tasks import InversionPreview
+from demo.self_conditioned.tasks import EditResult, InversionPreview
 from demo.session import Session
 from gan_core.errors import StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
 
-_LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
+_ABOUT = About(
+    "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction.",
+    (
+        "Most training portraits lie in the middle of each attribute, so plain edits fail at the ends.",
+        "This generator was trained again on its own edited faces, drawn evenly from end to end.",
+        "Each attribute is an input of it: a slider says the value that the face is to have.",
+    ),
+    "Choose a random face or a picture of yours, and compare both methods in filmstrips and grids.",
+)
 _MISSING = (
     "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
     "They belong in weights/portraits_edges."
@@ -70,14 +79,14 @@ class EditAtTheEdges:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        _ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self.message = gr.Markdown("", elem_classes="notice", elem_id="self-conditioned-message")
                 self.face.build()
             with gr.Column(elem_classes="work-result"):
                 self._build_result(first)
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "self-conditioned-model")
                 with gr.Column(elem_classes="self-conditioned-sliders"):
@@ -121,7 +130,7 @@ class EditAtTheEdges:
 
         begin = [
             self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **QUIET).then(
-                on_face, inputs, begun, **latest
+                queued(self.on_opened), inputs, begun, **latest
             ),
             face.photo.change(on_face, inputs, begun, **latest),
             face.dice.click(None, None, [face.seed, face.photo], js=DICE, api_visibility="private").then(
@@ -177,6 +186,24 @@ class EditAtTheEdges:
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
+
+    def on_opened(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """The tab is opened for the first time: show an edited face, unless there is something else to show."""
+        origin = self.face.origin(data)
+        if origin != Origin(OPENING_SEED):
+            yield from self.on_face(data, request)
+            return
+        session, choice = self.studio.sessions.get(request.session_hash), self.editor.model(data[self.model])
+        example = self.editor.opening(session, choice, origin)
+        own, plain = example.results
+        told = [f"{slider.label} {example.values[slider.name]:g}" for slider in choice.sliders[:1]]
+        yield {
+            **self.bank.starts(choice, example.subject.face.values),
+            **self.bank.moves(choice, example.values),
+            **self._drawn(session, choice, example.subject, example.values, own, plain),
+            self.before: shown(session, "before", example.subject.before),
+            self.message: f"An example: {', '.join(told)}. {_READY}",
+        }
 
     def on_face(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Another face: invert it, showing the progress, and draw it at its own values."""
@@ -267,7 +294,12 @@ class EditAtTheEdges:
     def _draw(
         self, session: Session, choice: SelfConditionedModel, subject: Subject, values: Mapping[str, float]
     ) -> dict[Any, Any]:
-        own, plain = self.editor.edit(choice, subject, values)
+        return self._drawn(session, choice, subject, values, *self.editor.edit(choice, subject, values))
+
+    def _drawn(
+        self, session: Session, choice: SelfConditionedModel, subject: Subject, values: Mapping[str, float],
+        own: EditResult, plain: EditResult,
+    ) -> dict[Any, Any]:  # fmt: skip
         path = shown(session, "own", own.picture)
         return {
             self.own: path,

@@ -15,6 +15,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
+from demo.parts.first_sight import About, finished_example
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -35,7 +36,16 @@ from gan_core.swapping_autoencoder.models import PLACES as PLACES_MODEL
 _WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
 _ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
 _OTHER = "Now choose a structure picture."
-_LEAD = "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint."
+_ABOUT = About(
+    "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint.",
+    (
+        "An encoder splits each picture into two codes: a small map of its structure, and one vector for its texture.",
+        "The generator draws the first picture's map with the second picture's vector.",
+        "It learned the split by itself: swapped pictures had to look real, and in small patches like the second one.",
+    ),
+    "Half of a texture, several of them, or a painted region: all are sums of such codes.",
+)
+_EXAMPLE = [("swap_structure", "Structure"), ("swap_texture", "Texture"), ("swap_result", "Swapped")]
 _MISSING = "The weights of the swapping autoencoder are not on this machine, so this tab has nothing to draw with."
 _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
@@ -69,13 +79,13 @@ class SwapStructureAndTexture:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        _ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self._build_inputs(first)
             with gr.Column(elem_classes="work-result"):
                 self._build_result()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.sliders.build(first)
                 with gr.Accordion("A vector of your own", open=False):
@@ -113,6 +123,7 @@ class SwapStructureAndTexture:
     def _build_result(self) -> None:
         with gr.Tabs() as self.views:
             with gr.Tab("Result", id="result"):
+                self.studio.sessions.shared |= finished_example(_EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Structure picture and result", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",
