@@ -80,5 +80,6 @@ def launch_options() -> dict[str, Any]:
         "theme": theme,
         "css_paths": [ASSETS / "style.css"],
         "js": (ASSETS / "page.js").read_text(),
+        "head": f"<script>{(ASSETS / 'settings.js').read_text()}</script>",
         "favicon_path": ASSETS / "favicon.svg",
     }

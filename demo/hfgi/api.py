@@ -1,6 +1,8 @@
-"""The endpoint `hfgi_edit`."""
+"""The endpoints `hfgi_edit` and `hfgi_edit_many`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import gradio as gr
 
@@ -9,7 +11,7 @@ from demo.hfgi.editor import Editor
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
 
-API_NAME = "hfgi_edit"
+API_NAME, MANY = "hfgi_edit", "hfgi_edit_many"
 
 
 def build(studio: Studio, editor: Editor) -> None:
@@ -35,6 +37,17 @@ def build(studio: Studio, editor: Editor) -> None:
             str(editor.save(session, plain, model, {}, refined)),
         )
 
+    @queued
+    def hfgi_edit_many(request: gr.Request, image: str, strengths: Any, model: str, refine: bool) -> str:
+        """Edit the largest face of a photo by several attributes at once.
+
+        strengths: by attribute, such as {"smile": 2, "age": -1}; each from -3 to 3. Returns the edited photo as a PNG
+        file. With refine the inversion is first refined on this photo, some ten seconds on a CPU.
+        """
+        session = studio.sessions.get(request.session_hash)
+        edited, used, refined = editor.edit_many(session, image, strengths, model, bool(refine))
+        return str(editor.save(session, edited, model, used, refined))
+
     with gr.Column(visible=False):
         image = photo_input(label="image")
         attribute = gr.Textbox(label="attribute", info=f"One of: {names}")
@@ -49,5 +62,13 @@ def build(studio: Studio, editor: Editor) -> None:
             [image, attribute, strength, align, model, refine],
             [edited, plain],
             api_name=API_NAME,
+            **QUEUE,
+        )
+        strengths = gr.JSON(label="strengths")
+        gr.Button().click(
+            hfgi_edit_many,
+            [image, strengths, model, refine],
+            edited,
+            api_name=MANY,
             **QUEUE,
         )

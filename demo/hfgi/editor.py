@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -183,6 +183,20 @@ class Editor(PaperEditor[HFGIModel]):
         if refine:
             inverted = gpu.run(tasks.refine(choice.model, inverted.inversion), progress)
         return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain, inverted.refined
+
+    def edit_many(
+        self, session: Session, path: str | None, strengths: Any, model: str, refine: bool = False
+    ) -> tuple[Image.Image, dict[str, float], int]:
+        """A photo whose largest face has several attributes changed: the photo at its size, the strengths as checked,
+        and the steps of refinement that the inversion had. Raises any StudioError."""
+        if not isinstance(strengths, Mapping):
+            raise BadValue('The strengths are given by attribute, like {"smile": 2}.')
+        checked = _checked(self.model(model), strengths)
+        work = self.open(session, path)
+        if refine:
+            gpu.result(self.refine(session, work, model))
+        result = self.edit(session, work, model, checked, full_size=True, refined=refine)
+        return result.after, checked, result.refined
 
     def save(
         self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float], refined: int = 0

@@ -22,6 +22,7 @@ from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
+from demo.parts.settings_bar import ApiCall, Preset, SettingsBar
 from demo.parts.tab import Tab
 from demo.session import Session
 from gan_core.errors import StudioError
@@ -40,6 +41,14 @@ _ABOUT = About(
     "The changed face is put back into your photo; everything around it stays as it was.",
 )
 _EXAMPLE = [("face_before", "Before"), ("face_smile", "Smile +2.5"), ("face_age", "Age +2.5")]
+_PRESETS = [
+    Preset("Subtle smile", {"smile": 1.0}),
+    Preset("Broad smile", {"smile": 2.5, "mouth_open": 0.5}),
+    Preset("Ten years older", {"age": 3.0}),  # 21 from end to end, as measured: weights/people_hfgi/README.md
+    Preset("Ten years younger", {"age": -3.0}),
+    Preset("Look aside", {"pose": 2.5}),
+    Preset("Black and white", {"grey": 2.5}),
+]
 _CLOSE_UP = (
     "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
 )
@@ -57,6 +66,7 @@ class EditAFace:
         self.models = studio.offer(lambda: hfgi_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.bank = AttributeSliders(self.models.values())
+        self.bar = SettingsBar("hfgi", "hfgi", _PRESETS)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -77,6 +87,7 @@ class EditAFace:
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "hfgi-model")
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
+                self.bar.build({name: (self.bank.settings(one), _call(name)) for name, one in self.models.items()})
                 self.bank.build(first)
                 self.refining = refine_panel.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
@@ -155,9 +166,17 @@ class EditAFace:
             button.click(queued(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
-        self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET).then(change, inputs, drawing, **redraw)
-        self.model.change(guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET).then(
-            change, inputs, drawing, **redraw
+        rested = self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET)
+        rested.then(change, inputs, drawing, **redraw)
+        relabelled = self.model.change(
+            guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET
+        )
+        relabelled.then(change, inputs, drawing, **redraw)
+        self.bar.wire(
+            [self.model, *sliders],
+            released=[*(slider.release for slider in sliders), rested.then],
+            arrived=[relabelled.then],
+            redraw=lambda event: event.then(change, inputs, drawing, **redraw),
         )
         self.close_view.select(lambda: True, None, self.close_up, **QUIET).then(change, inputs, drawing, **redraw)
         self.whole_view.select(lambda: False, None, self.close_up, **QUIET)
@@ -307,6 +326,10 @@ class EditAFace:
                 if picture is not None:
                     updates[place] = shown(session, "crop", picture, exact=True)
         return updates
+
+
+def _call(model: str) -> ApiCall:
+    return ApiCall(api.MANY, ['handle_file("photo.jpg")', "{changed}", f'"{model}"'])
 
 
 def _thumbnails(session: Session, work: Work) -> list[str]:

@@ -19,9 +19,11 @@ from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
 from demo.parts.first_sight import About
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
+from demo.parts.numbers import LARGEST_SEED
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
+from demo.parts.settings_bar import ApiCall, Preset, Setting, SettingsBar
 from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
 from demo.self_conditioned.editor import OPENING_SEED, REFINING, Editor, Origin, Subject
@@ -53,6 +55,14 @@ _CREDIT = (
     "Method: [Self-Conditioned GAN for Image Editing](https://github.com/yzliu567/sc-gan) (Liu et al., SIGGRAPH 2022), "
     "beside the plain latent direction (InterFaceGAN, Shen et al. 2020). Results are marked as edited."
 )
+_PRESETS = [
+    Preset("Very old", {"age": 0.97}),
+    Preset("Very young", {"age": 0.03}),
+    Preset("Beaming", {"smile": 0.97}),
+    Preset("Serious", {"smile": 0.03}),
+    Preset("Look left", {"pose": 0.03}),
+    Preset("Look right", {"pose": 0.97}),
+]
 _PREVIEW_EVERY = 0.5  # seconds between two pictures of a face that is being inverted
 _READY = "Move a slider. The mark below each one is where this face is by itself."
 _EDIT_VIEW = "edit"
@@ -67,6 +77,7 @@ class EditAtTheEdges:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
+        self.bar = SettingsBar("self_conditioned", "self-conditioned", _PRESETS, arrives=True)
         self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
@@ -89,6 +100,7 @@ class EditAtTheEdges:
                 send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "self-conditioned-model")
+                self.bar.build({name: (_settings(one), _call(one)) for name, one in self.models.items()})
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
@@ -148,6 +160,12 @@ class EditAtTheEdges:
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
         self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
+        self.bar.wire(
+            [self.model, face.seed, face.psi, *sliders],
+            released=[slider.release for slider in sliders],
+            arrived=[event.then for event in begin],
+            redraw=lambda event: event.then(queued(self.on_settings), inputs, begun, **latest),
+        )
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
             queued(
                 self.on_refine,
@@ -228,6 +246,15 @@ class EditAtTheEdges:
         session, choice, subject, values = self.read(data, request)
         return self._draw(session, choice, subject, values)
 
+    def on_settings(self, data: Data, request: gr.Request) -> Data:
+        """Another face and other values at once."""
+        session, choice, subject, values = self.read(data, request)
+        marks = {
+            end: text for end, text in self.bank.starts(choice, subject.face.values).items() if end in self.bank.ends
+        }
+        drawn = self._draw(session, choice, subject, values)
+        return {**marks, **drawn, self.before: shown(session, "before", subject.before), self.message: _READY}
+
     def on_reset(self, data: Data, request: gr.Request) -> Data:
         """Reset the sliders to the face's own values."""
         session, choice, subject, _ = self.read(data, request)
@@ -307,6 +334,18 @@ class EditAtTheEdges:
             self.plain: shown(session, "plain", plain.picture),
             self.readout: readout(choice, subject, {**subject.face.values, **values}, own, plain),
         }
+
+
+def _settings(choice: SelfConditionedModel) -> list[Setting]:
+    values = [Setting(slider.name, 0.0, 1.0, None) for slider in choice.sliders]
+    return [Setting("seed", 0, LARGEST_SEED, None), Setting("psi", 0.0, 1.0, None), *values]
+
+
+def _call(choice: SelfConditionedModel) -> ApiCall:
+    first, *others = (slider.name for slider in choice.sliders)
+    more = ", ".join(f'"{name}": {{{name}}}' for name in others)
+    face = ['None,  # or handle_file("photo.jpg")\n    {seed}', f'"{first}"', f"{{{first}}}"]
+    return ApiCall("self_conditioned_edit", [*face, f'"{choice.name}"', f"{{{more}}}"])
 
 
 TAB = Tab("self_conditioned", "Edit at the edges", EditAtTheEdges)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -22,7 +22,7 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
-from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
+from demo.swapping_autoencoder.request import MixtureRequest, mixture_of, note_of, request_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image
@@ -192,11 +192,12 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
         texture: str | None,
         amount: float,
         model: str,
+        more: Any = None,
         progress: Progress | None = None,
     ) -> Image.Image:
-        """The API's call, with whole pictures. Raises any StudioError."""
+        """The API's call, with whole pictures; `more` as in `request_of`. Raises any StudioError."""
         choice = self.model(model)
-        wanted = MixtureRequest(amount=checked_amount(amount), detail=choice.detail)
+        wanted = request_of(choice, amount, more)
         first = self.open(session, structure, choice, what="a structure picture")
         other = self.open(session, texture, choice, what="a texture picture")
         return self.draw(session, first, [other], choice, wanted, progress)

@@ -167,11 +167,15 @@ class SwapStructureAndTexture:
         for changed in (self.texture.change, panel.more.change, self.cut.input, self.side.input):
             changed(*on_pictures, **latest)
         # Also where another picture, or a model that is gone, changed the menu.
-        panel.model.change(guarded(self.on_model), panel.model, self.of_model, **QUIET).then(*on_pictures, **latest)
+        relabelled = panel.model.change(guarded(self.on_model), panel.model, self.of_model, **QUIET)
+        relabelled.then(*on_pictures, **latest)
         sliders = [*panel.moving, self.vector.strength]
         for slider in (*sliders, panel.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
-        redraw(panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET))
+        rested = panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET)
+        redraw(rested)
+        released = [slider.release for slider in panel.state[1:]]
+        panel.bar.wire(panel.state, released=[*released, rested.then], arrived=[relabelled.then], redraw=redraw)
         self.codes_view.select(
             queued(self.on_codes), inputs, [self.own_code, self.other_code], api_visibility="private", **QUEUE
         )
