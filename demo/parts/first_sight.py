@@ -34,6 +34,7 @@ class About:
             f'<details class="about"><summary>{escape(self.lead)} <b>What is this?</b></summary>'
             f"<ol>{steps}</ol><p>{escape(self.text)}</p></details>",
             padding=False,
+            elem_classes="about-block",
         )
 
 
