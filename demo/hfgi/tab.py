@@ -9,20 +9,23 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi.directions import FaceDirections
 from demo.hfgi.editor import Editor
+from demo.hfgi.first_sight import ABOUT, EXAMPLE, PRESETS
 from demo.hfgi.sliders import AttributeSliders
 from demo.hfgi.work import Work
 from demo.parts.choices import Menu, licence_line, weights_dropdown
+from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
-from demo.parts.first_sight import About, finished_example
+from demo.parts.first_sight import finished_example
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.settings_bar import ApiCall, Preset, SettingsBar
+from demo.parts.settings_bar import ApiCall, SettingsBar
 from demo.parts.tab import Tab
 from demo.session import Session
 from gan_core.errors import StudioError
@@ -31,24 +34,6 @@ from gan_core.hfgi.models import hfgi_models
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
-_ABOUT = About(
-    "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay.",
-    (
-        "An encoder finds the code with which a face generator draws this face.",
-        "The sliders move the code along directions such as smile and age, and the generator draws it again.",
-        "A second network looks at what the code has lost and brings it back: the consultation.",
-    ),
-    "The changed face is put back into your photo; everything around it stays as it was.",
-)
-_EXAMPLE = [("face_before", "Before"), ("face_smile", "Smile +2.5"), ("face_age", "Age +2.5")]
-_PRESETS = [
-    Preset("Subtle smile", {"smile": 1.0}),
-    Preset("Broad smile", {"smile": 2.5, "mouth_open": 0.5}),
-    Preset("Ten years older", {"age": 3.0}),  # 21 from end to end, as measured: weights/people_hfgi/README.md
-    Preset("Ten years younger", {"age": -3.0}),
-    Preset("Look aside", {"pose": 2.5}),
-    Preset("Black and white", {"grey": 2.5}),
-]
 _CLOSE_UP = (
     "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
 )
@@ -66,7 +51,8 @@ class EditAFace:
         self.models = studio.offer(lambda: hfgi_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.bank = AttributeSliders(self.models.values())
-        self.bar = SettingsBar("hfgi", "hfgi", _PRESETS)
+        self.own = DirectionPanel(studio, FaceDirections(self.editor), "hfgi")
+        self.bar = SettingsBar("hfgi", "hfgi", PRESETS)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -74,7 +60,7 @@ class EditAFace:
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
-        _ABOUT.build()
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):
@@ -89,6 +75,7 @@ class EditAFace:
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
                 self.bar.build({name: (self.bank.settings(one), _call(name)) for name, one in self.models.items()})
                 self.bank.build(first)
+                self.own.build()
                 self.refining = refine_panel.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
@@ -121,7 +108,7 @@ class EditAFace:
     def _build_result(self) -> None:
         with gr.Tabs():
             with gr.Tab("Whole photo") as self.whole_view:
-                self.studio.sessions.shared |= finished_example(_EXAMPLE)
+                self.studio.sessions.shared |= finished_example(EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Before and after", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="hfgi-compare",
@@ -140,7 +127,7 @@ class EditAFace:
 
     def _wire(self) -> None:
         sliders = self.bank.sliders
-        inputs = {self.photo, self.model, self.close_up, self.refining.used, *sliders}
+        inputs = {self.photo, self.model, self.close_up, self.refining.used, self.own.strength, *sliders}
         self.drawn = [self.compare, self.result, self.crop, self.plain, self.plain_edit, self.crop_edit]
         drawing = [self.message, *self.drawn]
         chosen = [*drawing, *self.refining.outputs]
@@ -166,7 +153,9 @@ class EditAFace:
             button.click(queued(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
-        rested = self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET)
+        self.own.strength.release(change, inputs, drawing, **redraw)
+        self.own.wire(self.model, lambda event: event.then(change, inputs, drawing, **redraw))
+        rested = self.reset.click(lambda: [0] * (len(sliders) + 1), None, [*sliders, self.own.strength], **QUIET)
         rested.then(change, inputs, drawing, **redraw)
         relabelled = self.model.change(
             guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET
@@ -290,11 +279,12 @@ class EditAFace:
         """The edited photo at its full size, as a marked PNG."""
         session, work = self._open(data, request, progress)
         strengths, name = self.strengths(data), data[self.model]
+        own = self.own.chosen(session, name, data)
         edited = self.editor.edit(
-            session, work, name, strengths, full_size=True, refined=data[self.refining.used],
+            session, work, name, strengths, full_size=True, refined=data[self.refining.used], own=own,
             progress=reporter(progress),
         )  # fmt: skip
-        return str(self.editor.save(session, edited.after, name, strengths, edited.refined))
+        return str(self.editor.save(session, edited.after, name, strengths, edited.refined, own))
 
     # Helpers
 
@@ -314,7 +304,8 @@ class EditAFace:
         close_up = data[self.close_up]
         edited = self.editor.edit(
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
-            refined=data[self.refining.used], progress=reporter(progress),
+            refined=data[self.refining.used], own=self.own.chosen(session, data[self.model], data),
+            progress=reporter(progress),
         )  # fmt: skip
         before = shown_once(session, ("before", work.digest), "before", edited.before)
         after = shown(session, "after", edited.after)

@@ -14,13 +14,13 @@ from demo.gpu import Done
 from demo.insetgan import api
 from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
+from demo.insetgan.first_sight import ABOUT
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
-from demo.parts.first_sight import About
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.pictures import shown
@@ -33,15 +33,6 @@ from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
 
 _WELCOME = "Choose a body and a face, then press Compose."
-_ABOUT = About(
-    "Two generators draw one picture: a body by one, a face by the other, joined without a seam.",
-    (
-        "One generator draws people with their body, another one only faces, but these well.",
-        "The face is pasted into the body's picture: at first there is a seam.",
-        "Both codes are changed, step by step, until the two pictures agree along the border.",
-    ),
-    "You see each step. Stop it when you like it; the best state so far is kept.",
-)
 _MISSING = (
     "The weights of the generator of bodies are not on this machine, so this tab has nothing to compose. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
@@ -78,7 +69,7 @@ class ComposeABody:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        _ABOUT.build()
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 for panel, seed in zip(self.people, (1, 101), strict=True):

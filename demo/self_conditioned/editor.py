@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -27,6 +27,9 @@ from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName
 from gan_core.images import open_image
 from gan_core.self_conditioned.models import SelfConditionedModel
+
+if TYPE_CHECKING:
+    from gan_core.own_direction import OwnDirection
 
 MIN_SIDE = 64
 PSI = 0.7
@@ -190,6 +193,16 @@ class Editor(PaperEditor[SelfConditionedModel]):
         wanted = checked_values(choice, values)
         return gpu.run(tasks.edit(choice.model, face.code, wanted, face.identity), progress)
 
+    def moved(self, subject: Subject, own: tuple[OwnDirection, float] | None) -> Subject:
+        """The face moved along a direction of the visitor's own, by its strength, in both generators' latents."""
+        if own is None:
+            return subject
+        direction, strength = own
+        code, offset = subject.face.code, strength * direction.vector
+        code = replace(code, w_plus=code.w_plus + offset, plain=code.plain + offset)
+        name = f"{subject.name}, own direction {direction.name!r} {strength:+g}"
+        return replace(subject, face=replace(subject.face, code=code), name=name)
+
     def strip(
         self,
         choice: SelfConditionedModel,
@@ -254,13 +267,14 @@ class Editor(PaperEditor[SelfConditionedModel]):
         if subject is None:
             yield Step(0.0, "Looking for a face")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            crop, note = self._cut(photo, choice.resolution)
+            crop, note = self.cut(photo, choice.resolution)
             face = yield from gpu.passed_on(gpu.stream(tasks.invert(choice.model, crop), progress))
             subject = Subject(key, face, crop, "an uploaded picture", note)
             session.keep(key, subject, subject.size)
         yield Done(subject)
 
-    def _cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
+    def cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
+        """The largest face, aligned, and what to say about it. Raises NoFaceFound or FaceTooSmall."""
         from gan_core.faces import align
 
         face, note = self.largest_face(photo)

@@ -14,22 +14,24 @@ import gradio as gr
 from demo.context import Studio
 from demo.gpu import Done, Step
 from demo.parts.choices import Menu, licence_line, weights_dropdown
+from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
-from demo.parts.first_sight import About
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.numbers import LARGEST_SEED
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
-from demo.parts.settings_bar import ApiCall, Preset, Setting, SettingsBar
+from demo.parts.settings_bar import ApiCall, Setting, SettingsBar
 from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
+from demo.self_conditioned.directions import EdgeDirections
 from demo.self_conditioned.editor import OPENING_SEED, REFINING, Editor, Origin, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
 from demo.self_conditioned.filmstrip_panel import FilmstripPanel, names_of
+from demo.self_conditioned.first_sight import ABOUT, PRESETS
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
@@ -38,15 +40,6 @@ from demo.session import Session
 from gan_core.errors import StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
 
-_ABOUT = About(
-    "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction.",
-    (
-        "Most training portraits lie in the middle of each attribute, so plain edits fail at the ends.",
-        "This generator was trained again on its own edited faces, drawn evenly from end to end.",
-        "Each attribute is an input of it: a slider says the value that the face is to have.",
-    ),
-    "Choose a random face or a picture of yours, and compare both methods in filmstrips and grids.",
-)
 _MISSING = (
     "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
     "They belong in weights/portraits_edges."
@@ -55,14 +48,6 @@ _CREDIT = (
     "Method: [Self-Conditioned GAN for Image Editing](https://github.com/yzliu567/sc-gan) (Liu et al., SIGGRAPH 2022), "
     "beside the plain latent direction (InterFaceGAN, Shen et al. 2020). Results are marked as edited."
 )
-_PRESETS = [
-    Preset("Very old", {"age": 0.97}),
-    Preset("Very young", {"age": 0.03}),
-    Preset("Beaming", {"smile": 0.97}),
-    Preset("Serious", {"smile": 0.03}),
-    Preset("Look left", {"pose": 0.03}),
-    Preset("Look right", {"pose": 0.97}),
-]
 _PREVIEW_EVERY = 0.5  # seconds between two pictures of a face that is being inverted
 _READY = "Move a slider. The mark below each one is where this face is by itself."
 _EDIT_VIEW = "edit"
@@ -77,7 +62,8 @@ class EditAtTheEdges:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
-        self.bar = SettingsBar("self_conditioned", "self-conditioned", _PRESETS, arrives=True)
+        self.own = DirectionPanel(studio, EdgeDirections(self.editor), "self-conditioned")
+        self.bar = SettingsBar("self_conditioned", "self-conditioned", PRESETS, arrives=True)
         self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
@@ -90,7 +76,7 @@ class EditAtTheEdges:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        _ABOUT.build()
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self.message = gr.Markdown("", elem_classes="notice", elem_id="self-conditioned-message")
@@ -103,6 +89,7 @@ class EditAtTheEdges:
                 self.bar.build({name: (_settings(one), _call(one)) for name, one in self.models.items()})
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
+                self.own.build()
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
@@ -131,10 +118,10 @@ class EditAtTheEdges:
 
     def _wire(self) -> None:
         face, sliders = self.face, self.bank.sliders
-        inputs = {*face.inputs, self.model, *sliders}
+        inputs = {*face.inputs, self.model, self.own.strength, *sliders}
         self.drawn = [self.own, self.plain, self.result, self.readout]
         edited = [self.message, *self.drawn]
-        begun = [*edited, self.before, *self.bank.outputs, face.refining, face.bar]
+        begun = [*edited, self.before, self.own.strength, *self.bank.outputs, face.refining, face.bar]
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
@@ -159,7 +146,9 @@ class EditAtTheEdges:
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
-        self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs], **latest)
+        self.own.strength.input(change, inputs, edited, **latest)
+        self.own.wire(self.model, lambda event: event.then(change, inputs, edited, **latest))
+        self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs, self.own.strength], **latest)
         self.bar.wire(
             [self.model, face.seed, face.psi, *sliders],
             released=[slider.release for slider in sliders],
@@ -203,6 +192,7 @@ class EditAtTheEdges:
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
+        subject = self.editor.moved(subject, self.own.chosen(session, choice.name, data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
 
     def on_opened(self, data: Data, request: gr.Request) -> Iterator[Data]:
@@ -257,8 +247,12 @@ class EditAtTheEdges:
 
     def on_reset(self, data: Data, request: gr.Request) -> Data:
         """Reset the sliders to the face's own values."""
-        session, choice, subject, _ = self.read(data, request)
-        return {**self.bank.starts(choice, subject.face.values), **self._draw(session, choice, subject, {})}
+        session, choice, subject, _ = self.read({**data, self.own.strength: 0}, request)
+        return {
+            self.own.strength: 0,
+            **self.bank.starts(choice, subject.face.values),
+            **self._draw(session, choice, subject, {}),
+        }
 
     def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Tune the generators to the picture, showing the progress. If it is stopped, the state so far is kept."""
@@ -303,6 +297,7 @@ class EditAtTheEdges:
                 yield {
                     **self.bank.starts(choice, subject.face.values),
                     **updates,
+                    self.own.strength: 0,
                     self.before: shown(session, "before", subject.before),
                     self.face.bar: bar,
                     self.message: " ".join(filter(None, (subject.note, _READY))),

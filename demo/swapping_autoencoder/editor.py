@@ -185,6 +185,12 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
             groups.append([self.encode(session, source, choice, progress).codes for source in sources])
         return gpu.run(tasks.vector(choice.model, groups[0], groups[1]), progress)
 
+    def vector_shape(self, choice: SwappingAutoencoderModel) -> tuple[int, ...]:
+        """The shape of the model's texture vectors."""
+        blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
+        codes = gpu.run(tasks.encode(choice.model, blank)).codes
+        return tuple(gpu.run(tasks.vector(choice.model, [codes], [codes])).shape)
+
     def swap_once(
         self,
         session: Session,

@@ -10,10 +10,10 @@ import gradio as gr
 
 from demo.parts.choices import weights_dropdown
 from demo.parts.events import Data
+from demo.parts.files import pictures_input
 from demo.parts.settings_bar import ApiCall, Preset, Setting, SettingsBar
 from demo.parts.sliders import SliderGroup
 from demo.swapping_autoencoder.editor import MOST_TEXTURES
-from demo.swapping_autoencoder.files import pictures_input
 from gan_core.swapping_autoencoder.models import DirectionSlider, SwappingAutoencoderModel
 
 _PREFIX = "swapping-autoencoder"

@@ -15,7 +15,7 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
-from demo.parts.first_sight import About, finished_example
+from demo.parts.first_sight import finished_example
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
@@ -24,6 +24,7 @@ from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from demo.swapping_autoencoder import api
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
+from demo.swapping_autoencoder.first_sight import ABOUT, EXAMPLE
 from demo.swapping_autoencoder.region_panel import RegionPanel
 from demo.swapping_autoencoder.request import MixtureRequest
 from demo.swapping_autoencoder.slider_panel import SliderPanel
@@ -36,16 +37,6 @@ from gan_core.swapping_autoencoder.models import PLACES as PLACES_MODEL
 _WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
 _ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
 _OTHER = "Now choose a structure picture."
-_ABOUT = About(
-    "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint.",
-    (
-        "An encoder splits each picture into two codes: a small map of its structure, and one vector for its texture.",
-        "The generator draws the first picture's map with the second picture's vector.",
-        "It learned the split by itself: swapped pictures had to look real, and in small patches like the second one.",
-    ),
-    "Half of a texture, several of them, or a painted region: all are sums of such codes.",
-)
-_EXAMPLE = [("swap_structure", "Structure"), ("swap_texture", "Texture"), ("swap_result", "Swapped")]
 _MISSING = "The weights of the swapping autoencoder are not on this machine, so this tab has nothing to draw with."
 _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
@@ -79,7 +70,7 @@ class SwapStructureAndTexture:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        _ABOUT.build()
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self._build_inputs(first)
@@ -123,7 +114,7 @@ class SwapStructureAndTexture:
     def _build_result(self) -> None:
         with gr.Tabs() as self.views:
             with gr.Tab("Result", id="result"):
-                self.studio.sessions.shared |= finished_example(_EXAMPLE)
+                self.studio.sessions.shared |= finished_example(EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Structure picture and result", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",
