@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from demo.hfgi.editor import Editor
 from demo.hfgi.first_sight import ABOUT, EXAMPLE, PRESETS
 from demo.hfgi.sliders import AttributeSliders
 from demo.hfgi.work import Work
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
@@ -28,7 +30,7 @@ from demo.parts.send_to import TabHandle
 from demo.parts.settings_bar import ApiCall, SettingsBar
 from demo.parts.tab import Tab
 from demo.session import Session
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.hfgi.models import hfgi_models
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
@@ -52,6 +54,7 @@ class EditAFace:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.bank = AttributeSliders(self.models.values())
         self.own = DirectionPanel(studio, FaceDirections(self.editor), "hfgi")
+        self.batch = BatchPanel(studio, "hfgi", "hfgi.batch")
         self.bar = SettingsBar("hfgi", "hfgi", PRESETS)
         studio.warmers.append(self.editor.warm_up)
 
@@ -77,6 +80,7 @@ class EditAFace:
                 self.bank.build(first)
                 self.own.build()
                 self.refining = refine_panel.build()
+                self.batch.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
@@ -161,6 +165,7 @@ class EditAFace:
             guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET
         )
         relabelled.then(change, inputs, drawing, **redraw)
+        self.batch.wire({self.model, self.own.strength, *sliders}, self.edit_one, self.check_batch)
         self.bar.wire(
             [self.model, *sliders],
             released=[*(slider.release for slider in sliders), rested.then],
@@ -285,6 +290,20 @@ class EditAFace:
             progress=reporter(progress),
         )  # fmt: skip
         return str(self.editor.save(session, edited.after, name, strengths, edited.refined, own))
+
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """Whether the sliders change anything. Raises BadValue."""
+        own = self.own.chosen(self.studio.sessions.get(request.session_hash), data[self.model], data)
+        if not any(self.strengths(data).values()) and own is None:
+            raise BadValue("All sliders are at 0, so nothing would change. Please move one first.")
+        return {}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Path]:
+        """One of several photos: its largest face edited, at its full size."""
+        strengths, name, own = self.strengths(data), data[self.model], self.own.chosen(session, data[self.model], data)
+        work = self.editor.open(session, path)
+        edited = self.editor.edit(session, work, name, strengths, full_size=True, own=own)
+        yield self.editor.save(session, edited.after, name, strengths, own=own)
 
     # Helpers
 

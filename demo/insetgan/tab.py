@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo import gpu
 from demo.context import Studio
-from demo.gpu import Done
+from demo.gpu import Done, Step
 from demo.insetgan import api
 from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
 from demo.insetgan.first_sight import ABOUT
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
@@ -59,6 +62,7 @@ class ComposeABody:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
         self.panel = CompositePanel(studio)
+        self.batch = BatchPanel(studio, "insetgan", "insetgan.batch")
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -123,6 +127,7 @@ class ComposeABody:
                 elem_id="insetgan-second",
             )  # fmt: skip
             self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
+        self.batch.build()
         with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
             self.keep_weight = gr.Slider(
                 0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
@@ -161,6 +166,7 @@ class ComposeABody:
         ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
             self.on_behind, None, [self.panel.body, self.panel.face], **QUIET
         )
+        self.batch.wire(inputs, self.edit_one, lambda _data, _request: {})
         self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], **QUIET)
         self.panel.results.select(
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
@@ -200,6 +206,13 @@ class ComposeABody:
             alternate=int(data[self.alternate]),
             keep_weight=float(data[self.keep_weight]),
         )
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
+        """One of several photos: its largest face on the chosen body."""
+        choice, plan = self.editor.model(data[self.model]), self.plan(data)
+        plan = replace(plan, face=replace(plan.face, path=path), mode="body")
+        composed = yield from gpu.passed_on(self.editor.compose(session, choice, plan))
+        yield self.editor.save(session, composed.image, self.editor.note(choice, plan, composed))
 
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Compose, showing the progress. If it is stopped, the best state so far is kept."""

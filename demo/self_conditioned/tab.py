@@ -7,12 +7,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done, Step
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
@@ -37,7 +40,7 @@ from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
 from demo.self_conditioned.tasks import EditResult, InversionPreview
 from demo.session import Session
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
 
 _MISSING = (
@@ -51,6 +54,7 @@ _CREDIT = (
 _PREVIEW_EVERY = 0.5  # seconds between two pictures of a face that is being inverted
 _READY = "Move a slider. The mark below each one is where this face is by itself."
 _EDIT_VIEW = "edit"
+_MOVED = "moved"  # in a batch's data
 
 
 class EditAtTheEdges:
@@ -63,6 +67,7 @@ class EditAtTheEdges:
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
         self.own = DirectionPanel(studio, EdgeDirections(self.editor), "self-conditioned")
+        self.batch = BatchPanel(studio, "self-conditioned", "self_conditioned.batch")
         self.bar = SettingsBar("self_conditioned", "self-conditioned", PRESETS, arrives=True)
         self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
@@ -90,6 +95,7 @@ class EditAtTheEdges:
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
                 self.own.build()
+                self.batch.build()
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
@@ -149,6 +155,7 @@ class EditAtTheEdges:
         self.own.strength.input(change, inputs, edited, **latest)
         self.own.wire(self.model, lambda event: event.then(change, inputs, edited, **latest))
         self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs, self.own.strength], **latest)
+        self.batch.wire(inputs, self.edit_one, self.check_batch)
         self.bar.wire(
             [self.model, face.seed, face.psi, *sliders],
             released=[slider.release for slider in sliders],
@@ -283,6 +290,22 @@ class EditAtTheEdges:
         session, choice, subject, values = self.read(data, request)
         own, _ = self.editor.edit(choice, subject, values)
         return str(self.editor.save(session, own.picture, choice, subject, values))
+
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """The values that were moved, which every picture gets. Raises BadValue if there are none."""
+        session, choice, subject, values = self.read(data, request)
+        moved = {name: value for name, value in values.items() if value != subject.face.values[name]}
+        if not moved and self.own.chosen(session, choice.name, data) is None:
+            raise BadValue("No slider was moved from the face's own value. Please move one first.")
+        return {_MOVED: moved}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
+        """One of several photos: its largest face with the moved values."""
+        choice, moved = self.editor.model(data[self.model]), data[_MOVED]
+        subject = yield from gpu.passed_on(self.editor.find(session, choice, Origin(path=path)))
+        subject = self.editor.moved(subject, self.own.chosen(session, choice.name, data))
+        own, _ = self.editor.edit(choice, subject, moved)
+        yield self.editor.save(session, own.picture, choice, subject, {**subject.face.values, **moved})
 
     # Helpers
 

@@ -4,12 +4,15 @@ demo/swapping_autoencoder/editor.py."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
@@ -30,7 +33,7 @@ from demo.swapping_autoencoder.request import MixtureRequest
 from demo.swapping_autoencoder.slider_panel import SliderPanel
 from demo.swapping_autoencoder.strip_panel import StripPanel
 from demo.swapping_autoencoder.vector_panel import VectorPanel
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.swapping_autoencoder.models import EMBEDDED, SwappingAutoencoderModel, swapping_autoencoder_models
 from gan_core.swapping_autoencoder.models import PLACES as PLACES_MODEL
 
@@ -58,6 +61,7 @@ class SwapStructureAndTexture:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.sliders = SliderPanel(self.models)
         self.region = RegionPanel()
+        self.batch = BatchPanel(studio, "swapping-autoencoder", "swapping_autoencoder.batch")
         self.vector = VectorPanel(studio, self.editor)
         self.strip = StripPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
@@ -81,6 +85,7 @@ class SwapStructureAndTexture:
                 self.sliders.build(first)
                 with gr.Accordion("A vector of your own", open=False):
                     self.vector.build()
+                self.batch.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
@@ -173,6 +178,7 @@ class SwapStructureAndTexture:
         self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
         self.vector.wire(panel.model, self.cut, redraw)
         self.strip.wire(inputs)
+        self.batch.wire(inputs, self.edit_one, self.check_batch)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="swapping-autoencoder-download")
 
@@ -188,6 +194,13 @@ class SwapStructureAndTexture:
     ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
         """Read all inputs of the page."""
         session, first = self.first(data, request)
+        choice, textures, wanted = self._wanted(session, data)
+        return session, first, textures, choice, replace(wanted, mask=self.region.mask(data, session, first))
+
+    def _wanted(
+        self, session: Session, data: Data
+    ) -> tuple[SwappingAutoencoderModel, list[OpenedPicture], MixtureRequest]:
+        """All but the first picture and the region painted on it."""
         panel = self.sliders
         choice = self.editor.model(data[panel.model])
         paths = [path for path in (data[self.texture], *data[panel.more]) if path]
@@ -198,12 +211,11 @@ class SwapStructureAndTexture:
             strengths=panel.strengths(choice, data),
             vector=self.vector.vector(session, choice.model),
             vector_strength=data[self.vector.strength] or 0.0,
-            mask=self.region.mask(data, session, first),
             region=data[self.region.region],
             feather=data[self.region.feather],
             detail=data[panel.detail],
         )
-        return session, first, textures, choice, wanted
+        return choice, textures, wanted
 
     def on_structure(self, data: Data, request: gr.Request) -> Data:
         """Another structure picture: choose the embedded weights that suit it; a person may choose others after."""
@@ -272,6 +284,21 @@ class SwapStructureAndTexture:
         session, first, textures, choice, wanted = self.read(data, request)
         picture = self.editor.draw(session, first, textures, choice, wanted, reporter(progress))
         return str(self.editor.save(session, picture, choice, wanted))
+
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """Whether there is something to draw with. Raises BadValue."""
+        panel = self.sliders
+        changes = panel.strengths(self.editor.model(data[panel.model]), data) or data[self.vector.strength]
+        if not data[self.texture] and not changes:
+            raise BadValue("Please choose a texture picture, or move a slider, first.")
+        return {}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Path]:
+        """One of several photos, as the structure."""
+        choice, textures, wanted = self._wanted(session, data)
+        first = self._open(session, data, path, "a structure picture")
+        picture = self.editor.draw(session, first, textures, choice, wanted)
+        yield self.editor.save(session, picture, choice, wanted)
 
     # Helpers
 
