@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
+            pwa=True,
+            mcp_server=settings.mcp,
             quiet=True,
             prevent_thread_lock=True,
             app_kwargs={
                 "routes": endpoints(studio, metrics=settings.metrics),
                 "middleware": [
-                    Middleware(Refusals, max_upload=settings.max_upload),
+                    Middleware(Refusals, max_upload=settings.max_upload, mcp=settings.mcp),
                     *([] if settings.auth else [Middleware(PageCache)]),
                 ],
             },

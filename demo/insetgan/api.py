@@ -26,9 +26,15 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> tuple[str, str, str]:  # fmt: skip
         """Join a face and a body without a seam.
 
-        face_image_or_none: a photo whose largest face is used; only the body is optimised then. Without it the face is
-        drawn from face_seed, and both are optimised. steps: from 1 to 400; about 60 are enough. Returns three PNGs: the
-        composite, the body generator's own picture, and the face generator's.
+        Args:
+            face_image_or_none: a photo whose largest face is used; only the body moves then. Null: a face of face_seed
+            face_seed: of the random face
+            body_seed: of the random body
+            steps: of the optimisation, from 1 to 400; about 60 are enough, half a minute on two cores
+            model: a choice of weights; "portraits" is always there
+
+        Returns:
+            Three PNG files: the composite, the body generator's own picture, and the face generator's.
         """
         session = studio.sessions.get(request.session_hash)
         if face_image_or_none:

@@ -66,7 +66,7 @@ class EditAtTheEdges:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
-        self.own = DirectionPanel(studio, EdgeDirections(self.editor), "self-conditioned")
+        self.direction = DirectionPanel(studio, EdgeDirections(self.editor), "self-conditioned")
         self.batch = BatchPanel(studio, "self-conditioned", "self_conditioned.batch")
         self.bar = SettingsBar("self_conditioned", "self-conditioned", PRESETS, arrives=True)
         self.strip = FilmstripPanel(studio, self.editor, self.read)
@@ -94,7 +94,7 @@ class EditAtTheEdges:
                 self.bar.build({name: (_settings(one), _call(one)) for name, one in self.models.items()})
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
-                self.own.build()
+                self.direction.build()
                 self.batch.build()
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
@@ -124,10 +124,10 @@ class EditAtTheEdges:
 
     def _wire(self) -> None:
         face, sliders = self.face, self.bank.sliders
-        inputs = {*face.inputs, self.model, self.own.strength, *sliders}
+        inputs = {*face.inputs, self.model, self.direction.strength, *sliders}
         self.drawn = [self.own, self.plain, self.result, self.readout]
         edited = [self.message, *self.drawn]
-        begun = [*edited, self.before, self.own.strength, *self.bank.outputs, face.refining, face.bar]
+        begun = [*edited, self.before, self.direction.strength, *self.bank.outputs, face.refining, face.bar]
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
@@ -152,9 +152,11 @@ class EditAtTheEdges:
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
-        self.own.strength.input(change, inputs, edited, **latest)
-        self.own.wire(self.model, lambda event: event.then(change, inputs, edited, **latest))
-        self.reset.click(queued(self.on_reset), inputs, [*edited, *self.bank.outputs, self.own.strength], **latest)
+        self.direction.strength.input(change, inputs, edited, **latest)
+        self.direction.wire(self.model, lambda event: event.then(change, inputs, edited, **latest))
+        self.reset.click(
+            queued(self.on_reset), inputs, [*edited, *self.bank.outputs, self.direction.strength], **latest
+        )
         self.batch.wire(inputs, self.edit_one, self.check_batch)
         self.bar.wire(
             [self.model, face.seed, face.psi, *sliders],
@@ -199,7 +201,7 @@ class EditAtTheEdges:
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
-        subject = self.editor.moved(subject, self.own.chosen(session, choice.name, data))
+        subject = self.editor.moved(subject, self.direction.chosen(session, choice.name, data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
 
     def on_opened(self, data: Data, request: gr.Request) -> Iterator[Data]:
@@ -254,9 +256,9 @@ class EditAtTheEdges:
 
     def on_reset(self, data: Data, request: gr.Request) -> Data:
         """Reset the sliders to the face's own values."""
-        session, choice, subject, _ = self.read({**data, self.own.strength: 0}, request)
+        session, choice, subject, _ = self.read({**data, self.direction.strength: 0}, request)
         return {
-            self.own.strength: 0,
+            self.direction.strength: 0,
             **self.bank.starts(choice, subject.face.values),
             **self._draw(session, choice, subject, {}),
         }
@@ -295,7 +297,7 @@ class EditAtTheEdges:
         """The values that were moved, which every picture gets. Raises BadValue if there are none."""
         session, choice, subject, values = self.read(data, request)
         moved = {name: value for name, value in values.items() if value != subject.face.values[name]}
-        if not moved and self.own.chosen(session, choice.name, data) is None:
+        if not moved and self.direction.chosen(session, choice.name, data) is None:
             raise BadValue("No slider was moved from the face's own value. Please move one first.")
         return {_MOVED: moved}
 
@@ -303,7 +305,7 @@ class EditAtTheEdges:
         """One of several photos: its largest face with the moved values."""
         choice, moved = self.editor.model(data[self.model]), data[_MOVED]
         subject = yield from gpu.passed_on(self.editor.find(session, choice, Origin(path=path)))
-        subject = self.editor.moved(subject, self.own.chosen(session, choice.name, data))
+        subject = self.editor.moved(subject, self.direction.chosen(session, choice.name, data))
         own, _ = self.editor.edit(choice, subject, moved)
         yield self.editor.save(session, own.picture, choice, subject, {**subject.face.values, **moved})
 
@@ -320,7 +322,7 @@ class EditAtTheEdges:
                 yield {
                     **self.bank.starts(choice, subject.face.values),
                     **updates,
-                    self.own.strength: 0,
+                    self.direction.strength: 0,
                     self.before: shown(session, "before", subject.before),
                     self.face.bar: bar,
                     self.message: " ".join(filter(None, (subject.note, _READY))),

@@ -9,6 +9,7 @@ import gradio as gr
 from demo.context import Studio
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
+from demo.parts.values import values_input
 from demo.swapping_autoencoder.editor import Editor
 from demo.swapping_autoencoder.request import request_of
 from gan_core.swapping_autoencoder.models import EMBEDDED
@@ -26,11 +27,17 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> str:  # fmt: skip
         """Draw the first picture's structure with the second picture's texture.
 
-        amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second. Returns a
-        PNG of the first picture's aspect ratio whose shorter side is the model's resolution. Pictures are used as they
-        are; models of faces were trained on FFHQ-aligned faces, "places" is for any other photo. The embedded models'
-        results have the first picture's own fine detail, in the colours that the model draws. more_settings: strengths
-        of the model's directions by name, such as {"warm": 0.5}, and "detail" from 0 to 1.
+        Pictures are used as they are: align faces first.
+
+        Args:
+            structure_image: the picture that gives the shapes: uploaded here, or as a data: URI
+            texture_image: the picture that gives colours and surfaces: uploaded here, or as a data: URI
+            amount: from 0, which reconstructs the first picture, to 1, which takes all texture from the second
+            model: "portraits" for aligned faces, "places" for any other photo
+            more_settings: strengths of the model's directions, such as {"warm": 0.5}, and "detail" from 0 to 1
+
+        Returns:
+            A PNG file of the first picture's proportions; its shorter side is the model's resolution.
         """
         session = studio.sessions.get(request.session_hash)
         picture = editor.swap_once(session, structure_image, texture_image, amount, model, more_settings)
@@ -42,7 +49,7 @@ def build(studio: Studio, editor: Editor) -> None:
         texture = photo_input(label="texture image")
         amount = gr.Number(label="amount", value=None)
         model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
-        more = gr.JSON(label="more settings", value=None)
+        more = values_input("more settings")
         result = gr.Image(label="image", format="png", type="filepath")
         gr.Button().click(
             autoencoder_swap,
