@@ -26,14 +26,14 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def comodgan_inpaint(
-        request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str,
-        progress: gr.Progress = gr.Progress(),
+        request: gr.Request, image: str, mask: str | None = None, seed: float = 0, samples: float = 4,
+        model: str = DEFAULT, progress: gr.Progress = gr.Progress(),
     ) -> list[str]:  # fmt: skip
         """Fill a part of a picture in several ways.
 
         Args:
             image: the picture: uploaded here, or as a data: URI
-            mask: white is filled, black is kept exactly; of the picture's proportions. Null: its transparent part
+            mask: white is filled, black is kept exactly; of the picture's proportions. Left out: its transparent part
             seed: of the first result; the others count up from it
             samples: how many results, from 1 to 8
             model: "auto", "faces", "places" (any photo) or "portraits" (head and shoulders of politicians)

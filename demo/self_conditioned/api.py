@@ -23,13 +23,13 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def self_conditioned_edit(
-        request: gr.Request, image_or_none: str | None, seed: float, attribute: str | None, value: float | None,
-        model: str, more_values: Any = None,
+        request: gr.Request, image_or_none: str | None = None, seed: float = 0, attribute: str | None = None,
+        value: float | None = None, model: str = EMBEDDED, more_values: Any = None,
     ) -> tuple[str, str]:  # fmt: skip
         """Set an attribute of a face to an explicit value.
 
         Args:
-            image_or_none: a photo whose largest face is used: uploaded here, or as a data: URI; null to use the seed
+            image_or_none: a photo, whose largest face is used: uploaded here, or as a data: URI. Else: the seed
             seed: of a random face, where there is no photo
             attribute: age, pose or smile
             value: from 0 to 1 over the attribute's range among portraits; 0.5 is neutral
@@ -54,12 +54,12 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def self_conditioned_values(
-        request: gr.Request, image_or_none: str | None, seed: float, model: str
+        request: gr.Request, image_or_none: str | None = None, seed: float = 0, model: str = EMBEDDED
     ) -> dict[str, Any]:
         """The model's estimate of a face's attribute values, from 0 to 1, and the meaning of 0 and 1.
 
         Args:
-            image_or_none: a photo whose largest face is used: uploaded here, or as a data: URI; null to use the seed
+            image_or_none: a photo, whose largest face is used: uploaded here, or as a data: URI. Else: the seed
             seed: of a random face, where there is no photo
             model: a choice of weights; "portraits" is always there
 
