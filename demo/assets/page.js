@@ -16,8 +16,8 @@
     const pictures = document.querySelectorAll("button:not([aria-label]) img");
     for (const picture of pictures) {
       const button = picture.closest("button"), place = picture.closest(".block, .form");
-      if (button.innerText.trim()) continue;
-      const beside = place?.querySelector("label, .label, [data-testid=block-label]")?.innerText.trim();
+      if (button.textContent.trim()) continue;
+      const beside = place?.querySelector("label, .label, [data-testid=block-label]")?.textContent.trim();
       const place_in_row = [...button.parentElement.children].indexOf(button) + 1;
       const number = button.matches(".gallery-item") ? ` ${place_in_row}` : "";
       button.setAttribute("aria-label", picture.alt || (beside || "Picture") + number);
@@ -28,7 +28,7 @@
   };
   let naming = 0;
   new MutationObserver(() => {
-    naming ||= setTimeout(() => { naming = 0; name(); }, 200);
+    naming ||= setTimeout(() => { naming = 0; name(); }, 400);
   }).observe(document.body, { subtree: true, childList: true });
   name();
 

@@ -43,7 +43,7 @@ def test_no_serious_findings_on_any_tab(papers_server, open_page, axe, scheme, w
         # Names are given to Gradio's nameless buttons a moment after they appear.
         page.wait_for_function(
             "[...document.querySelectorAll('button:not([aria-label]) img')]"
-            ".every(one => one.closest('button').innerText.trim())"
+            ".every(one => one.closest('button').textContent.trim())"
         )
         assert not findings(page, axe), tab.label
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{tab.label} is wider than the screen"
