@@ -44,10 +44,10 @@ class BatchPanel:
         with gr.Accordion("Several photos at once", open=False):
             gr.Markdown(_HINT, elem_classes="hint")
             self.files = pictures_input(
-                label="Photos, or a ZIP archive", height=110, kinds=["image", ".zip"], elem_id=f"{prefix}-files"
+                label="Photos, or a ZIP archive", height=135, kinds=["image", ".zip"], elem_id=f"{prefix}-files"
             )
             self.folder = pictures_input(
-                label="Or a folder", height=110, kinds=None, file_count="directory", elem_id=f"{prefix}-folder"
+                label="Or a folder", height=135, kinds=None, file_count="directory", elem_id=f"{prefix}-folder"
             )
             more = gr.Column()
             with gr.Row(elem_classes="actions"):

@@ -67,12 +67,12 @@ class DirectionPanel:
         )
         with gr.Accordion("A direction of your own", open=False):
             gr.Markdown(_HINT, elem_classes="hint")
-            self.having = pictures_input(label="Photos that have it", height=100, elem_id=f"{prefix}-having")
-            self.lacking = pictures_input(label="Photos that lack it", height=100, elem_id=f"{prefix}-lacking")
+            self.having = pictures_input(label="Photos that have it", height=135, elem_id=f"{prefix}-having")
+            self.lacking = pictures_input(label="Photos that lack it", height=135, elem_id=f"{prefix}-lacking")
             with gr.Accordion("Random faces instead", open=False) as self.folded:
                 self.target = gr.Radio([_HAVE, _LACK], value=_HAVE, label=_SEEDS, elem_id=f"{prefix}-target")
                 self.gallery = gr.Gallery(
-                    label="Random faces", show_label=False, columns=6, height=150, allow_preview=False,
+                    label="Random faces", show_label=False, columns=6, height=230, allow_preview=False,
                     interactive=False, buttons=[], elem_classes="seeds", elem_id=f"{prefix}-gallery",
                 )  # fmt: skip
                 self.roll = gr.Button("Show other faces", size="sm", elem_id=f"{prefix}-roll")
@@ -85,7 +85,7 @@ class DirectionPanel:
             self.state = gr.Markdown("", elem_id=f"{prefix}-state")
             self.save_place = gr.Row()
             self.load = pictures_input(
-                label="Load a saved one", height=100, elem_id=f"{prefix}-load", kinds=[".safetensors"]
+                label="Load a saved one", height=135, elem_id=f"{prefix}-load", kinds=[".safetensors"]
             )
         self.first = gr.State(-_FACES)
 

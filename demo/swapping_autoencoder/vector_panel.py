@@ -49,7 +49,7 @@ class VectorPanel:
         )
         self.save_place = gr.Row()
         self.load = pictures_input(
-            label="Load a saved one", height=100, kinds=[".safetensors"], elem_id="swapping-autoencoder-vector-load"
+            label="Load a saved one", height=135, kinds=[".safetensors"], elem_id="swapping-autoencoder-vector-load"
         )
 
     def wire(self, model: gr.Dropdown, cut: gr.Checkbox, redraw: Callable[[Any], None]) -> None:
