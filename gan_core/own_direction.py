@@ -19,6 +19,7 @@ from gan_core.errors import BadCheckpoint, BadValue, WeightsMissing
 
 FEWEST, MOST = 2, 20
 """Examples in each set. Two of one example each differ in everything that tells two pictures apart."""
+STEP = 1 / 3
 LONGEST_NAME = 40
 LARGEST_FILE = 1 << 20
 """Bytes; a direction of 18 latents of 512 numbers has 37,000."""
@@ -34,7 +35,12 @@ class OwnDirection:
     model: str
     """Its name in the registry."""
     vector: Tensor
-    """On the CPU, of the latents' shape; strength 1 adds the whole difference of the two means."""
+    """On the CPU, of the latents' shape: the difference of the two means."""
+
+    def offset(self, strength: float) -> Tensor:
+        """What a strength adds to latents; 1 is a third of the difference: with few examples the whole of it holds much
+        that was not meant, and leaves the range that the generator draws well."""
+        return strength * STEP * self.vector
 
 
 def difference(name: str, model: str, having: Sequence[Tensor], lacking: Sequence[Tensor]) -> OwnDirection:

@@ -266,7 +266,7 @@ class Editor(PaperEditor[HFGIModel]):
     ) -> EditedFace:
         if not any(strengths.values()) and own is None:
             return EditedFace(inverted.consulted, inverted.plain)
-        offset = None if own is None else own[1] * own[0].vector
+        offset = None if own is None else own[0].offset(own[1])
         return gpu.run(tasks.edit(choice.model, inverted.inversion, strengths, with_plain, offset), progress)
 
     def _open_crop(self, path: str | None, size: int) -> Image.Image:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from gan_core.own_direction import OwnDirection
 
-LIMIT = 2.0
-"""Of the slider's strength; 1 is the whole difference between the two sets."""
+LIMIT = 3.0
+"""Of the slider's strength; 3 is the whole difference between the two sets."""
 _FACES = 12
 _HINT = (
     "Give a few pictures that have something (a beard, a fringe, a certain look) and a few that lack it. What tells "
@@ -120,11 +120,20 @@ class DirectionPanel:
             pictures = [(shown(session, "own-face", one), str(first + i)) for i, one in enumerate(small)]
             return {self.gallery: pictures, self.first: first}
 
-        def on_pick(data: Data, event: gr.SelectData) -> Data:
-            box, seed = self.seeds[data[self.target]], str(data[self.first] + int(event.index))
-            now = [word for word in (data[box] or "").replace(",", " ").split() if word]
+        def on_pick(data: Data, request: gr.Request, event: gr.SelectData) -> Data:
+            # Not the page's own list: a second click may come before the first has changed it.
+            session, what = self.studio.sessions.get(request.session_hash), data[self.target]
+            seed, now = str(data[self.first] + int(event.index)), session.recall((self._prefix, what)) or []
             now = [word for word in now if word != seed] if seed in now else [*now, seed]
-            return {box: ", ".join(now)}
+            session.keep((self._prefix, what), now, 0)
+            return {self.seeds[what]: ", ".join(now)}
+
+        def typed(what: str) -> Callable[[str, gr.Request], None]:
+            def on_typed(text: str, request: gr.Request) -> None:
+                session = self.studio.sessions.get(request.session_hash)
+                session.keep((self._prefix, what), (text or "").replace(",", " ").split(), 0)
+
+            return on_typed
 
         inputs = {self.having, self.lacking, *self.seeds.values(), self.name, model}
         redraw(self.make.click(on_make, inputs, made, **busy))
@@ -132,8 +141,10 @@ class DirectionPanel:
         rolled: list[Any] = [on_roll, {self.first, model}, [self.gallery, self.first]]
         self.folded.expand(*rolled, api_visibility="private", show_progress="minimal", **QUEUE)
         self.roll.click(*rolled, api_visibility="private", show_progress="minimal", **QUEUE)
-        picking = {self.target, self.first, *self.seeds.values()}
-        self.gallery.select(on_pick, picking, [*self.seeds.values()], **QUIET)
+        boxes = [*self.seeds.values()]
+        self.gallery.select(on_pick, {self.target, self.first}, boxes, trigger_mode="multiple", **QUIET)
+        for what, box in self.seeds.items():
+            box.input(typed(what), box, None, **QUIET)
         model.change(lambda: [gr.Slider(value=0, visible=False), ""], None, made, **QUIET)
         with self.save_place:
             download_button("Save it to a file", self._saver(model), {model}, elem_id=f"{self._prefix}-save")

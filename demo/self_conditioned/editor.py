@@ -198,7 +198,7 @@ class Editor(PaperEditor[SelfConditionedModel]):
         if own is None:
             return subject
         direction, strength = own
-        code, offset = subject.face.code, strength * direction.vector
+        code, offset = subject.face.code, direction.offset(strength)
         code = replace(code, w_plus=code.w_plus + offset, plain=code.plain + offset)
         name = f"{subject.name}, own direction {direction.name!r} {strength:+g}"
         return replace(subject, face=replace(subject.face, code=code), name=name)

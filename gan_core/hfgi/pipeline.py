@@ -180,7 +180,7 @@ class HFGIPipeline:
         Args:
             inversion: of `invert`.
             strengths: by attribute name; 0 changes nothing.
-            offset: (1, num_ws, w_dim), added to the codes beside the attributes; the whole crop may change then.
+            offset: (1, num_ws, w_dim), added to the codes beside the attributes; hair and face may change then.
             consult: False for the edit by the plain generator, without the details that the consultation restores.
 
         Raises:
@@ -210,7 +210,7 @@ class HFGIPipeline:
             edited, unedited = self.decode(codes, conditions, tuned=inversion.tuned).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
-        regions = [attribute.region for attribute in used] + (["crop"] if offset is not None else [])
+        regions = [attribute.region for attribute in used] + (["head"] if offset is not None else [])
         widest = max(regions, key=REGIONS.index)
         heads = None
         if self.head is not None and widest in OF_THE_HEAD:

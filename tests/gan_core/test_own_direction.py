@@ -19,6 +19,7 @@ def codes(*values: float) -> list[torch.Tensor]:
 def test_it_is_the_difference_of_the_means_and_survives_its_file(tmp_path) -> None:
     made = difference("  a   beard ", "fake/hfgi", codes(1, 3), codes(0, 0, 3))
     assert made.name == "a beard" and torch.equal(made.vector, torch.ones(SHAPE))
+    assert torch.allclose(made.offset(3), made.vector) and torch.allclose(made.offset(-1.5), -made.vector / 2)
     save(made, tmp_path / "one.safetensors")
     again = read(tmp_path / "one.safetensors", "fake/hfgi", SHAPE)
     assert (again.name, again.model) == (made.name, made.model) and torch.equal(again.vector, made.vector)
