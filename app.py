@@ -24,11 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Gradio reads its environment when it is imported, so only now.
     from starlette.middleware import Middleware
 
+    from demo.assistants import send_every_picture
     from demo.context import assemble
     from demo.layout import build_page, launch_options
     from demo.monitoring import endpoints, set_up_logs
     from demo.page_cache import PageCache
     from demo.refusals import Refusals
+    from demo.texts import translated
     from gan_core.errors import StudioError
     from weights.catalogue import FOLDER
 
@@ -41,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(error)) from error
     try:
         # Gradio's own queue is never full: `demo.turns` decides who is let in, and says when to come back.
-        page = build_page(studio).queue(max_size=4 * settings.limits.requests, default_concurrency_limit=4)
+        page = build_page(studio)
+        i18n = translated(page)
+        page.queue(max_size=4 * settings.limits.requests, default_concurrency_limit=4)
         page.launch(
             server_name=settings.host,
             server_port=settings.port,
@@ -56,19 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
+            pwa=True,
+            mcp_server=settings.mcp,
             quiet=True,
+            i18n=i18n,
             prevent_thread_lock=True,
             app_kwargs={
                 "routes": endpoints(studio, metrics=settings.metrics),
                 "middleware": [
-                    Middleware(Refusals, max_upload=settings.max_upload),
+                    Middleware(Refusals, max_upload=settings.max_upload, mcp=settings.mcp),
                     *([] if settings.auth else [Middleware(PageCache)]),
                 ],
             },
             **launch_options(),
         )
+        send_every_picture(page)
         logger.info("open %s", page.local_url)
         studio.start_background()
         page.block_thread()

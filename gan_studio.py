@@ -1,6 +1,7 @@
-"""The command `gan-studio`: run the app, fetch, install and export weights, train, evaluate, measure times.
+"""The command `gan-studio`: run the app, edit photos, fetch, install and export weights, train, evaluate, take times.
 
     gan-studio run [flags of the app]
+    gan-studio edit PHOTO ... --smile 2 [flags]
     gan-studio fetch [NAME]
     gan-studio install FILE [NAME]
     gan-studio export WHAT [FOLDER]
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 
 SINGLE = {
     "run": "app",
+    "edit": "gan_core.edit",
     "fetch": "gan_core.checkpoints.fetch",
     "install": "gan_core.checkpoints.install",
     "export": "gan_core.export",

@@ -44,7 +44,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         )
         handles: list[TabHandle] = []
         menus: list[Menu] = []
-        with gr.Tabs(elem_id="papers") as tabs:
+        with gr.Tabs(elem_id="papers", overflow_behavior="wrap") as tabs:
             for tab in TABS:
                 with gr.Tab(tab.label, id=tab.id) as place:
                     handles.append(tab.build(studio))
@@ -71,9 +71,20 @@ def build_page(studio: Studio) -> gr.Blocks:
 def launch_options() -> dict[str, Any]:
     """Theme, style sheet and script of the page, for `launch`."""
     theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="md", font=_FONTS, font_mono=_MONO)
+    theme.set(  # as dark as WCAG AA asks for, on white
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_500",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_600",
+        color_accent="*primary_600",
+    )
     return {
         "theme": theme,
         "css_paths": [ASSETS / "style.css"],
         "js": (ASSETS / "page.js").read_text(),
+        "head": f"<script>{(ASSETS / 'settings.js').read_text()}</script>",
         "favicon_path": ASSETS / "favicon.svg",
     }

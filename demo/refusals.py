@@ -30,6 +30,7 @@ NOT_UPLOADED = "This file was not uploaded here, or is not there any more. Pleas
 _UNUSED = re.compile(
     r"/(proxy=|deep_link|vibe-|undo-vibe-|process_recording|custom_component/|run-history|profiling/|dev/reload|runs$|runs/|mcp)"
 )
+_MCP = re.compile(r"/gradio_api/mcp/?")
 _ADDRESS = re.compile(r"/file[=/]\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # one letter would be a drive of Windows
 _LARGEST_CALL = 8_000_000  # bytes of a request that is no upload: its pictures were uploaded before
 _HEARD_OUT = 32_000_000  # bytes of a request that is refused: who is still sending does not hear an answer
@@ -39,11 +40,11 @@ _FILES_AT_ONCE = 2  # times the largest file may be sent in one request
 class Refusals:
     """An ASGI layer around the app.
 
-    max_upload: bytes of the largest file.
+    max_upload: bytes of the largest file. mcp: whether assistants may call the endpoints (Model Context Protocol).
     """
 
-    def __init__(self, app: Any, max_upload: int) -> None:
-        self.app, self.max_upload = app, max_upload
+    def __init__(self, app: Any, max_upload: int, mcp: bool = False) -> None:
+        self.app, self.max_upload, self.mcp = app, max_upload, mcp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that is to be refused, and pass on any other."""
@@ -53,7 +54,7 @@ class Refusals:
         path = scope["path"]
         if _ADDRESS.search(path):
             await PlainTextResponse(NO_ADDRESSES, 403)(scope, receive, send)
-        elif _UNUSED.search(path):
+        elif _UNUSED.search(path) and not (self.mcp and _MCP.fullmatch(path)):
             await PlainTextResponse("Not found", 404)(scope, receive, send)
         else:
             await self._measured(scope, receive, send)

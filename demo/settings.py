@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import secrets
@@ -44,6 +45,8 @@ class Settings:
     """Of requests: how many at once, and how long anybody waits."""
     certificate: tuple[Path, Path] | None
     """Files of the host's certificate chain and its private key, which results are signed with."""
+    mcp: bool
+    """Whether assistants may call the endpoints (Model Context Protocol, at /gradio_api/mcp)."""
     metrics: bool
     """Whether /metrics is served."""
     log_format: str
@@ -93,6 +96,8 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             options.requests_a_minute or (SHARED_A_MINUTE if options.share else None),
         ),
         certificate=options.certificate,
+        # Behind a password Gradio's own client, through which the calls go, would be refused.
+        mcp=options.mcp and not options.auth and importlib.util.find_spec("mcp") is not None,
         metrics=options.metrics,
         log_format=options.log_format,
         preload=options.preload,
@@ -160,6 +165,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="from one address; unset: 120 with --share, else as many as they come")  # fmt: skip
     add("--certificate", type=_files, default=default("CERTIFICATE", None), metavar="CHAIN.pem:KEY.pem",
         help="sign results with it (C2PA, P-256); unset: with one that is made at start")  # fmt: skip
+    add("--mcp", action=argparse.BooleanOptionalAction, default=not _is_false(environment.get("STUDIO_MCP")),
+        help="let assistants call the endpoints, at /gradio_api/mcp, where there is no password")  # fmt: skip
     add("--metrics", action="store_true", default=_is_true(environment.get("STUDIO_METRICS")),
         help="serve /metrics for Prometheus")  # fmt: skip
     add("--log-format", choices=("text", "json"), default=default("LOG_FORMAT", "text"))

@@ -22,6 +22,7 @@ SHIPPED = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-host.txt",
+    "requirements-mcp.txt",
     "requirements-onnx.txt",
     "requirements-scale.txt",
     "README.md",

@@ -11,6 +11,27 @@
     if (input.type === "number" && event.key === "Enter") input.blur();
   });
 
+  // It leaves some buttons with nothing but a picture nameless, and names what is no button.
+  const name = () => {
+    const pictures = document.querySelectorAll("button:not([aria-label]) img");
+    for (const picture of pictures) {
+      const button = picture.closest("button"), place = picture.closest(".block, .form");
+      if (button.textContent.trim()) continue;
+      const beside = place?.querySelector("label, .label, [data-testid=block-label]")?.textContent.trim();
+      const place_in_row = [...button.parentElement.children].indexOf(button) + 1;
+      const number = button.matches(".gallery-item") ? ` ${place_in_row}` : "";
+      button.setAttribute("aria-label", picture.alt || (beside || "Picture") + number);
+    }
+    for (const one of document.querySelectorAll("div[aria-label]:not([role])")) {
+      one.setAttribute("role", one.matches(".empty") ? "img" : "group");
+    }
+  };
+  let naming = 0;
+  new MutationObserver(() => {
+    naming ||= setTimeout(() => { naming = 0; name(); }, 400);
+  }).observe(document.body, { subtree: true, childList: true });
+  name();
+
   // A picture pasted anywhere on the page goes into the photo input under the pointer, else into the first in sight.
   // Gradio itself pastes only by the button.
   const inputsInSight = () =>

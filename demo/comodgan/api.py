@@ -26,16 +26,20 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def comodgan_inpaint(
-        request: gr.Request, image: str, mask: str | None, seed: float, samples: float, model: str,
-        progress: gr.Progress = gr.Progress(),
+        request: gr.Request, image: str, mask: str | None = None, seed: float = 0, samples: float = 4,
+        model: str = DEFAULT, progress: gr.Progress = gr.Progress(),
     ) -> list[str]:  # fmt: skip
         """Fill a part of a picture in several ways.
 
-        mask: white is filled, black is kept exactly; transparent parts are kept too. It must have the picture's size or
-        its proportions, then it is scaled. Left out, the picture's own transparent part is filled. samples: from 1 to
-        8, drawn from seed, seed + 1 and so on. model: "faces", "places" (any photo), "auto", which takes faces for
-        holes on a face and places for the others, or "portraits" (head and shoulders of politicians). Returns PNGs of
-        the picture's size.
+        Args:
+            image: the picture: uploaded here, or as a data: URI
+            mask: white is filled, black is kept exactly; of the picture's proportions. Left out: its transparent part
+            seed: of the first result; the others count up from it
+            samples: how many results, from 1 to 8
+            model: "auto", "faces", "places" (any photo) or "portraits" (head and shoulders of politicians)
+
+        Returns:
+            PNG files of the picture's size.
         """
         session = studio.sessions.get(request.session_hash)
         for upload in filter(None, (image, mask)):
@@ -49,8 +53,14 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> list[str]:  # fmt: skip
         """Make portraits of a drawing.
 
-        drawing: dark lines on white paper, a face as large as the paper; of any other picture the edges are taken.
-        samples: from 1 to 8, drawn from seed, seed + 1 and so on. Returns PNGs.
+        Args:
+            drawing: dark lines on white paper, a face as large as the paper; of any other picture the edges are taken
+            seed: of the first result; the others count up from it
+            samples: how many results, from 1 to 8
+            model: a choice of weights; "drawing" is always there
+
+        Returns:
+            PNG files.
         """
         session = studio.sessions.get(request.session_hash)
         if drawing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from demo.comodgan import examples
 from demo.comodgan.editor import Editor, Photo
 from demo.comodgan.run_bar import RunBar
 from demo.context import Studio
+from demo.gpu import Step
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
 from demo.parts.examples import PEOPLE, PLACES, examples_row
@@ -39,6 +41,7 @@ _KEPT = "comodgan-marked"
 _MOST_STEPS = 10  # selections that can be taken back
 _EXAMPLE = "A mask is ready: press **Fill the hole**. Or paint your own, with brush and eraser."
 _CLEAR = "The picture's transparent part is marked. Press **Fill the hole**, or paint on."
+_TRANSPARENT = "Their transparent part"
 _LABELS = {
     "left": "Left half", "bottom": "Lower half", "centre": "Centre", "face": "Face", "eyes": "Eyes",
     "all_but_eyes": "All but the eyes", "random": "Random",
@@ -51,6 +54,7 @@ class HolePanel:
     def __init__(self, studio: Studio, editor: Editor) -> None:
         self.studio, self.editor = studio, editor
         self.run = RunBar(studio.offer(lambda: editor.of_kind("hole")), "comodgan")
+        self.batch = BatchPanel(studio, "comodgan", "comodgan.batch")
         self._examples: dict[str, str] = {}  # path -> name without suffix
 
     def build(self) -> None:
@@ -77,6 +81,11 @@ class HolePanel:
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="comodgan-invert")
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="comodgan-clear")
         self.run.build("Fill the hole")
+        with self.batch.build():
+            self.what = gr.Dropdown(
+                [(_TRANSPARENT, ""), *((label, name) for name, label in _LABELS.items() if name != "random")],
+                value="face", label="Fill in each", elem_id="comodgan-batch-what",
+            )  # fmt: skip
         # The page's script presses it after each click on the picture while things are selected.
         self.clicked = gr.Button("Clicked", visible="hidden", elem_id="comodgan-clicked")
         self.shown = gr.State("")  # key of the picture in the editor
@@ -120,6 +129,8 @@ class HolePanel:
             button.click(queued(self._on_ready_made(name)), {self.photo}, shown_now, **picture)
         painting = {self.photo, self.paint.sent}
         self.paint.sending(self.invert.click)(guarded(self.on_invert), painting, shown_now, **quick)
+        settings = {self.what, *self.run.inputs}
+        self.batch.wire(settings, self.edit_one, lambda _data, _request: {})
         self.clear.click(guarded(self.on_clear), {self.photo}, shown_now, **quick)
         self.paint.sending(self.pick.click)(
             guarded(self.on_pick), {*painting, self.picking}, [self.message, *mode], trigger_mode="once", **quick
@@ -128,6 +139,18 @@ class HolePanel:
         self.paint.sending(self.clicked.click)(
             queued(self.on_clicked), painting, shown_now, trigger_mode="once", **picture
         ).then(None, None, None, js="() => window.dispatchEvent(new Event('selected'))", api_visibility="private")
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
+        """One of several photos, its hole where the menu says, filled once."""
+        photo, name = self.editor.open(session, path), data[self.what]
+        if name:
+            mask, _ = self.editor.ready_made(session, photo, name)
+            marked: np.ndarray | None = _scaled(mask, photo.picture.size)
+        else:
+            marked = photo.clear
+        choice, seeds = self.editor.model(data[self.run.model], "hole"), self.run.seeds(data)[:1]
+        for step in self.editor.fill(session, photo, marked, choice, seeds, data[self.run.psi]):
+            yield step if isinstance(step, Step) else self.editor.save(session, step)
 
     # Handlers
 

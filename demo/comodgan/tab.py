@@ -20,6 +20,7 @@ from demo.context import Studio
 from demo.gpu import Step
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data, reporter
+from demo.parts.first_sight import About
 from demo.parts.long_job import can_be_stopped, has_stopped
 from demo.parts.queued import queued
 from demo.parts.send_to import TabHandle
@@ -31,7 +32,15 @@ from gan_core.errors import Busy, StudioError
 
 Steps = Generator[Step | Result, None, None]
 
-_LEAD = "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions."
+_ABOUT = About(
+    "Paint over part of a picture, from a scratch to nearly all of it, and get several different completions.",
+    (
+        "What you paint over is taken out of the picture.",
+        "A network reads what is left; random numbers, others for each result, say what is new.",
+        "Both together steer the generator, layer by layer (co-modulation): it fits, and each result is another one.",
+    ),
+    "Small holes are repaired, large ones imagined. What you do not paint over stays as it is, to the last bit.",
+)
 _MISSING = (
     "The weights of the networks that fill holes are not on this machine, so this tab has nothing to fill with. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
@@ -63,13 +72,13 @@ class FillAHole:
         api.build(self.studio, self.editor)
         if not self.hole and not self.drawing:
             return without_weights(tab_id, label, _MISSING)
-        gr.Markdown(_LEAD, elem_classes="lead")
+        _ABOUT.build()
         with gr.Row(elem_classes="comodgan-work"):
             with gr.Column(elem_classes="comodgan-input"):
                 self._build_modes()
             with gr.Column(elem_classes="comodgan-result"):
                 self.results.build()
-                send_row = gr.Row(elem_classes="actions")
+                send_row = gr.Row(elem_classes="actions send-to")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self._wire()
         takes = self.hole.photo if self.hole else None

@@ -1,6 +1,8 @@
-"""The endpoint `hfgi_edit`."""
+"""The endpoints `hfgi_edit` and `hfgi_edit_many`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import gradio as gr
 
@@ -8,8 +10,9 @@ from demo.context import Studio
 from demo.hfgi.editor import Editor
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
+from demo.parts.values import values_input
 
-API_NAME = "hfgi_edit"
+API_NAME, MANY = "hfgi_edit", "hfgi_edit_many"
 
 
 def build(studio: Studio, editor: Editor) -> None:
@@ -23,10 +26,16 @@ def build(studio: Studio, editor: Editor) -> None:
     ) -> tuple[str, str]:
         """Edit the largest face of a photo: one attribute, a strength from -3 to 3 (0 edits nothing).
 
-        Returns the edited picture and the plain inversion (the encoder's reconstruction without consultation) as PNG
-        files. With align the picture may be any photo and whole photos are returned; without it the picture must be a
-        square, aligned face, and such faces are returned. With refine the inversion is first refined on this photo,
-        which takes some ten seconds on a CPU: the attribute is then changed on a face much closer to the person's.
+        Args:
+            image: the photo: uploaded here, or as a data: URI
+            attribute: smile, age, pose or another slider's name; an unknown one is answered with the list
+            strength: from -3 to 3; 1 is about one standard deviation among portraits
+            align: true for any photo, which is returned whole; false for a square, aligned face
+            model: a choice of weights; "portraits" is always there
+            refine: first fit the inversion to this photo, some ten seconds on a CPU: closer to the person
+
+        Returns:
+            The edited picture and the plain inversion (the reconstruction without consultation) as PNG files.
         """
         session = studio.sessions.get(request.session_hash)
         edited, plain, refined = editor.edit_once(session, image, attribute, strength, align, model, bool(refine))
@@ -34,6 +43,23 @@ def build(studio: Studio, editor: Editor) -> None:
             str(editor.save(session, edited, model, {attribute: float(strength)}, refined)),
             str(editor.save(session, plain, model, {}, refined)),
         )
+
+    @queued
+    def hfgi_edit_many(request: gr.Request, image: str, strengths: Any, model: str, refine: bool) -> str:
+        """Edit the largest face of a photo by several attributes at once.
+
+        Args:
+            image: the photo: uploaded here, or as a data: URI
+            strengths: by attribute, such as {"smile": 2, "age": -1}; each from -3 to 3
+            model: a choice of weights; "portraits" is always there
+            refine: first fit the inversion to this photo, some ten seconds on a CPU: closer to the person
+
+        Returns:
+            The edited photo as a PNG file.
+        """
+        session = studio.sessions.get(request.session_hash)
+        edited, used, refined = editor.edit_many(session, image, strengths, model, bool(refine))
+        return str(editor.save(session, edited, model, used, refined))
 
     with gr.Column(visible=False):
         image = photo_input(label="image")
@@ -49,5 +75,13 @@ def build(studio: Studio, editor: Editor) -> None:
             [image, attribute, strength, align, model, refine],
             [edited, plain],
             api_name=API_NAME,
+            **QUEUE,
+        )
+        strengths = values_input("strengths")
+        gr.Button().click(
+            hfgi_edit_many,
+            [image, strengths, model, refine],
+            edited,
+            api_name=MANY,
             **QUEUE,
         )

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -31,6 +31,7 @@ from gan_core.images import open_image, resize_within
 
 if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
+    from gan_core.own_direction import OwnDirection
 
 MIN_SIDE = 64
 PREVIEW_SIDE = 1280  # longer side of the preview that is shown while sliders move
@@ -100,10 +101,11 @@ class Editor(PaperEditor[HFGIModel]):
         full_size: bool = False,
         with_plain: bool = False,
         refined: bool = False,
+        own: tuple[OwnDirection, float] | None = None,
         progress: Progress | None = None,
     ) -> Edited:
         """The photo with its chosen face edited; the preview unless full_size. refined: by the refined inversion, where
-        there is one (see `refine`).
+        there is one (see `refine`). own: a direction of the visitor's own, and its strength.
 
         Only the change is added to the photo (see `gan_core.faces.reference`), so with all sliders at 0 the photo is
         returned unchanged.
@@ -115,11 +117,11 @@ class Editor(PaperEditor[HFGIModel]):
 
         choice = self.model(model)
         strengths = _checked(choice, strengths)
-        aligned = self._align(work, choice)
+        aligned = self.align(work, choice)
         inverted = self._invert(session, work, choice, progress)
         if refined:
             inverted = work.refined.get(choice.model, inverted)
-        edited = self._draw(choice, inverted, strengths, with_plain, progress)
+        edited = self._draw(choice, inverted, strengths, with_plain, progress, own)
         before = work.photo if full_size else work.preview
         _tell(progress, 0.9, "Putting the face back")
         reference = reference_for(aligned.crop, inverted.consulted, edited.consulted)
@@ -176,7 +178,7 @@ class Editor(PaperEditor[HFGIModel]):
             if refine:
                 gpu.result(self.refine(session, work, model, progress), progress)
             result = self.edit(session, work, model, strengths, full_size=True, refined=refine, progress=progress)
-            plain = paste_back(work.photo, self._align(work, choice), result.plain_inversion)
+            plain = paste_back(work.photo, self.align(work, choice), result.plain_inversion)
             return result.after, plain, result.refined
         crop = self._open_crop(path, choice.resolution)
         inverted = gpu.run(tasks.invert(choice.model, crop), progress)
@@ -184,11 +186,33 @@ class Editor(PaperEditor[HFGIModel]):
             inverted = gpu.run(tasks.refine(choice.model, inverted.inversion), progress)
         return self._draw(choice, inverted, strengths, False, progress).consulted, inverted.plain, inverted.refined
 
+    def edit_many(
+        self, session: Session, path: str | None, strengths: Any, model: str, refine: bool = False
+    ) -> tuple[Image.Image, dict[str, float], int]:
+        """A photo whose largest face has several attributes changed: the photo at its size, the strengths as checked,
+        and the steps of refinement that the inversion had. Raises any StudioError."""
+        if not isinstance(strengths, Mapping):
+            raise BadValue('The strengths are given by attribute, like {"smile": 2}.')
+        checked = _checked(self.model(model), strengths)
+        work = self.open(session, path)
+        if refine:
+            gpu.result(self.refine(session, work, model))
+        result = self.edit(session, work, model, checked, full_size=True, refined=refine)
+        return result.after, checked, result.refined
+
     def save(
-        self, session: Session, picture: Image.Image, model: str, strengths: Mapping[str, float], refined: int = 0
+        self,
+        session: Session,
+        picture: Image.Image,
+        model: str,
+        strengths: Mapping[str, float],
+        refined: int = 0,
+        own: tuple[OwnDirection, float] | None = None,
     ) -> Path:
         """Write a result as a PNG that says how it was edited; the path lives as long as the session. refined: steps of
         refinement that its inversion had."""
+        if own is not None:
+            strengths = {**strengths, f"own direction {own[0].name!r}": own[1]}
         return save_result(session, picture, self.note(self.model(model), strengths, refined), "edited")
 
     def note(self, choice: HFGIModel, strengths: Mapping[str, float], refined: int = 0) -> str:
@@ -208,7 +232,9 @@ class Editor(PaperEditor[HFGIModel]):
         """Whether there is something that this model can edit: a face, or for a model of objects the picture itself."""
         return work.face is not None or self.model(model).alignment != "face"
 
-    def _align(self, work: Work, choice: HFGIModel) -> AlignedFace:
+    def align(self, work: Work, choice: HFGIModel) -> AlignedFace:
+        """The chosen face cut out for this model, or the part of the picture that it edits. Raises NoFaceFound or
+        FaceTooSmall."""
         from gan_core.faces import align
         from gan_core.faces.whole import whole_square
 
@@ -224,7 +250,7 @@ class Editor(PaperEditor[HFGIModel]):
 
     def _invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None) -> InvertedFace:
         if choice.model not in work.inverted:
-            crop = self._align(work, choice).crop
+            crop = self.align(work, choice).crop
             work.inverted[choice.model] = gpu.run(tasks.invert(choice.model, crop), progress)
             session.keep(("photo", work.digest), work, work.size)
         return work.inverted[choice.model]
@@ -236,10 +262,12 @@ class Editor(PaperEditor[HFGIModel]):
         strengths: Mapping[str, float],
         with_plain: bool,
         progress: Progress | None,
+        own: tuple[OwnDirection, float] | None = None,
     ) -> EditedFace:
-        if not any(strengths.values()):
+        if not any(strengths.values()) and own is None:
             return EditedFace(inverted.consulted, inverted.plain)
-        return gpu.run(tasks.edit(choice.model, inverted.inversion, strengths, with_plain), progress)
+        offset = None if own is None else own[0].offset(own[1])
+        return gpu.run(tasks.edit(choice.model, inverted.inversion, strengths, with_plain, offset), progress)
 
     def _open_crop(self, path: str | None, size: int) -> Image.Image:
         if not path:

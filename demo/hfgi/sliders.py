@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import gradio as gr
 
 from demo.parts.events import Data
+from demo.parts.settings_bar import Setting
 from demo.parts.sliders import SliderGroup
 from gan_core.hfgi.models import MOST_NAMED, MOST_PRINCIPAL, HFGIModel, Slider
 
@@ -39,6 +40,10 @@ class AttributeSliders:
     def read(self, choice: HFGIModel, data: Data) -> dict[str, float]:
         """Strengths by attribute name, out of a handler's data."""
         return self._named.read(choice, data) | self._principal.read(choice, data)
+
+    def settings(self, choice: HFGIModel) -> list[Setting]:
+        """What they are to a `SettingsBar`, in the order of `sliders`."""
+        return [*self._named.settings(choice), *self._principal.settings(choice)]
 
     def updates(self, choice: HFGIModel) -> list[gr.Slider]:
         """The sliders for another model, all at 0."""

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from demo.context import Studio
 from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi.directions import FaceDirections
 from demo.hfgi.editor import Editor
+from demo.hfgi.first_sight import ABOUT, EXAMPLE, PRESETS
 from demo.hfgi.sliders import AttributeSliders
 from demo.hfgi.work import Work
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line, weights_dropdown
+from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
+from demo.parts.first_sight import finished_example
 from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
+from demo.parts.settings_bar import ApiCall, SettingsBar
 from demo.parts.tab import Tab
 from demo.session import Session
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.hfgi.models import hfgi_models
 
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
-_LEAD = "Change a face in a photo: the smile, the age, where it looks. Background, clothes and light stay."
 _CLOSE_UP = (
     "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
 )
@@ -48,6 +54,9 @@ class EditAFace:
         self.models = studio.offer(lambda: hfgi_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.bank = AttributeSliders(self.models.values())
+        self.own = DirectionPanel(studio, FaceDirections(self.editor), "hfgi")
+        self.batch = BatchPanel(studio, "hfgi", "hfgi.batch")
+        self.bar = SettingsBar("hfgi", "hfgi", PRESETS)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -55,7 +64,7 @@ class EditAFace:
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):
@@ -64,12 +73,15 @@ class EditAFace:
                     self.video = video_panel.build_input()
             with gr.Column(elem_classes="work-result"):
                 self._build_result()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "hfgi-model")
                 self.reset = gr.Button("Reset sliders", size="sm", elem_id="hfgi-reset")
+                self.bar.build({name: (self.bank.settings(one), _call(name)) for name, one in self.models.items()})
                 self.bank.build(first)
+                self.own.build()
                 self.refining = refine_panel.build()
+                self.batch.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
@@ -101,6 +113,7 @@ class EditAFace:
     def _build_result(self) -> None:
         with gr.Tabs():
             with gr.Tab("Whole photo") as self.whole_view:
+                self.studio.sessions.shared |= finished_example(EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Before and after", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="hfgi-compare",
@@ -119,7 +132,7 @@ class EditAFace:
 
     def _wire(self) -> None:
         sliders = self.bank.sliders
-        inputs = {self.photo, self.model, self.close_up, self.refining.used, *sliders}
+        inputs = {self.photo, self.model, self.close_up, self.refining.used, self.own.strength, *sliders}
         self.drawn = [self.compare, self.result, self.crop, self.plain, self.plain_edit, self.crop_edit]
         drawing = [self.message, *self.drawn]
         chosen = [*drawing, *self.refining.outputs]
@@ -147,9 +160,20 @@ class EditAFace:
             button.click(queued(self.on_by_hand), inputs, marking, **busy)
         for slider in sliders:
             slider.release(change, inputs, drawing, **redraw)
-        self.reset.click(lambda: [0] * len(sliders), None, sliders, **QUIET).then(change, inputs, drawing, **redraw)
-        self.model.change(guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET).then(
-            change, inputs, drawing, **redraw
+        self.own.strength.release(change, inputs, drawing, **redraw)
+        self.own.wire(self.model, lambda event: event.then(change, inputs, drawing, **redraw))
+        rested = self.reset.click(lambda: [0] * (len(sliders) + 1), None, [*sliders, self.own.strength], **QUIET)
+        rested.then(change, inputs, drawing, **redraw)
+        relabelled = self.model.change(
+            guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET
+        )
+        relabelled.then(change, inputs, drawing, **redraw)
+        self.batch.wire({self.model, self.own.strength, *sliders}, self.edit_one, self.check_batch)
+        self.bar.wire(
+            [self.model, *sliders],
+            released=[*(slider.release for slider in sliders), rested.then],
+            arrived=[relabelled.then],
+            redraw=lambda event: event.then(change, inputs, drawing, **redraw),
         )
         self.close_view.select(lambda: True, None, self.close_up, js=ONCE_MOUNTED, **QUIET).then(
             change, inputs, drawing, **redraw
@@ -265,11 +289,26 @@ class EditAFace:
         """The edited photo at its full size, as a marked PNG."""
         session, work = self._open(data, request, progress)
         strengths, name = self.strengths(data), data[self.model]
+        own = self.own.chosen(session, name, data)
         edited = self.editor.edit(
-            session, work, name, strengths, full_size=True, refined=data[self.refining.used],
+            session, work, name, strengths, full_size=True, refined=data[self.refining.used], own=own,
             progress=reporter(progress),
         )  # fmt: skip
-        return str(self.editor.save(session, edited.after, name, strengths, edited.refined))
+        return str(self.editor.save(session, edited.after, name, strengths, edited.refined, own))
+
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """Whether the sliders change anything. Raises BadValue."""
+        own = self.own.chosen(self.studio.sessions.get(request.session_hash), data[self.model], data)
+        if not any(self.strengths(data).values()) and own is None:
+            raise BadValue("All sliders are at 0, so nothing would change. Please move one first.")
+        return {}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Path]:
+        """One of several photos: its largest face edited, at its full size."""
+        strengths, name, own = self.strengths(data), data[self.model], self.own.chosen(session, data[self.model], data)
+        work = self.editor.open(session, path)
+        edited = self.editor.edit(session, work, name, strengths, full_size=True, own=own)
+        yield self.editor.save(session, edited.after, name, strengths, own=own)
 
     # Helpers
 
@@ -289,7 +328,8 @@ class EditAFace:
         close_up = data[self.close_up]
         edited = self.editor.edit(
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
-            refined=data[self.refining.used], progress=reporter(progress),
+            refined=data[self.refining.used], own=self.own.chosen(session, data[self.model], data),
+            progress=reporter(progress),
         )  # fmt: skip
         before = shown_once(session, ("before", work.digest), "before", edited.before)
         after = shown(session, "after", edited.after)
@@ -301,6 +341,10 @@ class EditAFace:
                 if picture is not None:
                     updates[place] = shown(session, "crop", picture, exact=True)
         return updates
+
+
+def _call(model: str) -> ApiCall:
+    return ApiCall(api.MANY, ['handle_file("photo.jpg")', "{changed}", f'"{model}"'])
 
 
 def _thumbnails(session: Session, work: Work) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from demo.gpu import Done, Progress, Step, Steps, Worker
 from gan_core.images import to_pil, to_tensor
 
 if TYPE_CHECKING:
+    import torch
+
     from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
 
 
@@ -65,6 +67,29 @@ def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[InvertedFace]
     yield Done(worker.run(model, lambda pipeline: _inverted(pipeline, pipeline.invert(face))))
 
 
+@gpu.task(seconds=10)
+def encode(worker: Worker, model: str, crop: Image.Image) -> Steps[torch.Tensor]:
+    """The codes (1, num_ws, w_dim) of an aligned face, on the CPU."""
+    yield Step(0.3, "Reading the face")
+    face = to_tensor(crop)
+    yield Done(worker.run(model, lambda pipeline: pipeline.codes_of(face).cpu()))
+
+
+@gpu.task(seconds=10)
+def random_faces(worker: Worker, model: str, seeds: Sequence[int]) -> Steps[list[tuple[torch.Tensor, Image.Image]]]:
+    """Codes (1, num_ws, w_dim), on the CPU, and pictures of random faces."""
+    found = []
+    for i, seed in enumerate(seeds):
+        yield Step(i / len(seeds), "Drawing faces")
+
+        def work(pipeline: HFGIPipeline, seed: int = seed) -> tuple[torch.Tensor, Image.Image]:
+            codes = pipeline.random_codes(seed)
+            return codes.cpu(), to_pil(pipeline.decode(codes).clamp(-1, 1))
+
+        found.append(worker.run(model, work))
+    yield Done(found)
+
+
 @gpu.task(seconds=15)
 def refine(worker: Worker, model: str, inversion: Inversion) -> Steps[InvertedFace]:
     """An inversion brought closer to its photo, `RefinementPreview`s on the way. An inversion that any of these gave
@@ -100,14 +125,16 @@ def edit(
     inversion: Inversion,
     strengths: Mapping[str, float],
     with_plain: bool = False,
+    offset: torch.Tensor | None = None,
 ) -> Steps[EditedFace]:
-    """An inverted face, edited. strengths: by attribute."""
+    """An inverted face, edited. strengths: by attribute. offset: added to its codes."""
     yield Step(0.6, "Drawing the edit")
 
     def work(pipeline: HFGIPipeline) -> EditedFace:
         here = inversion.to(pipeline.device)
-        plain = to_pil(pipeline.edit(here, strengths, consult=False)) if with_plain else None
-        return EditedFace(to_pil(pipeline.edit(here, strengths)), plain)
+        more = {} if offset is None else {"offset": offset}
+        plain = to_pil(pipeline.edit(here, strengths, consult=False, **more)) if with_plain else None
+        return EditedFace(to_pil(pipeline.edit(here, strengths, **more)), plain)
 
     yield Done(worker.run(model, work))
 

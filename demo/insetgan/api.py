@@ -21,14 +21,20 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def insetgan_compose(
-        request: gr.Request, face_image_or_none: str | None, face_seed: float, body_seed: float, steps: float,
-        model: str, progress: gr.Progress = gr.Progress(),
+        request: gr.Request, face_image_or_none: str | None = None, face_seed: float = 0, body_seed: float = 0,
+        steps: float = DEFAULT_STEPS, model: str = EMBEDDED, progress: gr.Progress = gr.Progress(),
     ) -> tuple[str, str, str]:  # fmt: skip
         """Join a face and a body without a seam.
 
-        face_image_or_none: a photo whose largest face is used; only the body is optimised then. Without it the face is
-        drawn from face_seed, and both are optimised. steps: from 1 to 400; about 60 are enough. Returns three PNGs: the
-        composite, the body generator's own picture, and the face generator's.
+        Args:
+            face_image_or_none: a photo whose largest face is used; only the body moves then. Else: of face_seed
+            face_seed: of the random face
+            body_seed: of the random body
+            steps: of the optimisation, from 1 to 400; about 60 are enough, half a minute on two cores
+            model: a choice of weights; "portraits" is always there
+
+        Returns:
+            Three PNG files: the composite, the body generator's own picture, and the face generator's.
         """
         session = studio.sessions.get(request.session_hash)
         if face_image_or_none:

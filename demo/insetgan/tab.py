@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo import gpu
 from demo.context import Studio
-from demo.gpu import Done
+from demo.gpu import Done, Step
 from demo.insetgan import api
 from demo.insetgan.composite_panel import CompositePanel
 from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
+from demo.insetgan.first_sight import ABOUT
 from demo.insetgan.people_panel import PersonPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, weights_dropdown
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
@@ -32,7 +36,6 @@ from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
 
 _WELCOME = "Choose a body and a face, then press Compose."
-_LEAD = "Two generators draw one picture: a body by one, a face by the other, joined without a seam."
 _MISSING = (
     "The weights of the generator of bodies are not on this machine, so this tab has nothing to compose. "
     "`python -m gan_core.checkpoints.fetch` lists published ones."
@@ -58,7 +61,8 @@ class ComposeABody:
         self.models = studio.offer(lambda: insetgan_models(studio.settings.weights))
         self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
-        self.panel = CompositePanel()
+        self.panel = CompositePanel(studio)
+        self.batch = BatchPanel(studio, "insetgan", "insetgan.batch")
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
@@ -69,7 +73,7 @@ class ComposeABody:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 for panel, seed in zip(self.people, (1, 101), strict=True):
@@ -77,7 +81,7 @@ class ComposeABody:
             with gr.Column(elem_classes="work-result"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="insetgan-message")
                 self.panel.build()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self._build_settings(first)
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
@@ -123,6 +127,7 @@ class ComposeABody:
                 elem_id="insetgan-second",
             )  # fmt: skip
             self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
+        self.batch.build()
         with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
             self.keep_weight = gr.Slider(
                 0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
@@ -161,6 +166,7 @@ class ComposeABody:
         ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
             self.on_behind, None, [self.panel.body, self.panel.face], **QUIET
         )
+        self.batch.wire(inputs, self.edit_one, lambda _data, _request: {})
         self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], js=ONCE_MOUNTED, **QUIET)
         self.panel.results.select(
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
@@ -200,6 +206,13 @@ class ComposeABody:
             alternate=int(data[self.alternate]),
             keep_weight=float(data[self.keep_weight]),
         )
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
+        """One of several photos: its largest face on the chosen body."""
+        choice, plan = self.editor.model(data[self.model]), self.plan(data)
+        plan = replace(plan, face=replace(plan.face, path=path), mode="body")
+        composed = yield from gpu.passed_on(self.editor.compose(session, choice, plan))
+        yield self.editor.save(session, composed.image, self.editor.note(choice, plan, composed))
 
     def on_start(self, data: Data, request: gr.Request, progress: gr.Progress = gr.Progress()) -> Iterator[Data]:
         """Compose, showing the progress. If it is stopped, the best state so far is kept."""

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol
 import gradio as gr
 
 from demo.parts.choices import Model
+from demo.parts.settings_bar import Setting
 
 
 class SliderSpec(Protocol):
@@ -63,6 +64,11 @@ class SliderGroup(Generic[Model]):
         """Strengths by name, out of a handler's data."""
         pairs = zip(self._of(choice), self.sliders, strict=False)
         return {spec.name: float(data[slider] or 0.0) for spec, slider in pairs}
+
+    def settings(self, choice: Model) -> list[Setting]:
+        """What the sliders are to a `SettingsBar`, in their order; those that `choice` does not use have no name."""
+        used = [Setting(spec.name, spec.low, spec.high, 0.0) for spec in self._of(choice)]
+        return used + [Setting("", -1.0, 1.0, 0.0)] * (self.most - len(used))
 
     def updates(self, choice: Model) -> list[gr.Slider]:
         """The sliders for another model, all at 0."""

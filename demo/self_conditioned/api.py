@@ -10,6 +10,7 @@ from demo.context import Studio
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.queued import QUEUE, queued
+from demo.parts.values import values_input
 from demo.self_conditioned.editor import OWN, PLAIN, Editor, Origin, checked_values
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.models import EMBEDDED
@@ -22,15 +23,21 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def self_conditioned_edit(
-        request: gr.Request, image_or_none: str | None, seed: float, attribute: str | None, value: float | None,
-        model: str, more_values: Any = None,
+        request: gr.Request, image_or_none: str | None = None, seed: float = 0, attribute: str | None = None,
+        value: float | None = None, model: str = EMBEDDED, more_values: Any = None,
     ) -> tuple[str, str]:  # fmt: skip
         """Set an attribute of a face to an explicit value.
 
-        image_or_none: a photo whose largest face is aligned and inverted; without it the face is drawn from seed.
-        value: from 0 to 1 over the attribute's range, 0.5 is neutral. more_values: values of other attributes to set as
-        well, by name. Returns two PNGs: the edited picture, and the same edit by the plain direction in the plain
-        generator.
+        Args:
+            image_or_none: a photo, whose largest face is used: uploaded here, or as a data: URI. Else: the seed
+            seed: of a random face, where there is no photo
+            attribute: age, pose or smile
+            value: from 0 to 1 over the attribute's range among portraits; 0.5 is neutral
+            model: a choice of weights; "portraits" is always there
+            more_values: of other attributes to set as well, such as {"smile": 0.9}
+
+        Returns:
+            Two PNG files: the edited picture, and the same edit by the plain direction in the plain generator.
         """
         session = studio.sessions.get(request.session_hash)
         if image_or_none:
@@ -47,9 +54,18 @@ def build(studio: Studio, editor: Editor) -> None:
 
     @queued
     def self_conditioned_values(
-        request: gr.Request, image_or_none: str | None, seed: float, model: str
+        request: gr.Request, image_or_none: str | None = None, seed: float = 0, model: str = EMBEDDED
     ) -> dict[str, Any]:
-        """The model's estimate of a face's attribute values, from 0 to 1, and the meaning of 0 and 1."""
+        """The model's estimate of a face's attribute values, from 0 to 1, and the meaning of 0 and 1.
+
+        Args:
+            image_or_none: a photo, whose largest face is used: uploaded here, or as a data: URI. Else: the seed
+            seed: of a random face, where there is no photo
+            model: a choice of weights; "portraits" is always there
+
+        Returns:
+            By attribute: its value, and what 0 and 1 mean.
+        """
         session = studio.sessions.get(request.session_hash)
         if image_or_none:
             session.own_upload(image_or_none)
@@ -65,7 +81,7 @@ def build(studio: Studio, editor: Editor) -> None:
         attribute = gr.Textbox(label="attribute", info=f"One of: {names}")
         value = gr.Number(label="value", value=None)
         model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
-        more = gr.JSON(label="more values", value=None)
+        more = values_input("more values")
         edited = gr.Image(label="edited image", format="png", type="filepath")
         plain = gr.Image(label="plain direction", format="png", type="filepath")
         gr.Button().click(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -28,9 +28,13 @@ from gan_core.errors import BadImage, BadValue, UnknownName
 from gan_core.images import open_image
 from gan_core.self_conditioned.models import SelfConditionedModel
 
+if TYPE_CHECKING:
+    from gan_core.own_direction import OwnDirection
+
 MIN_SIDE = 64
 PSI = 0.7
 STRIP_FRAMES = 9
+OPENING_SEED, OPENING_VALUE = 1, 0.95
 GRID_SIDES = (3, 5, 7)
 MOST_REFINING = 200  # steps
 REFINING = "self_conditioned.refine"  # the visitor's job
@@ -69,8 +73,23 @@ class Subject:
         return self.face.size + 3 * self.before.width * self.before.height
 
 
+@dataclass(frozen=True)
+class Opening:
+    """A face and an edit of it."""
+
+    subject: Subject
+    values: Mapping[str, float]
+    """By attribute; those that differ from the face's own."""
+    results: tuple[EditResult, EditResult]
+    """By this method, and by the plain direction."""
+
+
 class Editor(PaperEditor[SelfConditionedModel]):
     """The steps of editing with explicit values."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._openings: dict[tuple[SelfConditionedModel, Origin], Opening] = {}  # of the seeds that the page opens with
 
     def model(self, name: str) -> SelfConditionedModel:
         """The choice of weights of that name. Raises UnknownName, or WeightsMissing where there is none at all."""
@@ -146,6 +165,17 @@ class Editor(PaperEditor[SelfConditionedModel]):
             session.keep(subject.key, subject, subject.size)
         yield Done(subject)
 
+    def opening(self, session: Session, choice: SelfConditionedModel, origin: Origin) -> Opening:
+        """The example that the tab opens with, computed for the first visitor and kept for all: the face of `origin`, a
+        seed, with the first attribute near its end."""
+        kept = self._openings.get((choice, origin))
+        if kept is None:
+            subject = self.subject(session, choice, origin)
+            values = {slider.name: OPENING_VALUE for slider in choice.sliders[:1]}
+            kept = self._openings[choice, origin] = Opening(subject, values, self.edit(choice, subject, values))
+        session.keep(kept.subject.key, kept.subject, kept.subject.size)
+        return kept
+
     # Edits
 
     def edit(
@@ -162,6 +192,16 @@ class Editor(PaperEditor[SelfConditionedModel]):
         face = subject.face
         wanted = checked_values(choice, values)
         return gpu.run(tasks.edit(choice.model, face.code, wanted, face.identity), progress)
+
+    def moved(self, subject: Subject, own: tuple[OwnDirection, float] | None) -> Subject:
+        """The face moved along a direction of the visitor's own, by its strength, in both generators' latents."""
+        if own is None:
+            return subject
+        direction, strength = own
+        code, offset = subject.face.code, direction.offset(strength)
+        code = replace(code, w_plus=code.w_plus + offset, plain=code.plain + offset)
+        name = f"{subject.name}, own direction {direction.name!r} {strength:+g}"
+        return replace(subject, face=replace(subject.face, code=code), name=name)
 
     def strip(
         self,
@@ -227,13 +267,14 @@ class Editor(PaperEditor[SelfConditionedModel]):
         if subject is None:
             yield Step(0.0, "Looking for a face")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            crop, note = self._cut(photo, choice.resolution)
+            crop, note = self.cut(photo, choice.resolution)
             face = yield from gpu.passed_on(gpu.stream(tasks.invert(choice.model, crop), progress))
             subject = Subject(key, face, crop, "an uploaded picture", note)
             session.keep(key, subject, subject.size)
         yield Done(subject)
 
-    def _cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
+    def cut(self, photo: Image.Image, size: int) -> tuple[Image.Image, str]:
+        """The largest face, aligned, and what to say about it. Raises NoFaceFound or FaceTooSmall."""
         from gan_core.faces import align
 
         face, note = self.largest_face(photo)

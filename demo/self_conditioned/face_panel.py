@@ -11,7 +11,7 @@ from demo.parts.events import Data
 from demo.parts.examples import examples_row
 from demo.parts.long_job import start_and_stop
 from demo.parts.photo import photo_input
-from demo.self_conditioned.editor import MOST_REFINING, PSI, Origin
+from demo.self_conditioned.editor import MOST_REFINING, OPENING_SEED, PSI, Origin
 
 DICE = "() => [Math.floor(Math.random() * 1000000), null]"
 _STEPS = 60
@@ -28,7 +28,13 @@ class FacePanel:
         """Lay it out in the current context."""
         with gr.Row(elem_classes="actions", equal_height=True):
             self.seed = gr.Number(
-                1, label="Seed", precision=0, minimum=0, min_width=110, scale=2, elem_id="self-conditioned-seed"
+                OPENING_SEED,
+                label="Seed",
+                precision=0,
+                minimum=0,
+                min_width=110,
+                scale=2,
+                elem_id="self-conditioned-seed",
             )
             self.dice = gr.Button(
                 "Another face", min_width=120, scale=2, elem_classes="dice", elem_id="self-conditioned-dice"

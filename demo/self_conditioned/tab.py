@@ -7,36 +7,43 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done, Step
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line, weights_dropdown
+from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data
 from demo.parts.long_job import has_stopped, idle, long_job, start_and_stop
 from demo.parts.newest import ResultPlace
+from demo.parts.numbers import LARGEST_SEED
 from demo.parts.pictures import captioned_picture, shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
+from demo.parts.settings_bar import ApiCall, Setting, SettingsBar
 from demo.parts.tab import Tab, without_weights
 from demo.self_conditioned import api
-from demo.self_conditioned.editor import REFINING, Editor, Subject
+from demo.self_conditioned.directions import EdgeDirections
+from demo.self_conditioned.editor import OPENING_SEED, REFINING, Editor, Origin, Subject
 from demo.self_conditioned.face_panel import DICE, FacePanel, progress_bar
 from demo.self_conditioned.filmstrip_panel import VIEW as STRIP_VIEW
 from demo.self_conditioned.filmstrip_panel import FilmstripPanel, names_of
+from demo.self_conditioned.first_sight import ABOUT, PRESETS
 from demo.self_conditioned.grid_panel import GridPanel
 from demo.self_conditioned.readout import HINT, readout
 from demo.self_conditioned.sliders import ValueBank
-from demo.self_conditioned.tasks import InversionPreview
+from demo.self_conditioned.tasks import EditResult, InversionPreview
 from demo.session import Session
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.self_conditioned.models import SelfConditionedModel, self_conditioned_models
 
-_LEAD = "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction."
 _MISSING = (
     "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
     "They belong in weights/portraits_edges."
@@ -48,6 +55,7 @@ _CREDIT = (
 _PREVIEW_EVERY = 0.5  # seconds between two pictures of a face that is being inverted
 _READY = "Move a slider. The mark below each one is where this face is by itself."
 _EDIT_VIEW = "edit"
+_MOVED = "moved"  # in a batch's data
 
 
 class EditAtTheEdges:
@@ -59,6 +67,9 @@ class EditAtTheEdges:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.face = FacePanel(studio)
         self.bank = ValueBank(self.models.values())
+        self.direction = DirectionPanel(studio, EdgeDirections(self.editor), "self-conditioned")
+        self.batch = BatchPanel(studio, "self-conditioned", "self_conditioned.batch")
+        self.bar = SettingsBar("self_conditioned", "self-conditioned", PRESETS, arrives=True)
         self.strip = FilmstripPanel(studio, self.editor, self.read)
         self.grid = GridPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
@@ -71,18 +82,21 @@ class EditAtTheEdges:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self.message = gr.Markdown("", elem_classes="notice", elem_id="self-conditioned-message")
                 self.face.build()
             with gr.Column(elem_classes="work-result"):
                 self._build_result(first)
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "self-conditioned-model")
+                self.bar.build({name: (_settings(one), _call(one)) for name, one in self.models.items()})
                 with gr.Column(elem_classes="self-conditioned-sliders"):
                     self.bank.build(first)
+                self.direction.build()
+                self.batch.build()
                 self.reset = gr.Button("Back to the face itself", size="sm", elem_id="self-conditioned-reset")
                 self.readout = gr.HTML("", padding=False, elem_id="self-conditioned-readout")
                 with gr.Accordion("What the numbers mean", open=False):
@@ -111,10 +125,10 @@ class EditAtTheEdges:
 
     def _wire(self) -> None:
         face, sliders = self.face, self.bank.sliders
-        inputs = {*face.inputs, self.model, *sliders}
+        inputs = {*face.inputs, self.model, self.direction.strength, *sliders}
         self.drawn = [self.own, self.plain, self.result, self.readout]
         edited = [self.message, *self.drawn]
-        begun = [*edited, self.before, *self.bank.outputs, face.refining, face.bar]
+        begun = [*edited, self.before, self.direction.strength, *self.bank.outputs, face.refining, face.bar]
         latest: dict[str, Any] = {
             "api_visibility": "private", "trigger_mode": "always_last", "show_progress": "hidden", **QUEUE,
         }  # fmt: skip
@@ -124,7 +138,7 @@ class EditAtTheEdges:
 
         begin = [
             self.opened.tick(lambda: gr.Timer(active=False), None, self.opened, **QUIET).then(
-                on_face, inputs, begun, **latest
+                queued(self.on_opened), inputs, begun, **latest
             ),
             face.photo.change(on_face, inputs, begun, **latest),
             face.dice.click(None, None, [face.seed, face.photo], js=DICE, api_visibility="private").then(
@@ -141,7 +155,16 @@ class EditAtTheEdges:
         ]
         for slider in sliders:
             slider.input(change, inputs, edited, **latest)
-        self.reset.click(on_reset, inputs, [*edited, *self.bank.outputs], **latest)
+        self.direction.strength.input(change, inputs, edited, **latest)
+        self.direction.wire(self.model, lambda event: event.then(change, inputs, edited, **latest))
+        self.reset.click(on_reset, inputs, [*edited, *self.bank.outputs, self.direction.strength], **latest)
+        self.batch.wire(inputs, self.edit_one, self.check_batch)
+        self.bar.wire(
+            [self.model, face.seed, face.psi, *sliders],
+            released=[slider.release for slider in sliders],
+            arrived=[event.then for event in begin],
+            redraw=lambda event: event.then(queued(self.on_settings, place=place), inputs, begun, **latest),
+        )
         refining = long_job(self.studio.sessions, REFINING, face.refine, face.stop).then(
             queued(
                 self.on_refine,
@@ -179,7 +202,26 @@ class EditAtTheEdges:
         session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(data[self.model])
         subject = self.editor.subject(session, choice, self.face.origin(data))
+        subject = self.editor.moved(subject, self.direction.chosen(session, choice.name, data))
         return session, choice, subject, self.bank.read(choice, data, subject.face.values)
+
+    def on_opened(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        """The tab is opened for the first time: show an edited face, unless there is something else to show."""
+        origin = self.face.origin(data)
+        if origin != Origin(OPENING_SEED):
+            yield from self.on_face(data, request)
+            return
+        session, choice = self.studio.sessions.get(request.session_hash), self.editor.model(data[self.model])
+        example = self.editor.opening(session, choice, origin)
+        own, plain = example.results
+        told = [f"{slider.label} {example.values[slider.name]:g}" for slider in choice.sliders[:1]]
+        yield {
+            **self.bank.starts(choice, example.subject.face.values),
+            **self.bank.moves(choice, example.values),
+            **self._drawn(session, choice, example.subject, example.values, own, plain),
+            self.before: shown(session, "before", example.subject.before),
+            self.message: f"An example: {', '.join(told)}. {_READY}",
+        }
 
     def on_face(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Another face: invert it, showing the progress, and draw it at its own values."""
@@ -204,10 +246,23 @@ class EditAtTheEdges:
         session, choice, subject, values = self.read(data, request)
         return self._draw(session, choice, subject, values)
 
+    def on_settings(self, data: Data, request: gr.Request) -> Data:
+        """Another face and other values at once."""
+        session, choice, subject, values = self.read(data, request)
+        marks = {
+            end: text for end, text in self.bank.starts(choice, subject.face.values).items() if end in self.bank.ends
+        }
+        drawn = self._draw(session, choice, subject, values)
+        return {**marks, **drawn, self.before: shown(session, "before", subject.before), self.message: _READY}
+
     def on_reset(self, data: Data, request: gr.Request) -> Data:
         """Reset the sliders to the face's own values."""
-        session, choice, subject, _ = self.read(data, request)
-        return {**self.bank.starts(choice, subject.face.values), **self._draw(session, choice, subject, {})}
+        session, choice, subject, _ = self.read({**data, self.direction.strength: 0}, request)
+        return {
+            self.direction.strength: 0,
+            **self.bank.starts(choice, subject.face.values),
+            **self._draw(session, choice, subject, {}),
+        }
 
     def on_refine(self, data: Data, request: gr.Request) -> Iterator[Data]:
         """Tune the generators to the picture, showing the progress. If it is stopped, the state so far is kept."""
@@ -239,6 +294,22 @@ class EditAtTheEdges:
         own, _ = self.editor.edit(choice, subject, values)
         return str(self.editor.save(session, own.picture, choice, subject, values))
 
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """The values that were moved, which every picture gets. Raises BadValue if there are none."""
+        session, choice, subject, values = self.read(data, request)
+        moved = {name: value for name, value in values.items() if value != subject.face.values[name]}
+        if not moved and self.direction.chosen(session, choice.name, data) is None:
+            raise BadValue("No slider was moved from the face's own value. Please move one first.")
+        return {_MOVED: moved}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
+        """One of several photos: its largest face with the moved values."""
+        choice, moved = self.editor.model(data[self.model]), data[_MOVED]
+        subject = yield from gpu.passed_on(self.editor.find(session, choice, Origin(path=path)))
+        subject = self.editor.moved(subject, self.direction.chosen(session, choice.name, data))
+        own, _ = self.editor.edit(choice, subject, moved)
+        yield self.editor.save(session, own.picture, choice, subject, {**subject.face.values, **moved})
+
     # Helpers
 
     def _reading(self, session: Session, choice: SelfConditionedModel, steps: Iterator[Step | Done]) -> Iterator[Data]:
@@ -252,6 +323,7 @@ class EditAtTheEdges:
                 yield {
                     **self.bank.starts(choice, subject.face.values),
                     **updates,
+                    self.direction.strength: 0,
                     self.before: shown(session, "before", subject.before),
                     self.face.bar: bar,
                     self.message: " ".join(filter(None, (subject.note, _READY))),
@@ -270,7 +342,12 @@ class EditAtTheEdges:
     def _draw(
         self, session: Session, choice: SelfConditionedModel, subject: Subject, values: Mapping[str, float]
     ) -> dict[Any, Any]:
-        own, plain = self.editor.edit(choice, subject, values)
+        return self._drawn(session, choice, subject, values, *self.editor.edit(choice, subject, values))
+
+    def _drawn(
+        self, session: Session, choice: SelfConditionedModel, subject: Subject, values: Mapping[str, float],
+        own: EditResult, plain: EditResult,
+    ) -> dict[Any, Any]:  # fmt: skip
         path = shown(session, "own", own.picture)
         return {
             self.own: path,
@@ -278,6 +355,18 @@ class EditAtTheEdges:
             self.plain: shown(session, "plain", plain.picture),
             self.readout: readout(choice, subject, {**subject.face.values, **values}, own, plain),
         }
+
+
+def _settings(choice: SelfConditionedModel) -> list[Setting]:
+    values = [Setting(slider.name, 0.0, 1.0, None) for slider in choice.sliders]
+    return [Setting("seed", 0, LARGEST_SEED, None), Setting("psi", 0.0, 1.0, None), *values]
+
+
+def _call(choice: SelfConditionedModel) -> ApiCall:
+    first, *others = (slider.name for slider in choice.sliders)
+    more = ", ".join(f'"{name}": {{{name}}}' for name in others)
+    face = ['None,  # or handle_file("photo.jpg")\n    {seed}', f'"{first}"', f"{{{first}}}"]
+    return ApiCall("self_conditioned_edit", [*face, f'"{choice.name}"', f"{{{more}}}"])
 
 
 TAB = Tab("self_conditioned", "Edit at the edges", EditAtTheEdges)

@@ -76,6 +76,29 @@ def random_face(worker: Worker, model: str, seed: int, psi: float) -> Steps[Enco
     yield Done(worker.run(model, work))
 
 
+@gpu.task(seconds=10)
+def encode(worker: Worker, model: str, crop: Image.Image) -> Steps[torch.Tensor]:
+    """The encoder's latents (1, num_ws, w_dim) of an aligned picture, on the CPU."""
+    yield Step(0.3, "Reading the face")
+    picture = to_tensor(crop)
+    yield Done(worker.run(model, lambda pipeline: pipeline.encoded(picture)))
+
+
+@gpu.task(seconds=10)
+def random_codes(worker: Worker, model: str, seeds: Sequence[int]) -> Steps[list[tuple[torch.Tensor, Image.Image]]]:
+    """Latents (1, num_ws, w_dim), on the CPU, and pictures of random faces."""
+    found = []
+    for i, seed in enumerate(seeds):
+        yield Step(i / len(seeds), "Drawing faces")
+
+        def work(pipeline: SelfConditionedPipeline, seed: int = seed) -> tuple[torch.Tensor, Image.Image]:
+            code = pipeline.random_face(seed)
+            return code.w_plus, to_pil(pipeline.edit(code, {}))
+
+        found.append(worker.run(model, work))
+    yield Done(found)
+
+
 @gpu.task(seconds=20)
 def invert(worker: Worker, model: str, crop: Image.Image) -> Steps[EncodedFace]:
     """Previews, and at last the `EncodedFace` of an aligned picture."""

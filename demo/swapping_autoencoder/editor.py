@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -22,7 +22,7 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from demo.swapping_autoencoder import tasks
-from demo.swapping_autoencoder.request import MixtureRequest, checked_amount, mixture_of, note_of
+from demo.swapping_autoencoder.request import MixtureRequest, mixture_of, note_of, request_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
 from gan_core.images import open_image
@@ -185,6 +185,12 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
             groups.append([self.encode(session, source, choice, progress).codes for source in sources])
         return gpu.run(tasks.vector(choice.model, groups[0], groups[1]), progress)
 
+    def vector_shape(self, choice: SwappingAutoencoderModel) -> tuple[int, ...]:
+        """The shape of the model's texture vectors."""
+        blank = Image.new("RGB", (choice.resolution, choice.resolution), "grey")
+        codes = gpu.run(tasks.encode(choice.model, blank)).codes
+        return tuple(gpu.run(tasks.vector(choice.model, [codes], [codes])).shape)
+
     def swap_once(
         self,
         session: Session,
@@ -192,11 +198,12 @@ class Editor(PaperEditor[SwappingAutoencoderModel]):
         texture: str | None,
         amount: float,
         model: str,
+        more: Any = None,
         progress: Progress | None = None,
     ) -> Image.Image:
-        """The API's call, with whole pictures. Raises any StudioError."""
+        """The API's call, with whole pictures; `more` as in `request_of`. Raises any StudioError."""
         choice = self.model(model)
-        wanted = MixtureRequest(amount=checked_amount(amount), detail=choice.detail)
+        wanted = request_of(choice, amount, more)
         first = self.open(session, structure, choice, what="a structure picture")
         other = self.open(session, texture, choice, what="a texture picture")
         return self.draw(session, first, [other], choice, wanted, progress)

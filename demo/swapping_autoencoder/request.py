@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_core.errors import BadValue
+from demo.parts.numbers import real_number
+from gan_core.errors import BadValue, UnknownName
 from gan_core.swapping_autoencoder.models import SwappingAutoencoderModel
 
 if TYPE_CHECKING:
@@ -46,6 +47,26 @@ def checked_amount(amount: Any) -> float:
     if not (math.isfinite(value) and 0 <= value <= 1):
         raise BadValue(f"The amount of texture must be from 0 to 1, not {value:g}.")
     return value
+
+
+def request_of(choice: SwappingAutoencoderModel, amount: Any, more: Any = None) -> MixtureRequest:
+    """The API's request. more: strengths of directions by name, and the "detail" of the first picture; the amount may
+    be repeated there. Raises BadValue or UnknownName."""
+    if more in (None, ""):
+        more = {}
+    if not isinstance(more, Mapping):
+        raise BadValue('More settings are given by name, like {"warm": 0.5}.')
+    known = {slider.name: slider for slider in choice.sliders}
+    strengths, detail = {}, choice.detail
+    for name, value in more.items():
+        if name == "detail":
+            detail = real_number(value, "The detail must be a number", 0, 1)
+        elif name in known:
+            low, high = known[name].low, known[name].high
+            strengths[name] = real_number(value, f"The strength of {name} must be a number", low, high)
+        elif name != "amount":
+            raise UnknownName(f"There is no setting {name!r}. Choose one of: detail, {', '.join(known)}.")
+    return MixtureRequest(amount=checked_amount(amount), strengths=strengths, detail=detail)
 
 
 def mixture_of(wanted: MixtureRequest, others: int, size: tuple[int, int]) -> Mixture:

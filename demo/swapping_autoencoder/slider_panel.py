@@ -10,12 +10,20 @@ import gradio as gr
 
 from demo.parts.choices import weights_dropdown
 from demo.parts.events import Data
+from demo.parts.files import pictures_input
+from demo.parts.settings_bar import ApiCall, Preset, Setting, SettingsBar
 from demo.parts.sliders import SliderGroup
 from demo.swapping_autoencoder.editor import MOST_TEXTURES
-from demo.swapping_autoencoder.files import pictures_input
 from gan_core.swapping_autoencoder.models import DirectionSlider, SwappingAutoencoderModel
 
 _PREFIX = "swapping-autoencoder"
+_PRESETS = [
+    Preset("A hint of it", {"amount": 0.4}),
+    Preset("Warm and bright", {"warm": 0.6, "bright": 0.4, "golden": 1.5}),
+    Preset("Black and white", {"grey": 1.0}),
+    Preset("Night", {"night": 2.0}),
+    Preset("Snow", {"snow": 1.0}),
+]
 _STRUCTURE = "Principal directions of the structure code. Shapes change, so the first picture's detail is not used."
 
 
@@ -24,6 +32,7 @@ class SliderPanel:
 
     def __init__(self, models: Mapping[str, SwappingAutoencoderModel]) -> None:
         self.models = models
+        self.bar = SettingsBar("swapping_autoencoder", _PREFIX, _PRESETS)
         self.banks = [
             SliderGroup(models.values(), functools.partial(_directions, kind=kind), f"{_PREFIX}-{kind}", step=0.05)
             for kind in ("texture", "structure")
@@ -40,6 +49,7 @@ class SliderPanel:
                 0, 1, value=first.detail, step=0.05, label="Detail of the first picture", elem_id=f"{_PREFIX}-detail",
                 info="0: as the model draws it. 1: the photo's own detail in the model's colours.",
             )  # fmt: skip
+        self.bar.build({name: (self._settings(one), _call(name)) for name, one in self.models.items()})
         self.reset = gr.Button("Reset sliders", size="sm", elem_id=f"{_PREFIX}-reset")
         domain = gr.Accordion("Domain vectors", open=True, visible=bool(self.banks[0].most))
         with domain, gr.Column(elem_classes="sliders"):
@@ -60,6 +70,15 @@ class SliderPanel:
                     )
                     for i in range(MOST_TEXTURES)
                 ]  # fmt: skip
+
+    @property
+    def state(self) -> list[Any]:
+        """The menu of weights and the sliders that the settings bar sets."""
+        return [self.model, self.amount, self.detail, *self.bank_sliders]
+
+    def _settings(self, choice: SwappingAutoencoderModel) -> list[Setting]:
+        mixing = [Setting("amount", 0.0, 1.0, choice.amount), Setting("detail", 0.0, 1.0, choice.detail)]
+        return [*mixing, *(one for bank in self.banks for one in bank.settings(choice))]
 
     @property
     def bank_sliders(self) -> list[gr.Slider]:
@@ -85,6 +104,11 @@ class SliderPanel:
     def updates(self, choice: SwappingAutoencoderModel) -> list[Any]:
         """For `bank_sliders`: those of other weights, all at 0."""
         return [update for bank in self.banks for update in bank.updates(choice)]
+
+
+def _call(name: str) -> ApiCall:
+    pictures = ['handle_file("structure.jpg")', 'handle_file("texture.jpg")']
+    return ApiCall("autoencoder_swap", [*pictures, "{amount}", f'"{name}"', "{changed}"])
 
 
 def _directions(choice: SwappingAutoencoderModel, kind: str) -> list[DirectionSlider]:

@@ -4,17 +4,21 @@ demo/swapping_autoencoder/editor.py."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from demo.context import Studio
+from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
+from demo.parts.first_sight import finished_example
 from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
@@ -24,19 +28,19 @@ from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from demo.swapping_autoencoder import api
 from demo.swapping_autoencoder.editor import MOST_TEXTURES, SIZES, Editor, OpenedPicture
+from demo.swapping_autoencoder.first_sight import ABOUT, EXAMPLE
 from demo.swapping_autoencoder.region_panel import RegionPanel
 from demo.swapping_autoencoder.request import MixtureRequest
 from demo.swapping_autoencoder.slider_panel import SliderPanel
 from demo.swapping_autoencoder.strip_panel import StripPanel
 from demo.swapping_autoencoder.vector_panel import VectorPanel
-from gan_core.errors import StudioError
+from gan_core.errors import BadValue, StudioError
 from gan_core.swapping_autoencoder.models import EMBEDDED, SwappingAutoencoderModel, swapping_autoencoder_models
 from gan_core.swapping_autoencoder.models import PLACES as PLACES_MODEL
 
 _WELCOME = "Give it two pictures: one for the structure, one for the texture. Click an example under each."
 _ONE = "Now choose a texture picture. Until then the other sliders change the first picture's own texture."
 _OTHER = "Now choose a structure picture."
-_LEAD = "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint."
 _MISSING = "The weights of the swapping autoencoder are not on this machine, so this tab has nothing to draw with."
 _CODES = (
     "The *structure code* is a small map, one vector for each 16 x 16 pixels. Here its first three principal "
@@ -58,6 +62,7 @@ class SwapStructureAndTexture:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.sliders = SliderPanel(self.models)
         self.region = RegionPanel()
+        self.batch = BatchPanel(studio, "swapping-autoencoder", "swapping_autoencoder.batch")
         self.vector = VectorPanel(studio, self.editor)
         self.strip = StripPanel(studio, self.editor, self.read)
         studio.warmers.append(self.editor.warm_up)
@@ -70,17 +75,18 @@ class SwapStructureAndTexture:
         if not self.models:
             return without_weights(tab_id, label, _MISSING)
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
+        ABOUT.build()
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 self._build_inputs(first)
             with gr.Column(elem_classes="work-result"):
                 self._build_result()
-                send_row = gr.Row()
+                send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.sliders.build(first)
                 with gr.Accordion("A vector of your own", open=False):
                     self.vector.build()
+                self.batch.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result = gr.State(None)
@@ -114,6 +120,7 @@ class SwapStructureAndTexture:
     def _build_result(self) -> None:
         with gr.Tabs() as self.views:
             with gr.Tab("Result", id="result"):
+                self.studio.sessions.shared |= finished_example(EXAMPLE)
                 self.compare = gr.ImageSlider(
                     label="Structure picture and result", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",
@@ -158,11 +165,15 @@ class SwapStructureAndTexture:
         for changed in (self.texture.change, panel.more.change, self.cut.input, self.side.input):
             changed(*on_pictures, **latest)
         # Also where another picture, or a model that is gone, changed the menu.
-        panel.model.change(guarded(self.on_model), panel.model, self.of_model, **QUIET).then(*on_pictures, **latest)
+        relabelled = panel.model.change(guarded(self.on_model), panel.model, self.of_model, **QUIET)
+        relabelled.then(*on_pictures, **latest)
         sliders = [*panel.moving, self.vector.strength]
         for slider in (*sliders, panel.detail, self.region.feather, self.region.region):
             slider.input(change, inputs, drawing, **live)
-        redraw(panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET))
+        rested = panel.reset.click(lambda name: [*panel.neutral(name), 0], panel.model, sliders, **QUIET)
+        redraw(rested)
+        released = [slider.release for slider in panel.state[1:]]
+        panel.bar.wire(panel.state, released=[*released, rested.then], arrived=[relabelled.then], redraw=redraw)
         self.codes_view.select(
             queued(self.on_codes),
             inputs,
@@ -174,6 +185,7 @@ class SwapStructureAndTexture:
         self.region.wire(self.region_view, self.views, inputs, self.first, redraw)
         self.vector.wire(panel.model, self.cut, redraw)
         self.strip.wire(inputs)
+        self.batch.wire(inputs, self.edit_one, self.check_batch)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="swapping-autoencoder-download")
 
@@ -189,6 +201,13 @@ class SwapStructureAndTexture:
     ) -> tuple[Session, OpenedPicture, list[OpenedPicture], SwappingAutoencoderModel, MixtureRequest]:
         """Read all inputs of the page."""
         session, first = self.first(data, request)
+        choice, textures, wanted = self._wanted(session, data)
+        return session, first, textures, choice, replace(wanted, mask=self.region.mask(data, session, first))
+
+    def _wanted(
+        self, session: Session, data: Data
+    ) -> tuple[SwappingAutoencoderModel, list[OpenedPicture], MixtureRequest]:
+        """All but the first picture and the region painted on it."""
         panel = self.sliders
         choice = self.editor.model(data[panel.model])
         paths = [path for path in (data[self.texture], *data[panel.more]) if path]
@@ -199,12 +218,11 @@ class SwapStructureAndTexture:
             strengths=panel.strengths(choice, data),
             vector=self.vector.vector(session, choice.model),
             vector_strength=data[self.vector.strength] or 0.0,
-            mask=self.region.mask(data, session, first),
             region=data[self.region.region],
             feather=data[self.region.feather],
             detail=data[panel.detail],
         )
-        return session, first, textures, choice, wanted
+        return choice, textures, wanted
 
     def on_structure(self, data: Data, request: gr.Request) -> Data:
         """Another structure picture: choose the embedded weights that suit it; a person may choose others after."""
@@ -273,6 +291,21 @@ class SwapStructureAndTexture:
         session, first, textures, choice, wanted = self.read(data, request)
         picture = self.editor.draw(session, first, textures, choice, wanted, reporter(progress))
         return str(self.editor.save(session, picture, choice, wanted))
+
+    def check_batch(self, data: Data, request: gr.Request) -> Data:
+        """Whether there is something to draw with. Raises BadValue."""
+        panel = self.sliders
+        changes = panel.strengths(self.editor.model(data[panel.model]), data) or data[self.vector.strength]
+        if not data[self.texture] and not changes:
+            raise BadValue("Please choose a texture picture, or move a slider, first.")
+        return {}
+
+    def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Path]:
+        """One of several photos, as the structure."""
+        choice, textures, wanted = self._wanted(session, data)
+        first = self._open(session, data, path, "a structure picture")
+        picture = self.editor.draw(session, first, textures, choice, wanted)
+        yield self.editor.save(session, picture, choice, wanted)
 
     # Helpers
 

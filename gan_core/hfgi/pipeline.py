@@ -134,9 +134,21 @@ class HFGIPipeline:
         if face.ndim != 4 or face.shape[:2] != (1, 3):
             raise ValueError(f"face has shape {tuple(face.shape)}, expected (1, 3, R, R)")
         face = face.to(self.device, torch.float32)
+        return self.inversion_of(face, self.codes_of(face))
+
+    @torch.inference_mode()
+    def codes_of(self, face: Tensor) -> Tensor:
+        """The encoder's codes (1, num_ws, w_dim) of an aligned face (1, 3, R, R) in [-1, 1]."""
         first, last = (round(WORKING_SIZE * share) for share in self.rows)
-        working = resize(face, WORKING_SIZE)[:, :, first:last]
-        return self.inversion_of(face, self.encode(working) + self.latent_avg)
+        working = resize(face.to(self.device, torch.float32), WORKING_SIZE)[:, :, first:last]
+        return self.encode(working) + self.latent_avg
+
+    @torch.inference_mode()
+    def random_codes(self, seed: int, psi: float = 0.7) -> Tensor:
+        """The codes (1, num_ws, w_dim) of a random face. psi: truncation, 0 is the mean face."""
+        z = torch.randn(1, self.generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
+        w = self.generator.mapping(z.to(self.device))
+        return self.generator.broadcast(self.generator.mapping.truncate(w, psi))
 
     @torch.inference_mode()
     def inversion_of(
@@ -155,12 +167,20 @@ class HFGIPipeline:
         yield from refine(self, inversion, settings)
 
     @torch.inference_mode()
-    def edit(self, inversion: Inversion, strengths: Mapping[str, float], *, consult: bool = True) -> Tensor:
+    def edit(
+        self,
+        inversion: Inversion,
+        strengths: Mapping[str, float],
+        *,
+        consult: bool = True,
+        offset: Tensor | None = None,
+    ) -> Tensor:
         """The edited face (1, 3, R, R), clamped to [-1, 1]; no strengths reconstruct the face.
 
         Args:
             inversion: of `invert`.
             strengths: by attribute name; 0 changes nothing.
+            offset: (1, num_ws, w_dim), added to the codes beside the attributes; hair and face may change then.
             consult: False for the edit by the plain generator, without the details that the consultation restores.
 
         Raises:
@@ -179,7 +199,9 @@ class HFGIPipeline:
             if strength:
                 codes = codes + strength * self._directions[name]
                 used.append(attribute)
-        if not used:
+        if offset is not None:
+            codes = codes + offset.to(codes)
+        if not used and offset is None:
             return inversion.restored if consult else inversion.image.clamp(-1, 1)
         plain = self.decode(codes, tuned=inversion.tuned).clamp(-1, 1)
         if consult:
@@ -188,7 +210,8 @@ class HFGIPipeline:
             edited, unedited = self.decode(codes, conditions, tuned=inversion.tuned).clamp(-1, 1), inversion.restored
         else:
             edited, unedited = plain, inversion.image.clamp(-1, 1)
-        widest = max((attribute.region for attribute in used), key=REGIONS.index)
+        regions = [attribute.region for attribute in used] + (["head"] if offset is not None else [])
+        widest = max(regions, key=REGIONS.index)
         heads = None
         if self.head is not None and widest in OF_THE_HEAD:
             heads = inversion.head if consult else self._heads(unedited), self._heads(edited)

@@ -110,6 +110,15 @@ class SelfConditionedPipeline:
         w_plus = self.plain.broadcast(self.plain.mapping.truncate(self.plain.mapping(z), psi))
         return self._code(w_plus)
 
+    @torch.inference_mode()
+    def encoded(self, picture: Tensor) -> Tensor:
+        """The encoder's latents (1, num_ws, w_dim), on the CPU, of an aligned face (1, 3, R, R) in [-1, 1]. Raises
+        BadValue or WeightsMissing as `invert` does."""
+        picture = self._checked(picture)
+        if self.encode is None:
+            raise WeightsMissing("The encoder's weights are not on this machine; faces from seeds can be edited.")
+        return self.encode(picture).float().cpu()
+
     def invert(self, picture: Tensor, *, steps: int = LATENT_STEPS) -> Iterator[InversionReport]:
         """Latents of an aligned face (1, 3, R, R) in [-1, 1], from the encoder's by a few steps of optimisation.
 

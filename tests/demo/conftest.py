@@ -248,8 +248,10 @@ class Pages:
             if message.type == "error":
                 self.complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
 
+        origin = "/".join(url.split("/")[:3])
+
         def on_request(request):
-            if not request.url.startswith((url, "data:", "blob:")):
+            if not request.url.startswith((origin, "data:", "blob:")):
                 self.complaints.append(f"request to {request.url}")
 
         page.on("console", on_console)

@@ -53,6 +53,16 @@ class FakePipeline(torch.nn.Module):
         nothing = torch.zeros(1, 3, 256, 256)
         return Inversion(torch.zeros(1, 14, 256), face * 0.9, nothing, face, face, nothing[:, :2])
 
+    def codes_of(self, face):
+        """The face's mean colour, in each code."""
+        return face.mean().expand(1, 14, 256).clone()
+
+    def random_codes(self, seed):
+        return torch.full((1, 14, 256), seed / 10)
+
+    def decode(self, codes):
+        return codes.mean().clamp(-1, 1).expand(1, 3, 256, 256)
+
     def refine(self, inversion):
         """Brings the plain inversion to the face in REFINEMENT steps, and doubles what edits do."""
         self.refinements += 1
@@ -66,7 +76,7 @@ class FakePipeline(torch.nn.Module):
                 found = replace(inversion, image=image, tuned={"gain": torch.tensor(1 + done)}, refined=step)
             yield Refinement(step, REFINEMENT, 1 - done, found)
 
-    def edit(self, inversion, strengths, *, consult=True):
+    def edit(self, inversion, strengths, *, consult=True, offset=None):
         self.edits += 1
         for name, strength in strengths.items():
             if name not in self.attributes:
@@ -75,7 +85,8 @@ class FakePipeline(torch.nn.Module):
                 raise BadValue("The strength is out of range.")
         base = inversion.face if consult else inversion.image
         gain = 0.1 * float(inversion.tuned.get("gain", 1.0))
-        return (base + gain * sum(strengths.values())).clamp(-1, 1)
+        own = 0.0 if offset is None else float(offset.mean())
+        return (base + gain * sum(strengths.values()) + own).clamp(-1, 1)
 
 
 def specs():

@@ -83,3 +83,15 @@ def test_the_real_page_is_the_same_from_memory(fake_server) -> None:
     texts.add(httpx.get(fake_server.url + "/?", timeout=30).text)
     assert len(texts) == 1 and "gradio_config" in texts.pop()
     assert len({httpx.get(fake_server.url + "/config", timeout=30).text for _ in range(2)}) == 1
+
+
+def test_compressed_where_that_is_taken(app) -> None:
+    async def raw(encoding: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app.cached)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.get("/", headers={"accept-encoding": encoding})
+
+    plain, small = run(raw("identity"), raw("gzip, br"))
+    assert plain.text == small.text == "1 for here" and app.asked == ["/"]
+    assert "content-encoding" not in plain.headers and small.headers["content-encoding"] == "gzip"
+    assert small.headers["vary"] == "accept-encoding"

@@ -42,8 +42,8 @@ def photo(tmp_path):
 def test_documented_signatures(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
-        "/hfgi_edit", "/self_conditioned_edit", "/self_conditioned_values", "/comodgan_inpaint", "/comodgan_draw",
-        "/insetgan_compose", "/autoencoder_swap", "/models",
+        "/hfgi_edit", "/hfgi_edit_many", "/self_conditioned_edit", "/self_conditioned_values", "/comodgan_inpaint",
+        "/comodgan_draw", "/insetgan_compose", "/autoencoder_swap", "/models",
     }  # fmt: skip
     names = [parameter["parameter_name"] for parameter in endpoints["/hfgi_edit"]["parameters"]]
     assert names == ["image", "attribute", "strength", "align", "model", "refine"]
@@ -198,3 +198,16 @@ def test_malformed_requests_are_refused(fake_server, data):
     else:
         assert "event: error" in stream(f"{call}/{event}")
     assert stream(fake_server.url)
+
+
+def test_several_attributes_at_once(client, photo):
+    path = client.predict(handle_file(photo), {"smile": 2, "age": -1}, api_name="/hfgi_edit_many")
+    with Image.open(path) as edited:
+        assert edited.size == (640, 480) and "smile +2, age -1" in edited.text["Description"]
+    for strengths, sentence in (
+        ({"nose": 1}, "no attribute 'nose'"),
+        ({"age": 9}, "from -3 to 3"),
+        ("x", "by attribute"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(handle_file(photo), strengths, api_name="/hfgi_edit_many")

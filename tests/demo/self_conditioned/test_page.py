@@ -81,7 +81,11 @@ def page(papers_server, open_page):
     """The tab with its first random face."""
     page = open_page(papers_server.url)
     open_tab(page)
-    wait_for_text(page, "message", "Move a slider")
+    wait_for_text(page, "message", "An example: Age 0.95. Move a slider")
+    edited = settled(page)
+    assert value(page, 0) == 0.95 and edited != address(page, "before")
+    page.click("#self-conditioned-reset")
+    other_than(page, edited)
     settled(page)
     return page
 

@@ -45,7 +45,7 @@ def blue(tmp_path):
 def test_documented_signature(client) -> None:
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/autoencoder_swap"]
     names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
-    assert names == ["structure_image", "texture_image", "amount", "model"]
+    assert names == ["structure_image", "texture_image", "amount", "model", "more_settings"]
     assert len(endpoint["returns"]) == 1
 
 
