@@ -16,12 +16,17 @@ export const TOO_SMALL = "The face is too small in this picture: use one where i
  * @property {number} side Of the square, photo pixels.
  */
 
-/** Cut out the face's FFHQ square, upright. Throws Trouble where it is too small or outside. @returns {AlignedFace} */
-export function align(photo, face, size = 256) {
+/** The face's FFHQ square, without its picture. Throws Trouble where it is too small. */
+export function squareOf(face, size = 256) {
   const quad = ffhqQuad(face), side = length([quad[3][0] - quad[0][0], quad[3][1] - quad[0][1]]);
   if (side < SMALLEST_QUAD) throw new Trouble(TOO_SMALL);
-  const corners = squareCorners(size);
-  const toCrop = similarityBetween(quad, corners), toPhoto = similarityBetween(corners, quad);
+  return { quad, toCrop: similarityBetween(quad, squareCorners(size)), side };
+}
+
+/** Cut out the face's FFHQ square, upright. Throws Trouble where it is too small or outside. @returns {AlignedFace} */
+export function align(photo, face, size = 256) {
+  const { quad, toCrop, side } = squareOf(face, size);
+  const toPhoto = similarityBetween(squareCorners(size), quad);
   const shrink = Math.max(1, Math.trunc(side / size / 3));
   const { pixels, origin } = cutOut(photo, quad, 4 + 4 * shrink, side);
   const region = shrink > 1 ? reduce(pixels, shrink) : pixels;
