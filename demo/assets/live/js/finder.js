@@ -11,11 +11,11 @@ const STRIDE = 8, SMALLEST = 160, REFINER_SIZE = 128, REFINER_ZOOM = 0.74, REFIN
 
 /** Reduced copies of a photo, each made when it is first needed. */
 class Pyramid {
-  constructor(photo) {
+  constructor(photo, finest = LONGEST) {
     this.photo = photo;
     const longest = Math.max(photo.width, photo.height);
     this.scales = [];
-    for (let side = Math.min(longest, LONGEST); side >= 64 || !this.scales.length; side /= 2) {
+    for (let side = Math.min(longest, finest); side >= 64 || !this.scales.length; side /= 2) {
       this.scales.push(side / longest);
     }
     this.pictures = [];
@@ -41,17 +41,22 @@ export class FaceFinder {
     this.models = models;
   }
 
-  /** All faces of a photo, largest first. @param {Picture} photo @returns {Promise<Face[]>} */
-  async find(photo) {
+  /**
+   * All faces of a photo, largest first.
+   * @param {Picture} photo
+   * @param {number} finest Longer side of the finest picture that is looked through; a smaller one misses small faces.
+   * @returns {Promise<Face[]>}
+   */
+  async find(photo, finest = LONGEST) {
     if (Math.min(photo.width, photo.height) < 16) return [];
-    const levels = new Pyramid(photo), guesses = await this.locate(levels);
+    const levels = new Pyramid(photo, finest), guesses = await this.locate(levels);
     const faces = guesses.length ? await this.refine(levels, guesses) : [];
     return faces.sort((a, b) => length(ffhqFrame(b.points).x) - length(ffhqFrame(a.points).x));
   }
 
   /** The face near five points of the frame before, or null. @returns {Promise<Face|null>} */
   async follow(photo, points) {
-    return (await this.refine(new Pyramid(photo), [{ score: 1, points }]))[0] ?? null;
+    return (await this.refine(new Pyramid(photo), [{ score: 1, points }], 1))[0] ?? null;
   }
 
   /** Peaks of the centre map over all levels, best first. */
@@ -65,10 +70,14 @@ export class FaceFinder {
     return withoutDoubles(found.sort((a, b) => b.score - a.score)).slice(0, MOST);
   }
 
-  /** Landmarks on the upright crop of each guess, twice; then what still looks like a face. @returns {Promise<Face[]>} */
-  async refine(levels, guesses) {
+  /**
+   * Landmarks on the upright crop of each guess, twice; then what still looks like a face. Guesses that lie well need one
+   * turn only.
+   * @returns {Promise<Face[]>}
+   */
+  async refine(levels, guesses, turns = 2) {
     let candidates = guesses, scored = [];
-    for (let turn = 0; turn < 2; turn++) {
+    for (let turn = 0; turn < turns; turn++) {
       const usable = candidates.map((g) => ({ score: g.score, map: refinerSquare(g.points) })).filter((g) => g.map);
       if (!usable.length) return [];
       const size = 3 * REFINER_SIZE ** 2, crops = new Float32Array(usable.length * size);

@@ -177,14 +177,15 @@ async function run(number) {
       if (number !== loop) return bitmap.close();
       show(bitmap, answer);
       meter.frame(answer);
-      say("live", answer.trouble ?? facesSentence(answer.faces));
+      say("live", answer.trouble ?? facesSentence(answer));
     }
   });
 }
 
-function facesSentence(count) {
-  if (!count) return "No face is in the picture: come into it, in good light.";
-  return count === 1 ? "One face: move a slider." : `${count} faces: the largest one is edited.`;
+function facesSentence({ faces, edited }) {
+  if (!faces) return "No face is in the picture: come into it, in good light.";
+  if (!edited && Object.values(sliders.values()).some(Boolean)) return "A face is there: its first edit takes a moment ...";
+  return faces === 1 ? "One face: move a slider." : `${faces} faces: the largest one is edited.`;
 }
 
 // ---------------------------------------------------------------- all of it

@@ -169,32 +169,37 @@ export function warpAffine(source, map, width, height) {
   const result = picture(width, height, channels, float);
   const [[a, b, c], [d, e, f]] = map;
   const across = source.width - 1, down = source.height - 1;
-  const column = new Int32Array(4), row = new Int32Array(4);
+  const column = new Int32Array(4), row = new Int32Array(4), alongX = new Float64Array(4), alongY = new Float64Array(4);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at += channels) {
       const px = a * (x + 0.5) + b * (y + 0.5) + c, py = d * (x + 0.5) + e * (y + 0.5) + f;
       if (px < 0 || py < 0 || px >= source.width || py >= source.height) continue;
       const left = Math.floor(px - 0.5), top = Math.floor(py - 0.5);
-      const dx = px - 0.5 - left, dy = py - 0.5 - top;
+      cubicWeights(px - 0.5 - left, alongX);
+      cubicWeights(py - 0.5 - top, alongY);
       for (let k = 0; k < 4; k++) {
         column[k] = Math.min(Math.max(left - 1 + k, 0), across) * channels;
         row[k] = Math.min(Math.max(top - 1 + k, 0), down) * source.width * channels;
       }
       for (let n = 0; n < channels; n++) {
-        const value = between(
-          alongRow(data, row[0] + n, column, dx), alongRow(data, row[1] + n, column, dx),
-          alongRow(data, row[2] + n, column, dx), alongRow(data, row[3] + n, column, dx), dy);
-        result.data[at + n] = float ? value : Math.floor(value);  // Pillow cuts off here
+        let value = 0;
+        for (let k = 0; k < 4; k++) {
+          const i = row[k] + n;
+          value += alongY[k] * (alongX[0] * data[i + column[0]] + alongX[1] * data[i + column[1]]
+            + alongX[2] * data[i + column[2]] + alongX[3] * data[i + column[3]]);
+        }
+        result.data[at + n] = float ? value : Math.floor(value + 1e-9);  // Pillow cuts off here
       }
     }
   }
   return result;
 }
 
-function alongRow(data, row, column, d) {
-  return between(data[row + column[0]], data[row + column[1]], data[row + column[2]], data[row + column[3]], d);
-}
-
-function between(v1, v2, v3, v4, d) {
-  return v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)));
+/** Weights of four neighbours at a distance d, 0 to 1, from the second one: Pillow's cubic. */
+function cubicWeights(d, weights) {
+  const square = d * d, cube = square * d;
+  weights[0] = 2 * square - d - cube;
+  weights[1] = 1 - 2 * square + cube;
+  weights[2] = d + square - cube;
+  weights[3] = cube - square;
 }

@@ -2,12 +2,14 @@
 
 import { eyeDistance, mean } from "./geometry.js";
 
-const GAP = 0.35;  // seconds for which a lost face may come back as the same one
+const GAP = 0.35;  // seconds for which a lost face may come back as the same one,
+const GAP_FRAMES = 2;  // or frames, where they come slowly
 const FADE = 0.2;  // seconds in which an edit comes and goes with its face
 const STILL = 0.035;  // movement, in eye distances, below which points are averaged
 const KEPT = 0.75;  // share of the points before, of a still face
 const LOOK_EVERY = 0.5;  // seconds between searches of the whole picture while there is no face
-const COUNT_EVERY = 2;  // seconds between searches that only count the faces
+const COUNT_EVERY = 6;  // seconds between searches that only count the faces
+const FINEST = 320;  // longer side, pixels, of what is searched: a face as large as a webcam shows
 
 export class Track {
   /** @param {import("./finder.js").FaceFinder} finder */
@@ -17,7 +19,7 @@ export class Track {
   }
 
   forget() {
-    Object.assign(this, { points: null, seen: -Infinity, since: 0, looked: -Infinity, count: 0, fresh: true });
+    Object.assign(this, { points: null, seen: -Infinity, missed: 0, since: 0, looked: -Infinity, count: 0, fresh: true });
   }
 
   /**
@@ -27,15 +29,16 @@ export class Track {
    * @returns {Promise<{points: number[][], opacity: number, fresh: boolean}|null>}
    */
   async feed(photo, time) {
-    const known = this.points && time - this.seen <= GAP;
+    const known = this.points && (time - this.seen <= GAP || this.missed < GAP_FRAMES);
     let points = known ? await this.follow(photo) : null;
     if ((!points && time - this.looked >= (known ? 0 : LOOK_EVERY)) || time - this.looked >= COUNT_EVERY) {
-      const faces = await this.finder.find(photo);
+      const faces = await this.finder.find(photo, FINEST);
       this.looked = time;
       this.count = faces.length;
       const again = known ? faces.find((face) => isSame(face.points, this.points)) : undefined;
       points ??= (again ?? faces[0])?.points ?? null;
     }
+    this.missed = points ? 0 : this.missed + 1;
     if (!points) return null;
     const fresh = !known || !isSame(points, this.points);
     if (fresh) this.since = time;
