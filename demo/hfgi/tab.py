@@ -9,6 +9,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi.device_panel import DevicePanel
 from demo.hfgi.editor import Editor
 from demo.hfgi.sliders import AttributeSliders
 from demo.hfgi.work import Work
@@ -55,7 +56,8 @@ class EditAFace:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
         gr.Markdown(_LEAD, elem_classes="lead")
-        with gr.Row(elem_classes="work"):
+        on_device = DevicePanel()
+        with gr.Row(elem_classes="work") as work:
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):
                     self._build_photo()
@@ -73,6 +75,7 @@ class EditAFace:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
+        on_device.wire(work)
         api.build(self.studio, self.editor)
         menus = [Menu(self.model, self.models)]
         return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row, menus=menus)

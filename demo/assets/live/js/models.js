@@ -30,17 +30,23 @@ export async function fetchFile(path, told = () => {}) {
   return whole;
 }
 
-/** Whether WebGPU can be used: an adapter, and WebAssembly that can wait for it. */
-export async function hasWebGPU() {
+/**
+ * Whether WebGPU can be used: WebAssembly that can wait for it, and an adapter, which is no emulation by the processor
+ * unless `emulated` ones are wanted.
+ */
+export async function hasWebGPU(emulated = false) {
   if (!("gpu" in navigator) || !("Suspending" in WebAssembly)) return false;
-  return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  if (!adapter) return false;
+  const { isFallbackAdapter, architecture } = adapter.info ?? adapter;
+  return emulated || !(isFallbackAdapter || architecture === "swiftshader");
 }
 
 export class Models {
   /**
    * @param {string[]} names Of graphs.
    * @param {object} options
-   * @param {boolean} options.gpu Whether to try WebGPU.
+   * @param {"on"|"off"|"emulated"} options.gpu Whether to try WebGPU.
    * @param {number} options.threads Of WebAssembly; more than one only where the page is isolated.
    * @param {(bytes: number) => void} options.told Given the bytes as they come.
    * @param {(sentence: string) => void} options.lost Told when the GPU was lost.
@@ -53,7 +59,7 @@ export class Models {
 
   /** Fetch and open all graphs. */
   async load() {
-    this.gpu = this.gpu && (await hasWebGPU());
+    this.gpu = this.gpu !== "off" && (await hasWebGPU(this.gpu === "emulated"));
     this.ort = await import(this.gpu ? "../vendor/ort.jspi.min.mjs" : "../vendor/ort.wasm.min.mjs");
     const { wasm } = this.ort.env;
     wasm.wasmPaths = new URL("vendor/", ROOT).href;

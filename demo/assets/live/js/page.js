@@ -237,7 +237,7 @@ await attempt(async () => {
   total = Object.values(sizes).reduce((a, b) => a + b);
   const cores = navigator.hardwareConcurrency || 2;
   const threads = Number(options.get("threads")) || Math.min(cores, 4);
-  const { attributes, device, threads: used } = await worker.call("load", [{ gpu: options.get("gpu") !== "off", threads }]);
+  const { attributes, device, threads: used } = await worker.call("load", [{ gpu: options.get("gpu") ?? "on", threads }]);
   sliders.build(attributes);
   meter.loaded({ bytes: loaded, seconds: (performance.now() - began) / 1000, device, threads: used });
   for (const id of ["start", "file", "reset"]) $(id).disabled = false;

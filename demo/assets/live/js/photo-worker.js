@@ -32,7 +32,7 @@ function handOver(value, image) {
 serve(self, {
   async load(options) {
     const told = (bytes) => tell(self, { bytes });
-    const models = new Models(["locate", "refine"], { gpu: false, threads: 1, told, lost() {} });
+    const models = new Models(["locate", "refine"], { gpu: "off", threads: 1, told, lost() {} });
     const [value] = await Promise.all([faces.call("load", [options]), models.load()]);
     finder = new FaceFinder(models);
     live = new LiveEditor(finder, faces);
