@@ -1,9 +1,11 @@
-"""The command `gan-studio`: run the app, fetch, install and export weights, train, evaluate, measure times.
+"""The command `gan-studio`: run the app, fetch, install and export weights, write the live page as a static site, train,
+evaluate, measure times.
 
     gan-studio run [flags of the app]
     gan-studio fetch [NAME]
     gan-studio install FILE [NAME]
     gan-studio export WHAT [FOLDER]
+    gan-studio export-live | static [FOLDER]
     gan-studio train | evaluate | bench WHAT [flags]
 
 Each hands over to one module, which has its own --help and can be started by itself: `python -m MODULE`.
@@ -20,6 +22,8 @@ SINGLE = {
     "fetch": "gan_core.checkpoints.fetch",
     "install": "gan_core.checkpoints.install",
     "export": "gan_core.export",
+    "export-live": "gan_core.export_live",
+    "static": "demo.live",
 }
 
 FAMILIES = {

@@ -1,7 +1,7 @@
 """The live page (/live/): "Edit a face" computed in the visitor's browser; the server only hands out files.
 
 The page, its graphs and onnxruntime-web lie in demo/assets/live/, the weights in weights/. The same files make a static
-site without Python: `python -m demo.live FOLDER`.
+site without Python: `gan-studio static FOLDER`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def copy_static(folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m demo.live", description=copy_static.__doc__)
+    parser = argparse.ArgumentParser(prog="gan-studio static", description=copy_static.__doc__)
     parser.add_argument("folder", type=Path)
     copy_static(parser.parse_args(arguments).folder)
     return 0

@@ -9,7 +9,7 @@ from demo.parts.events import QUIET
 # The address holds below any root path. Without the frame there is no camera, and nothing is loaded.
 _FRAME = (
     '<iframe src="live/" title="Edit a face on this device" allow="camera; cross-origin-isolated"'
-    ' style="width: 100%; height: 760px; border: 0"></iframe>'
+    ' style="width: min(92vw, 1200px); height: 760px; border: 0"></iframe>'
     '<p>Also <a href="live/" target="_blank" rel="noopener">in a window of its own</a>, which is faster in browsers that'
     " give a part of a page one thread only.</p>"
 )
