@@ -32,6 +32,7 @@ WEIGHTS_FILES = (
     "portraits_hfgi/head.safetensors",
     "people_face/generator.safetensors",
 )
+LICENCES = ("vendor/LICENSE", "vendor/README.md", "vendor/ThirdPartyNotices.txt", "LICENSE")
 HEADERS = {
     # Isolation from other origins, without which browsers give WebAssembly one thread. The last one isolates the page
     # where it is embedded in one that is not isolated.
@@ -95,6 +96,7 @@ def copy_static(folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     shutil.copyfile(STATIC_SPACE / "README.md", folder / "README.md")
+    shutil.copyfile(STATIC_SPACE.parents[1] / "LICENSE", folder / "LICENSE")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

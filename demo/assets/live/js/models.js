@@ -102,11 +102,15 @@ export class Models {
     this.gpuDevice = device;
   }
 
-  async fallBack(error) {
-    console.info("WebGPU is given up:", error.message);
-    this.falling ??= this.open("wasm").then(() => this.files.clear());
-    await this.falling;
-    this.lost("The graphics processor was lost, so WebAssembly computes from here on, more slowly.");
+  /** Open the graphs again for WebAssembly, once, and say so. */
+  fallBack(error) {
+    this.falling ??= (async () => {
+      console.info("WebGPU is given up:", error.message);
+      await this.open("wasm");
+      this.files.clear();
+      this.lost("The graphics processor was lost, so WebAssembly computes from here on, more slowly.");
+    })();
+    return this.falling;
   }
 
   /**

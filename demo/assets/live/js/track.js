@@ -4,6 +4,7 @@ import { eyeDistance, mean } from "./geometry.js";
 
 const GAP = 0.35;  // seconds for which a lost face may come back as the same one,
 const GAP_FRAMES = 2;  // or frames, where they come slowly
+const BACK = 2;  // seconds after which a face at the same place is another one
 const FADE = 0.2;  // seconds in which an edit comes and goes with its face
 const STILL = 0.035;  // movement, in eye distances, below which points are averaged
 const KEPT = 0.75;  // share of the points before, of a still face
@@ -23,7 +24,7 @@ export class Track {
   }
 
   /**
-   * The face of a frame: its points, the opacity of its edit, and whether it has just come; null where there is none.
+   * The face of a frame: its points, the opacity of its edit, and whether it is a new one; null where there is none.
    * @param {import("./picture.js").Picture} photo
    * @param {number} time Seconds.
    * @returns {Promise<{points: number[][], opacity: number, fresh: boolean}|null>}
@@ -40,9 +41,9 @@ export class Track {
     }
     this.missed = points ? 0 : this.missed + 1;
     if (!points) return null;
-    const fresh = !known || !isSame(points, this.points);
-    if (fresh) this.since = time;
-    this.points = fresh ? points : steadied(this.points, points);
+    const same = this.points && isSame(points, this.points), fresh = !same || time - this.seen > BACK;
+    if (fresh || !known) this.since = time;
+    this.points = known && same ? steadied(this.points, points) : points;
     this.seen = time;
     return { points: this.points, opacity: Math.min(1, (time - this.since) / FADE + 0.1), fresh };
   }
