@@ -1,5 +1,4 @@
-"""The command `gan-studio`: run the app, fetch, install and export weights, write the live page as a static site, train,
-evaluate, measure times.
+"""The command `gan-studio`: run the app, fetch, install and export weights, make a static site, train, evaluate, time.
 
     gan-studio run [flags of the app]
     gan-studio fetch [NAME]

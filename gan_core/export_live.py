@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_core.errors import BadCheckpoint, StudioError
 from gan_core.export import OPSET, TOLERANCE, Graph, need_packages, plain_table

@@ -25,6 +25,8 @@ from gan_core.hfgi.pipeline import HFGIPipeline, load_embedded
 from gan_core.hfgi.regions import REGIONS, put_in_place
 from gan_core.stylegan2.synthesis import SynthesisNetwork
 
+Shapes = dict[str, tuple[int, ...]]
+
 FILES = {
     "finder": "finder/finder.safetensors",
     "encoder": "people_hfgi/encoder.safetensors",
@@ -128,9 +130,7 @@ def _hfgi(pipe: HFGIPipeline) -> list[LiveNetwork]:
             Network("encode", encode, (pipe.encoder, average), {"face": crop}, ("codes",)),
             (("encoder", ""), ("encoder", "")),
         ),
-        LiveNetwork(
-            Network("decode", decode, (net,), {"codes": codes}, ("plain", "features", "colour")), (generator,)
-        ),
+        LiveNetwork(Network("decode", decode, (net,), {"codes": codes}, ("plain", "features", "colour")), (generator,)),
         LiveNetwork(
             Network(
                 "consult",
@@ -175,7 +175,7 @@ def _masks(head: nn.Module, images: Tensor) -> Tensor:
 
 def _in_place(region: str) -> LiveNetwork:
     crop, masks = (3, WORKING_SIZE, WORKING_SIZE), (2, WORKING_SIZE, WORKING_SIZE)
-    shapes = {"unedited": crop, "edited": crop, "plain": crop, "old_heads": masks, "new_heads": masks}
+    shapes: Shapes = {"unedited": crop, "edited": crop, "plain": crop, "old_heads": masks, "new_heads": masks}
     function: Callable[..., Tensor] = lambda a, b, c, old, new: put_in_place(region, a, b, c, (old, new))  # noqa: E731
     if region == "face":  # an ellipse, which needs no heads
         shapes = {"unedited": crop, "edited": crop}
@@ -193,5 +193,5 @@ def _motion() -> LiveNetwork:
         return shifted(both, resized_motion(find_motion(changed, plain), WORKING_SIZE))
 
     crop = (3, WORKING_SIZE, WORKING_SIZE)
-    shapes = {"changed": crop, "plain": crop, "both": (6, *crop[1:])}
+    shapes: Shapes = {"changed": crop, "plain": crop, "both": (6, *crop[1:])}
     return LiveNetwork(Network("moved_along", moved_along, (), shapes, ("moved",)), (), single=True)

@@ -58,7 +58,9 @@ def test_index_names_the_files(tmp_path: Path) -> None:
 
 def test_a_graph_is_made_and_one_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, weights, folder = torch.nn.Linear(16, 8).requires_grad_(False), tmp_path / "weights", tmp_path / "graphs"
-    store.save(weights / "line.safetensors", {f"net.{name}": value for name, value in net.state_dict().items()}, config={})
+    store.save(
+        weights / "line.safetensors", {f"net.{name}": value for name, value in net.state_dict().items()}, config={}
+    )
     store.save(weights / "directions.safetensors", {}, config={})
     net.load_state_dict({name: value.half() for name, value in net.state_dict().items()})  # what the file has
     live = LiveNetwork(Network("line", lambda x: net(x), (net,), {"x": (16,)}, ("y",)), (("line", "net."),))
