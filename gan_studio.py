@@ -56,6 +56,7 @@ FAMILIES = {
         "overview": "gan_core.benchmarks.overview",
         "authors": "gan_core.benchmarks.authors",
         "page": "gan_core.benchmarks.page",
+        "live": "gan_core.benchmarks.live",
         "load": "gan_core.benchmarks.load",
         "training": "gan_core.benchmarks.training",
         "augmentation": "gan_core.benchmarks.augmentation",

@@ -102,6 +102,7 @@ function moved(before, points) {
 /** A change between the shown one and the one to come, where both are there. */
 function between(shown, target, share) {
   if (!shown || !target) return target;
-  const data = shown.data.map((value, i) => value + share * (target.data[i] - value));
+  const data = new Float32Array(shown.data.length), from = shown.data, to = target.data;
+  for (let i = 0; i < data.length; i++) data[i] = from[i] + share * (to[i] - from[i]);
   return { ...shown, data };
 }

@@ -1,6 +1,6 @@
 /** Counts frames and says how fast they come; the numbers are also in the place's data attributes. */
 
-const OVER = 3;  // seconds that rates are taken over
+const OVER = 10;  // seconds that rates are taken over
 
 export class Meter {
   /** @param {HTMLElement} place */
@@ -31,7 +31,7 @@ export class Meter {
     this.frames.push({ now, edited, inversions });
     while (now - this.frames[0].now > OVER) this.frames.shift();
     const span = now - this.frames[0].now;
-    if (span < OVER / 2) return;
+    if (span < 1) return;
     const rate = (this.frames.length - 1) / span;
     const faces = (inversions - this.frames[0].inversions) / span;
     Object.assign(this.place.dataset, {

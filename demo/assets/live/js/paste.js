@@ -83,24 +83,21 @@ export function pasteBack(photo, aligned, change, opacity = 1) {
   const delta = warpAffine(planes, map, width, height).data, region = crop(photo, x0, y0, x1, y1);
   const finer = aligned.side / size;
   const detail = finer > 1.15 ? fineDetail(region, finer) : null;
-  for (let i = 0; i < width * height; i++) {
-    const dropped = detail ? Math.min(Math.max(delta[4 * i + 3], 0), 1) : 0;
+  const pixels = region.data;
+  for (let i = 0, j = 0, k = 0; i < width * height; i++, j += 3, k += 4) {
+    const dropped = detail ? Math.min(Math.max(delta[k + 3], 0), 1) : 0;
     for (let c = 0; c < 3; c++) {
-      const value = delta[4 * i + c] - (dropped ? dropped * detail[3 * i + c] : 0);
-      region.data[3 * i + c] += roundEven(value * opacity);  // the change is rounded, so no change leaves the pixel
+      const lost = dropped ? dropped * detail[j + c] : 0;
+      pixels[j + c] += (delta[k + c] - lost) * opacity;  // rounded and limited as it is stored
     }
   }
   return { x: x0, y: y0, picture: region };
-}
-
-function roundEven(value) {
-  const whole = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && whole % 2 ? whole - 1 : whole;
 }
 
 /** The detail of the photo that is lost in a crop `scale` times coarser. */
 function fineDetail(region, scale) {
   const values = Float32Array.from(region.data);
   const smooth = gaussianFilter(values, region.width, region.height, 3, 0.5 * scale, "nearest");
-  return values.map((value, i) => value - smooth[i]);
+  for (let i = 0; i < values.length; i++) values[i] -= smooth[i];
+  return values;
 }

@@ -41,7 +41,7 @@ export class Track {
     }
     this.missed = points ? 0 : this.missed + 1;
     if (!points) return null;
-    const same = this.points && isSame(points, this.points), fresh = !same || time - this.seen > BACK;
+    const same = this.points && isSame(points, this.points), fresh = !same || (!known && time - this.seen > BACK);
     if (fresh || !known) this.since = time;
     this.points = known && same ? steadied(this.points, points) : points;
     this.seen = time;
