@@ -10,8 +10,8 @@ from demo.parts.events import QUIET
 _FRAME = (
     '<iframe src="live/" title="Edit a face on this device" allow="camera; cross-origin-isolated"'
     ' style="width: min(92vw, 1200px); height: 760px; border: 0"></iframe>'
-    '<p>Also <a href="live/" target="_blank" rel="noopener">in a window of its own</a>, which is faster in browsers that'
-    " give a part of a page one thread only.</p>"
+    '<p>Also <a href="live/" target="_blank" rel="noopener">in a window of its own</a>: faster in browsers that give a'
+    " part of a page one thread only.</p>"
 )
 _INFO = (
     "A photo or the live camera, edited in this browser: no picture is sent to the server. Loads 54 to 57 MB the first "

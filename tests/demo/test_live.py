@@ -299,7 +299,7 @@ def test_a_lost_gpu(page, site, ending: str) -> None:
             const { Models } = await import(new URL("js/models.js", location.href));
             let lose;
             const device = { lost: new Promise(resolve => { lose = resolve; }) }, told = [];
-            const models = new Models(["encode"], { gpu: "on", threads: 1, told() {}, lost: text => told.push(text) });
+            const models = new Models(["encode"], { gpu: true, threads: 1, told() {}, lost: text => told.push(text) });
             const run = kind => async feeds => {
                 if (kind === "wasm") return { codes: { data: feeds.face.data } };
                 if (ending === "throws") throw new Error("device");

@@ -55,12 +55,15 @@ export class Camera {
     return this.stream !== null;
   }
 
-  /** The next frame, when the camera has one. @returns {Promise<{bitmap: ImageBitmap, time: number}>} */
+  /** The next frame, when the camera has one; null where the page was hidden before. */
   async frame() {
-    await new Promise((resolve) => {
-      if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(resolve);
-      else requestAnimationFrame(resolve);
+    const waited = new AbortController();
+    const came = await new Promise((resolve) => {
+      document.addEventListener("visibilitychange", () => resolve(false), waited);
+      if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(() => resolve(true));
+      else requestAnimationFrame(() => resolve(true));
     });
-    return { bitmap: await createImageBitmap(this.video), time: performance.now() / 1000 };
+    waited.abort();
+    return came ? { bitmap: await createImageBitmap(this.video), time: performance.now() / 1000 } : null;
   }
 }

@@ -23,9 +23,9 @@ async function change(strengths) {
 }
 
 serve(self, {
-  async load({ gpu, threads }) {
-    const told = (bytes) => tell(self, { bytes });
-    models = new Models([...GRAPHS, "moved_along"], { gpu, threads, told, lost: (message) => tell(self, { message }) });
+  async load({ jspi, threads }) {
+    const told = (bytes) => tell(self, { bytes }), lost = (message) => tell(self, { message });
+    models = new Models([...GRAPHS, "moved_along"], { jspi, gpu: jspi, threads, told, lost });
     const [directions] = await Promise.all([fetchFile("weights/people_hfgi/directions.safetensors", told), models.load()]);
     pipeline = new HFGIPipeline(models, readSafetensors(directions));
     await warmUp();

@@ -46,21 +46,20 @@ export class Models {
   /**
    * @param {string[]} names Of graphs.
    * @param {object} options
-   * @param {"on"|"off"|"emulated"} options.gpu Whether to try WebGPU.
+   * @param {boolean} options.jspi Whether to load the onnxruntime that has WebGPU, see `hasWebGPU`.
+   * @param {boolean} options.gpu Whether to compute by WebGPU.
    * @param {number} options.threads Of WebAssembly; more than one only where the page is isolated.
    * @param {(bytes: number) => void} options.told Given the bytes as they come.
    * @param {(sentence: string) => void} options.lost Told when the GPU was lost.
    */
-  constructor(names, { gpu, threads, told, lost }) {
-    Object.assign(this, { names, told, lost, sessions: {}, device: "wasm" });
-    this.gpu = gpu;
+  constructor(names, { jspi, gpu, threads, told, lost }) {
+    Object.assign(this, { names, jspi, gpu, told, lost, sessions: {}, device: "wasm" });
     this.threads = globalThis.crossOriginIsolated ? threads : 1;
   }
 
   /** Fetch and open all graphs. */
   async load() {
-    this.gpu = this.gpu !== "off" && (await hasWebGPU(this.gpu === "emulated"));
-    this.ort = await import(this.gpu ? "../vendor/ort.jspi.min.mjs" : "../vendor/ort.wasm.min.mjs");
+    this.ort = await import(this.jspi ? "../vendor/ort.jspi.min.mjs" : "../vendor/ort.wasm.min.mjs");
     const { wasm } = this.ort.env;
     wasm.wasmPaths = new URL("vendor/", ROOT).href;
     wasm.numThreads = this.threads;

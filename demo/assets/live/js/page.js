@@ -164,14 +164,11 @@ async function listCameras() {
 async function run(number) {
   await attempt(async () => {
     while (number === loop && camera.on) {
-      if (document.hidden) {
-        say("paused", "Paused while this tab is hidden.");
-        await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
-        await worker.call("restart");
-        meter.restart();
-        continue;
-      }
-      const { bitmap, time } = await camera.frame();
+      if (document.hidden) await pause();
+      const frame = await camera.frame();
+      if (!frame) continue;
+      const { bitmap, time } = frame;
+      if (number !== loop) return bitmap.close();
       const copy = await createImageBitmap(bitmap);
       const answer = await worker.call("frame", [copy, time, sliders.values()], [copy]);
       if (number !== loop) return bitmap.close();
@@ -180,6 +177,14 @@ async function run(number) {
       say("live", answer.trouble ?? facesSentence(answer));
     }
   });
+}
+
+/** Wait until the page is seen again. */
+async function pause() {
+  say("paused", "Paused while this tab is hidden.");
+  await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+  await worker.call("restart");
+  meter.restart();
 }
 
 function facesSentence({ faces, edited }) {

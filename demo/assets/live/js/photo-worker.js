@@ -5,7 +5,7 @@ import { Caller, serve, tell } from "./calls.js";
 import { FaceFinder } from "./finder.js";
 import { Trouble, faceBox, quadSide } from "./geometry.js";
 import { LiveEditor } from "./live.js";
-import { Models } from "./models.js";
+import { Models, hasWebGPU } from "./models.js";
 import { pasteBack } from "./paste.js";
 import { fromImageData, toImageData } from "./picture.js";
 
@@ -30,10 +30,12 @@ function handOver(value, image) {
 }
 
 serve(self, {
-  async load(options) {
+  /** @param {{gpu: "on"|"off"|"emulated", threads: number}} options */
+  async load({ gpu, threads }) {
+    const jspi = gpu !== "off" && (await hasWebGPU(gpu === "emulated"));  // one onnxruntime for both workers
     const told = (bytes) => tell(self, { bytes });
-    const models = new Models(["locate", "refine"], { gpu: "off", threads: 1, told, lost() {} });
-    const [value] = await Promise.all([faces.call("load", [options]), models.load()]);
+    const models = new Models(["locate", "refine"], { jspi, gpu: false, threads: 1, told, lost() {} });
+    const [value] = await Promise.all([faces.call("load", [{ jspi, threads }]), models.load()]);
     finder = new FaceFinder(models);
     live = new LiveEditor(finder, faces);
     return { value };
