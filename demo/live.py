@@ -32,7 +32,6 @@ WEIGHTS_FILES = (
     "portraits_hfgi/head.safetensors",
     "people_face/generator.safetensors",
 )
-LICENCES = ("vendor/LICENSE", "vendor/README.md", "vendor/ThirdPartyNotices.txt", "LICENSE")
 HEADERS = {
     # Isolation from other origins, without which browsers give WebAssembly one thread. The last one isolates the page
     # where it is embedded in one that is not isolated.
@@ -54,6 +53,8 @@ def files() -> Iterator[tuple[str, Path]]:
             yield path.relative_to(PAGE).as_posix(), path
     for name in WEIGHTS_FILES:
         yield f"weights/{name}", WEIGHTS / name
+    for folder in sorted({Path(name).parent for name in WEIGHTS_FILES}):
+        yield f"weights/{folder}/README.md", WEIGHTS / folder / "README.md"  # the card, which names authors
 
 
 class LiveFiles(StaticFiles):
