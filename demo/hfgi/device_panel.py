@@ -11,19 +11,19 @@ _FRAME = (
     '<iframe src="live/" title="Edit a face on this device" allow="camera; cross-origin-isolated"'
     ' style="width: min(92vw, 1200px); height: 760px; border: 0"></iframe>'
     '<p>Also <a href="live/" target="_blank" rel="noopener">in a window of its own</a>: faster in browsers that give a'
-    " part of a page one thread only.</p>"
+    " part of a page one thread only. It loads 54 to 57 MB the first time; no picture is sent to the server.</p>"
 )
-_INFO = (
-    "A photo or the live camera, edited in this browser: no picture is sent to the server. Loads 54 to 57 MB the first "
-    "time."
-)
+_LABEL = "On this device, also the live camera"
 
 
 class DevicePanel:
-    """The switch and, where it is on, the page."""
+    """The switch, made in the current context, and, where it is on, the page."""
 
     def __init__(self) -> None:
-        self.switch = gr.Checkbox(False, label="On this device", info=_INFO, elem_id="hfgi-on-device")
+        self.switch = gr.Checkbox(False, label=_LABEL, show_label=False, container=False, elem_id="hfgi-on-device")
+
+    def build_frame(self) -> None:
+        """The place of the page, in the current context."""
         self.frame = gr.HTML("", visible=False, elem_id="hfgi-device")
 
     def wire(self, work: gr.Row) -> None:

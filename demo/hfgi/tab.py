@@ -55,8 +55,10 @@ class EditAFace:
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
-        gr.Markdown(_LEAD, elem_classes="lead")
-        on_device = DevicePanel()
+        with gr.Row(elem_id="hfgi-lead"):
+            gr.Markdown(_LEAD, elem_classes="lead")
+            on_device = DevicePanel()
+        on_device.build_frame()
         with gr.Row(elem_classes="work") as work:
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):

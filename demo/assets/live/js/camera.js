@@ -3,6 +3,7 @@
 import { Trouble } from "./geometry.js";
 
 const SIZE = { width: { ideal: 640 }, height: { ideal: 480 } };
+const SLOWEST = 80;  // milliseconds; a browser that holds frames back, or cannot tell of them, is not waited for longer
 const OR_PHOTO = "or choose a photo";
 const REASONS = {
   NotAllowedError: `The camera was not allowed. Allow it beside the address of this page and start again, ${OR_PHOTO}.`,
@@ -60,8 +61,8 @@ export class Camera {
     const waited = new AbortController();
     const came = await new Promise((resolve) => {
       document.addEventListener("visibilitychange", () => resolve(false), waited);
-      if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(() => resolve(true));
-      else requestAnimationFrame(() => resolve(true));
+      this.video.requestVideoFrameCallback?.(() => resolve(true));
+      setTimeout(() => resolve(true), SLOWEST);
     });
     waited.abort();
     return came ? { bitmap: await createImageBitmap(this.video), time: performance.now() / 1000 } : null;
