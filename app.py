@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Gradio reads its environment when it is imported, so only now.
     from starlette.middleware import Middleware
 
+    from demo import live
     from demo.assistants import send_every_picture
     from demo.context import assemble
     from demo.layout import build_page, launch_options
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             i18n=i18n,
             prevent_thread_lock=True,
             app_kwargs={
-                "routes": endpoints(studio, metrics=settings.metrics),
+                "routes": [*endpoints(studio, metrics=settings.metrics), *live.routes()],
                 "middleware": [
                     Middleware(Refusals, max_upload=settings.max_upload, mcp=settings.mcp),
                     *([] if settings.auth else [Middleware(PageCache)]),

@@ -1,10 +1,11 @@
-"""The command `gan-studio`: run the app, edit photos, fetch, install and export weights, train, evaluate, take times.
+"""The command `gan-studio`: run the app, edit photos, handle weights, make a static site, train, evaluate, time.
 
     gan-studio run [flags of the app]
     gan-studio edit PHOTO ... --smile 2 [flags]
     gan-studio fetch [NAME]
     gan-studio install FILE [NAME]
     gan-studio export WHAT [FOLDER]
+    gan-studio export-live | static [FOLDER]
     gan-studio train | evaluate | bench WHAT [flags]
 
 Each hands over to one module, which has its own --help and can be started by itself: `python -m MODULE`.
@@ -22,6 +23,8 @@ SINGLE = {
     "fetch": "gan_core.checkpoints.fetch",
     "install": "gan_core.checkpoints.install",
     "export": "gan_core.export",
+    "export-live": "gan_core.export_live",
+    "static": "demo.live",
 }
 
 FAMILIES = {
@@ -55,6 +58,7 @@ FAMILIES = {
         "overview": "gan_core.benchmarks.overview",
         "authors": "gan_core.benchmarks.authors",
         "page": "gan_core.benchmarks.page",
+        "live": "gan_core.benchmarks.live",
         "load": "gan_core.benchmarks.load",
         "training": "gan_core.benchmarks.training",
         "augmentation": "gan_core.benchmarks.augmentation",

@@ -45,7 +45,9 @@ class Exported:
     """Largest difference from PyTorch, in units of the largest value of an output."""
 
 
-class _Graph(nn.Module):
+class Graph(nn.Module):
+    """A network's function over the modules that it belongs to, as a module that can be traced."""
+
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.parts = nn.ModuleList(network.modules)
@@ -90,7 +92,8 @@ def _plain_upfirdn2d(
     return F.conv2d(x, kernel.to(x.dtype).expand(channels, 1, *filter.shape), stride=down, groups=channels)
 
 
-def _plain_table() -> dict[Any, Callable[..., Any]]:
+def plain_table() -> dict[Any, Callable[..., Any]]:
+    """Decompositions of PyTorch's operations and of this project's own into plain ones."""
     ops = torch.ops.gan_studio
     return {
         **torch.export.default_decompositions(),
@@ -109,7 +112,7 @@ def export_model(model: GanModel, folder: Path, *, report: Callable[[Exported], 
     Raises WeightsMissing if the packages are not installed or the folder cannot be written, BadCheckpoint if a file
     computes something else than PyTorch does; that file is removed.
     """
-    _need_packages()
+    need_packages()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,13 +127,13 @@ def export_model(model: GanModel, folder: Path, *, report: Callable[[Exported], 
 
 def export_network(network: Network, path: Path) -> Exported:
     """Write one network as ONNX and check it. Raises BadCheckpoint where the two differ; the file is then removed."""
-    graph = _Graph(network).eval().requires_grad_(False).cpu()
+    graph = Graph(network).eval().requires_grad_(False).cpu()
     inputs = _inputs(network, 2)
     batch = torch.export.Dim("batch", min=2)
     with torch.no_grad():
         dynamic = (tuple({0: batch} for _ in inputs),)
         program = torch.export.export(graph, inputs, dynamic_shapes=dynamic, strict=False)
-        program = program.run_decompositions(_plain_table())
+        program = program.run_decompositions(plain_table())
         temporary = path.with_suffix(".onnx.part")
         try:
             made = torch.onnx.export(
@@ -173,7 +176,8 @@ def _difference(graph: nn.Module, network: Network, path: Path) -> float:
     return worst
 
 
-def _need_packages() -> None:
+def need_packages() -> None:
+    """Raises WeightsMissing where a package that exporting takes is not installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

@@ -10,6 +10,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi.device_panel import DevicePanel
 from demo.hfgi.directions import FaceDirections
 from demo.hfgi.editor import Editor
 from demo.hfgi.first_sight import ABOUT, EXAMPLE, PRESETS
@@ -64,8 +65,11 @@ class EditAFace:
     def build(self, tab_id: str, label: str) -> TabHandle:
         """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
         first = next(iter(self.models.values()))
-        ABOUT.build()
-        with gr.Row(elem_classes="work"):
+        with gr.Row(elem_id="hfgi-lead"):
+            ABOUT.build()
+            on_device = DevicePanel()
+        on_device.build_frame()
+        with gr.Row(elem_classes="work") as work:
             with gr.Column(elem_classes="work-input"), gr.Tabs():
                 with gr.Tab("Photo"):
                     self._build_photo()
@@ -86,6 +90,7 @@ class EditAFace:
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
+        on_device.wire(work)
         api.build(self.studio, self.editor)
         menus = [Menu(self.model, self.models)]
         return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row, menus=menus)

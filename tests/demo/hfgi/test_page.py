@@ -348,3 +348,15 @@ def test_refining_can_be_stopped_and_what_there_is_is_kept(fake_server, open_pag
     page.wait_for_selector("#hfgi-refine-used input:checked")
     refine(page)
     wait_for_refinement(page, "Refined. Move a slider")
+
+
+def test_switch_on_this_device(page):
+    page.click("#hfgi-on-device input")
+    frame = page.frame_locator("#hfgi-device iframe")
+    frame.locator("#start").wait_for()
+    assert frame.locator("body").evaluate("() => crossOriginIsolated"), "so that WebAssembly may use several threads"
+    frame.locator("body:not([data-state=loading])").wait_for()
+    page.wait_for_selector("#hfgi-photo", state="hidden")
+    page.click("#hfgi-on-device input")
+    page.wait_for_selector("#hfgi-photo")
+    assert page.locator("#hfgi-device iframe").count() == 0
