@@ -1,9 +1,9 @@
 """How fast the live page is: `python -m gan_core.benchmarks.live`.
 
 Starts the app and opens /live/ in a headless Chromium whose camera shows a film of a moving face (640 x 480), made from
-an example picture. Measured are the seconds to load the page with its models, for a still photo, for a slider and from the
-start of the camera to the first edited frame, and a second's edited frames and inverted faces. Prints a line a run, with
-the machine's load before, as other work on it slows everything down.
+an example picture. Measured are the seconds to load the page with its models, for a still photo, for a slider and from
+the start of the camera to the first edited frame, and a second's edited frames and inverted faces. Prints a line a run,
+with the machine's load before, as other work on it slows everything down.
 """
 
 from __future__ import annotations
