@@ -19,7 +19,6 @@ const sliders = new Sliders($("sliders"), onSlider);
 let total = 1, loaded = 0;
 let original = null;  // the photo or the frame as it came, an ImageBitmap
 let patch = null;  // what the edit changes in it: { x, y, image }
-let fewCores = false;  // the two workers share them
 let loop = 0;  // number of the camera's run; another one ends the one before
 
 /** @param {"loading"|"ready"|"working"|"live"|"paused"|"trouble"} state */
@@ -168,7 +167,7 @@ async function run(number) {
       if (document.hidden) await pause();
       const frame = await camera.frame();
       if (!frame) continue;
-      const { bitmap, time } = frame, began = performance.now();
+      const { bitmap, time } = frame;
       if (number !== loop) return bitmap.close();
       const copy = await createImageBitmap(bitmap);
       const answer = await worker.call("frame", [copy, time, sliders.values()], [copy]);
@@ -176,7 +175,6 @@ async function run(number) {
       show(bitmap, answer);
       meter.frame(answer);
       say("live", answer.trouble ?? facesSentence(answer));
-      if (fewCores) await new Promise((resolve) => setTimeout(resolve, performance.now() - began));  // for inverting
     }
   });
 }
@@ -243,9 +241,8 @@ await attempt(async () => {
   const sizes = JSON.parse(await (await fetch(new URL("../graphs/index.json", import.meta.url))).text()).bytes;
   total = Object.values(sizes).reduce((a, b) => a + b);
   const cores = navigator.hardwareConcurrency || 2;
-  const threads = Number(options.get("threads")) || Math.min(cores, 4);
+  const threads = Number(options.get("threads")) || Math.min(Math.max(cores - 1, 1), 4);  // a core follows the face
   const { attributes, device, threads: used } = await worker.call("load", [{ gpu: options.get("gpu") ?? "on", threads }]);
-  fewCores = device === "wasm" && cores <= 2;
   sliders.build(attributes);
   meter.loaded({ bytes: loaded, seconds: (performance.now() - began) / 1000, device, threads: used });
   for (const id of ["start", "file", "reset"]) $(id).disabled = false;
