@@ -1,9 +1,11 @@
 /** The face finder, as gan_core/faces/finder.py: a locator over a pyramid, then a refiner on each face, twice. */
 
-import { applyAffine, cornersOf, eyeDistance, ffhqFrame, length, mean, scaledMap, similarityBetween, squareCorners }
-  from "./geometry.js";
+import {
+  applyAffine, cornersOf, eyeDistance, ffhqFrame, length, mean, movement, scaledMap, similarityBetween, squareCorners,
+} from "./geometry.js";
 import { crop, reduce, resizeReduced, warpAffine } from "./picture.js";
 
+const SETTLED = 0.05;  // movement, in eye distances, after which a followed face need not be looked at a second time
 const LONGEST = 640, CANDIDATE = 0.15, ACCEPT = 0.6, MOST = 24;
 const STRIDE = 8, SMALLEST = 160, REFINER_SIZE = 128, REFINER_ZOOM = 0.74, REFINER_DROP = 0.06;
 
@@ -56,7 +58,7 @@ export class FaceFinder {
 
   /** The face near five points of the frame before, or null. @returns {Promise<Face|null>} */
   async follow(photo, points) {
-    return (await this.refine(new Pyramid(photo), [{ score: 1, points }], 1))[0] ?? null;
+    return (await this.refine(new Pyramid(photo), [{ score: 1, points }], SETTLED))[0] ?? null;
   }
 
   /** Peaks of the centre map over all levels, best first. */
@@ -71,22 +73,25 @@ export class FaceFinder {
   }
 
   /**
-   * Landmarks on the upright crop of each guess, twice; then what still looks like a face. Guesses that lie well need one
-   * turn only.
+   * Landmarks on the upright crop of each guess, twice; then what still looks like a face. Guesses that the first turn
+   * moves by less than `settled` eye distances have no second one.
    * @returns {Promise<Face[]>}
    */
-  async refine(levels, guesses, turns = 2) {
+  async refine(levels, guesses, settled = 0) {
     let candidates = guesses, scored = [];
-    for (let turn = 0; turn < turns; turn++) {
-      const usable = candidates.map((g) => ({ score: g.score, map: refinerSquare(g.points) })).filter((g) => g.map);
+    for (let turn = 0; turn < 2; turn++) {
+      const usable = candidates.map((g) => ({ ...g, map: refinerSquare(g.points) })).filter((g) => g.map);
       if (!usable.length) return [];
       const size = 3 * REFINER_SIZE ** 2, crops = new Float32Array(usable.length * size);
       usable.forEach((guess, i) => crops.set(planar(cut(levels, guess.map)), i * size));
       const dims = [usable.length, 3, REFINER_SIZE, REFINER_SIZE];
       const { fives, face } = await this.models.run("refine", { crops: [crops, dims] });
       scored = usable
-        .map((guess, i) => ({ guess: guess.score, sure: face[i], points: fivePoints(fives, i, guess.map) }))
+        .map((guess, i) => ({
+          guess: guess.score, sure: face[i], before: guess.points, points: fivePoints(fives, i, guess.map),
+        }))
         .filter((one) => one.sure > 0.1);
+      if (scored.every(({ before, points }) => movement(before, points) < settled)) break;
       candidates = scored.map(({ guess, points }) => ({ score: guess, points }));
     }
     const faces = scored

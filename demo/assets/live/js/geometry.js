@@ -23,6 +23,12 @@ export function mean(points) {
 /** Distance of the two eyes, pixels. */
 export const eyeDistance = (points) => length(plus(points[1], points[0], -1));
 
+/** Largest movement of one of the points, in eye distances. */
+export function movement(before, after) {
+  const far = after.map((p, i) => length(plus(p, before[i], -1)));
+  return Math.max(...far) / Math.max(eyeDistance(after), 1e-6);
+}
+
 /** Centre and half-side vector of the oriented FFHQ square (Karras et al. 2019, appendix A). Null where points coincide. */
 export function ffhqFrame(points) {
   const [left, right] = points, mouth = middle(points[3], points[4]);

@@ -4,7 +4,7 @@
  */
 
 import { align, squareOf } from "./alignment.js";
-import { Trouble, eyeDistance } from "./geometry.js";
+import { Trouble, movement } from "./geometry.js";
 import { pasteBack } from "./paste.js";
 import { Track } from "./track.js";
 
@@ -66,13 +66,13 @@ export class LiveEditor {
 
   isDue(points, strengths) {
     return !this.inverted || this.edited !== JSON.stringify(strengths) || this.waited >= EVERY
-      || moved(this.inverted, points) > MOVED;
+      || movement(this.inverted, points) > MOVED;
   }
 
   /** Invert the face if it moved, and edit it; the result is shown from the frame on in which it is there. */
   async refresh(photo, points, strengths) {
     const crop = align(photo, { points }).crop, { turn, time } = this, key = JSON.stringify(strengths);
-    const again = !this.inverted || this.waited >= EVERY || moved(this.inverted, points) > MOVED;
+    const again = !this.inverted || this.waited >= EVERY || movement(this.inverted, points) > MOVED;
     this.busy = true;
     try {
       if (again) {
@@ -91,12 +91,6 @@ export class LiveEditor {
       this.busy = false;
     }
   }
-}
-
-/** Largest movement of a point since, in eye distances. */
-function moved(before, points) {
-  const far = points.map(([x, y], i) => Math.hypot(x - before[i][0], y - before[i][1]));
-  return Math.max(...far) / eyeDistance(points);
 }
 
 /** A change between the shown one and the one to come, where both are there. */

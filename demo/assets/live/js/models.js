@@ -87,6 +87,7 @@ export class Models {
         executionProviders: [small ? "wasm" : device],
         externalData,
         logSeverityLevel: 3,
+        extra: { session: { intra_op: { allow_spinning: "0" } } },  // threads that wait leave the cores to the other worker
       });
     }
     this.device = device;

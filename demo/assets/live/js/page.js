@@ -241,7 +241,7 @@ await attempt(async () => {
   const sizes = JSON.parse(await (await fetch(new URL("../graphs/index.json", import.meta.url))).text()).bytes;
   total = Object.values(sizes).reduce((a, b) => a + b);
   const cores = navigator.hardwareConcurrency || 2;
-  const threads = Number(options.get("threads")) || Math.min(cores, 4);
+  const threads = Number(options.get("threads")) || Math.min(Math.max(cores - 1, 1), 4);  // a core follows the face
   const { attributes, device, threads: used } = await worker.call("load", [{ gpu: options.get("gpu") ?? "on", threads }]);
   sliders.build(attributes);
   meter.loaded({ bytes: loaded, seconds: (performance.now() - began) / 1000, device, threads: used });
