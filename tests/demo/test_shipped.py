@@ -78,7 +78,7 @@ def test_page_of_self_conditioned(page) -> None:
     start = self_conditioned.settled(page)
     first = self_conditioned.fetched(page, start)
     assert first.shape == (256, 256, 3) and first.std() > 20
-    self_conditioned.press(page, "End")
+    self_conditioned.press(page, "Home")  # it opens near the other end
     self_conditioned.other_than(page, start)  # the server may still be loading other models
     edited = self_conditioned.settled(page)
     assert np.abs(self_conditioned.fetched(page, edited) - first).mean() > 3

@@ -138,8 +138,7 @@ def test_fetch_stop_continue_then_give_files_and_remove(models_server, open_page
 
 def test_what_is_no_checkpoint_is_said(models_server, open_page, tmp_path) -> None:
     page = open_page(models_server.url, width=390)
-    page.locator(".overflow-menu > button").first.click()
-    page.locator(".overflow-dropdown button", has_text="Models").first.click()
+    click_tab(page, "Models")
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"\xff\xd8 not weights")
     page.fill("#models-path textarea, #models-path input", str(path))
