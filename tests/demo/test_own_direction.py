@@ -40,6 +40,7 @@ def test_made_of_random_faces_saved_and_loaded(fake_server, open_page, tmp_path)
     page.click("#hfgi-own-make")
     wait_for_toast(page, "from 2 to 20 pictures or faces that have it, not 0")
     page.get_by_text("Random faces instead").click()
+    page.click("#hfgi-own-roll")
     faces = page.locator("#hfgi-own-gallery .grid-container button")
     for number in (8, 9):
         faces.nth(number).click()
