@@ -16,7 +16,7 @@ from demo.context import Studio
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
-from demo.parts.first_sight import finished_example
+from demo.parts.first_sight import Example
 from demo.parts.pictures import shown
 from demo.session import Session
 from gan_core.images import resize_within
@@ -25,7 +25,7 @@ _SIDE = 1024  # longer side of the compared pictures, pixels
 _THUMBNAIL = 320
 _EXACT = 2_000_000  # pixels up to which another tab is sent a lossless file
 _BEFORE, _THUMBNAILS = "comodgan-before", "comodgan-thumbnails"
-_EXAMPLE = [("hole_before", "Painted over"), ("hole_result_1", "One result"), ("hole_result_2", "Another")]
+_EXAMPLE = Example("hole", ("Painted over", "One result", "Another"))
 _WELCOME = "The results come here. Click one to compare it with what it was made of."
 
 
@@ -38,7 +38,7 @@ class ResultPanel:
     def build(self) -> None:
         """Lay it out in the current context."""
         self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="comodgan-state")
-        self.studio.sessions.shared |= finished_example(_EXAMPLE)
+        self.studio.sessions.shared |= _EXAMPLE.build()
         self.compare = gr.ImageSlider(
             label="Before and after", type="filepath", interactive=False, max_height=520, slider_position=0,
             buttons=["fullscreen"], elem_id="comodgan-compare",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.parts.first_sight import About
+from demo.parts.first_sight import About, Example
 from demo.parts.settings_bar import Preset
 
 ABOUT = About(
@@ -15,7 +15,7 @@ ABOUT = About(
     "The changed face is put back into your photo; everything around it stays as it was.",
 )
 
-EXAMPLE = [("face_before", "Before"), ("face_smile", "Smile +2.5"), ("face_age", "Age +2.5")]
+EXAMPLE = Example("face", ("Before", "Smile +2.5", "Age +2.5"))
 
 PRESETS = [
     Preset("Subtle smile", {"smile": 1.0}),

@@ -23,7 +23,6 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
-from demo.parts.first_sight import finished_example
 from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
@@ -118,7 +117,7 @@ class EditAFace:
     def _build_result(self) -> None:
         with gr.Tabs():
             with gr.Tab("Whole photo") as self.whole_view:
-                self.studio.sessions.shared |= finished_example(EXAMPLE)
+                self.studio.sessions.shared |= EXAMPLE.build()
                 self.compare = gr.ImageSlider(
                     label="Before and after", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="hfgi-compare",

@@ -14,12 +14,12 @@ from demo.context import Studio
 from demo.insetgan.curves import curves
 from demo.insetgan.tasks import Composed
 from demo.parts.events import Data
-from demo.parts.first_sight import finished_example
+from demo.parts.first_sight import Example
 from demo.parts.pictures import result_picture, shown
 from demo.session import Session
 
 _PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
-_EXAMPLE = [("compose_body", "The body"), ("compose_face", "The face"), ("compose_result", "Joined")]
+_EXAMPLE = Example("compose", ("The body", "The face", "Joined"))
 _LABELS = {
     "coarse": "coarse", "border": "border", "perceptual": "perceptual", "body": "body kept", "face": "face kept",
     "latents": "latents",
@@ -36,7 +36,7 @@ class CompositePanel:
         """Lay it out in the current context."""
         with gr.Tabs():
             with gr.Tab("Result"):
-                self.studio.sessions.shared |= finished_example(_EXAMPLE)
+                self.studio.sessions.shared |= _EXAMPLE.build()
                 self.compare = gr.ImageSlider(
                     label="Plain paste and result", type="filepath", interactive=False, max_height=520,
                     buttons=["fullscreen"], elem_id="insetgan-compare",

@@ -69,13 +69,13 @@ class DirectionPanel:
             gr.Markdown(_HINT, elem_classes="hint")
             self.having = pictures_input(label="Photos that have it", height=135, elem_id=f"{prefix}-having")
             self.lacking = pictures_input(label="Photos that lack it", height=135, elem_id=f"{prefix}-lacking")
-            with gr.Accordion("Random faces instead", open=False) as self.folded:
+            with gr.Accordion("Random faces instead", open=False):
                 self.target = gr.Radio([_HAVE, _LACK], value=_HAVE, label=_SEEDS, elem_id=f"{prefix}-target")
+                self.roll = gr.Button("Show faces", size="sm", elem_id=f"{prefix}-roll")
                 self.gallery = gr.Gallery(
                     label="Random faces", show_label=False, columns=6, height=230, allow_preview=False,
                     interactive=False, buttons=[], elem_classes="seeds", elem_id=f"{prefix}-gallery",
                 )  # fmt: skip
-                self.roll = gr.Button("Show other faces", size="sm", elem_id=f"{prefix}-roll")
                 self.seeds = {
                     what: gr.Textbox(label=f"Faces that {what}, by number", elem_id=f"{prefix}-seeds-{what[:4]}")
                     for what in (_HAVE, _LACK)
@@ -139,7 +139,6 @@ class DirectionPanel:
         redraw(self.make.click(on_make, inputs, made, **busy))
         redraw(self.load.upload(on_load, {self.load, model}, made, **busy))
         rolled: list[Any] = [on_roll, {self.first, model}, [self.gallery, self.first]]
-        self.folded.expand(*rolled, api_visibility="private", show_progress="minimal", **QUEUE)
         self.roll.click(*rolled, api_visibility="private", show_progress="minimal", **QUEUE)
         boxes = [*self.seeds.values()]
         self.gallery.select(on_pick, {self.target, self.first}, boxes, trigger_mode="multiple", **QUIET)

@@ -6,7 +6,6 @@ visitor who only looks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -38,20 +37,23 @@ class About:
         )
 
 
-def finished_example(pictures: Sequence[tuple[str, str]]) -> set[Path]:
-    """Pictures with their captions, in a row that is seen as long as the component after it is empty (style.css).
+@dataclass(frozen=True)
+class Example:
+    """A finished example: a strip of square pictures, a file in `FOLDER`, and a caption for each."""
 
-    pictures: names in `FOLDER`, without suffix, and captions. Returns the paths of Gradio's copies of them.
-    """
-    with gr.Row(elem_classes="first-sight"):
-        images = [_captioned(FOLDER / f"{name}.jpg", caption) for name, caption in pictures]
-    return {Path(image.value["path"]).resolve() for image in images}
+    name: str
+    captions: tuple[str, ...]
 
+    def build(self) -> set[Path]:
+        """Lay it out in the current context; it is seen as long as the component after it is empty (style.css).
 
-def _captioned(path: Path, caption: str) -> gr.Image:
-    with gr.Column(min_width=90, elem_classes="captioned"):
-        gr.HTML(escape(caption), padding=False, elem_classes="caption")
-        return gr.Image(
-            str(path), label=caption, show_label=False, type="filepath", interactive=False, buttons=[],
-            alt_text=f"Example: {caption}",
-        )  # fmt: skip
+        Returns the path of Gradio's copy of the file.
+        """
+        captions = "".join(f"<span>{escape(caption)}</span>" for caption in self.captions)
+        with gr.Column(elem_classes="first-sight"):
+            gr.HTML(f'<div class="captions">{captions}</div>', padding=False)
+            image = gr.Image(
+                str(FOLDER / f"{self.name}.jpg"), show_label=False, type="filepath", interactive=False, buttons=[],
+                alt_text=f"An example: {', '.join(self.captions)}",
+            )  # fmt: skip
+        return {Path(image.value["path"]).resolve()}

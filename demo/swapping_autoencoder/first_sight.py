@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.parts.first_sight import About
+from demo.parts.first_sight import About, Example
 
 ABOUT = About(
     "Draw one picture's shapes with another picture's colours and surfaces: wholly, partly, or where you paint.",
@@ -14,4 +14,4 @@ ABOUT = About(
     "Half of a texture, several of them, or a painted region: all are sums of such codes.",
 )
 
-EXAMPLE = [("swap_structure", "Structure"), ("swap_texture", "Texture"), ("swap_result", "Swapped")]
+EXAMPLE = Example("swap", ("Structure", "Texture", "Swapped"))

@@ -18,7 +18,6 @@ from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
 from demo.parts.examples import PLACES, PORTRAITS, examples_row
-from demo.parts.first_sight import finished_example
 from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
 from demo.parts.pictures import result_picture, shown, shown_once
@@ -120,7 +119,7 @@ class SwapStructureAndTexture:
     def _build_result(self) -> None:
         with gr.Tabs() as self.views:
             with gr.Tab("Result", id="result"):
-                self.studio.sessions.shared |= finished_example(EXAMPLE)
+                self.studio.sessions.shared |= EXAMPLE.build()
                 self.compare = gr.ImageSlider(
                     label="Structure picture and result", type="filepath", interactive=False, max_height=560,
                     buttons=["fullscreen"], elem_id="swapping-autoencoder-compare",

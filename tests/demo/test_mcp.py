@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ def calls() -> dict[str, tuple[dict[str, Any], str]]:
     }  # fmt: skip
 
 
+def run(coroutine: Any) -> Any:
+    """In a loop of its own thread: Playwright's may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 async def talk(url: str, what: Any) -> Any:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
@@ -69,7 +76,7 @@ def test_all_tools_are_described_and_can_be_called(papers_server) -> None:
             assert not undescribed, (tool.name, undescribed)
         return {name: await client.call_tool(name, arguments) for name, (arguments, _) in wanted.items()}
 
-    answers = asyncio.run(talk(papers_server.url, listed_and_called))
+    answers = run(talk(papers_server.url, listed_and_called))
     for name, answer in answers.items():
         expected = wanted[name][1]
         if expected == MISSING:
@@ -100,7 +107,7 @@ def test_bad_values_are_a_sentence(papers_server, arguments, sentence) -> None:
     async def called(client: Any) -> Any:
         return await client.call_tool("hfgi_edit_many", {**good, **arguments})
 
-    answer = asyncio.run(talk(papers_server.url, called))
+    answer = run(talk(papers_server.url, called))
     assert answer.isError and sentence in answer.content[0].text, answer.content
 
 

@@ -37,10 +37,16 @@ def test_made_of_random_faces_saved_and_loaded(fake_server, open_page, tmp_path)
     page.set_input_files("#hfgi-photo input[type=file]", str(fakes.save(fakes.draw_photo(), tmp_path / "one.png")))
     first = result(page)
     page.get_by_text("A direction of your own").click()
+    for _ in range(5):  # Gradio closes a part that is opened while the one around it is still being put up
+        if page.locator("#hfgi-own-roll").is_visible():
+            break
+        page.get_by_text("Random faces instead").click()
+        page.wait_for_timeout(700)
+    page.click("#hfgi-own-roll")
+    page.locator("#hfgi-own-gallery .grid-container button").nth(9).wait_for()
     page.click("#hfgi-own-make")
     wait_for_toast(page, "from 2 to 20 pictures or faces that have it, not 0")
-    page.get_by_text("Random faces instead").click()
-    faces = page.locator("#hfgi-own-gallery button img")
+    faces = page.locator("#hfgi-own-gallery .grid-container button")
     for number in (8, 9):
         faces.nth(number).click()
     page.wait_for_function(
