@@ -352,7 +352,7 @@ def test_only_marked_methods_of_components_can_be_called(visitor, secret) -> Non
         ("GET", "/monitoring"), ("GET", "/monitoring/summary"), ("GET", "/monitoring/x"),
         ("GET", "/gradio_api/dev/reload"), ("GET", "/gradio_api/runs"), ("GET", "/gradio_api/run-history/buckets"),
         ("GET", "/gradio_api/profiling/summary"),
-        ("GET", "/gradio_api/mcp/"), ("GET", "/login/huggingface"), ("GET", "/login/callback?_target_url=http://x.test"),
+        ("GET", "/gradio_api/mcp/schema"), ("GET", "/gradio_api/mcp/sse"), ("GET", "/login/huggingface"), ("GET", "/login/callback?_target_url=http://x.test"),
         ("POST", "/gradio_api/flag"), ("GET", "/static/..%2f..%2f..%2fetc%2fpasswd"), ("GET", "/assets/../../app.py"),
         ("GET", "/svelte/..%2f..%2f..%2f..%2fetc%2fpasswd"), ("GET", "/static/../../../../../etc/passwd"),
     ],

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
+from demo.refusals import Refusals
 from demo.settings import read
 from tests.demo import fakes
 
@@ -115,3 +120,10 @@ def test_it_is_off_by_a_flag_and_behind_a_password() -> None:
     assert read([], {}).mcp
     assert not read(["--no-mcp"], {}).mcp and not read([], {"STUDIO_MCP": "no"}).mcp
     assert not read(["--auth", "me:secret"], {}).mcp
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_tools_are_closed_where_they_are_not_allowed(allowed) -> None:
+    app = Starlette(routes=[Route("/gradio_api/mcp/", lambda _request: PlainTextResponse("tools"))])
+    client = TestClient(Refusals(app, max_upload=1 << 20, mcp=allowed))
+    assert client.get("/gradio_api/mcp/").status_code == (200 if allowed else 404)

@@ -56,7 +56,7 @@ export class Camera {
     return this.stream !== null;
   }
 
-  /** The next frame, when the camera has one; null where the page was hidden before. */
+  /** The next frame, when the camera has one; null where there is none yet, or it was hidden or stopped before. */
   async frame() {
     const waited = new AbortController();
     const came = await new Promise((resolve) => {
@@ -65,6 +65,7 @@ export class Camera {
       setTimeout(() => resolve(true), SLOWEST);
     });
     waited.abort();
-    return came ? { bitmap: await createImageBitmap(this.video), time: performance.now() / 1000 } : null;
+    const ready = came && this.on && this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    return ready ? { bitmap: await createImageBitmap(this.video), time: performance.now() / 1000 } : null;
   }
 }
