@@ -1,8 +1,9 @@
 """Answers a second with one and with several Ray Serve replicas: `python -m gan_core.benchmarks.replicas`.
 
-Starts the app with `--executor ray` once for each number of replicas, and has simulated people move a slider of
-"Edit at the edges" through the real API, each asking again as soon as they are answered. With --kill a
-replica is killed (-9) in the middle of the last run: every request must still be answered.
+Starts the app with `--executor ray` once for each number of replicas, and has simulated people ask through the real
+API, each again as soon as they are answered: move a slider of "Edit at the edges", or with --ask completions fill a
+hole in eight ways, of which the computing is a larger share. The people, the page and the replicas share the machine's
+cores. With --kill a replica is killed (-9) in the middle of the last run: every request must still be answered.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from gan_core.benchmarks.page import server
 
+Ask = Callable[[Any, int, int], None]
+"""One request of a client: the person's number, the turn. A different one at each turn, so that none is kept."""
 
-def visits(url: str, people: int, seconds: float, in_the_middle: Callable[[], None] | None) -> tuple[int, list[str]]:
+
+def visits(
+    url: str, people: int, seconds: float, ask: Ask, in_the_middle: Callable[[], None] | None
+) -> tuple[int, list[str]]:
     """(answers in that time, what went wrong) of so many people."""
     from gradio_client import Client
 
@@ -58,10 +66,27 @@ def visits(url: str, people: int, seconds: float, in_the_middle: Callable[[], No
     return answers[0], wrong
 
 
-def ask(client: Any, number: int, turn: int) -> None:
-    """A different request at each turn, so that nothing is taken from what is kept."""
+def move_slider(client: Any, number: int, turn: int) -> None:
+    """An edit of a random face, which is kept after the first turn."""
     value = 0.05 + 0.9 * ((turn * 37 + number * 11) % 97) / 97
     client.predict(None, number, "age", value, "portraits", None, api_name="/self_conditioned_edit")
+
+
+def fill_hole(client: Any, number: int, turn: int) -> None:
+    """Eight completions of the middle of a picture."""
+    from gradio_client import handle_file
+
+    picture = Image.new("RGB", (256, 256), (40 * number % 256, 11 * turn % 256, 90))
+    mask = Image.new("L", picture.size)
+    mask.paste(255, (64, 64, 192, 192))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("picture.png", "mask.png")]
+        for path, image in zip(paths, (picture, mask), strict=True):
+            image.save(path)
+        client.predict(*map(handle_file, paths), turn, 8, "places", api_name="/comodgan_inpaint")
+
+
+KINDS: dict[str, Ask] = {"slider": move_slider, "completions": fill_hole}
 
 
 def kill_a_replica() -> None:
@@ -84,6 +109,7 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--cpus", default="1", help="of each replica")
     parser.add_argument("--gpus", default="0", help="of each replica")
+    parser.add_argument("--ask", choices=KINDS, default="slider", help="what people ask for")
     parser.add_argument("--people", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--kill", action="store_true", help="kill a replica in the middle of the last run")
@@ -99,7 +125,7 @@ def main() -> None:
         ]
         with tempfile.TemporaryDirectory() as folder, server(Path(folder), 1, [*flags, "--no-preload"]) as (url, _, _):
             kill = kill_a_replica if args.kill and index == len(args.replicas) - 1 else None
-            answers, wrong = visits(url, args.people, args.seconds, kill)
+            answers, wrong = visits(url, args.people, args.seconds, KINDS[args.ask], kill)
         rate = answers / args.seconds
         first = first or rate
         print(f"{count} replicas: {rate:.2f} answers a second, {rate / first:.2f} times the first; {len(wrong)} failed")  # noqa: T201
