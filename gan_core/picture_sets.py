@@ -48,11 +48,9 @@ class SetPicture:
                     if len(content) > LARGEST_PICTURE:
                         raise BadImage(_LARGE)
                 return content
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-            raise BadImage("The picture could not be read from the archive.") from error
-        except Exception as error:  # zlib, lzma and bz2 each have their own
-            if isinstance(error, BadImage):
-                raise
+        except BadImage:
+            raise
+        except Exception as error:  # the archive's, each decompressor's and the disk's own
             raise BadImage("The picture could not be read from the archive.") from error
 
 
