@@ -1,4 +1,4 @@
-"""Scores a generator of people: `python -m gan_core.evaluation.generator --generator FILE --people FOLDER`.
+"""Scores a generator: `python -m gan_core.evaluation.generator --generator FILE --people FOLDER`, or `--data FOLDER`.
 
 Samples are compared with the training pictures as they are drawn in training (weights, backdrops, light): Frechet
 distance, precision and recall in ImageNet features; the sliced Wasserstein distance, which is independent of these
@@ -22,6 +22,7 @@ from gan_core.evaluation import feature_scores
 from gan_core.evaluation.metrics import samples as sample_scores
 from gan_core.features import load as load_features
 from gan_core.stylegan2 import Generator
+from gan_core.training.data import PictureStream, load_pictures, split_pictures
 from gan_core.training.grids import save_grid
 from gan_core.training.people import SHARES, PeopleStream, Variation, parse_shares, read_people
 
@@ -41,11 +42,31 @@ def wasserstein(a: Tensor, b: Tensor, device: str) -> float:
     return sum(levels) / len(levels)
 
 
+def picture_size(generator: Generator) -> tuple[int, int]:
+    """Height and width of a generator's pictures."""
+    height, width = generator.config["start_shape"]
+    return generator.resolution, generator.resolution * width // height
+
+
+def read_pictures(
+    args: argparse.Namespace, height: int, width: int
+) -> tuple[PeopleStream | PictureStream, Tensor, Tensor]:
+    """The stream trained on, and the pictures trained on and held out, shrunk, on the device."""
+    if args.people is not None:
+        shares = parse_shares(args.shares)
+        people, others = (read_people(args.people, height, shares, held_out=h).to(args.device) for h in (False, True))
+        return PeopleStream(people, Variation()), *map(sample_scores.shrunk, (people.pictures, others.pictures))
+    pictures, unseen = (load_pictures(p, height, width).to(args.device) for p in split_pictures(args.data))
+    return PictureStream(pictures), *map(sample_scores.shrunk, (pictures, unseen))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--generator", type=Path, required=True, nargs="+")
-    parser.add_argument("--people", type=Path, required=True)
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    data.add_argument("--data", type=Path, help="folder of pictures, such as bodies")
     parser.add_argument("--shares", default=SHARES)
     parser.add_argument("--psi", type=float, nargs="+", default=[1.0])
     parser.add_argument("--count", type=int, default=4000, help="samples")
@@ -56,14 +77,12 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    shares = parse_shares(args.shares)
     network = load_features().to(args.device)
     generators = [build_from_file(Generator, path, "generator")[0].eval() for path in args.generator]
-    resolution = generators[0].config["resolution"]
-    if any(net.config["resolution"] != resolution for net in generators):
-        raise BadValue("The generators must be of one resolution, at which the pictures are compared.")
-    people = read_people(args.people, resolution, shares).to(args.device)
-    stream = PeopleStream(people, Variation())
+    sizes = {picture_size(net) for net in generators}
+    if len(sizes) > 1:
+        raise BadValue("The generators must draw pictures of one size, at which they are compared.")
+    stream, known, held = read_pictures(args, *sizes.pop())
 
     def reals(count: int) -> Tensor:
         return torch.cat([stream.draw(min(100, count)).cpu() for _ in range(max(1, count // 100))])[:count]
@@ -75,8 +94,6 @@ def main() -> None:
     floor = feature_scores.score(reference, feature_scores.pooled_features(network, others))
     pair = wasserstein(real[:1000], others[:1000], args.device)
     report({"name": "other training pictures", **asdict(floor), "swd": pair})
-    held_out = read_people(args.people, resolution, shares, held_out=True).to(args.device)
-    known, held = (part.pictures.float() / 127.5 - 1 for part in (people, held_out))
     for path, generator in zip(args.generator, generators, strict=True):
         generator.to(args.device)
         for psi in args.psi:

@@ -18,7 +18,7 @@ from gan_core.checkpoints.embedded import build_from_file
 HEAD_SIZE = 128  # side of what the network reads and gives
 
 
-class _Step(nn.Module):
+class DoubleConvolution(nn.Module):
     """Two 3x3 convolutions, each with group normalisation and leaky ReLU; the first with the stride."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
@@ -44,9 +44,9 @@ class HeadNet(nn.Module):
         super().__init__()
         self.config = {"widths": list(widths)}
         pairs = list(zip(widths, widths[1:], strict=False))
-        self.stem = _Step(3 * 4, widths[0])
-        self.down = nn.ModuleList(_Step(wide, deep, 2) for wide, deep in pairs)
-        self.up = nn.ModuleList(_Step(deep + wide, wide) for wide, deep in reversed(pairs))
+        self.stem = DoubleConvolution(3 * 4, widths[0])
+        self.down = nn.ModuleList(DoubleConvolution(wide, deep, 2) for wide, deep in pairs)
+        self.up = nn.ModuleList(DoubleConvolution(deep + wide, wide) for wide, deep in reversed(pairs))
         self.out = nn.Conv2d(widths[0], 2 * 4, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:

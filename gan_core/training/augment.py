@@ -64,9 +64,17 @@ def draw_transforms(n: int, p: Tensor, device: torch.device) -> tuple[Tensor, Te
     return _geometry(n, p, device), _colour(n, p, device)
 
 
+def _stretched(row: Tensor, column: int, factor: float) -> Tensor:
+    """A row (N, 3) of affine maps with one column scaled."""
+    return torch.cat([row[:, :column], row[:, column : column + 1] * factor, row[:, column + 1 :]], 1)
+
+
 def transform(images: Tensor, maps: Tensor, colours: Tensor) -> Tensor:
     """Move pictures (N, C, H, W) and change the colours of their first three channels; (N, C, H, W), float32."""
     images = images.float()
+    h, w = images.shape[2:]
+    if h != w:  # the turn is one of pixels, not of the sides' halves
+        maps = torch.stack([_stretched(maps[:, 0], 1, h / w), _stretched(maps[:, 1], 0, w / h)], 1)
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     images = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     pictures = torch.baddbmm(colours[:, :, 3:], colours[:, :, :3], images[:, :3].flatten(2)).unflatten(

@@ -33,25 +33,29 @@ def person_of(path: Path) -> str:
     return path.stem.split("_", 1)[-1]
 
 
-def load_pictures(paths: list[Path], resolution: int) -> Tensor:
-    """Pictures cut to a centred square and resized (area filter), uint8 (N, 3, resolution, resolution), on the CPU."""
+def load_pictures(paths: list[Path], height: int, width: int | None = None) -> Tensor:
+    """Pictures, uint8 (N, 3, height, width), on the CPU: cut about the middle and resized (area filter).
+
+    width: that of a square if None.
+    """
+    width = height if width is None else width
 
     def read(path: Path) -> np.ndarray:
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
-            side = min(picture.size)
-            left, top = (picture.width - side) // 2, (picture.height - side) // 2
-            square = picture.crop((left, top, left + side, top + side))
+            scale = min(picture.width / width, picture.height / height)
+            w, h = round(width * scale), round(height * scale)
+            left, top = (picture.width - w) // 2, (picture.height - h) // 2
+            part = picture.crop((left, top, left + w, top + h))
             return np.asarray(
-                square.resize(
-                    (resolution, resolution),
-                    Image.Resampling.BOX if side >= resolution else Image.Resampling.BICUBIC,
-                )
+                part.resize((width, height), Image.Resampling.BOX if scale >= 1 else Image.Resampling.BICUBIC)
             )
 
+    pictures = torch.empty(len(paths), height, width, 3, dtype=torch.uint8)
     with ThreadPoolExecutor(8) as pool:
-        arrays = list(pool.map(read, paths))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+        for i, array in enumerate(pool.map(read, paths)):  # one by one: tall pictures take gigabytes
+            pictures[i] = torch.from_numpy(array.copy())
+    return pictures.permute(0, 3, 1, 2).contiguous()
 
 
 def split_pictures(folder: Path | str) -> tuple[list[Path], list[Path]]:
@@ -62,7 +66,7 @@ def split_pictures(folder: Path | str) -> tuple[list[Path], list[Path]]:
 
 
 class PictureStream:
-    """Endless batches of a uint8 tensor (N, 3, R, R), half of them mirrored, on its device."""
+    """Endless batches of a uint8 tensor (N, 3, H, W), half of them mirrored, on its device."""
 
     def __init__(self, pictures: Tensor) -> None:
         self.pictures = pictures
@@ -71,7 +75,7 @@ class PictureStream:
         return len(self.pictures)
 
     def draw(self, count: int) -> Tensor:
-        """Pictures (count, 3, R, R), float32 in [-1, 1]."""
+        """Pictures (count, 3, H, W), float32 in [-1, 1]."""
         return random_batch(self.pictures, count)
 
 

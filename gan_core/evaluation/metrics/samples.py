@@ -64,9 +64,19 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, seed: int = 0) -> list[float]:
     return result
 
 
+def shrunk(pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, 64, 64) in [-1, 1], at which `memorising` compares, of uint8 (N, 3, H, W)."""
+    return torch.cat([_small(part.float() / 127.5 - 1) for part in pictures.split(256)])
+
+
+def _small(images: Tensor) -> Tensor:
+    return F.interpolate(images, size=(64, 64), mode="area")
+
+
 def _faces(images: Tensor) -> Tensor:
-    """The face region of aligned pictures at 64 px, flattened: it differs between people and has little background."""
-    small = F.interpolate(images, size=(64, 64), mode="area")
+    """The middle of pictures at 64 px, flattened: the face of aligned ones, which differs between people and has little
+    background."""
+    small = _small(images)
     return small[:, :, 12:56, 14:50].flatten(1)
 
 

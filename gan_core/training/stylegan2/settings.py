@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class GanSettings:
     """All settings of a run; written to the log and into the checkpoints."""
 
-    resolution: int = 256
+    resolution: int = 256  # height of the pictures
+    start_height: int = 4  # of the constant that pictures grow from; its aspect ratio is theirs: 8 and 4 for bodies
+    start_width: int = 4
     z_dim: int = 256
     w_dim: int = 256
     mapping_layers: int = 4
@@ -32,3 +34,13 @@ class GanSettings:
     projected_weight: float = 0.0  # of the one that sees ImageNet features (gan_core.training.projected); 0: none
     projected_lr: float = 0.0002
     seed: int = 0
+
+    @property
+    def start_shape(self) -> tuple[int, int]:
+        """Height and width of the generator's constant."""
+        return self.start_height, self.start_width
+
+    @property
+    def width(self) -> int:
+        """Width of the pictures."""
+        return self.resolution * self.start_width // self.start_height

@@ -31,7 +31,7 @@ from gan_core.training.projected import FrozenProjection, ProjectedDiscriminator
 from gan_core.training.stylegan2.settings import GanSettings
 from gan_core.training.stylegan2.state import TrainerState
 
-Pictures: TypeAlias = Tensor | PeopleStream | PlacesStream  # uint8 (N, 3, R, R), or a stream of pictures on the device
+Pictures: TypeAlias = Tensor | PeopleStream | PlacesStream  # uint8 (N, 3, H, W), or a stream of pictures on the device
 
 
 # Networks start from random numbers that nobody draws latents from. The first generation began at seed 0: the first 256
@@ -64,7 +64,11 @@ class GanTrainer(TrainerState):
     ) -> None:
         self.settings, self.processes = settings, processes
         torch.manual_seed(INITIAL_SEED + settings.seed)
-        shape: dict[str, Any] = {"channel_base": settings.channel_base, "channel_max": settings.channel_max}
+        shape: dict[str, Any] = {
+            "channel_base": settings.channel_base,
+            "channel_max": settings.channel_max,
+            "start_shape": settings.start_shape,
+        }
         generator = Generator(
             settings.resolution,
             z_dim=settings.z_dim,
@@ -112,7 +116,7 @@ class GanTrainer(TrainerState):
         if settings.projected_weight > 0:
             # Allocated before the capture: one of two recordings fills it in a step, and memory that a recording
             # allocates may be reused by another one.
-            self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.resolution, device=device)
+            self.reals = torch.zeros(settings.batch, 3, settings.resolution, settings.width, device=device)
             self.projection = FrozenProjection(load_features()).to(device, **layout)
             self.projected = ProjectedDiscriminator(settings.resolution, self.beside)
             if self._projected_start is not None:

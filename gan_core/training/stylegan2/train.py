@@ -52,7 +52,7 @@ def main() -> None:
         count, pictures = len(people), PeopleStream(people, Variation(backdrop=args.backdrop))
     else:
         paths, _ = split_pictures(args.data)
-        count, pictures = len(paths), load_pictures(paths, settings.resolution)
+        count, pictures = len(paths), load_pictures(paths, settings.resolution, settings.width)
     starts = read_starts(args.initial, settings.resolution) if args.initial is not None else {}
     if args.finest is not None and starts:
         larger, _ = store.read(args.finest / "generator_ema.safetensors")

@@ -1,0 +1,1 @@
+"""Training of what InsetGAN needs besides its generators."""
