@@ -68,13 +68,13 @@ def main() -> None:
 def read_starts(folder: Path, resolution: int) -> dict[str, dict[str, Tensor]]:
     """The weights in the folder of an earlier run, as `GanTrainer` takes them.
 
-    The average and the projected discriminators may be missing. The latter fit one resolution only and are left out if
-    it is not `resolution`. Raises WeightsMissing or BadCheckpoint.
+    All but the generator may be missing. The projected discriminators fit one resolution only and are left out if it
+    is not `resolution`. Raises WeightsMissing or BadCheckpoint.
     """
-    starts = {
-        "generator_start": store.read(folder / "generator.safetensors")[0],
-        "discriminator_start": store.read(folder / "discriminator.safetensors")[0],
-    }
+    starts = {"generator_start": store.read(folder / "generator.safetensors")[0]}
+    discriminator = folder / "discriminator.safetensors"
+    if discriminator.exists():
+        starts["discriminator_start"] = store.read(discriminator)[0]
     average, projected = folder / "generator_ema.safetensors", folder / "projected.safetensors"
     if average.exists():
         starts["ema_start"] = store.read(average)[0]
