@@ -21,6 +21,8 @@ FOLDER = Path(__file__).resolve().parent
 _MEASURED = FOLDER / "measured.json"
 _PORTRAITS = "official portraits of members of the United States Congress (works of the US government, public domain)"
 _PEOPLE = f"{_PORTRAITS}, the Face Research Lab London Set (CC BY 4.0) and AI-made and real faces under free licences"
+_BUSTS = f"{_PORTRAITS} and the Face Research Lab London Set (CC BY 4.0), before panoramas (CC0, CC BY 3.0)"
+_BODIES = "rendered pictures of whole people (MakeHuman's assets and panoramas, CC0; nobody in them is real)"
 _OWN_LICENCE = "CC0-1.0"
 _PLACES = "views of panoramas of places (Poly Haven, CC0; Emil Persson, CC BY 3.0)"
 _HFGI = "Wang et al., High-Fidelity GAN Inversion for Image Attribute Editing, CVPR 2022 (arXiv 2109.06590)"
@@ -55,14 +57,14 @@ class EmbeddedFile:
     paper: str
     what: str
     """What it is, in a few words."""
-    trained_with: tuple[str, ...]
-    """Every other network that took part: embedded ones by name, others as in `OTHER_NETWORKS`."""
     resolution: int
     """Pixels a side of the pictures that it makes or reads."""
     latent_layout: str
     """What a latent is for it, or "none"."""
     alignment: str
     """How a picture must be cut out before it fits."""
+    trained_with: tuple[str, ...] = ()
+    """Every other network that took part: embedded ones by name, others as in `OTHER_NETWORKS`."""
     pixel_range: str = "[-1, 1] RGB"
     format: str = "safetensors, half precision, constructor arguments under the metadata key config"
 
@@ -341,6 +343,38 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         resolution=256,
         latent_layout="W+ (14, 256)",
         alignment="head and shoulders, the largest square of a portrait near its top",
+    ),
+    EmbeddedFile(
+        name="people_bust/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_BUSTS}, starting from its face generator",
+        paper=_STYLEGAN2,
+        what="StyleGAN2 of busts of two kinds of people, InsetGAN's canvas",
+        trained_with=("people_face/generator", "people_face/discriminator", "own discriminator", *_PEOPLE_WITH),
+        resolution=256,
+        latent_layout="W+ (14, 256)",
+        alignment="head and shoulders, the largest square of a portrait near its top",
+    ),
+    EmbeddedFile(
+        name="bodies/generator",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_BODIES}",
+        paper=_STYLEGAN2,
+        what="StyleGAN2 of whole clothed people, 512 high and 256 wide, InsetGAN's canvas",
+        trained_with=("own discriminator", "projected discriminator", "ImageNet network"),
+        resolution=512,
+        latent_layout="W+ (14, 256)",
+        alignment="whole standing person, feet and head in the picture",
+    ),
+    EmbeddedFile(
+        name="bodies/reader",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on {_BODIES} and their labels",
+        paper="Sun et al., Integral Human Pose Regression, ECCV 2018 (arXiv 1711.08229)",
+        what="finds face, head and joints of a drawn body",
+        resolution=512,
+        latent_layout="none",
+        alignment="whole standing person, feet and head in the picture",
     ),
     EmbeddedFile(
         name="people_fill/generator",

@@ -33,16 +33,16 @@ _SPREAD = torch.tensor([15.0, 10.0, 0.15, 0.35, 0.5, 0.5, 0.5, 0.5])  # of the a
 
 
 @dataclass
-class Labelled:
+class LabelledBodies:
     """Pictures uint8 (N, 3, 256, 128), points (N, len(POINTS), 2) in pixels of 512 x 256, attributes (N, 8)."""
 
     pictures: Tensor
     points: Tensor
     attributes: Tensor
 
-    def to(self, device: str) -> Labelled:
+    def to(self, device: str) -> LabelledBodies:
         """The same on another device."""
-        return Labelled(self.pictures.to(device), self.points.to(device), self.attributes.to(device))
+        return LabelledBodies(self.pictures.to(device), self.points.to(device), self.attributes.to(device))
 
 
 def points_of(label: Mapping[str, Any]) -> list[list[float]]:
@@ -67,7 +67,7 @@ def attributes_of(label: Mapping[str, Any]) -> list[float]:
     ]
 
 
-def read_bodies(folder: Path, people: Path, *, held_out: bool) -> Labelled:
+def read_bodies(folder: Path, people: Path, *, held_out: bool) -> LabelledBodies:
     """Pictures and labels of the people trained on, or of those held out. Raises BadImage where there are none."""
     with gzip.open(people, "rt") as file:
         rows: Sequence[Mapping[str, Any]] = [json.loads(line) for line in file]
@@ -76,7 +76,7 @@ def read_bodies(folder: Path, people: Path, *, held_out: bool) -> Labelled:
         raise BadImage(f"There are no labelled bodies to use in {folder}.")
     pictures = load_pictures([folder / r["file"] for r in rows], HEIGHT // 2, WIDTH // 2)
     points = torch.tensor([points_of(r) for r in rows])
-    return Labelled(pictures, points, torch.tensor([attributes_of(r) for r in rows], dtype=torch.float32))
+    return LabelledBodies(pictures, points, torch.tensor([attributes_of(r) for r in rows], dtype=torch.float32))
 
 
 _MIRRORED = [POINTS.index(n.replace("_r", "_?").replace("_l", "_r").replace("_?", "_l")) if n[-2:] in ("_l", "_r")
@@ -84,7 +84,7 @@ _MIRRORED = [POINTS.index(n.replace("_r", "_?").replace("_l", "_r").replace("_?"
 _LEFT, _RIGHT = POINTS.index("head_top_left"), POINTS.index("head_bottom_right")
 
 
-def vary(batch: Labelled) -> tuple[Tensor, Tensor, Tensor]:
+def vary(batch: LabelledBodies) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (N, 3, 256, 128) in [-1, 1], points and attributes of randomly changed copies."""
     images, n, device = batch.pictures.float() / 127.5 - 1, len(batch.pictures), batch.pictures.device
 
@@ -129,7 +129,7 @@ def losses(net: BodyReader, images: Tensor, points: Tensor, attributes: Tensor) 
     return point_loss, F.smooth_l1_loss(traits / _SPREAD.to(traits), attributes / _SPREAD.to(traits))
 
 
-def fit(net: BodyReader, data: Labelled, steps: int, *, batch: int = 64, lr: float = 2e-3) -> None:
+def fit(net: BodyReader, data: LabelledBodies, steps: int, *, batch: int = 64, lr: float = 2e-3) -> None:
     """Train with a learning rate that falls to zero."""
     device = data.pictures.device
     adam = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=1e-3)
@@ -138,7 +138,7 @@ def fit(net: BodyReader, data: Labelled, steps: int, *, batch: int = 64, lr: flo
         for group in adam.param_groups:
             group["lr"] = lr * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
         pick = torch.randint(len(data.pictures), (batch,), device=device)
-        images, points, attributes = vary(Labelled(data.pictures[pick], data.points[pick], data.attributes[pick]))
+        images, points, attributes = vary(LabelledBodies(data.pictures[pick], data.points[pick], data.attributes[pick]))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             at, trait = losses(net, images.contiguous(memory_format=torch.channels_last), points, attributes)
         adam.zero_grad()
@@ -150,7 +150,7 @@ def fit(net: BodyReader, data: Labelled, steps: int, *, batch: int = 64, lr: flo
 
 
 @torch.no_grad()
-def errors(net: BodyReader, data: Labelled) -> dict[str, float]:
+def errors(net: BodyReader, data: LabelledBodies) -> dict[str, float]:
     """Mean distances in pixels of 512 x 256, and mean absolute errors of the attributes, on unchanged pictures."""
     found, traits = zip(*(net(part.float() / 127.5 - 1) for part in data.pictures.split(64)), strict=True)
     points, attributes = torch.cat(found), torch.cat(traits)
