@@ -46,5 +46,5 @@ def test_other_training_pictures_score_better_than_an_untrained_generator(comman
 
 
 def test_generators_of_two_resolutions_are_refused(command, capsys) -> None:
-    with pytest.raises(BadValue, match="one resolution"):
+    with pytest.raises(BadValue, match="one size"):
         command(32, 64, capsys=capsys)

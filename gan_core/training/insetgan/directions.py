@@ -44,7 +44,7 @@ LABELS = {
 
 
 def colours_at(pictures: Tensor, points: Tensor, side: int = 7) -> Tensor:
-    """Mean colour (N, K, 3) of a square of `side` pixels of 512 x 256 about points (N, K, 2), of pictures of any size."""
+    """Mean colour (N, K, 3) of a square of `side` pixels about points (N, K, 2); both are those of 512 x 256."""
     offsets = torch.arange(side) - side // 2
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     around = torch.stack([x, y], -1).flatten(0, 1).to(points)

@@ -1,4 +1,4 @@
-"""Training for whole bodies: tall pictures, the reader's labels when pictures are changed, and the sliders' directions."""
+"""Training for whole bodies: tall pictures, the reader's labels when pictures change, and the sliders' directions."""
 
 import gzip
 import json
