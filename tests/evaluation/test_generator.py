@@ -26,13 +26,13 @@ def command(tmp_path, monkeypatch):
         Image.fromarray(pixels).save(tmp_path / "people/varied" / f"p{i:03d}.webp", lossless=True)
     monkeypatch.setattr(scoring, "load_features", random_features)
 
-    def run(*resolutions: int, capsys) -> list[dict]:
+    def run(*resolutions: int, capsys, start_shape=(4, 4), data=("--people", "people", "--shares", "varied=1")):
         files = []
         for i, resolution in enumerate(resolutions):
-            net = Generator(resolution, **TINY)
+            net = Generator(resolution, **TINY, start_shape=start_shape)
             files.append(str(tmp_path / f"{i}.safetensors"))
             store.save(tmp_path / f"{i}.safetensors", net.state_dict(), config=net.config)
-        flags = ["--people", str(tmp_path / "people"), "--shares", "varied=1", "--count", "100", "--reals", "200"]
+        flags = [data[0], str(tmp_path / data[1]), *data[2:], "--count", "100", "--reals", "200"]
         monkeypatch.setattr(sys, "argv", ["generator", "--generator", *files, *flags])
         scoring.main()
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -48,3 +48,8 @@ def test_other_training_pictures_score_better_than_an_untrained_generator(comman
 def test_generators_of_two_resolutions_are_refused(command, capsys) -> None:
     with pytest.raises(BadValue, match="one size"):
         command(32, 64, capsys=capsys)
+
+
+def test_tall_pictures_of_a_folder_are_scored_too(command, capsys) -> None:
+    floor, scores = command(32, capsys=capsys, start_shape=(8, 4), data=("--data", "people"))
+    assert floor["frechet"] < scores["frechet"] and scores["nearest_training_picture"] > 0
