@@ -63,13 +63,16 @@ class Studio:
         """Do what the first visitor would wait for: importing torch, loading models, a first run of each."""
         with contextlib.suppress(ImportError):
             importlib.import_module("matplotlib")  # Gradio does so before its first event
+        gpu.executor().on_each_device(self._run_each)
+        self.ready.set()
+        logger.info("ready")
+
+    def _run_each(self) -> None:
         for warmer in self.warmers:
             try:
                 warmer()  # beside the line: a visitor who is here already does not wait for what others may need
             except StudioError as error:
                 logger.warning("not loaded in advance: %s", error)
-        self.ready.set()
-        logger.info("ready")
 
     def start_background(self) -> None:
         """Load models in advance if the settings say so, and delete idle sessions and stray uploads now and then."""

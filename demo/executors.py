@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from gan_core.registry import ModelRegistry
 from gan_core.threads import use_available_cores
 
 T = TypeVar("T")
+_place: ContextVar[int | None] = ContextVar("place", default=None)
+"""The device, by its number, to which this thread's calls are bound."""
 
 
 class LocalExecutor:
@@ -44,7 +47,9 @@ class LocalExecutor:
         """See `demo.gpu.Executor`."""
         registries = self.registries()
         with self._lock:
-            place = self._best(registries, call.model)
+            place = _place.get()
+            if place is None:
+                place = self._best(registries, call.model)
             self._computing[place] += 1
         busy = True
         try:
@@ -80,6 +85,15 @@ class LocalExecutor:
         for registry in self._found or [self._first]:
             registry.redeclare(weights, self._declare)
         return True
+
+    def on_each_device(self, work: Callable[[], None]) -> None:
+        """See `demo.gpu.Executor`."""
+        for place in range(len(self.registries())):
+            token = _place.set(place)
+            try:
+                work()
+            finally:
+                _place.reset(token)
 
     def _best(self, registries: Sequence[ModelRegistry], model: str) -> int:
         def cost(place: int) -> tuple[int, bool, int]:
@@ -174,6 +188,10 @@ class ZeroGPUExecutor:
     def refresh(self, weights: str) -> bool:
         """See `demo.gpu.Executor`. Workers are forks of this process, in which all models were loaded at the start."""
         return False
+
+    def on_each_device(self, work: Callable[[], None]) -> None:
+        """See `demo.gpu.Executor`. Which GPU a worker gets is the Space's to say."""
+        work()
 
 
 def devices(wanted: str) -> tuple[str, ...]:

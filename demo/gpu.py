@@ -152,6 +152,9 @@ class Executor(Protocol):
         """Weights (a name in the catalogue) have come, changed or gone on this machine. Returns whether the models
         made of them are known, or forgotten, from now on; else only once the app is started again. Raises Busy."""
 
+    def on_each_device(self, work: Callable[[], None]) -> None:
+        """Do `work` once for each device of this machine: the calls that it runs in this thread are computed there."""
+
 
 _executor: Executor | None = None
 

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from demo import call_files
@@ -111,6 +111,10 @@ class RayExecutor:
     def refresh(self, weights: str) -> bool:
         """See `demo.gpu.Executor`. Replicas, on whatever machine, declare their models when they are started."""
         return False
+
+    def on_each_device(self, work: Callable[[], None]) -> None:
+        """See `demo.gpu.Executor`. This process has no device; a replica loads what it is asked for."""
+        work()
 
     def _remember(self, replica: str, models: tuple[ModelInfo, ...]) -> None:
         placed = tuple(

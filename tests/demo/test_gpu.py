@@ -214,6 +214,22 @@ def test_a_call_goes_where_its_model_is(monkeypatch):
     assert list(executor.stream(where("place"), None))[-1] == Done("first")
 
 
+def test_work_for_each_device_is_computed_on_each() -> None:
+    executor = _devices("first", "second")
+    assert len(executor.registries()) == 2
+    executor._computing[1] = 5  # no call would go there of itself
+    seen = []
+    executor.on_each_device(lambda: seen.append(list(executor.stream(where("place"), None))[-1].value))
+    assert seen == ["first", "second"] and all(r.models()[0].loaded for r in executor.registries())
+
+    def fail() -> None:
+        raise UnknownName("no such model")
+
+    with pytest.raises(UnknownName):
+        executor.on_each_device(fail)
+    assert list(executor.stream(where("place"), None))[-1] == Done("first")  # bound no more
+
+
 def test_a_paused_call_does_not_count_as_computing():
     executor = _devices("first")
     steps = executor.stream(where("place"), None)
