@@ -377,6 +377,18 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment="whole standing person, feet and head in the picture",
     ),
     EmbeddedFile(
+        name="bodies/directions",
+        licence=_OWN_LICENCE,
+        source="Fitted by this project to what was measured of pictures of bodies/generator",
+        paper="Haufe et al., On the Interpretation of Weight Vectors of Linear Models in Multivariate Neuroimaging, "
+        "NeuroImage 2014",
+        what="sliders of the canvas of whole bodies: age, build, turn, clothes",
+        trained_with=("bodies/generator", "bodies/reader"),
+        resolution=512,
+        latent_layout="W (256)",
+        alignment="whole standing person, feet and head in the picture",
+    ),
+    EmbeddedFile(
         name="people_fill/generator",
         licence="CC0-1.0 with attribution",
         source=f"Trained by this project on {_PEOPLE}, starting from its face generator",

@@ -25,21 +25,21 @@ from gan_core.training.grids import save_grid
 from gan_core.training.growing import grow_generator
 
 log = logging.getLogger(__name__)
-FARTHEST = 3.0  # of the sliders; there a measure has changed by REACH of its standard deviations
-REACH = 2.5
-KEPT = ("skin",)  # measures that no slider moves, and that the others leave alone
+FARTHEST = 3.0  # of the sliders
+REACH = 2.5  # standard deviations of a measure by which it has changed there, by the linear model
+UNUSUAL = 3.0  # standard deviations of the latents along a direction beyond which no slider goes
+KEPT = ("skin", "backdrop_light", "backdrop_warm", "backdrop_busy", "yaw", "top_light", "top_warm", "legs_light")
+"""Measures that a slider leaves as they are, unless it is its own. Others are read too inexactly to be kept."""
+LEAST = 1.2  # standard deviations of its measure between the ends of a slider that is offered
 LABELS = {
     "age": "Age",
     "weight": "Build",
     "yaw": "Turn",
     "man": "Woman to man",
-    "long_hair": "Longer hair",
-    "skirt": "Skirt or dress",
-    "suit": "Suit",
     "top_light": "Lighter top",
     "top_warm": "Warmer colour of the top",
     "legs_light": "Lighter trousers or skirt",
-    "arms": "Arms away from the body",
+    "arms": "Elbows out",
 }
 
 
@@ -60,14 +60,18 @@ def measure(pictures: Tensor, reading: BodyReading) -> dict[str, Tensor]:
     thighs = torch.stack([joints[f"hip_{s}"] * 0.45 + joints[f"knee_{s}"] * 0.55 for s in "lr"], 1)
     face = reading.mouth.mean(1, keepdim=True) * 0.5 + reading.eyes.mean(1, keepdim=True) * 0.5
     top, legs, skin = (colours_at(pictures, at).mean(1) for at in (chest, thighs, face))
-    wide = (joints["wrist_l"] - joints["wrist_r"]).norm(dim=1) / (joints["hip_l"] - joints["hip_r"]).norm(dim=1)
+    wide = [(joints[f"{name}_l"] - joints[f"{name}_r"]).norm(dim=1) for name in ("elbow", "shoulder")]
+    edges = torch.cat([pictures[..., : pictures.shape[-1] // 8], pictures[..., -pictures.shape[-1] // 8 :]], -1)
     own = {name: value for name, value in reading.attributes.items() if name in LABELS}
     return own | {
         "top_light": top.mean(1),
         "top_warm": top[:, 0] - top[:, 2],
         "legs_light": legs.mean(1),
-        "arms": wide,
+        "arms": wide[0] / wide[1],
         "skin": skin.mean(1),
+        "backdrop_light": edges.mean((1, 2, 3)),
+        "backdrop_warm": (edges[:, 0] - edges[:, 2]).mean((1, 2)),
+        "backdrop_busy": edges.mean(1).std((1, 2)),
     }
 
 
@@ -91,8 +95,9 @@ def sample(generator: Generator, reader: BodyReader, count: int, psi: float, see
     return w, names, torch.cat([torch.stack([row[name] for name in names], 1) for row in rows])
 
 
-def directions_of(w: Tensor, measures: Tensor, ridge: float = 0.02) -> Tensor:
-    """Directions (K, w_dim), each of which changes one of the measures (N, K) by a standard deviation and no other.
+def directions_of(w: Tensor, measures: Tensor, ridge: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Directions (K, w_dim), each of which changes one of the measures (N, K) by a standard deviation and no other; and
+    how long each is, (K,), in standard deviations of the latents along it.
 
     w: (N, w_dim). ridge: of the regression, as a share of the mean variance of w.
     """
@@ -102,7 +107,8 @@ def directions_of(w: Tensor, measures: Tensor, ridge: float = 0.02) -> Tensor:
     damped = covariance + ridge * covariance.diagonal().mean() * torch.eye(x.shape[1], dtype=x.dtype)
     weights = torch.linalg.solve(damped, x.T @ y / len(x))  # (w_dim, K)
     patterns = covariance @ weights
-    return torch.linalg.solve(weights.T @ patterns, patterns.T).float()
+    explained = weights.T @ patterns
+    return torch.linalg.solve(explained, patterns.T).float(), torch.linalg.inv(explained).diagonal().sqrt().float()
 
 
 def main() -> None:
@@ -121,12 +127,14 @@ def main() -> None:
     reader = load_body_reader(args.reader)
     generator = coarser(generator)
     w, names, measures = sample(generator, reader, args.count, args.psi, seed=10)
-    steps = directions_of(w, measures) * (REACH / FARTHEST)
     spread = measures.std(0)
     others = sample(generator, reader, args.checked, 0.7, seed=11)[0]
     tensors, attributes, found, rows = {}, [], {}, []
-    for name in (n for n in names if n not in KEPT):
-        step, at = steps[names.index(name)], names.index(name)
+    for name in LABELS:
+        at = names.index(name)
+        kept = [names.index(n) for n in KEPT if n != name]
+        steps, lengths = directions_of(w, measures[:, [at, *kept]])
+        step = steps[0] * min(UNUSUAL / lengths[0].item(), REACH) / FARTHEST
         ends = []
         for end in (-FARTHEST, FARTHEST):
             with torch.no_grad():
@@ -143,6 +151,8 @@ def main() -> None:
             "others": {n: round(v, 2) for n, v in zip(names, apart, strict=True) if n != name and abs(v) > 0.5},
         }
         log.info("%s: %s", name, json.dumps(found[name]))
+        if apart[at] < LEAST:
+            continue
         tensors[name] = step
         attributes.append({"name": name, "label": LABELS[name], "low": -FARTHEST, "high": FARTHEST})
     note = {"count": args.count, "psi": args.psi, "ends": found}

@@ -145,9 +145,12 @@ def test_each_direction_moves_its_own_measure_only() -> None:
     w = torch.randn(4000, 6, generator=random) @ torch.randn(6, 6, generator=random)
     first, second = w[:, 0] + 0.8 * w[:, 1], w[:, 1] - 0.3 * w[:, 2]  # correlated
     measures = torch.stack([first, second], 1)
-    steps = directions_of(w, measures, ridge=1e-6)
+    steps, lengths = directions_of(w, measures, ridge=1e-6)
     moved = torch.stack([steps[:, 0] + 0.8 * steps[:, 1], steps[:, 1] - 0.3 * steps[:, 2]], 1) / measures.std(0)
     assert torch.allclose(moved, torch.eye(2), atol=0.02)
+    # a measure that is alone is one standard deviation of the latents; correlated ones have farther to go
+    assert torch.allclose(directions_of(w, measures[:, :1], ridge=1e-6)[1], torch.ones(1), atol=0.02)
+    assert (lengths > 1.02).all()
 
 
 def test_clothes_are_measured_where_they_are() -> None:
@@ -157,13 +160,13 @@ def test_clothes_are_measured_where_they_are() -> None:
     picture[..., 260:400, 80:180] = -0.4  # the trousers
     reading = BodyReading(torch.zeros(1, len(POINTS), 2), {"age": torch.tensor([33.0])})
     at = {"shoulder_l": (160, 140), "shoulder_r": (100, 140), "hip_l": (150, 250), "hip_r": (110, 250)}
-    at |= {"knee_l": (150, 350), "knee_r": (110, 350), "wrist_l": (190, 260), "wrist_r": (70, 260)}
+    at |= {"knee_l": (150, 350), "knee_r": (110, 350), "elbow_l": (190, 200), "elbow_r": (70, 200)}
     for name, point in at.items():
         reading.joints[0, JOINTS.index(name)] = torch.tensor(point, dtype=torch.float32)
     found = {name: value.item() for name, value in measure(picture, reading).items()}
     assert found["age"] == 33 and abs(found["top_warm"] - 0.8) < 1e-4
     assert abs(found["top_light"] - (0.6 + 0.6 - 0.2) / 3) < 1e-4 and abs(found["legs_light"] + 0.4) < 1e-4
-    assert found["arms"] == 3.0
+    assert found["arms"] == 2.0 and found["backdrop_light"] == -1
 
 
 def test_a_coarser_generator_draws_the_same_half_as_large() -> None:
