@@ -59,6 +59,8 @@ class Composite:
     insets: tuple[Tensor, ...]
     placements: tuple[Placement, ...]
     codes: tuple[Tensor, ...]  # (1, num_ws, w_dim), the canvas's first
+    large: Tensor | None = None  # `image` enlarged, with the insets as sharp as they are
+    tone: float = 0.0  # mean change of the insets' colours that brought them to the canvas's light
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 from gan_core.adam import adam
 from gan_core.errors import BadValue, NoFaceFound
 from gan_core.graphs import Captured
+from gan_core.insetgan.compositing import Pasting, compose, narrowed
 from gan_core.insetgan.latents import (
     Composite,
     GeneratorLatent,
@@ -35,15 +36,13 @@ from gan_core.insetgan.objective import (
     composition_terms,
     latent_regulariser,
     outside_of,
-    patch_of,
 )
-from gan_core.insetgan.placement import Placement, Size, put
-from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
+from gan_core.insetgan.placement import Placement, Size
+from gan_core.insetgan.regions import Region, outline_of
 from gan_core.perceptual import Perceptual
 
 log = logging.getLogger(__name__)
 
-_ALIASES = 1.4  # reduction beyond which bilinear sampling would alias
 BODY_MARGIN = 0.05  # around a region, share of its sides, within which the canvas may change
 NO_FACE = (
     "No face was found in the body, so there is nowhere to put the inset. "
@@ -80,7 +79,7 @@ class _Job:
     features: Perceptual
     weights: Weights
     schedule: Schedule
-    head: Callable[[Tensor], Tensor] | None
+    pasting: Pasting
     dtype: torch.dtype | None
     sizes: list[Size] = field(default_factory=list)
 
@@ -160,7 +159,7 @@ class _Job:
         canvas, device = _size(pictures[0]), pictures[0].device
         result = []
         for inset, place, size, picture in zip(self.insets, places, self.sizes, pictures[1:], strict=True):
-            outline = outline_of(inset.region, size, self.schedule.frame, picture, self.head)
+            outline = outline_of(inset.region, size, narrowed(self.schedule.frame, size), picture, self.pasting.head)
             maps = place.to_canvas(canvas).to(device), place.from_canvas(canvas).to(device)
             result.append(Geometry(*maps, outline.inside, outline.frame))
         outside = outside_of(canvas, [place.from_canvas for place in result], device, BODY_MARGIN)
@@ -169,18 +168,8 @@ class _Job:
     def compose(self, added: Sequence[Tensor], places: Sequence[Placement]) -> Composite:
         """Draw everything and paste."""
         pictures = [self.draw(i, a, noise="const") for i, a in enumerate(added)]
-        smooth = hard = pictures[0]
-        canvas = _size(pictures[0])
-        for inset, place, picture in zip(self.insets, places, pictures[1:], strict=True):
-            patch = _full(picture, inset.region, place)
-            outline = outline_of(inset.region, place.size, self.schedule.frame, picture, self.head)
-            back = place.from_canvas(canvas).to(picture.device)
-            hard = put(hard, patch, outline.inside, back, cubic=True)
-            soft = feathered(Outline(outline.inside, outline.frame), self.schedule.feather)
-            smooth = put(smooth, patch, soft, back, cubic=True)
         codes = [self.codes(i, a).cpu() for i, a in enumerate(added)]
-        first, *others = (_shown(picture) for picture in pictures)
-        return Composite(_shown(smooth), _shown(hard), first, tuple(others), tuple(places), tuple(codes))
+        return compose(pictures, self.regions, places, codes, self.pasting)
 
 
 def optimise(
@@ -191,6 +180,8 @@ def optimise(
     weights: Weights | None = None,
     schedule: Schedule | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
+    tone: bool = False,
+    enlarged: int = 1,
     dtype: torch.dtype | None = None,
 ) -> Iterator[Report]:
     """Optimise the latents jointly; the first report is the plain paste, the last one the result.
@@ -199,6 +190,7 @@ def optimise(
         canvas: the generator that draws the whole picture; `insets` are put into it in their order.
         features: for the perceptual distances.
         head: gives (1, C, h, w) in [0, 1] of an inset's picture, channel 0 the head; needed for outlines.
+        tone, enlarged: how the results are pasted, see `Pasting`.
         dtype: of the convolutions while optimising; None for the device's default. Results are drawn in float32.
 
     Raises:
@@ -213,7 +205,8 @@ def optimise(
     dtype = dtype or fast_dtype(device)
     with torch.no_grad():
         latents = [with_statistics(canvas), *(with_statistics(inset) for inset in insets)]
-        job = _Job(latents[0], latents[1:], features, weights, schedule, head, dtype)
+        pasting = Pasting(schedule.frame, schedule.feather, tone, enlarged, head)
+        job = _Job(latents[0], latents[1:], features, weights, schedule, pasting, dtype)
         yield from _run(job, device)
 
 
@@ -280,16 +273,5 @@ def _working(place: Placement) -> Size:
     return height, width
 
 
-def _full(picture: Tensor, region: Region, place: Placement) -> Tensor:
-    """The region of an inset's picture at its own size, or reduced to the placement's where sampling would alias."""
-    x0, y0, x1, y1 = region.pixels(*_size(picture))
-    own = (y1 - y0, x1 - x0)
-    return patch_of(picture, region, place.size if own[0] > _ALIASES * place.size[0] else own)
-
-
 def _size(picture: Tensor) -> Size:
     return picture.shape[-2], picture.shape[-1]
-
-
-def _shown(picture: Tensor) -> Tensor:
-    return picture.detach().float().clamp(-1, 1).cpu()

@@ -34,6 +34,10 @@ class Placement:
         x0, y0, x1, y1 = box
         return cls((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
 
+    def scaled(self, times: float) -> Placement:
+        """The same on a canvas so many times larger."""
+        return Placement(times * self.x, times * self.y, times * self.width, times * self.height, self.angle)
+
     @property
     def size(self) -> Size:
         """Height and width in whole pixels, at least one each."""
