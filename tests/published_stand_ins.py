@@ -121,7 +121,7 @@ def _fill(pipe: Any) -> Tensor:
 
 
 def _compose(pipe: Any) -> Tensor:
-    from gan_core.insetgan.pipeline import LatentSource
+    from gan_core.insetgan.sources import LatentSource
 
     return pipe.draw("body", LatentSource(0)).image.flatten()[:1] + pipe.draw("face", LatentSource(1)).image
 

@@ -190,7 +190,7 @@ def _seed(value: Any) -> int:
 
 
 def _latent_source(seed: int, psi: float) -> LatentSource:
-    from gan_core.insetgan.pipeline import LatentSource
+    from gan_core.insetgan.sources import LatentSource
 
     return LatentSource(_seed(seed), float(psi))
 

@@ -1,7 +1,8 @@
 """e4e's encoder, for papers that need the latents of a face: pictures to W+ of the face generator.
 
-The embedded encoder is the first generation's basic encoder of the face editor (HFGI), for the generator
-portraits_face. A loaded model is shared (`encode_with`); papers' packages are given it as a function.
+The embedded encoders are the basic ones of the face editor (HFGI): the first generation's, for the generator
+portraits_face, and that of people_face. A loaded model is shared (`encode_with`); papers' packages are given it as a
+function.
 """
 
 from __future__ import annotations
@@ -61,12 +62,13 @@ class FaceEncoder:
         return self.generator.synthesis(codes, noise="const")
 
 
-def load_face_encoder(folder: Path | str, generator: Generator) -> FaceEncoder:
-    """The encoder that ships with the project, in `folder` (weights/), for `generator` (portraits_face), on the CPU.
+def load_face_encoder(folder: Path | str, generator: Generator, name: str = "portraits_hfgi") -> FaceEncoder:
+    """An encoder that ships with the project, in `folder` (weights/), on the CPU.
 
-    Raises WeightsMissing or BadCheckpoint.
+    name: portraits_hfgi for the generator portraits_face, people_hfgi for people_face. Raises WeightsMissing or
+    BadCheckpoint.
     """
-    encoder, average = read_encoder(Path(folder))
+    encoder, average = read_encoder(Path(folder), name)
     return FaceEncoder(encoder, generator, average)
 
 
@@ -81,12 +83,12 @@ def load_encoder(folder: Path | str, *, device: str | torch.device = "cpu") -> E
     return lambda images: encoder(resize(images.to(device), WORKING_SIZE)) + average
 
 
-def read_encoder(folder: Path) -> tuple[Encoder4Editing, Tensor]:
-    """The embedded encoder in evaluation mode, and the latents (num_ws, w_dim) that its codes are relative to.
+def read_encoder(folder: Path, name: str = "portraits_hfgi") -> tuple[Encoder4Editing, Tensor]:
+    """An embedded encoder in evaluation mode, and the latents (num_ws, w_dim) that its codes are relative to.
 
     Raises WeightsMissing or BadCheckpoint.
     """
-    encoder, extra = build_from_file(Encoder4Editing, folder / "portraits_hfgi" / "encoder.safetensors", "encoder")
+    encoder, extra = build_from_file(Encoder4Editing, folder / name / "encoder.safetensors", "encoder")
     if "latent_avg" not in extra:
         raise BadCheckpoint("The encoder's file lacks latent_avg; fetch it again.")
     return encoder.eval().requires_grad_(False), extra["latent_avg"]

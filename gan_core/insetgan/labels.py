@@ -7,6 +7,7 @@ MODE_LABELS = {
 }
 REGION_LABELS = {
     "face": "Face: brows to chin",
+    "oval": "Face, by an oval",
     "head": "Head, with its hair",
     "outline": "Head, by its outline",
     "eyes": "Eyes and brows",

@@ -8,15 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.e4e.models import EMBEDDED as ENCODER
+from gan_core.e4e.models import PEOPLE as PEOPLE_ENCODER
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
-from gan_core.model_spec import Load, ModelSpec, files_are_here
+from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import is_complete, offered_by, published
 
 EMBEDDED = "portraits"
 FOLDER = "portraits_bust"
+BODIES = "bodies"
+"""API name of the embedded whole bodies, and their folder of weights."""
+BODY_REGIONS = ("oval", "outline", "face", "head", "eyes", "mouth")
 _LICENCE = "CC0-1.0"
+_BODIES_LICENCE = "CC0-1.0 with attribution"
+
+
+@dataclass(frozen=True)
+class BodySlider:
+    """A direction in the latents of a canvas as the interface shows it, known before the model is loaded."""
+
+    name: str
+    label: str
+    low: float = -3.0
+    high: float = 3.0
+    kind: str = "hyperplane"
+    note: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,13 +51,19 @@ class InsetGANModel:
     face_size: int
     licence: str
     body: str = "standing"
-    """The kind of its bodies: "standing" people, a "bust" (head and shoulders), or a "portrait" by the face
-    generator."""
+    """The kind of its bodies: "standing" people, "rendered" standing people, a "bust" (head and shoulders), or a
+    "portrait" by the face generator."""
     region: str = "whole"
     """The region of the face generator's picture that is used by default."""
     regions: tuple[str, ...] = PUBLISHED_REGIONS
     encoder: str | None = None
     """Registry name of an editor whose encoder reads faces for its face generator."""
+    sliders: tuple[BodySlider, ...] = ()
+    """Of its bodies."""
+    seconds: tuple[str, ...] = ()
+    """Kinds of a second inset beside regions of the face."""
+    enlarged: int = 1
+    """Results come so many times larger as well."""
 
     @property
     def resolution(self) -> int:
@@ -74,15 +98,26 @@ def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
     return files_are_here(weights / FOLDER, ("generator",))
 
 
+def bodies_are_here(weights: Path = catalogue.FOLDER) -> bool:
+    """Whether there are the generator of whole bodies, their reader, and the faces for them."""
+    faces = (
+        files_are_here(weights / "people_face", ("generator",)),
+        files_are_here(weights / "people_hfgi", ("encoder",)),
+    )
+    return files_are_here(weights / BODIES, ("generator", "reader")) and all(faces)
+
+
 def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) -> dict[str, InsetGANModel]:
     """The choices by API name, the embedded one first; only those whose files are here."""
     models = {}
+    if bodies_are_here(weights):
+        models[BODIES] = _bodies(weights)
     if embedded_is_here(weights):
         encoder = ENCODER if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
         outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
         models[EMBEDDED] = InsetGANModel(
             EMBEDDED,
-            "portraits (embedded)",
+            "Portrait (embedded)" if BODIES in models else "portraits (embedded)",
             "portraits/inset",
             (256, 256),
             256,
@@ -108,11 +143,54 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
     return models
 
 
+def _bodies(weights: Path) -> InsetGANModel:
+    folder = weights / BODIES
+    directions = folder / "directions.safetensors"
+    outline = (weights / "portraits_hfgi" / "head.safetensors").is_file()
+    return InsetGANModel(
+        BODIES,
+        "Whole body (embedded)",
+        f"{BODIES}/inset",
+        (512, 256),
+        256,
+        _BODIES_LICENCE,
+        body="rendered",
+        region="oval",
+        regions=tuple(region for region in BODY_REGIONS if outline or region != "outline"),
+        encoder=PEOPLE_ENCODER,
+        sliders=read_entries(directions, "attributes", BodySlider) if directions.is_file() else (),
+        seconds=("feet",) if files_are_here(folder, ("feet",)) else (),
+        enlarged=2,
+    )
+
+
 def declare_insetgan_models(
-    registry: ModelRegistry, published_folder: Path, face: str, weights: Path = catalogue.FOLDER
+    registry: ModelRegistry,
+    published_folder: Path,
+    face: str,
+    people: str,
+    encoder: str,
+    weights: Path = catalogue.FOLDER,
 ) -> None:
-    """Declare every one of `insetgan_models`. face: registry name of the embedded face generator, which is shared."""
+    """Declare every one of `insetgan_models`.
+
+    face, people: registry names of the embedded face generators, which are shared; encoder: of that into the second.
+    """
     models = insetgan_models(published_folder, weights)
+    if BODIES in models:
+        files = ["generator", "reader"]
+        files += [name for name in ("directions", "feet") if files_are_here(weights / BODIES, (name,))]
+        registry.declare(
+            ModelSpec(
+                name=models[BODIES].model,
+                build=lambda load: _build_bodies(load, weights, people, encoder),
+                resolution=models[BODIES].resolution,
+                licence=models[BODIES].licence,
+                title="the generators of whole bodies and faces",
+                weights=(*(f"{BODIES}/{name}" for name in files), "portraits_face/discriminator"),
+                parts=(people, encoder),
+            )
+        )
     if EMBEDDED in models:
         registry.declare(
             ModelSpec(
@@ -139,6 +217,13 @@ def declare_insetgan_models(
                     weights=(canvas.entry, FACE_ENTRY),
                 )
             )
+
+
+def _build_bodies(load: Load, weights: Path, people: str, encoder: str) -> Any:
+    load.report(0.3, "Loading the generators of whole bodies and faces")
+    from gan_core.insetgan.bodies import load_bodies
+
+    return load_bodies(weights, inset=load.part(people), encoder=load.part(encoder))
 
 
 def _build_embedded(load: Load, weights: Path, face: str) -> Any:

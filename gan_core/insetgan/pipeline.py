@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.errors import BadValue, UnknownName
+from gan_core.e4e.encoding import HasEncoder, encode_with
+from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
 from gan_core.insetgan.objective import Weights
-from gan_core.insetgan.optimise import optimise
+from gan_core.insetgan.optimise import NO_FACE, optimise
+from gan_core.insetgan.placement import take
 from gan_core.insetgan.project import STEPS, Projection, project
-from gan_core.insetgan.regions import REGIONS, Region, RegionFinder, find_by_face
+from gan_core.insetgan.regions import REGIONS, SQUARE, Region, RegionFinder, find_by_face
+from gan_core.insetgan.sources import CanvasDirection, LatentSource, codes_of
 from gan_core.perceptual import Perceptual, perceptual
 from gan_core.stylegan2 import Discriminator, Generator
 
 KINDS = ("body", "face")
 MOST_STEPS = 1000
-LARGEST_SEED = 2**31 - 1
-Truncation = float | tuple[float, float]
-
 
 Kind = TypeVar("Kind", bound=GeneratorLatent)
 
@@ -57,20 +57,12 @@ MODES: dict[str, Mode] = {
 
 
 @dataclass(frozen=True)
-class LatentSource:
-    """Where a picture's latents come from: a seed, or codes (1, num_ws, w_dim) of an inverted picture."""
-
-    seed: int = 0
-    psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
-    codes: Tensor | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
 class Part:
-    """A further inset of the face generator."""
+    """A further inset, of the face generator or of another one."""
 
     region: str
     source: LatentSource
+    kind: str = "face"  # or the name of one of `InsetGANPipeline.others`
 
 
 @dataclass(frozen=True)
@@ -108,6 +100,14 @@ class InsetGANPipeline:
         canvas_rate: float = 0.035,  # of Adam, in units of the spread of w; the ratio of both rates is the authors'
         inset_rate: float = 0.012,
         finder: RegionFinder = find_by_face,  # places the regions of a face on a body
+        reader: nn.Module | None = None,  # a network that finders use
+        others: Mapping[str, Generator] | None = None,  # generators of further insets, by kind
+        finders: Mapping[str, RegionFinder] | None = None,  # and what places them
+        encoder: HasEncoder | None = None,  # reads faces for the inset generator
+        directions: Mapping[str, CanvasDirection] | None = None,  # the canvas's sliders
+        modes: Mapping[str, Mode] = MODES,
+        tone: bool = False,  # bring the insets' colours to the canvas's light
+        enlarged: int = 1,  # above 1, results come so many times larger as well
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -117,6 +117,11 @@ class InsetGANPipeline:
         self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
         self.regions = {name: REGIONS[name] for name in regions if self.head or REGIONS[name].outline != "head"}
         self.canvas_rate, self.inset_rate, self.finder = canvas_rate, inset_rate, finder
+        self.reader, self.encoder, self.directions = reader, encoder, dict(directions or {})
+        self.others, self.finders = dict(others or {}), dict(finders or {})
+        self.modes, self.tone, self.enlarged = dict(modes), tone, enlarged
+        for network in (*self.others.values(), *([reader] if reader is not None else [])):
+            network.eval().requires_grad_(False).to(self.device)
 
     @property
     def distance(self) -> str:
@@ -127,7 +132,7 @@ class InsetGANPipeline:
     def draw(self, kind: str, source: LatentSource) -> GeneratedImage:
         """Draw a "body" or a "face". Raises UnknownName or BadValue."""
         generator = self._generator(kind)
-        codes = self._codes(generator, source)
+        codes = self._codes(kind, source)
         image = generator.synthesis(codes, noise="const").float().clamp(-1, 1)
         return GeneratedImage(image.cpu(), codes.cpu())
 
@@ -139,24 +144,28 @@ class InsetGANPipeline:
         mode = self._mode(request.mode)
         if not 1 <= request.schedule.steps <= MOST_STEPS:
             raise BadValue(f"The number of steps must be from 1 to {MOST_STEPS}, not {request.schedule.steps}.")
+        canvas = self._latent(GeneratorLatent, "body", request.body, mode.canvas, self.canvas_rate)
         face = request.face
         if mode.fresh_inset and face.codes is None:
-            face = replace(face, psi=0.0)
-        canvas = self._latent(GeneratorLatent, "body", request.body, mode.canvas, self.canvas_rate)
+            face = self._fresh(canvas)
         insets = []
-        for region, source in ((request.region, face), *((part.region, part.source) for part in request.parts)):
-            place = {"region": self._region(region), "finder": self.finder}
-            insets.append(self._latent(Inset, "face", source, mode.inset, self.inset_rate, **place))
-        if mode.fresh_inset:
-            # It starts from the mean face and needs the canvas's rate.
-            insets[0] = replace(insets[0], rate=self.canvas_rate)
+        for part in (Part(request.region, face), *request.parts):
+            rate = self.canvas_rate if mode.fresh_inset and not insets else self.inset_rate
+            finder = self.finder if part.kind == "face" else self.finders[self._kind(part.kind)]
+            place = {"region": self._region(part.region, part.kind), "finder": finder}
+            insets.append(self._latent(Inset, part.kind, part.source, mode.inset, rate, **place))
         weights = replace(request.weights, **mode.weights)
-        head = None if self.head is None else self.head.masks
-        yield from optimise(canvas, insets, self.features, weights=weights, schedule=request.schedule, head=head)
+        yield from optimise(
+            canvas, insets, self.features, weights=weights, schedule=request.schedule,
+            head=None if self.head is None else self.head.masks, tone=self.tone, enlarged=self.enlarged,
+        )  # fmt: skip
 
-    def project_body(self, picture: Tensor, *, steps: int = STEPS) -> Iterator[Projection]:
-        """Codes of a real body (1, 3, H, W) in [-1, 1], framed as in the canvas generator's data."""
-        yield from project(self.canvas, picture, self.features, steps=steps)
+    def project_body(self, picture: Tensor, *, steps: int = STEPS, known: Tensor | None = None) -> Iterator[Projection]:
+        """Codes of a real body (1, 3, H, W) in [-1, 1], framed as in the canvas generator's data.
+
+        known: (1, 1, H, W), 1 where the picture counts; the generator makes up the rest.
+        """
+        yield from project(self.canvas, picture, self.features, steps=steps, known=known)
 
     def project_face(self, picture: Tensor, *, start: Tensor | None = None, steps: int = STEPS) -> Iterator[Projection]:
         """Codes of an aligned real face (1, 3, R, R) in [-1, 1]; from `start`, an encoder's codes, if given."""
@@ -164,47 +173,47 @@ class InsetGANPipeline:
 
     # ------------------------------------------------------------ helpers
 
+    def _kind(self, kind: str) -> str:
+        if kind not in (*KINDS, *self.others):
+            known = ", ".join((*KINDS, *self.others))
+            raise UnknownName(f"There is no picture of kind {kind!r}; choose one of {known}.")
+        return kind
+
     def _generator(self, kind: str) -> Generator:
-        if kind not in KINDS:
-            raise UnknownName(f"There is no picture of kind {kind!r}; choose one of {', '.join(KINDS)}.")
-        return self.canvas if kind == "body" else self.inset
+        return {"body": self.canvas, "face": self.inset, **self.others}[self._kind(kind)]
 
     def _mode(self, name: str) -> Mode:
-        if name not in MODES:
-            raise UnknownName(f"There is no mode {name!r}; choose one of {', '.join(MODES)}.")
-        return MODES[name]
+        if name not in self.modes:
+            raise UnknownName(f"There is no mode {name!r}; choose one of {', '.join(self.modes)}.")
+        return self.modes[name]
 
-    def _region(self, name: str) -> Region:
+    def _region(self, name: str, kind: str) -> Region:
+        if kind != "face":
+            return SQUARE
         if name not in self.regions:
             raise UnknownName(f"There is no region {name!r}; choose one of {', '.join(self.regions)}.")
         return self.regions[name]
 
+    def _codes(self, kind: str, source: LatentSource) -> Tensor:
+        return codes_of(self._generator(kind), source, self.directions if kind == "body" else {})
+
     @torch.no_grad()
-    def _codes(self, generator: Generator, source: LatentSource) -> Tensor:
-        mean = generator.mapping.w_avg
-        if source.codes is not None:
-            wanted = (1, generator.num_ws, generator.synthesis.w_dim)
-            if tuple(source.codes.shape) != wanted:
-                raise BadValue(f"The codes have the shape {tuple(source.codes.shape)}, this generator takes {wanted}.")
-            return source.codes.to(mean)
-        if not 0 <= source.seed <= LARGEST_SEED:
-            raise BadValue(f"A seed must be a whole number from 0 to {LARGEST_SEED}, not {source.seed}.")
-        coarse, fine = source.psi if isinstance(source.psi, tuple) else (source.psi, source.psi)
-        if not (0 <= coarse <= 1 and 0 <= fine <= 1):
-            raise BadValue(f"Truncation must be from 0 to 1, not {source.psi}.")
-        rng = torch.Generator().manual_seed(source.seed)
-        z = torch.randn(1, generator.mapping.z_dim, generator=rng).to(mean)
-        label = None
-        if generator.mapping.c_dim:
-            label = torch.eye(generator.mapping.c_dim)[source.seed % generator.mapping.c_dim][None].to(mean)
-        psi = torch.linspace(coarse, fine, generator.num_ws).to(mean)[None, :, None]
-        return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
+    def _fresh(self, canvas: GeneratorLatent) -> LatentSource:
+        """Where a face for a given canvas starts: what the encoder reads in the canvas's own face, or the mean face."""
+        if self.encoder is None:
+            return LatentSource(psi=0.0)
+        picture = canvas.generator.synthesis(canvas.codes, noise="const").clamp(-1, 1)
+        size = (self.inset.resolution, self.inset.resolution)
+        place = self.finder(picture, picture.new_zeros(1, 3, *size), SQUARE)
+        if place is None:
+            raise NoFaceFound(NO_FACE)
+        crop = take(picture, place.to_canvas((picture.shape[-2], picture.shape[-1])).to(picture), size)
+        return LatentSource(codes=encode_with(self.encoder)(crop).to(canvas.codes))
 
     def _latent(
         self, cls: type[Kind], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any
     ) -> Kind:
-        generator = self._generator(kind)
-        codes = self._codes(generator, source)
+        generator, codes = self._generator(kind), self._codes(kind, source)
         return cls(generator, codes, optimised=optimised, rate=rate, given=source.codes is not None, **more)
 
 

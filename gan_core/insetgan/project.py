@@ -54,11 +54,13 @@ def project(
     start: Tensor | None = None,
     steps: int = STEPS,
     preview: int = 20,
+    known: Tensor | None = None,
 ) -> Iterator[Projection]:
     """Find latents of a picture (1, 3, H, W) in [-1, 1], of the generator's size; yields every `preview` steps.
 
     On a CPU it yields more often, every `_PREVIEW_ON_CPU`.
 
+    known: (1, 1, H, W), 1 where the picture counts and 0 where the generator is to make it up; None for all of it.
     start: latents (1, num_ws, w_dim) to begin from, as an encoder may give them; the mean w otherwise.
     Closing the iterator stops it. Raises BadValue for a picture of another size.
     """
@@ -70,22 +72,24 @@ def project(
         if tuple(picture.shape) != (1, 3, generator.resolution, width):
             raise BadValue(f"The picture has {tuple(picture.shape[2:])} pixels, not {(generator.resolution, width)}.")
         latent = with_statistics(GeneratorLatent(generator, begin, rate=_RATE, given=start is not None))
-        yield from _run(latent, picture.to(device), features, steps, preview)
+        known = torch.ones_like(picture[:, :1]) if known is None else known
+        if not bool(known.any()):
+            raise BadValue("Nothing of the picture counts.")
+        yield from _run(latent, picture.to(device), known.to(device), features, steps, preview)
 
 
 def _run(
-    latent: GeneratorLatent, picture: Tensor, features: Perceptual, steps: int, preview: int
+    latent: GeneratorLatent, picture: Tensor, known: Tensor, features: Perceptual, steps: int, preview: int
 ) -> Iterator[Projection]:
     step = Captured(partial(_step, latent, features, fast_dtype(picture.device)))
     added = torch.zeros_like(torch.cat([latent.codes[:, :1], latent.codes], 1))
     state = [added, torch.zeros_like(added), torch.zeros_like(added), torch.zeros((), device=picture.device)]
     rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)
-    small = resized(picture, (_SMALL, _SMALL))
     maps = features.maps(picture)
     if picture.device.type == "cpu":
         preview = min(preview, _PREVIEW_ON_CPU)
     for i in range(steps):
-        *state, loss = step(*state, rates[i], picture, small, *maps)
+        *state, loss = step(*state, rates[i], picture, known, *maps)
         if (i + 1) % preview == 0 or i + 1 == steps:
             codes = latent.codes + added_codes(state[0])
             image = latent.generator.synthesis(codes).clamp(-1, 1)
@@ -95,14 +99,14 @@ def _run(
 def _step(
     latent: GeneratorLatent, features: Perceptual, dtype: torch.dtype | None, *tensors: Tensor
 ) -> tuple[Tensor, ...]:
-    added, first, second, count, rate, picture, small, *maps = tensors
+    added, first, second, count, rate, picture, known, *maps = tensors
     with torch.enable_grad():
         moved = added.detach().requires_grad_()
         image = latent.generator.synthesis(latent.codes + added_codes(moved), noise="none", dtype=dtype)
-        loss = (
-            _L1 * (image - picture).abs().mean() + _SMALL_L1 * (resized(image, (_SMALL, _SMALL)) - small).abs().mean()
-        )
-        loss = loss + _PERCEPTUAL * features.distance(features.maps(image), maps)
+        error = (image - picture) * known
+        share = known.mean()
+        loss = (_L1 * error.abs().mean() + _SMALL_L1 * resized(error, (_SMALL, _SMALL)).abs().mean()) / share
+        loss = loss + _PERCEPTUAL * features.distance(features.maps(image), maps, known)
         loss = loss + latent_regulariser(
             moved[:, 0], moved[:, 1:], latent.codes, latent.mean, latent.spread, _WEIGHTS, latent.given
         )

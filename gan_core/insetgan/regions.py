@@ -43,6 +43,7 @@ REGIONS: dict[str, Region] = {
     region.name: region
     for region in (
         Region("face", REGION_LABELS["face"], (0.16, 0.19, 0.84, 0.93)),
+        Region("oval", REGION_LABELS["oval"], (0.2, 0.17, 0.8, 0.97), outline="ellipse"),
         Region("head", REGION_LABELS["head"], (0.06, 0.0, 0.94, 0.97)),
         Region("outline", REGION_LABELS["outline"], (0.04, 0.0, 0.96, 0.97), outline="head"),
         Region("eyes", REGION_LABELS["eyes"], (0.22, 0.34, 0.78, 0.57)),
@@ -50,6 +51,8 @@ REGIONS: dict[str, Region] = {
         Region("whole", REGION_LABELS["whole"], (0.0, 0.0, 1.0, 1.0), upright=True),
     )
 }
+SQUARE = Region("square", "", (0.0, 0.0, 1.0, 1.0))
+"""The whole picture of an inset, turned as the canvas's part is."""
 
 
 class RegionFinder(Protocol):

@@ -33,7 +33,7 @@ def draw(model: GanModel) -> torch.Tensor:
     if model.paper == "comodgan":
         return next(pipe.complete(pipe.prepare(face[0], torch.ones(1, 256, 256)), [0]))
     if model.paper == "insetgan":
-        from gan_core.insetgan.pipeline import LatentSource
+        from gan_core.insetgan.sources import LatentSource
 
         return pipe.draw("body", LatentSource(1)).image + pipe.draw("face", LatentSource(1)).image
     if model.paper == "swapping_autoencoder":

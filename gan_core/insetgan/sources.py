@@ -1,0 +1,90 @@
+"""Where the latents of a picture come from: a seed with its sliders, or codes of an inverted picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_core.checkpoints import store
+from gan_core.errors import BadCheckpoint, BadValue, UnknownName
+from gan_core.insetgan.models import BodySlider
+from gan_core.stylegan2 import Generator
+
+LARGEST_SEED = 2**31 - 1
+Truncation = float | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LatentSource:
+    """Where a picture's latents come from: a seed, or codes (1, num_ws, w_dim) of an inverted picture."""
+
+    seed: int = 0
+    psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
+    codes: Tensor | None = field(default=None, repr=False)
+    strengths: Mapping[str, float] = field(default_factory=dict)  # of the canvas's directions, by name
+
+
+@dataclass(frozen=True)
+class CanvasDirection:
+    """A slider's direction in the latents of a canvas."""
+
+    slider: BodySlider
+    direction: Tensor  # (w_dim,) or (num_ws, w_dim), the change for strength 1
+
+
+def load_directions(path: Path) -> dict[str, CanvasDirection]:
+    """The directions of a file: one tensor each, and name, label and range in its config, as the face editor's.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    tensors, config = store.read(path)
+    try:
+        sliders = [BodySlider(**entry) for entry in config.get("attributes", [])]
+    except TypeError as error:
+        raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.") from error
+    if {slider.name for slider in sliders} != tensors.keys():
+        raise BadCheckpoint(f"The directions file {path.name} is damaged; fetch it again.")
+    return {slider.name: CanvasDirection(slider, tensors[slider.name].float()) for slider in sliders}
+
+
+@torch.no_grad()
+def codes_of(generator: Generator, source: LatentSource, directions: Mapping[str, CanvasDirection]) -> Tensor:
+    """Codes (1, num_ws, w_dim) on the generator's device. Raises BadValue or UnknownName."""
+    mean = generator.mapping.w_avg
+    if source.codes is not None:
+        wanted = (1, generator.num_ws, generator.synthesis.w_dim)
+        if tuple(source.codes.shape) != wanted:
+            raise BadValue(f"The codes have the shape {tuple(source.codes.shape)}, this generator takes {wanted}.")
+        return source.codes.to(mean) + _moved(source.strengths, directions, mean)
+    if not 0 <= source.seed <= LARGEST_SEED:
+        raise BadValue(f"A seed must be a whole number from 0 to {LARGEST_SEED}, not {source.seed}.")
+    coarse, fine = source.psi if isinstance(source.psi, tuple) else (source.psi, source.psi)
+    if not (0 <= coarse <= 1 and 0 <= fine <= 1):
+        raise BadValue(f"Truncation must be from 0 to 1, not {source.psi}.")
+    rng = torch.Generator().manual_seed(source.seed)
+    z = torch.randn(1, generator.mapping.z_dim, generator=rng).to(mean)
+    label = None
+    if generator.mapping.c_dim:
+        label = torch.eye(generator.mapping.c_dim)[source.seed % generator.mapping.c_dim][None].to(mean)
+    psi = torch.linspace(coarse, fine, generator.num_ws).to(mean)[None, :, None]
+    codes = mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
+    return codes + _moved(source.strengths, directions, mean)
+
+
+def _moved(strengths: Mapping[str, float], directions: Mapping[str, CanvasDirection], like: Tensor) -> Tensor:
+    """What the sliders add to codes, to be broadcast over them. Raises BadValue or UnknownName."""
+    total = torch.zeros_like(like)
+    for name, strength in strengths.items():
+        found = directions.get(name)
+        if found is None:
+            known = ", ".join(directions) or "none"
+            raise UnknownName(f"There is no slider {name!r} of these bodies; there are: {known}.")
+        if not found.slider.low <= strength <= found.slider.high:  # also refuses NaN
+            limits = f"from {found.slider.low:g} to {found.slider.high:g}"
+            raise BadValue(f"The strength of {name} must be {limits}, not {strength}.")
+        total = total + strength * found.direction.to(like)
+    return total
