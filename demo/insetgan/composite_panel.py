@@ -3,7 +3,7 @@ and earlier results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from demo.parts.events import Data
 from demo.parts.first_sight import Example
 from demo.parts.pictures import result_picture, shown
 from demo.session import Session
+from gan_core.insetgan.models import InsetGANModel
 
 _PASTED, _LATEST = "insetgan-pasted", "insetgan-latest"
 _EXAMPLE = Example("compose", ("The body", "The face", "Joined"))
@@ -32,8 +33,8 @@ class CompositePanel:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
-    def build(self) -> None:
-        """Lay it out in the current context."""
+    def build(self, models: Iterable[InsetGANModel]) -> None:
+        """Lay it out in the current context. models: the choices of weights."""
         with gr.Tabs():
             with gr.Tab("Result"):
                 self.studio.sessions.shared |= _EXAMPLE.build()
@@ -47,6 +48,10 @@ class CompositePanel:
                     label="Results of this run: click one", columns=4, height=190, allow_preview=False,
                     interactive=False, buttons=[], visible=False, elem_id="insetgan-results",
                 )  # fmt: skip
+            with gr.Tab("Large", visible=any(model.enlarged > 1 for model in models)) as self.enlarged:
+                gr.Markdown("The body plainly enlarged, the face with its generator's own pixels.", elem_classes="hint")
+                self.large = result_picture("Twice as large", "insetgan-large")
+                self.large_place = gr.Row()
             with gr.Tab("Behind it") as self.behind:
                 gr.Markdown(
                     "What the two generators draw by themselves, and where the one is put into the other. In the plot, "
@@ -65,7 +70,7 @@ class CompositePanel:
 
     def update(self, session: Session, composed: Composed, *, fresh: bool = False) -> Data:
         """Show a state of the optimisation. fresh: it is of another run than the last one shown."""
-        session.keep(_LATEST, composed, 3 * 4 * composed.image.width * composed.image.height)
+        session.keep(_LATEST, composed, composed.size)
         pasted = session.recall(_PASTED)
         if fresh or composed.step == 0 or pasted is None or not Path(pasted).is_file():
             pasted = shown(session, "pasted", composed.pasted)
@@ -75,13 +80,19 @@ class CompositePanel:
             self.plot: _plot(composed),
         }
 
+    @property
+    def hidden(self) -> list[Any]:
+        """The components that `reveal` sets."""
+        return [self.large, self.body, self.face]
+
     def reveal(self, session: Session) -> Data:
-        """The generators' own pictures. They are set when their tab is opened, because updates of a running job do not
-        reach a tab that was never opened."""
+        """The larger picture, and the generators' own. They are set when their tab is opened, because updates of a
+        running job do not reach a tab that was never opened."""
         composed: Composed | None = session.recall(_LATEST)
         if composed is None:
-            return dict.fromkeys((self.body, self.face))
+            return dict.fromkeys(self.hidden)
         return {
+            self.large: None if composed.large is None else shown(session, "large", composed.large),
             self.body: shown(session, "body", with_boxes(composed.body, composed.boxes)),
             self.face: shown(session, "face", composed.faces[0]),
         }

@@ -6,9 +6,10 @@ visitor's session.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Progress, Step, Steps
 from demo.insetgan import tasks
-from demo.insetgan.tasks import Composed, FoundLatent
+from demo.insetgan.tasks import Composed, CompositionPreview, FoundLatent
 from demo.parts.choices import choice_of
 from demo.parts.editor import PaperEditor
 from demo.parts.numbers import LARGEST_SEED, whole_number
@@ -31,13 +32,15 @@ from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
 
 if TYPE_CHECKING:
-    from gan_core.insetgan.pipeline import CompositionRequest, LatentSource
+    from gan_core.insetgan.pipeline import CompositionRequest
+    from gan_core.insetgan.sources import LatentSource
 
 MIN_SIDE = 32
 ROLL = 12  # pictures of a gallery
 MOST_STEPS = 400
 MOST_RESULTS = 4
 DEFAULT_STEPS = 60  # more steps hardly reduce the seam, and the pictures become softer
+_UNSEEN = "The photo ends above the feet; what it does not show is made up."
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Person:
     psi: float = 0.7
     path: str | None = None
     """Of an uploaded photo, which is used instead of the seed."""
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    """Of a body's sliders, by name; 0 changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ class Editor(PaperEditor[InsetGANModel]):
         psi: float,
         count: int = ROLL,
         progress: Progress | None = None,
+        strengths: Mapping[str, float] | None = None,
     ) -> list[tuple[int, Image.Image]]:
-        """Seeds, counted up from `first`, and their pictures. kind: "body" or "face". Raises BadValue."""
+        """Seeds, counted up from `first`, and their pictures. kind: "body" or "face". Raises BadValue, UnknownName."""
         seeds = [_seed(first) + i for i in range(count)]
-        sources = [_latent_source(seed, psi) for seed in seeds]
+        sources = [_latent_source(Person(seed, psi, strengths=strengths or {})) for seed in seeds]
         found = gpu.run(tasks.draw(choice.model, kind, sources), progress)
         return [(seed, one.image) for seed, one in zip(seeds, found, strict=True)]
 
@@ -111,12 +117,14 @@ class Editor(PaperEditor[InsetGANModel]):
         if found is None:
             yield Step(0.0, f"Looking for the face of the {kind} picture")
             photo = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
-            picture = self._cut(photo, choice, kind)
+            cut = self._cut(photo, choice, kind)
             if choice.encoder and (kind == "face" or choice.body == "portrait"):
                 yield Step(0.3, "Reading the face")
-                found = gpu.run(tasks.read(choice.encoder, picture), progress)
+                found = gpu.run(tasks.read(choice.encoder, cut.picture), progress)
             else:
-                found = yield from gpu.passed_on(gpu.stream(tasks.find(choice.model, kind, picture), progress))
+                call = tasks.find(choice.model, kind, cut.picture, known=cut.known)
+                found = yield from gpu.passed_on(gpu.stream(call, progress))
+            found = replace(found, remark=cut.remark)
             session.keep(key, found, found.size)
         yield Done(found)
 
@@ -129,13 +137,17 @@ class Editor(PaperEditor[InsetGANModel]):
         """
         check(choice, plan)
         people: dict[str, LatentSource] = {}
+        remarks: list[str] = []
         for kind, person in (("body", plan.body), ("face", plan.face)):
-            people[kind] = _latent_source(person.seed, person.psi)
+            people[kind] = _latent_source(person)
             if person.path:
                 found = yield from gpu.passed_on(self.find(session, choice, kind, person.path, progress))
                 people[kind] = replace(people[kind], codes=found.codes)
+                remarks += [found.remark] if found.remark else []
         request = _request(choice, plan, people["body"], people["face"])
-        yield from gpu.stream(tasks.compose(choice.model, request), progress)
+        with contextlib.closing(gpu.stream(tasks.compose(choice.model, request), progress)) as steps:
+            for step in steps:
+                yield _remarked(step, tuple(remarks))
 
     def compose_once(self, session: Session, model: str, plan: Plan, progress: Progress | None = None) -> Composed:
         """The API's call. Raises any StudioError."""
@@ -148,36 +160,61 @@ class Editor(PaperEditor[InsetGANModel]):
             for kind, person in (("body", plan.body), ("face", plan.face))
         )
         second = f", {plan.second} seed {plan.second_seed}" if plan.second else ""
+        sliders = "".join(f", {name} {value:+g}" for name, value in plan.body.strengths.items() if value)
         done = f"{composed.step} of {composed.steps} steps"
-        return f"made with GAN Studio, InsetGAN ({choice.label}): {body}, {face}{second}, mode {plan.mode}, {done}"
+        tone = f", colours of the face moved by {composed.tone:.0f} of 255 levels" if composed.tone else ""
+        return (
+            f"made with GAN Studio, InsetGAN ({choice.label}): {body}{sliders}, {face}{second}, mode {plan.mode}, "
+            f"{done}{tone}"
+        )
 
     def save(self, session: Session, picture: Image.Image, note: str, purpose: str = "composed") -> Path:
         """Write a result as a PNG that says how it was made; the path lives as long as the session."""
         return save_result(session, picture, note, purpose)
 
-    def _cut(self, photo: Image.Image, choice: InsetGANModel, kind: str) -> Image.Image:
+    def _cut(self, photo: Image.Image, choice: InsetGANModel, kind: str) -> _Cut:
         from gan_core.faces import align
-        from gan_core.insetgan.bust import cut_bust, fit
+        from gan_core.insetgan.bust import cut_body, cut_bust, fit
 
         height, width = choice.size
         if kind == "body" and choice.body == "standing":
-            return fit(photo, width, height)
-        face, _ = self.largest_face(photo)
+            return _Cut(fit(photo, width, height))
+        face, remark = self.largest_face(photo)
+        if kind == "body" and choice.body == "rendered":
+            picture, known = cut_body(photo, face, width, height)
+            bottom = known.getpixel((width // 2, height - 1))
+            return _Cut(picture, known, f"{remark} {'' if bottom else _UNSEEN}".strip())
         if kind == "body" and choice.body == "bust":
-            return cut_bust(photo, face, height)
-        return align(photo, face, choice.face_size).crop
+            return _Cut(cut_bust(photo, face, height), remark=remark)
+        return _Cut(align(photo, face, choice.face_size).crop, remark=remark)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The part of a photo that is inverted."""
+
+    picture: Image.Image
+    known: Image.Image | None = None
+    remark: str = ""
 
 
 def check(choice: InsetGANModel, plan: Plan) -> None:
     """Check a request before anything costly is done. Raises BadValue or UnknownName."""
     if plan.mode not in MODE_LABELS:
         raise UnknownName(f"There is no mode {plan.mode!r}. Choose one of: {', '.join(MODE_LABELS)}.")
-    for region in (plan.region, plan.second):
-        if region is not None and region not in choice.regions:
-            raise UnknownName(f"There is no region {region!r}. Choose one of: {', '.join(choice.regions)}.")
+    for region, known in ((plan.region, choice.regions), (plan.second, (*choice.regions, *choice.seconds))):
+        if region is not None and region not in known:
+            raise UnknownName(f"There is no region {region!r}. Choose one of: {', '.join(known)}.")
     whole_number(plan.steps, "The number of steps", 1, MOST_STEPS)
     for seed in (plan.body.seed, plan.face.seed, plan.second_seed):
         _seed(seed)
+    limits = {slider.name: (slider.low, slider.high) for slider in choice.sliders}
+    for name, value in plan.body.strengths.items():
+        if name not in limits:
+            raise UnknownName(f"These bodies have no slider {name!r}. Choose one of: {', '.join(limits) or 'none'}.")
+        low, high = limits[name]
+        if not low <= value <= high:
+            raise BadValue(f"The slider {name!r} goes from {low:g} to {high:g}, not to {value}.")
     for person in (plan.body, plan.face):
         if not 0 <= person.psi <= 1:
             raise BadValue(f"Truncation must be from 0 to 1, not {person.psi}.")
@@ -189,10 +226,20 @@ def _seed(value: Any) -> int:
     return whole_number(value, "A seed", 0, LARGEST_SEED)
 
 
-def _latent_source(seed: int, psi: float) -> LatentSource:
+def _latent_source(person: Person) -> LatentSource:
     from gan_core.insetgan.sources import LatentSource
 
-    return LatentSource(_seed(seed), float(psi))
+    used = {name: float(value) for name, value in person.strengths.items() if value}
+    return LatentSource(_seed(person.seed), float(person.psi), strengths=used)
+
+
+def _remarked(step: Step | Done[Composed], remarks: tuple[str, ...]) -> Step | Done[Composed]:
+    """The step with sentences about the photos in what it shows."""
+    if isinstance(step, Done):
+        return Done(replace(step.value, remarks=remarks))
+    if isinstance(step, CompositionPreview):
+        return replace(step, composed=replace(step.composed, remarks=remarks))
+    return step
 
 
 def _request(choice: InsetGANModel, plan: Plan, body: LatentSource, face: LatentSource) -> CompositionRequest:
@@ -203,7 +250,8 @@ def _request(choice: InsetGANModel, plan: Plan, body: LatentSource, face: Latent
     usual = Weights()
     parts: Sequence[Part] = ()
     if plan.second:
-        parts = (Part(plan.second, _latent_source(plan.second_seed, plan.face.psi)),)
+        kind = plan.second if plan.second in choice.seconds else "face"
+        parts = (Part(plan.second, _latent_source(Person(plan.second_seed, plan.face.psi)), kind),)
     return CompositionRequest(
         body,
         face,

@@ -8,15 +8,22 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.insetgan.editor import ROLL, Editor, Person
-from demo.parts.events import Data
+from demo.parts.errors import guarded
+from demo.parts.events import QUIET, Data
 from demo.parts.examples import examples_row
 from demo.parts.numbers import LARGEST_SEED, whole_number
 from demo.parts.photo import photo_input
 from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
+from demo.parts.sliders import SliderGroup
 from demo.session import Session
+from gan_core.insetgan.models import InsetGANModel
 
 _PSI = 0.7
+_RENDERED = (
+    "These bodies were learnt from rendered (CG) pictures, the faces from photographs. Nobody here is real. A slider "
+    "changes all bodies of the gallery."
+)
 
 
 class PersonPanel:
@@ -24,14 +31,22 @@ class PersonPanel:
 
     def __init__(self, studio: Studio, editor: Editor, kind: str) -> None:
         self.studio, self.editor, self.kind = studio, editor, kind
+        self.bank: SliderGroup[InsetGANModel] = SliderGroup(
+            editor.models.values(),
+            lambda choice: choice.sliders if kind == "body" else (),
+            f"insetgan-{kind}-slider",
+            step=0.1,
+        )
 
-    def build(self, seed: int) -> None:
-        """Lay it out in the current context. seed: chosen initially; it is on the gallery's first page."""
+    def build(self, seed: int, first: InsetGANModel) -> None:
+        """Lay it out in the current context, for the weights `first`. seed: chosen initially; it is on the gallery's
+        first page."""
         what = self.kind.capitalize()
         with gr.Tabs(elem_classes="tight"):
             with gr.Tab(f"{what}: seeds"):
                 self.gallery = gr.Gallery(
-                    show_label=False, columns=6, height=146, allow_preview=False, interactive=False, buttons=[],
+                    show_label=False, columns=6, height=self._height(first), allow_preview=False, interactive=False,
+                    buttons=[],
                     object_fit="contain", elem_classes="seeds", elem_id=f"insetgan-{self.kind}-gallery",
                 )  # fmt: skip
                 with gr.Row(elem_classes="actions"):
@@ -44,6 +59,9 @@ class PersonPanel:
                         elem_id=f"insetgan-{self.kind}-psi",
                     )  # fmt: skip
                 self.roll = gr.Button("Roll others", size="sm", elem_id=f"insetgan-{self.kind}-roll")
+                self.hint = gr.Markdown(**self._hint(first), elem_classes="hint", elem_id=f"insetgan-{self.kind}-hint")
+                with gr.Column(elem_classes="sliders"):
+                    self.bank.build(first)
             with gr.Tab("Photo"), gr.Column(elem_classes="few-examples"):
                 self.photo = photo_input(
                     label=f"Takes the place of the {self.kind}'s seed",
@@ -55,18 +73,23 @@ class PersonPanel:
         self.first = gr.State(self.start)
 
     @property
+    def drawn_by(self) -> set[Any]:
+        """The components that the gallery's pictures depend on, but for the weights."""
+        return {self.psi, *self.bank.sliders}
+
+    @property
     def inputs(self) -> set[Any]:
         """The components that `person` reads."""
-        return {self.seed, self.psi, self.photo}
+        return {self.seed, self.psi, self.photo, *self.bank.sliders}
 
-    def person(self, data: Data) -> Person:
+    def person(self, data: Data, choice: InsetGANModel) -> Person:
         """The chosen person. Raises BadValue."""
         seed = whole_number(data[self.seed], "A seed", 0, LARGEST_SEED)
-        return Person(seed, float(data[self.psi]), data[self.photo] or None)
+        return Person(seed, float(data[self.psi]), data[self.photo] or None, self.bank.read(choice, data))
 
     def wire(self, model: gr.Dropdown) -> None:
         """Connect the gallery."""
-        inputs = {self.first, self.psi, model}
+        inputs = {self.first, model, *self.drawn_by}
         rolled: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **QUEUE}
 
         def on_roll(data: Data, request: gr.Request) -> Data:
@@ -76,21 +99,41 @@ class PersonPanel:
         def on_change(data: Data, request: gr.Request) -> Data:
             return {self.gallery: self.rolled(data, request, data[model], data[self.first])}
 
+        def on_model(name: str) -> list[Any]:
+            choice = self.editor.model(name)
+            changed = [gr.Gallery(height=self._height(choice)), gr.Markdown(**self._hint(choice))]
+            return [*changed, *self.bank.updates(choice)]
+
         def on_select(data: Data, event: gr.SelectData) -> int:
             return data[self.first] + int(event.index)
 
         self.roll.click(queued(on_roll), inputs, [self.first, self.gallery], **rolled)
         self.psi.release(queued(on_change), inputs, [self.gallery], **rolled)
-        model.change(queued(on_change), inputs, [self.gallery], **rolled)
+        for slider in self.bank.sliders:
+            slider.release(queued(on_change), inputs, [self.gallery], trigger_mode="always_last", **rolled)
+        model.change(guarded(on_model), model, [self.gallery, self.hint, *self.bank.sliders], **QUIET).then(
+            queued(on_change), inputs, [self.gallery], **rolled
+        )
         self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
 
     def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:
         """Pictures for the gallery, of seeds counted up from `first`."""
         session: Session = self.studio.sessions.get(request.session_hash)
-        pictures = self.editor.roll(self.editor.model(model), self.kind, first, float(data[self.psi]))
+        choice = self.editor.model(model)
+        strengths = self.bank.read(choice, data)
+        pictures = self.editor.roll(choice, self.kind, first, float(data[self.psi]), strengths=strengths)
         thumbnails = []
         for seed, picture in pictures:
             small = picture.copy()
-            small.thumbnail((160, 160))
+            small.thumbnail((160, 320))
             thumbnails.append((shown(session, f"roll-{self.kind}", small), str(seed)))
         return thumbnails
+
+    def _height(self, choice: InsetGANModel) -> int:
+        """Of the gallery, pixels: whole bodies are higher than they are wide."""
+        tall = self.kind == "body" and choice.size[0] > choice.size[1]
+        return 290 if tall else 146
+
+    def _hint(self, choice: InsetGANModel) -> dict[str, Any]:
+        rendered = self.kind == "body" and choice.body == "rendered"
+        return {"value": _RENDERED if rendered else "", "visible": rendered}

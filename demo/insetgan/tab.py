@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from demo import gpu
 from demo.context import Studio
@@ -32,7 +33,7 @@ from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from gan_core.errors import BadValue, StudioError
-from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
+from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS, SECOND_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
 
 _WELCOME = "Choose a body and a face, then press Compose."
@@ -46,6 +47,7 @@ _CREDIT = (
 )
 _BODIES = {
     "standing": "Its bodies are whole standing people.",
+    "rendered": "Its bodies are whole standing people, learnt from rendered (CG) pictures: nobody in them is real.",
     "bust": "Its bodies end at the shoulders; whole ones need the published weights.",
     "portrait": "A generator of busts is not trained yet: the face generator draws the body too, so that the face of "
     "one portrait is joined with the hair, head and shoulders of another. Whole bodies need the published weights.",
@@ -77,10 +79,10 @@ class ComposeABody:
         with gr.Row(elem_classes="work"):
             with gr.Column(elem_classes="work-input"):
                 for panel, seed in zip(self.people, (1, 101), strict=True):
-                    panel.build(seed)
+                    panel.build(seed, first)
             with gr.Column(elem_classes="work-result"):
                 self.message = gr.Markdown(_WELCOME, elem_classes="notice", elem_id="insetgan-message")
-                self.panel.build()
+                self.panel.build(self.models.values())
                 send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self._build_settings(first)
@@ -123,7 +125,7 @@ class ComposeABody:
             )
         with gr.Accordion("A second inset", open=False):
             self.second = gr.Dropdown(
-                [("none", None), *_regions(first)], value=None, label="Also drawn by the face generator",
+                _seconds(first), value=None, label="Also drawn by the face generator",
                 elem_id="insetgan-second",
             )  # fmt: skip
             self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
@@ -148,7 +150,7 @@ class ComposeABody:
             panel.wire(self.model)
         self.opened.tick(
             queued(self.on_opened),
-            {self.model, *(panel.psi for panel in self.people)},
+            {self.model, *(component for panel in self.people for component in panel.drawn_by)},
             [*galleries, self.opened],
             api_visibility="private",
             show_progress="minimal",
@@ -164,15 +166,20 @@ class ComposeABody:
             api_visibility="private",
             **QUEUE,
         ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
-            self.on_behind, None, [self.panel.body, self.panel.face], **QUIET
+            self.on_behind, None, self.panel.hidden, **QUIET
         )
         self.batch.wire(inputs, self.edit_one, lambda _data, _request: {})
-        self.panel.behind.select(self.on_behind, None, [self.panel.body, self.panel.face], js=ONCE_MOUNTED, **QUIET)
+        for part in (self.panel.enlarged, self.panel.behind):
+            part.select(self.on_behind, None, self.panel.hidden, js=ONCE_MOUNTED, **QUIET)
         self.panel.results.select(
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
         )
         with self.panel.download_place:
             download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="insetgan-download")
+        with self.panel.large_place:
+            download_button(
+                "Download large PNG", self.make_large, {self.chosen, self.model}, elem_id="insetgan-download-large"
+            )
 
     # Handlers
 
@@ -189,15 +196,16 @@ class ComposeABody:
         regions = _regions(choice)
         return [
             gr.Dropdown(regions, value=choice.region),
-            gr.Dropdown([("none", None), *regions], value=None),
+            gr.Dropdown(_seconds(choice), value=None),
             _licence(choice),
         ]
 
     def plan(self, data: Data) -> Plan:
         """The request that the page's inputs describe."""
+        choice = self.editor.model(data[self.model])
         return Plan(
-            body=self.people[0].person(data),
-            face=self.people[1].person(data),
+            body=self.people[0].person(data, choice),
+            face=self.people[1].person(data, choice),
             mode=data[self.mode],
             region=data[self.region],
             steps=int(data[self.steps]),
@@ -236,9 +244,7 @@ class ComposeABody:
                     yield {**updates, self.message: prefix + text}
                 if composed is not None:
                     results.append((mine, composed))
-                    session.keep(
-                        _RESULTS, results, 10 * len(results) * 3 * composed.image.width * composed.image.height
-                    )
+                    session.keep(_RESULTS, results, sum(one.size for _, one in results))
                     yield self._kept(session, results)
                 if job.stopped:
                     break
@@ -267,7 +273,8 @@ class ComposeABody:
             yield None, "Stopped before there was anything to keep."
             return
         state = "Done" if composed.done else f"Stopped at step {composed.step}; this is kept"
-        notes = " ".join(composed.notes[-1:])
+        tone = f"The face's colours were moved by {composed.tone:.0f} of 255 levels to the body's light."
+        notes = " ".join((*composed.remarks, *([tone] if composed.tone else []), *composed.notes[-1:]))
         yield composed, f"{state}. Perceptual distance: {composed.distance}. {notes}".strip()
 
     def _kept(self, session: Session, results: list[tuple[Plan, Composed]]) -> Data:
@@ -281,7 +288,7 @@ class ComposeABody:
         }
 
     def on_behind(self, request: gr.Request) -> Data:
-        """The generators' own pictures."""
+        """The larger picture, and the generators' own."""
         return self.panel.reveal(self.studio.sessions.get(request.session_hash))
 
     def on_choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:
@@ -294,10 +301,20 @@ class ComposeABody:
 
     def make_download(self, data: Data, request: gr.Request) -> str:
         """The chosen result as a marked PNG."""
+        return self._saved(data, request, lambda composed: composed.image)
+
+    def make_large(self, data: Data, request: gr.Request) -> str:
+        """The larger picture of the chosen result as a marked PNG."""
+        return self._saved(data, request, lambda composed: composed.large)
+
+    def _saved(self, data: Data, request: gr.Request, picture_of: Callable[[Composed], Image.Image | None]) -> str:
         session = self.studio.sessions.get(request.session_hash)
         plan, composed = self._result(session, int(data[self.chosen] or 0))
+        picture = picture_of(composed)
+        if picture is None:
+            raise BadValue("These weights give no larger picture. Please download the result itself.")
         note = self.editor.note(self.editor.model(data[self.model]), plan, composed)
-        return str(self.editor.save(session, composed.image, note))
+        return str(self.editor.save(session, picture, note))
 
     def _result(self, session: Session, index: int) -> tuple[Plan, Composed]:
         results = session.recall(_RESULTS) or []
@@ -308,6 +325,11 @@ class ComposeABody:
 
 def _regions(choice: InsetGANModel) -> list[tuple[str, str]]:
     return [(REGION_LABELS[name], name) for name in choice.regions]
+
+
+def _seconds(choice: InsetGANModel) -> list[tuple[str, str | None]]:
+    others = [(SECOND_LABELS[name], name) for name in choice.seconds]
+    return [("none", None), *_regions(choice), *others]
 
 
 def _licence(choice: InsetGANModel) -> str:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from gan_core.e4e.encoding import HasEncoder
     from gan_core.insetgan.latents import Composite, Report
-    from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource
+    from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline
     from gan_core.insetgan.project import Projection
+    from gan_core.insetgan.sources import LatentSource
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class FoundLatent:
     image: Image.Image
     codes: torch.Tensor
     """(1, num_ws, w_dim), on the CPU."""
+    remark: str = ""
+    """A sentence for a person about how it was found, or ""."""
 
     @property
     def size(self) -> int:
@@ -57,6 +60,18 @@ class Composed:
     notes: tuple[str, ...]
     distance: str
     """Name of the perceptual distance that is used."""
+    large: Image.Image | None = field(default=None, repr=False)
+    """The composite enlarged, with the faces as sharp as they are, where the model makes one."""
+    tone: float = 0.0
+    """Mean change of the faces' colours towards the body's light, in levels of 255."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for a person about the photos."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures, about."""
+        large = 0 if self.large is None else 3 * self.large.width * self.large.height
+        return 3 * 4 * self.image.width * self.image.height + large
 
     @property
     def done(self) -> bool:
@@ -106,14 +121,22 @@ def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
 
 @gpu.task(seconds=40)
 def find(
-    worker: Worker, model: str, kind: str, picture: Image.Image, start: torch.Tensor | None = None
+    worker: Worker,
+    model: str,
+    kind: str,
+    picture: Image.Image,
+    start: torch.Tensor | None = None,
+    known: Image.Image | None = None,
 ) -> Steps[FoundLatent]:
-    """A real picture, inverted by optimisation."""
+    """A real picture, inverted by optimisation. known: mode L, 0 where a body's picture does not count."""
     yield Step(0.0, f"Finding the {kind} in the generator")
 
     def begin(pipeline: InsetGANPipeline) -> Iterator[Projection]:
         target = to_tensor(picture)
-        return pipeline.project_body(target) if kind == "body" else pipeline.project_face(target, start=start)
+        if kind != "body":
+            return pipeline.project_face(target, start=start)
+        counts = None if known is None else (to_tensor(known.convert("RGB"))[:, :1] > 0).float()
+        return pipeline.project_body(target, known=counts)
 
     last: Projection | None = None
     with closing(worker.iterate(model, begin)) as steps:
@@ -174,4 +197,6 @@ def _composed(report: Report, distance: str) -> Composed:
         boxes=tuple(tuple(place.corners()) for place in best.placements),
         notes=report.notes,
         distance=distance,
+        large=None if best.large is None else to_pil(best.large),
+        tone=127.5 * best.tone,
     )

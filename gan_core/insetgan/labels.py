@@ -14,6 +14,8 @@ REGION_LABELS = {
     "mouth": "Mouth and chin",
     "whole": "The whole picture of the inset",
 }
+SECOND_LABELS = {"feet": "Feet and shoes"}
+"""Labels of the kinds of insets that other generators than the face's draw."""
 FACE_ENTRY = "insetgan_face"
 """The published face generator's entry in weights/published.py."""
 PUBLISHED_REGIONS = ("whole", "head", "face", "eyes", "mouth")

@@ -148,7 +148,7 @@ class InsetGANPipeline:
         face = request.face
         if mode.fresh_inset and face.codes is None:
             face = self._fresh(canvas)
-        insets = []
+        insets: list[Inset] = []
         for part in (Part(request.region, face), *request.parts):
             rate = self.canvas_rate if mode.fresh_inset and not insets else self.inset_rate
             finder = self.finder if part.kind == "face" else self.finders[self._kind(part.kind)]
