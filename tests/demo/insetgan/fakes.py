@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import torch
 
-from gan_core.insetgan.models import InsetGANModel
+from gan_core.insetgan.models import BodySlider, InsetGANModel
 from gan_core.insetgan.pipeline import InsetGANPipeline
+from gan_core.insetgan.sources import CanvasDirection
 from gan_core.registry import ModelRegistry, ModelSpec
 from tests.demo import fakes
 from tests.gan_core.insetgan import small
 
 MODEL = "fake/inset"
+SLIDERS = (BodySlider("age", "Age", -2.0, 2.0), BodySlider("turn", "Turn", -1.0, 1.0))
 MODELS = {
     "portraits": InsetGANModel(
         "portraits", "portraits (embedded)", MODEL, (64, 64), 64, "CC0-1.0", body="bust", region="face",
         regions=("face", "head", "mouth"),
     ),
     "human": InsetGANModel("human", "human (published)", "fake/tall", (64, 32), 64, "none"),
+    "bodies": InsetGANModel(
+        "bodies", "Whole body (embedded)", "fake/bodies", (64, 32), 64, "CC0-1.0", body="rendered", region="oval",
+        regions=("oval", "face"), sliders=SLIDERS, seconds=("feet",), enlarged=2,
+    ),
 }  # fmt: skip
 
 
@@ -29,10 +35,21 @@ def make(start_shape: tuple[int, int] = (4, 4)) -> InsetGANPipeline:
     return InsetGANPipeline(canvas, face, small.features(), finder=small.find_centre)
 
 
+def make_bodies() -> InsetGANPipeline:
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(1)
+    return InsetGANPipeline(
+        small.generator(start_shape=(4, 2)), small.generator(), small.features(), finder=small.find_centre, tone=True,
+        directions={s.name: CanvasDirection(s, 3 * torch.randn(16, generator=rng)) for s in SLIDERS}, enlarged=2,
+        others={"feet": small.generator(32)}, finders={"feet": small.at_box((0.2, 0.7, 0.8, 1.0))},
+    )  # fmt: skip
+
+
 def specs() -> list[ModelSpec]:
     return [
         ModelSpec(MODEL, lambda load: make(), 64, "CC0-1.0", title="the small generators"),
         ModelSpec("fake/tall", lambda load: make((4, 2)), 64, "none", title="the tall generators"),
+        ModelSpec("fake/bodies", lambda load: make_bodies(), 64, "CC0-1.0", title="the small bodies"),
     ]
 
 

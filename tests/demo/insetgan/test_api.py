@@ -54,6 +54,11 @@ def test_seeds(client) -> None:
     assert np.abs(composite[corner] - body[corner]).max() <= 1  # outside the region it is the body's own picture
 
 
+def test_whole_bodies_by_their_name(client) -> None:
+    composite, body, face = (pixels(path) for path in ask(client, None, 5, 1, STEPS, "bodies"))
+    assert composite.shape == body.shape == (64, 32, 3) and face.shape == (64, 64, 3)
+
+
 def test_clients_hear_how_far_it_is(client) -> None:
     job = client.submit(None, 3, 4, 60, "portraits", api_name="/insetgan_compose")
     heard = set()

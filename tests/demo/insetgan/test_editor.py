@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from demo.insetgan.curves import curves
 from demo.insetgan.editor import Editor, Person, Plan, check, whole_number
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.session import Sessions
+from gan_core.checkpoints import store
 from gan_core.errors import BadImage, BadValue, NoFaceFound, OutOfMemory, UnknownName, WeightsMissing
 from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS
 from gan_core.insetgan.models import CANVASES, insetgan_models
@@ -23,6 +25,7 @@ from tests.demo.insetgan import fakes as insetgan_fakes
 from weights.published import published
 
 CHOICE = insetgan_fakes.MODELS["portraits"]
+BODIES = insetgan_fakes.MODELS["bodies"]
 SHORT = Plan(Person(1), Person(2), steps=20)
 
 
@@ -88,6 +91,36 @@ def test_a_real_face_and_a_real_body(editor, session, photo) -> None:
     assert "an uploaded body, an uploaded face" in editor.note(CHOICE, plan, done.value)
 
 
+def test_whole_bodies_have_sliders_a_larger_view_and_feet(editor, session) -> None:
+    plan = Plan(Person(1, strengths={"age": 1.5, "turn": 0.0}), Person(2), steps=20, second="feet", second_seed=3)
+    *steps, done = run(editor, session, plan, BODIES)
+    composed = done.value
+    assert composed.image.size == (32, 64) and composed.large.size == (64, 128) and len(composed.faces) == 2
+    note = editor.note(BODIES, plan, composed)
+    assert "body seed 1, age +1.5, face" in note and f"moved by {composed.tone:.0f} of 255 levels" in note
+    plain = run(editor, session, replace(plan, body=Person(1)), BODIES)[0:]
+    assert plain[-1].value.pasted.tobytes() != composed.pasted.tobytes()
+    rolled = [editor.roll(BODIES, "body", 0, 0.7, 2, strengths=s)[1][1].tobytes() for s in ({}, {"age": 2.0})]
+    assert rolled[0] != rolled[1]
+
+
+def test_photos_with_several_people_or_without_feet(editor, session, tmp_path) -> None:
+    several = fakes.save(fakes.draw_photo((640, 480), ((150, 200, 90), (450, 200, 60))), tmp_path / "several.png")
+    knees = fakes.save(fakes.draw_photo((400, 500), ((200, 90, 30),)), tmp_path / "knees.png")
+    *steps, done = run(editor, session, Plan(Person(path=knees), Person(path=several), steps=2), BODIES)
+    assert done.value.remarks == (
+        "The photo ends above the feet; what it does not show is made up.",
+        "The largest of 2 faces is taken.",
+    )
+    previews = [step.composed.remarks for step in steps if isinstance(step, CompositionPreview)]
+    assert previews and set(previews) == {done.value.remarks}
+    again = run(editor, session, Plan(Person(1), Person(path=several), steps=2), BODIES)
+    assert again[-1].value.remarks == ("The largest of 2 faces is taken.",), "also when it was found before"
+    head = fakes.save(fakes.draw_photo(), tmp_path / "head.png")
+    with pytest.raises(BadValue, match="head to hips"):
+        run(editor, session, Plan(Person(path=head), Person(2), steps=2), BODIES)
+
+
 def test_hostile_pictures(editor, session, tmp_path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no picture")
@@ -109,11 +142,21 @@ def test_hostile_pictures(editor, session, tmp_path) -> None:
         (Plan(Person(1, psi=1.2)), BadValue, "Truncation"),
         (Plan(Person(1, psi=float("nan"))), BadValue, "Truncation"),
         (Plan(keep_weight=float("inf")), BadValue, "kept"),
+        (Plan(Person(1, strengths={"age": 1.0})), UnknownName, "no slider"),
+        (Plan(second="feet"), UnknownName, "no region"),
     ],
 )
 def test_wrong_plans(plan, error, words) -> None:
     with pytest.raises(error, match=words):
         check(CHOICE, plan)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "error"), [({"age": 2.5}, BadValue), ({"age": float("nan")}, BadValue), ({"hats": 1.0}, UnknownName)]
+)
+def test_wrong_sliders(strengths, error) -> None:
+    with pytest.raises(error, match="slider"):
+        check(BODIES, Plan(Person(1, strengths=strengths)))
 
 
 def test_whole_numbers() -> None:
@@ -124,7 +167,7 @@ def test_whole_numbers() -> None:
 
 
 def test_unknown_and_missing_models(editor) -> None:
-    with pytest.raises(UnknownName, match="portraits, human"):
+    with pytest.raises(UnknownName, match="portraits, human, bodies"):
         editor.model("faces")
     with pytest.raises(WeightsMissing):
         Editor({}).model("portraits")
@@ -175,6 +218,30 @@ def test_warm_up(editor, registry) -> None:
 
 def test_labels_are_those_of_the_method() -> None:
     assert MODE_LABELS.keys() == MODES.keys() and REGION_LABELS.keys() == REGIONS.keys()
+
+
+def test_whole_bodies_come_first_where_their_weights_are(tmp_path) -> None:
+    def put(*files):
+        for file in files:
+            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / f"{file}.safetensors").touch()
+
+    nowhere = tmp_path / "published"
+    put("portraits_face/generator", "portraits_face/discriminator", "people_face/generator", "people_hfgi/encoder")
+    put("bodies/generator")
+    models = insetgan_models(nowhere, tmp_path)
+    assert list(models) == ["portraits"] and models["portraits"].label == "portraits (embedded)"
+    put("bodies/reader")
+    models = insetgan_models(nowhere, tmp_path)
+    assert {name: model.label for name, model in models.items()} == {
+        "bodies": "Whole body (embedded)", "portraits": "Portrait (embedded)",
+    }  # fmt: skip
+    assert models["bodies"].size == (512, 256) and models["bodies"].seconds == () and models["bodies"].sliders == ()
+    config = {"attributes": [{"name": "age", "label": "Age", "low": -2.0, "high": 2.0}]}
+    store.save(tmp_path / "bodies" / "directions.safetensors", {"age": torch.zeros(256)}, config=config)
+    put("bodies/feet")
+    found = insetgan_models(nowhere, tmp_path)["bodies"]
+    assert found.seconds == ("feet",) and [slider.label for slider in found.sliders] == ["Age"]
 
 
 def test_published_choices_need_canvas_and_face(tmp_path) -> None:

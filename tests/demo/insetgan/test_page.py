@@ -93,6 +93,35 @@ def test_compose_and_download(page) -> None:
         page.wait_for_selector(f"#insetgan-{place} img")
 
 
+def choose_bodies(page) -> None:
+    page.click("#insetgan-model input")
+    page.get_by_role("option", name="Whole body (embedded)").click()
+    page.get_by_text("learnt from rendered (CG) pictures, the faces").wait_for(timeout=WAIT)
+
+
+def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
+    before = thumbnails(page, "body")
+    assert not page.locator("#insetgan-body-slider-0").is_visible(), "portraits have no sliders"
+    choose_bodies(page)
+    page.wait_for_selector("#insetgan-body-slider-1 input[type=range]")
+    changed = "b => document.querySelector('#insetgan-body-gallery img')?.getAttribute('src') !== b"
+    page.wait_for_function(changed, arg=before[0], timeout=WAIT)
+    young = thumbnails(page, "body")[0]
+    page.focus("#insetgan-body-slider-0 input[type=range]")
+    page.keyboard.press("End")
+    page.wait_for_function(changed, arg=young, timeout=WAIT)
+    set_steps(page, 20)
+    page.click("#insetgan-start")
+    assert "of 255 levels to the body's light" in wait_for_message(page, "^Done")
+    assert compared(page)[1].shape == (64, 32, 3)
+    page.get_by_role("tab", name="Large").click()
+    page.wait_for_selector("#insetgan-large img")
+    with page.expect_download() as download:
+        page.click("#insetgan-download-large")
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (64, 128) and "age +2" in saved.text["Description"]
+
+
 def test_stop_keeps_what_there_is(page) -> None:
     thumbnails(page, "face")
     set_steps(page, 400)
