@@ -27,7 +27,7 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadValue, UnknownName
-from gan_core.images import open_image
+from gan_core.images import open_image, to_tensor
 from gan_core.insetgan.labels import MODE_LABELS
 from gan_core.insetgan.models import InsetGANModel
 
@@ -142,7 +142,8 @@ class Editor(PaperEditor[InsetGANModel]):
             people[kind] = _latent_source(person)
             if person.path:
                 found = yield from gpu.passed_on(self.find(session, choice, kind, person.path, progress))
-                people[kind] = replace(people[kind], codes=found.codes)
+                picture = to_tensor(found.image) if found.restored else None
+                people[kind] = replace(people[kind], codes=found.codes, picture=picture)
                 remarks += [found.remark] if found.remark else []
         request = _request(choice, plan, people["body"], people["face"])
         with contextlib.closing(gpu.stream(tasks.compose(choice.model, request), progress)) as steps:

@@ -148,6 +148,10 @@ class ComposeABody:
         galleries = [panel.gallery for panel in self.people]
         for panel in self.people:
             panel.wire(self.model)
+        # A given face is to stay as it is, so only the body moves then, as in the API.
+        self.people[1].photo.change(
+            lambda path: gr.Radio(value="body") if path else gr.skip(), self.people[1].photo, self.mode, **QUIET
+        )
         self.opened.tick(
             queued(self.on_opened),
             {self.model, *(component for panel in self.people for component in panel.drawn_by)},

@@ -31,6 +31,8 @@ class FoundLatent:
     image: Image.Image
     codes: torch.Tensor
     """(1, num_ws, w_dim), on the CPU."""
+    restored: bool = False
+    """Whether the picture has more of a photo than its codes."""
     remark: str = ""
     """A sentence for a person about how it was found, or ""."""
 
@@ -103,17 +105,22 @@ def draw(worker: Worker, model: str, kind: str, sources: Sequence[LatentSource])
 
 @gpu.task(seconds=20)
 def read(worker: Worker, encoder: str, crop: Image.Image) -> Steps[FoundLatent]:
-    """A real face, inverted by the encoder of another model. encoder: that model's registry name."""
+    """A real face, inverted by the encoder of another model. encoder: that model's registry name.
+
+    An editor that restores what its codes lose of a photo gives the restored picture.
+    """
     yield Step(0.3, "Reading the face")
     face = to_tensor(crop)
 
     def work(editor: HasEncoder) -> FoundLatent:
         import torch
 
-        from gan_core.e4e.encoding import encode_with
+        from gan_core.e4e.encoding import Restores, encode_with
 
         with torch.inference_mode():
             codes = encode_with(editor)(face)
+            if isinstance(editor, Restores):
+                return FoundLatent(to_pil(editor.restore(face, codes)), codes.cpu(), restored=True)
             return FoundLatent(to_pil(editor.decode(codes)), codes.cpu())
 
     yield Done(worker.run(encoder, work))

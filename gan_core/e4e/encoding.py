@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,6 +34,14 @@ class HasEncoder(Protocol):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures (N, 3, R, R), not clamped, of latents (N, num_ws, w_dim)."""
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """An editor that brings back what codes lose of a photo."""
+
+    def restore(self, face: Tensor, codes: Tensor) -> Tensor:
+        """The inversion (1, 3, R, R) in [-1, 1] of an aligned face (1, 3, R, R) by these codes, with its details."""
 
 
 def encode_with(editor: HasEncoder) -> Encode:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.e4e.models import EDITOR as EMBEDDED
 from gan_core.model_spec import Load, ModelSpec, read_entries
 from gan_core.registry import ModelRegistry
 from weights import catalogue
 from weights.published import PublishedModel, is_complete, offered_by
 
-EMBEDDED = "people/hfgi"
 _WEIGHTS = (
     *(f"people_hfgi/{name}" for name in ("encoder", "alignment", "consultation", "directions")),
     "portraits_hfgi/head",

@@ -162,6 +162,10 @@ class HFGIPipeline:
         restored = self.decode(codes, self.consult(self.align(distortion, image)), tuned=tuned).clamp(-1, 1)
         return Inversion(codes, image, distortion, face, restored, self._heads(restored), tuned, refined)
 
+    def restore(self, face: Tensor, codes: Tensor) -> Tensor:
+        """See `gan_core.e4e.encoding.Restores`."""
+        return self.inversion_of(face.to(self.device, torch.float32), codes).restored
+
     def refine(self, inversion: Inversion, settings: RefinementSettings | None = None) -> Iterator[Refinement]:
         """Bring an inversion closer to its face: see `gan_core.hfgi.refine.refine`."""
         yield from refine(self, inversion, settings)

@@ -24,6 +24,7 @@ class GeneratorLatent:
     optimised: bool = True  # False: the picture stays as it is
     rate: float = 0.02  # of Adam, in units of the spread of w
     given: bool = False  # codes of a real picture: the regulariser keeps them near themselves, not near the mean w
+    picture: Tensor | None = None  # (1, 3, H, W) in [-1, 1] instead of the codes', while they are not optimised
     mean: Tensor | None = None  # (w_dim,); the generator's own if None
     spread: Tensor | None = None  # scalar, standard deviation of w; estimated if None
 

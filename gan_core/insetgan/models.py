@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core.e4e.models import EDITOR
 from gan_core.e4e.models import EMBEDDED as ENCODER
-from gan_core.e4e.models import PEOPLE as PEOPLE_ENCODER
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
@@ -157,7 +157,7 @@ def _bodies(weights: Path) -> InsetGANModel:
         body="rendered",
         region="oval",
         regions=tuple(region for region in BODY_REGIONS if outline or region != "outline"),
-        encoder=PEOPLE_ENCODER,
+        encoder=EDITOR,
         sliders=read_entries(directions, "attributes", BodySlider) if directions.is_file() else (),
         seconds=("feet",) if files_are_here(folder, ("feet",)) else (),
         enlarged=2,
@@ -169,12 +169,11 @@ def declare_insetgan_models(
     published_folder: Path,
     face: str,
     people: str,
-    encoder: str,
     weights: Path = catalogue.FOLDER,
 ) -> None:
     """Declare every one of `insetgan_models`.
 
-    face, people: registry names of the embedded face generators, which are shared; encoder: of that into the second.
+    face, people: registry names of the embedded face generators, which are shared.
     """
     models = insetgan_models(published_folder, weights)
     if BODIES in models:
@@ -183,12 +182,12 @@ def declare_insetgan_models(
         registry.declare(
             ModelSpec(
                 name=models[BODIES].model,
-                build=lambda load: _build_bodies(load, weights, people, encoder),
+                build=lambda load: _build_bodies(load, weights, people),
                 resolution=models[BODIES].resolution,
                 licence=models[BODIES].licence,
                 title="the generators of whole bodies and faces",
                 weights=(*(f"{BODIES}/{name}" for name in files), "portraits_face/discriminator"),
-                parts=(people, encoder),
+                parts=(people, EDITOR),
             )
         )
     if EMBEDDED in models:
@@ -219,11 +218,11 @@ def declare_insetgan_models(
             )
 
 
-def _build_bodies(load: Load, weights: Path, people: str, encoder: str) -> Any:
+def _build_bodies(load: Load, weights: Path, people: str) -> Any:
     load.report(0.3, "Loading the generators of whole bodies and faces")
     from gan_core.insetgan.bodies import load_bodies
 
-    return load_bodies(weights, inset=load.part(people), encoder=load.part(encoder))
+    return load_bodies(weights, inset=load.part(people), encoder=load.part(EDITOR))
 
 
 def _build_embedded(load: Load, weights: Path, face: str) -> Any:

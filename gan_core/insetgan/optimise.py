@@ -98,7 +98,10 @@ class _Job:
 
     def draw(self, index: int, added: Tensor, dtype: torch.dtype | None = None, *, noise: str = "none") -> Tensor:
         """One generator's picture. The losses compare pictures without noise, which would differ between any two."""
-        return self.latents[index].generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
+        latent = self.latents[index]
+        if latent.picture is not None and not latent.optimised:
+            return latent.picture
+        return latent.generator.synthesis(self.codes(index, added), noise=noise, dtype=dtype)
 
     def step(self, optimised: tuple[bool, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
         """State, rate, pictures (used for generators that are not optimised), references, geometry, outside -> next

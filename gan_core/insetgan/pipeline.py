@@ -214,7 +214,9 @@ class InsetGANPipeline:
         self, cls: type[Kind], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any
     ) -> Kind:
         generator, codes = self._generator(kind), self._codes(kind, source)
-        return cls(generator, codes, optimised=optimised, rate=rate, given=source.codes is not None, **more)
+        picture = None if source.picture is None else source.picture.to(codes)
+        given = source.codes is not None
+        return cls(generator, codes, optimised=optimised, rate=rate, given=given, picture=picture, **more)
 
 
 def load_embedded(

@@ -26,6 +26,8 @@ class LatentSource:
     psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
     codes: Tensor | None = field(default=None, repr=False)
     strengths: Mapping[str, float] = field(default_factory=dict)  # of the canvas's directions, by name
+    picture: Tensor | None = field(default=None, repr=False)  # (1, 3, R, R), shown instead of the codes' as long as
+    # these are not optimised: an inversion with what the codes lose of a photo
 
 
 @dataclass(frozen=True)
