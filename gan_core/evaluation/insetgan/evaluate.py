@@ -1,14 +1,16 @@
 """The paper's comparison on the embedded generators.
 
     python -m gan_core.evaluation.insetgan.evaluate --data BUSTS --out DIR
+    python -m gan_core.evaluation.insetgan.evaluate --canvas bodies --data BODIES --out DIR
 
 Random pairs of a body and a face, at two truncations, are composed in five ways: the canvas alone, the plain paste, the
 face optimised for a fixed body, the body for a fixed face, and both jointly. For each, it measures the seam energy at
 the region's border and the detail on both sides of it (of hard pastes without feathering), and a Frechet distance to
-the real pictures in embedded features, which is no published FID. For a fixed face it also measures the difference
-between its landmarks and colours in the composite and those of the face generator's picture, compared with the same
-face drawn with other noise. It writes results.json, table.md, modes.jpg and, for each truncation, before_after.jpg
-(paste, both optimised) and refined.jpg (the body alone, its face refined).
+the real pictures, which is no published FID: in embedded features for busts, in EfficientNet-Lite0's for whole bodies.
+For a fixed face it also measures the difference between its landmarks and colours in the composite and those of the
+face generator's picture, compared with the same face drawn with other noise. It writes results.json, table.md,
+modes.jpg and, for each truncation, before_after.jpg (paste, both optimised) and refined.jpg (the body alone, its face
+refined).
 """
 
 from __future__ import annotations
@@ -23,19 +25,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
-from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import NoFaceFound
+from gan_core.evaluation.insetgan.canvases import CANVASES, Canvas
+from gan_core.evaluation.insetgan.fixed_face import fixed_face
 from gan_core.evaluation.insetgan.seams import detail, seam_energy
-from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures
 from gan_core.evaluation.metrics.ids import Moments, frechet_distance
 from gan_core.insetgan.latents import Report, Schedule
-from gan_core.insetgan.objective import patch_of
-from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, LatentSource, Part, load_embedded
-from gan_core.insetgan.placement import Placement, take
-from gan_core.insetgan.regions import REGIONS, face_points
-from gan_core.stylegan2 import Discriminator
+from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, Part
+from gan_core.insetgan.placement import Placement
+from gan_core.insetgan.regions import REGIONS
+from gan_core.insetgan.sources import LatentSource
 from gan_core.training.data import find_pictures, load_pictures
 from gan_core.training.grids import save_grid
 from weights import catalogue
@@ -82,6 +84,11 @@ def run_pairs(
     return found
 
 
+def seam(picture: Tensor, place: Placement, region: str) -> float:
+    """The seam's energy along the region's outline; along its box where that follows the head."""
+    return seam_energy(picture, place, outline=REGIONS[region].outline)
+
+
 def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, Tensor, Placement]]]:
     """For each case: the picture, the same without feathering, and the placement of its inset."""
     cases = {
@@ -93,15 +100,16 @@ def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, T
     return cases
 
 
-def measured(found: dict[str, list[Report]], features: EmbeddedFeatures, real: Moments) -> dict[str, dict[str, float]]:
+def measured(
+    found: dict[str, list[Report]], features: Callable[[Tensor], Tensor], real: Moments, region: str
+) -> dict[str, dict[str, float]]:
     """For each case the means of seam energy and detail, and the Frechet distance to the real pictures."""
     rows = {}
     for case, pictures in composites(found).items():
         inside, outside = np.mean([detail(hard, place) for _, hard, place in pictures], 0)
         shown = torch.cat([image for image, _, _ in pictures])
-        seam = [seam_energy(hard, place) for _, hard, place in pictures]
         rows[case] = {
-            "seam": float(np.mean(seam)),
+            "seam": float(np.mean([seam(hard, place, region) for _, hard, place in pictures])),
             "inside": float(inside),
             "outside": float(outside),
             "frechet": frechet_distance(real, Moments.of(features(shown).numpy())),
@@ -109,12 +117,12 @@ def measured(found: dict[str, list[Report]], features: EmbeddedFeatures, real: M
     return rows
 
 
-def ratios(found: dict[str, list[Report]]) -> dict[str, dict[str, float]]:
+def ratios(found: dict[str, list[Report]], region: str) -> dict[str, dict[str, float]]:
     """For each mode the ratio of its seam energy to that of the same pair's plain paste."""
-    before = np.array([seam_energy(r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]])
+    before = np.array([seam(r.pasted.hard, r.pasted.placements[0], region) for r in found["joint"]])
     result = {}
     for mode, reports in found.items():
-        after = np.array([seam_energy(r.best.hard, r.best.placements[0]) for r in reports])
+        after = np.array([seam(r.best.hard, r.best.placements[0], region) for r in reports])
         each = after / before
         result[mode] = {
             "mean": round(float(after.sum() / before.sum()), 3),
@@ -124,47 +132,12 @@ def ratios(found: dict[str, list[Report]]) -> dict[str, dict[str, float]]:
     return result
 
 
-def fixed_face(pipeline: InsetGANPipeline, reports: list[Report], region: str) -> dict[str, float]:
-    """Difference between a fixed face in the composite and the generator's own picture of it.
-
-    Landmarks in per cent of the distance between the eyes, colours in levels of 255; "noise": the same for the face
-    drawn again with other noise.
-    """
-    rows = []
-    for report in reports:
-        face, place = report.best.insets[0], report.best.placements[0]
-        box = REGIONS[region].pixels(*face.shape[-2:])
-        size = (box[3] - box[1], box[2] - box[0])
-        own = patch_of(face, REGIONS[region], size)
-        back = take(report.best.hard, place.to_canvas(tuple(report.best.hard.shape[-2:])), size)
-        again = pipeline.inset.synthesis(report.best.codes[1].to(pipeline.device), noise="random").clamp(-1, 1).cpu()
-        shown = face.clone()
-        shown[..., box[1] : box[3], box[0] : box[2]] = back
-        points, there, noisy = (face_points(picture) for picture in (face, shown, again))
-        if points is None or there is None or noisy is None:
-            continue
-        eyes = float(np.hypot(*np.subtract(points[1], points[0])))
-        middle = slice(size[0] // 8, -size[0] // 8), slice(size[1] // 8, -size[1] // 8)
-        other = patch_of(again, REGIONS[region], size)
-        rows.append(
-            (
-                100 * np.hypot(*np.subtract(points, there).T).mean() / eyes,
-                100 * np.hypot(*np.subtract(points, noisy).T).mean() / eyes,
-                127.5 * float((own - back)[..., middle[0], middle[1]].abs().mean()),
-                127.5 * float((own - other)[..., middle[0], middle[1]].abs().mean()),
-            )
-        )
-    names = ("landmarks", "landmarks_noise", "colour", "colour_noise")
-    means = np.mean(rows, axis=0) if rows else [float("nan")] * 4
-    return {"faces": len(rows), **{name: round(float(value), 3) for name, value in zip(names, means, strict=True)}}
-
-
-def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, rows: int = 4) -> None:
+def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, region: str, rows: int = 4) -> None:
     """Rows of: body, face, paste, both optimised, a body for the face, the face on the body, outline, two insets."""
     pictures: list[Tensor] = []
     for i in range(rows):
         request = CompositionRequest(
-            LatentSource(BODY_SEED + 100 + i), LatentSource(FACE_SEED + 100 + i), schedule=schedule
+            LatentSource(BODY_SEED + 100 + i), LatentSource(FACE_SEED + 100 + i), region=region, schedule=schedule
         )
         variants = [request, replace(request, mode="body"), replace(request, mode="face")]
         if "outline" in pipeline.regions:
@@ -174,9 +147,17 @@ def modes_sheet(pipeline: InsetGANPipeline, schedule: Schedule, path: Path, rows
         if len(reports) < len(variants):
             continue
         first = reports[0].pasted
-        pictures += [first.canvas, first.insets[0], first.hard, *(report.best.image for report in reports)]
+        size = (first.canvas.shape[-2], first.canvas.shape[-1])
+        pictures += [first.canvas, _beside(first.insets[0], size), first.hard, *(r.best.image for r in reports)]
     if pictures:
         save_grid(torch.cat(pictures), path, len(variants) + 3)
+
+
+def _beside(face: Tensor, size: tuple[int, int]) -> Tensor:
+    """A face on black at a canvas's (height, width)."""
+    width = min(size)
+    small = F.interpolate(face, (width, width), mode="bilinear", antialias=True, align_corners=False)
+    return F.pad(small, (0, size[1] - width, 0, size[0] - width), value=-1.0)
 
 
 def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -192,10 +173,11 @@ def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def evaluate(
     pipeline: InsetGANPipeline,
-    features: EmbeddedFeatures,
-    real: Tensor,
+    features: Callable[[Tensor], Tensor],
+    real: Tensor,  # uint8, or in [-1, 1]
     out: Path,
     *,
+    measure: str,
     pairs: int,
     psis: list[float],
     schedule: Schedule,
@@ -206,14 +188,14 @@ def evaluate(
     """Run the whole evaluation; pictures and numbers are written to `out`."""
     out.mkdir(parents=True, exist_ok=True)
     begin, rows, facts = time.perf_counter(), {}, {}
-    moments = Moments.of(features(real).numpy())
+    moments = Moments.of(torch.cat([features(_scaled(part)) for part in real.split(64)]).numpy())
     for k, psi in enumerate(psis):
         deadline = begin + 60 * minutes * (k + 1) / len(psis)
         found = run_pairs(pipeline, pairs, psi, schedule, region, deadline)
-        rows[f"{psi:g}"] = measured(found, features, moments)
+        rows[f"{psi:g}"] = measured(found, features, moments, region)
         facts[f"{psi:g}"] = {
             "pairs": len(found["joint"]),
-            "seam_over_pasted": ratios(found),
+            "seam_over_pasted": ratios(found, region),
             "fixed_face": fixed_face(pipeline, found["body"], region),
         }
         say(json.dumps(facts[f"{psi:g}"]))
@@ -222,7 +204,7 @@ def evaluate(
             shown = zip(before[mode][:16], (r.best.image for r in found[mode]), strict=False)
             save_grid(torch.cat([picture for pair in shown for picture in pair]), out / f"{name}_{psi:g}.jpg", 8, 88)
     results = {
-        "measure": NAME,
+        "measure": measure,
         "perceptual": pipeline.distance,
         "steps": schedule.steps,
         "region": region,
@@ -232,36 +214,40 @@ def evaluate(
     }
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / "table.md").write_text(table(rows))
-    modes_sheet(pipeline, schedule, out / "modes.jpg")
+    modes_sheet(pipeline, schedule, out / "modes.jpg", region)
     return results
+
+
+def _scaled(pictures: Tensor) -> Tensor:
+    return pictures.float() / 127.5 - 1 if pictures.dtype == torch.uint8 else pictures
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--canvas", choices=CANVASES, default="portraits")
     parser.add_argument("--weights", type=Path, default=catalogue.FOLDER)
     parser.add_argument("--data", type=Path, required=True, help="folder of the real bodies")
+    parser.add_argument("--reals", type=int, default=16000, help="of them that count, the first ones")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--pairs", type=int, default=32)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--psi", type=float, nargs="+", default=[0.7, 0.4])
     parser.add_argument("--minutes", type=float, default=60.0, help="no further pair is begun after this")
-    parser.add_argument("--region", default="face")
+    parser.add_argument("--region", help="default: the canvas's own")
     args = parser.parse_args()
-    pipeline = load_embedded(args.weights, device=args.device)
-    path = args.weights / "portraits_face" / "discriminator.safetensors"
-    network, _ = build_from_file(Discriminator, path, "discriminator")
-    real = load_pictures(find_pictures(args.data), pipeline.canvas.resolution).float() / 127.5 - 1
+    canvas: Canvas = CANVASES[args.canvas](args.weights, args.device)
     results = evaluate(
-        pipeline,
-        EmbeddedFeatures(network.to(args.device)),
-        real,
+        canvas.pipeline,
+        canvas.features,
+        load_pictures(find_pictures(args.data)[: args.reals], *canvas.size),
         args.out,
+        measure=canvas.measure,
         pairs=args.pairs,
         psis=args.psi,
         schedule=Schedule(steps=args.steps, preview=args.steps),
-        region=args.region,
+        region=args.region or canvas.region,
         minutes=args.minutes,
         say=tqdm.write,
     )

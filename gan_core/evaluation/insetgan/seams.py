@@ -10,33 +10,22 @@ from torch.nn import functional as F
 
 from gan_core.insetgan.placement import Placement
 
-_NEAR, _FAR = 1.0, 3.0  # pixels from the border
+_OFFSETS = (-3.0, -1.0, 1.0, 3.0)  # pixels from the border, outwards
 SIDES = ("top", "bottom", "left", "right")
 
 
-def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDES) -> float:
+def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDES, *, outline: str = "box") -> float:
     """Mean gradient jump across the border of a placement in an image (1, 3, H, W) in [-1, 1], times 100.
 
     At each pixel of the border, with a1, b1 one pixel inside and outside of it and a3, b3 three: |(b1 - a1) - ((a1 -
     a3) + (b3 - b1)) / 2|, which is 0 where the picture is continuous, and large where it jumps. Parts of the border
-    outside the picture do not count; 0 if nothing is left.
+    outside the picture do not count; 0 if nothing is left. outline: "ellipse" for the border of the ellipse inside the
+    placement, which has no sides.
     """
     height, width = image.shape[-2:]
     total, count = 0.0, 0
-    rows = {"top": (0, -1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}
-    for side in sides:
-        du, dv = rows[side]
-        length = placement.width if du == 0 else placement.height
-        along = torch.linspace(-0.96, 0.96, max(8, round(length)))
-        lines = []
-        for offset in (-_FAR, -_NEAR, _NEAR, _FAR):
-            if du == 0:
-                u, v = along, torch.full_like(along, dv * (1 + 2 * offset / placement.height))
-            else:
-                u, v = torch.full_like(along, du * (1 + 2 * offset / placement.width)), along
-            lines.append(torch.stack([u, v], -1))
-        uv = torch.stack(lines)  # (4, L, 2): far inside, near inside, near outside, far outside
-        matrix = placement.to_canvas((height, width))
+    matrix = placement.to_canvas((height, width))
+    for uv in [_ellipse(placement)] if outline == "ellipse" else [_side(placement, side) for side in sides]:
         at = uv @ matrix[:, :2].T + matrix[:, 2]
         edge = torch.tensor([1 - 1 / width, 1 - 1 / height])
         within = (at.abs() <= edge).all(-1).all(0)  # (L,)
@@ -47,6 +36,29 @@ def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDE
         jump = ((b1 - a1) - ((a1 - a3) + (b3 - b1)) / 2).abs()
         total, count = total + float(jump.sum()), count + jump.numel()
     return 100 * total / count if count else 0.0
+
+
+def _side(placement: Placement, side: str) -> Tensor:
+    """Points (4, L, 2) along one side: far inside, near inside, near outside, far outside."""
+    du, dv = {"top": (0, -1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}[side]
+    along = torch.linspace(-0.96, 0.96, max(8, round(placement.width if du == 0 else placement.height)))
+    lines = []
+    for offset in _OFFSETS:
+        if du == 0:
+            u, v = along, torch.full_like(along, dv * (1 + 2 * offset / placement.height))
+        else:
+            u, v = torch.full_like(along, du * (1 + 2 * offset / placement.width)), along
+        lines.append(torch.stack([u, v], -1))
+    return torch.stack(lines)
+
+
+def _ellipse(placement: Placement) -> Tensor:
+    """The same along the ellipse that touches the four sides."""
+    half = torch.tensor([placement.width / 2, placement.height / 2])
+    turn = torch.linspace(0, 2 * torch.pi, max(16, round(3.1 * float(half.sum()))) + 1)[:-1]
+    border = torch.stack([turn.cos(), turn.sin()], -1)
+    normal = F.normalize(border / half, dim=-1)
+    return torch.stack([border + offset * normal / half for offset in _OFFSETS])
 
 
 def detail(image: Tensor, placement: Placement) -> tuple[float, float]:

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from gan_core.evaluation.insetgan import evaluate as module
+from gan_core.evaluation.insetgan import fixed_face
 from gan_core.evaluation.insetgan.seams import detail, seam_energy
-from gan_core.evaluation.metrics.features import EmbeddedFeatures, embedded_distance
+from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures, embedded_distance
 from gan_core.insetgan.bust import cut_bust, fit
 from gan_core.insetgan.latents import Schedule
 from gan_core.insetgan.placement import Placement, put
+from gan_core.insetgan.regions import REGIONS, outline_of
 from tests.demo import fakes
 from tests.gan_core.insetgan import small
 
@@ -44,6 +46,16 @@ def test_a_turned_seam_is_seen() -> None:
     assert seam_energy(pasted, place) == pytest.approx(40, rel=0.15)
 
 
+def test_the_seam_of_an_oval_is_along_the_oval() -> None:
+    place = Placement(32, 32, 30, 24, angle=0.3)
+    ones = torch.ones(1, 3, 24, 30)
+    inside = outline_of(REGIONS["oval"], (24, 30), 2, ones).inside
+    pasted = put(torch.zeros(1, 3, 64, 64), 0.4 * ones, inside, place.from_canvas((64, 64)))
+    assert seam_energy(pasted, place, outline="ellipse") == pytest.approx(40, rel=0.25)
+    assert seam_energy(pasted, place) < 20, "a box's border is elsewhere"
+    assert seam_energy(torch.zeros(1, 3, 64, 64), place, outline="ellipse") == 0
+
+
 def test_detail_is_told_apart_by_side() -> None:
     place = Placement.of_box(BOX)
     picture = torch.zeros(1, 3, 64, 64)
@@ -70,12 +82,13 @@ def test_a_bust_has_the_face_where_the_portraits_have_it() -> None:
     assert fit(photo, 50, 100).size == (50, 100)
 
 
-def test_the_whole_evaluation(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("region", ["face", "oval"])
+def test_the_whole_evaluation(tmp_path, monkeypatch, region) -> None:
     pipeline = small.pipeline()
-    monkeypatch.setattr(module, "face_points", lambda picture: ((20.0, 24.0), (40.0, 24.0), (30.0, 44.0)))
+    monkeypatch.setattr(fixed_face, "face_points", lambda picture: ((20.0, 24.0), (40.0, 24.0), (30.0, 44.0)))
     results = module.evaluate(
         pipeline, EmbeddedFeatures(small.discriminator(), first=2, last=4), torch.rand(8, 3, 64, 64), tmp_path,
-        pairs=2, psis=[0.7, 0.4], schedule=Schedule(steps=4, preview=4, frame=4), region="face", minutes=5,
+        measure=NAME, pairs=2, psis=[0.7, 0.4], schedule=Schedule(steps=4, preview=4, frame=4), region=region, minutes=5,
         say=lambda text: None,
     )  # fmt: skip
     saved = json.loads((tmp_path / "results.json").read_text())
