@@ -16,12 +16,13 @@ from demo.context import Studio
 from demo.gpu import Done, Step
 from demo.insetgan import api
 from demo.insetgan.composite_panel import CompositePanel
-from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS, Editor, Plan
+from demo.insetgan.editor import MOST_RESULTS, Editor, Plan
 from demo.insetgan.first_sight import ABOUT
 from demo.insetgan.people_panel import PersonPanel
+from demo.insetgan.settings_panel import SettingsPanel
 from demo.insetgan.tasks import Composed, CompositionPreview
 from demo.parts.batch_panel import BatchPanel
-from demo.parts.choices import Menu, weights_dropdown
+from demo.parts.choices import Menu
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
 from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
@@ -33,7 +34,6 @@ from demo.parts.send_to import TabHandle
 from demo.parts.tab import Tab, without_weights
 from demo.session import Session
 from gan_core.errors import BadValue, StudioError
-from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS, SECOND_LABELS
 from gan_core.insetgan.models import InsetGANModel, insetgan_models
 
 _WELCOME = "Choose a body and a face, then press Compose."
@@ -64,6 +64,7 @@ class ComposeABody:
         self.editor = Editor.for_app(self.models, studio.settings)
         self.people = [PersonPanel(studio, self.editor, kind) for kind in ("body", "face")]
         self.panel = CompositePanel(studio)
+        self.settings = SettingsPanel()
         self.batch = BatchPanel(studio, "insetgan", "insetgan.batch")
         studio.warmers.append(self.editor.warm_up)
 
@@ -85,7 +86,7 @@ class ComposeABody:
                 self.panel.build(self.models.values())
                 send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
-                self._build_settings(first)
+                self.settings.build(self.models, self.batch)
         self.licence = gr.Markdown(_licence(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
         self.result, self.chosen = gr.State(None), gr.State(0)
@@ -93,83 +94,46 @@ class ComposeABody:
         self.opened = gr.Timer(0.2)
         self._wire()
         face = self.people[1]
-        menus = [Menu(self.model, self.models)]
+        menus = [Menu(self.settings.model, self.models)]
         return TabHandle(tab_id, label, takes=face.photo, gives=self.result, row=send_row, menus=menus)
 
-    def _build_settings(self, first: InsetGANModel) -> None:
-        self.model = weights_dropdown(self.models, "insetgan-model")
-        with gr.Row(elem_classes="actions"):
-            self.start = gr.Button("Compose", variant="primary", min_width=110, size="md", elem_id="insetgan-start")
-            self.stop = gr.Button(
-                "Stop, keep it", variant="stop", interactive=False, min_width=120, size="md", elem_id="insetgan-stop"
-            )
-        self.mode = gr.Radio(
-            [(label, name) for name, label in MODE_LABELS.items()], value="joint", label="Which generator moves",
-            elem_id="insetgan-mode",
-        )  # fmt: skip
-        self.region = gr.Dropdown(
-            _regions(first), value=first.region, label="What the face generator draws", elem_id="insetgan-region"
-        )
-        with gr.Column(elem_classes="sliders"):
-            self.steps = gr.Slider(
-                20, MOST_STEPS, value=DEFAULT_STEPS, step=10, label="Steps", elem_id="insetgan-steps"
-            )
-            self.count = gr.Slider(
-                1,
-                MOST_RESULTS,
-                value=1,
-                step=1,
-                label="Results",
-                info="each with the next body",
-                elem_id="insetgan-count",
-            )
-        with gr.Accordion("A second inset", open=False):
-            self.second = gr.Dropdown(
-                _seconds(first), value=None, label="Also drawn by the face generator",
-                elem_id="insetgan-second",
-            )  # fmt: skip
-            self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")
-        self.batch.build()
-        with gr.Accordion("Optimisation", open=False), gr.Column(elem_classes="sliders"):
-            self.keep_weight = gr.Slider(
-                0, 4, value=1, step=0.1, label="Keep face and body", info="0: only the seam counts",
-                elem_id="insetgan-keep",
-            )  # fmt: skip
-            self.alternate = gr.Slider(
-                0, 40, value=0, step=5, label="Take turns", info="steps before the other side moves; 0: both at once",
-                elem_id="insetgan-alternate",
-            )  # fmt: skip
-
     def _wire(self) -> None:
-        people = self.people[0].inputs | self.people[1].inputs
-        settings = {self.mode, self.region, self.steps, self.count, self.second, self.second_seed, self.keep_weight}
-        inputs = people | settings | {self.model, self.alternate}
+        settings = self.settings
+        inputs = self.people[0].inputs | self.people[1].inputs | settings.inputs
+        buttons = [settings.start, settings.stop]
         drawing = [self.message, *self.panel.outputs, self.panel.results, self.result, self.chosen]
         galleries = [panel.gallery for panel in self.people]
         for panel in self.people:
-            panel.wire(self.model)
+            panel.wire(settings.model)
         # A given face is to stay as it is, so only the body moves then, as in the API.
         self.people[1].photo.change(
-            lambda path: gr.Radio(value="body") if path else gr.skip(), self.people[1].photo, self.mode, **QUIET
+            lambda path: gr.Radio(value="body") if path else gr.skip(),
+            self.people[1].photo,
+            settings.mode,
+            **QUIET,
         )
         self.opened.tick(
             queued(self.on_opened),
-            {self.model, *(component for panel in self.people for component in panel.drawn_by)},
+            {settings.model, *(component for panel in self.people for component in panel.drawn_by)},
             [*galleries, self.opened],
             api_visibility="private",
             show_progress="minimal",
             trigger_mode="once",
             **QUEUE,
         )
-        self.model.change(guarded(self.on_model), self.model, [self.region, self.second, self.licence], **QUIET)
-        long_job(self.studio.sessions, _JOB, self.start, self.stop).then(
-            queued(self.on_start, idle=idle(self.start, self.stop), stopped=has_stopped(self.studio.sessions, _JOB)),
+        settings.model.change(guarded(self.on_model), settings.model, [*settings.of_model, self.licence], **QUIET)
+        long_job(self.studio.sessions, _JOB, *buttons).then(
+            queued(
+                self.on_start,
+                idle=idle(*buttons),
+                stopped=has_stopped(self.studio.sessions, _JOB),
+            ),
             inputs,
-            [*drawing, self.start, self.stop],
+            [*drawing, *buttons],
             show_progress="hidden",
             api_visibility="private",
             **QUEUE,
-        ).then(lambda: start_and_stop(busy=False), None, [self.start, self.stop], **QUIET).then(
+        ).then(lambda: start_and_stop(busy=False), None, buttons, **QUIET).then(
             self.on_behind, None, self.panel.hidden, **QUIET
         )
         self.batch.wire(inputs, self.edit_one, lambda _data, _request: {})
@@ -179,10 +143,15 @@ class ComposeABody:
             guarded(self.on_choose), None, [*self.panel.outputs, self.result, self.chosen], **QUIET
         )
         with self.panel.download_place:
-            download_button("Download PNG", self.make_download, {self.chosen, self.model}, elem_id="insetgan-download")
+            download_button(
+                "Download PNG", self.make_download, {self.chosen, settings.model}, elem_id="insetgan-download"
+            )
         with self.panel.large_place:
             download_button(
-                "Download large PNG", self.make_large, {self.chosen, self.model}, elem_id="insetgan-download-large"
+                "Download large PNG",
+                self.make_large,
+                {self.chosen, settings.model},
+                elem_id="insetgan-download-large",
             )
 
     # Handlers
@@ -191,37 +160,33 @@ class ComposeABody:
         """The tab is opened for the first time: fill both galleries."""
         updates: Data = {self.opened: gr.Timer(active=False)}
         for panel in self.people:
-            updates[panel.gallery] = panel.rolled(data, request, data[self.model], panel.start)
+            updates[panel.gallery] = panel.rolled(data, request, data[self.settings.model], panel.start)
         return updates
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their regions and licence."""
         choice = self.editor.model(name)
-        regions = _regions(choice)
-        return [
-            gr.Dropdown(regions, value=choice.region),
-            gr.Dropdown(_seconds(choice), value=None),
-            _licence(choice),
-        ]
+        return [*self.settings.follow(choice), _licence(choice)]
 
     def plan(self, data: Data) -> Plan:
         """The request that the page's inputs describe."""
-        choice = self.editor.model(data[self.model])
+        choice, settings = self.editor.model(data[self.settings.model]), self.settings
+        second = data[settings.second] or None
         return Plan(
             body=self.people[0].person(data, choice),
             face=self.people[1].person(data, choice),
-            mode=data[self.mode],
-            region=data[self.region],
-            steps=int(data[self.steps]),
-            second=data[self.second] or None,
-            second_seed=whole_number(data[self.second_seed], "A seed", 0, LARGEST_SEED) if data[self.second] else 0,
-            alternate=int(data[self.alternate]),
-            keep_weight=float(data[self.keep_weight]),
+            mode=data[settings.mode],
+            region=data[settings.region],
+            steps=int(data[settings.steps]),
+            second=second,
+            second_seed=whole_number(data[settings.second_seed], "A seed", 0, LARGEST_SEED) if second else 0,
+            alternate=int(data[settings.alternate]),
+            keep_weight=float(data[settings.keep_weight]),
         )
 
     def edit_one(self, session: Session, path: str, data: Data) -> Iterator[Step | Path]:
         """One of several photos: its largest face on the chosen body."""
-        choice, plan = self.editor.model(data[self.model]), self.plan(data)
+        choice, plan = self.editor.model(data[self.settings.model]), self.plan(data)
         plan = replace(plan, face=replace(plan.face, path=path), mode="body")
         composed = yield from gpu.passed_on(self.editor.compose(session, choice, plan))
         yield self.editor.save(session, composed.image, self.editor.note(choice, plan, composed))
@@ -236,8 +201,8 @@ class ComposeABody:
         yield {self.message: "Starting ...", self.panel.results: gr.Gallery(visible=False)}
         results: list[tuple[Plan, Composed]] = []
         try:
-            plan, choice = self.plan(data), self.editor.model(data[self.model])
-            count = whole_number(data[self.count], "The number of results", 1, MOST_RESULTS)
+            plan, choice = self.plan(data), self.editor.model(data[self.settings.model])
+            count = whole_number(data[self.settings.count], "The number of results", 1, MOST_RESULTS)
             for i in range(count):
                 body = replace(plan.body, seed=plan.body.seed + i)
                 mine = replace(plan, body=body, second_seed=plan.second_seed + i)
@@ -317,7 +282,7 @@ class ComposeABody:
         picture = picture_of(composed)
         if picture is None:
             raise BadValue("These weights give no larger picture. Please download the result itself.")
-        note = self.editor.note(self.editor.model(data[self.model]), plan, composed)
+        note = self.editor.note(self.editor.model(data[self.settings.model]), plan, composed)
         return str(self.editor.save(session, picture, note))
 
     def _result(self, session: Session, index: int) -> tuple[Plan, Composed]:
@@ -325,15 +290,6 @@ class ComposeABody:
         if not 0 <= index < len(results):
             raise BadValue("There is no result here any more. Please compose again.")
         return results[index]
-
-
-def _regions(choice: InsetGANModel) -> list[tuple[str, str]]:
-    return [(REGION_LABELS[name], name) for name in choice.regions]
-
-
-def _seconds(choice: InsetGANModel) -> list[tuple[str, str | None]]:
-    others = [(SECOND_LABELS[name], name) for name in choice.seconds]
-    return [("none", None), *_regions(choice), *others]
 
 
 def _licence(choice: InsetGANModel) -> str:

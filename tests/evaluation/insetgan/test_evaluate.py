@@ -88,7 +88,8 @@ def test_the_whole_evaluation(tmp_path, monkeypatch, region) -> None:
     monkeypatch.setattr(fixed_face, "face_points", lambda picture: ((20.0, 24.0), (40.0, 24.0), (30.0, 44.0)))
     results = module.evaluate(
         pipeline, EmbeddedFeatures(small.discriminator(), first=2, last=4), torch.rand(8, 3, 64, 64), tmp_path,
-        measure=NAME, pairs=2, psis=[0.7, 0.4], schedule=Schedule(steps=4, preview=4, frame=4), region=region, minutes=5,
+        measure=NAME, pairs=2, psis=[0.7, 0.4], schedule=Schedule(steps=4, preview=4, frame=4), region=region,
+        minutes=5,
         say=lambda text: None,
     )  # fmt: skip
     saved = json.loads((tmp_path / "results.json").read_text())
