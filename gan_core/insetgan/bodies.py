@@ -23,8 +23,8 @@ ENLARGED = 2  # results also at 1024 x 512, where the face has about half of its
 # and the codes of a face that was read stay near where they were.
 _LIGHT = {"coarse": 0.3, "coarse_perceptual": 20.0, "border_perceptual": 60.0}
 BODY_MODES: dict[str, Mode] = {
-    "joint": Mode(canvas=True, inset=True),
-    "body": Mode(canvas=True, inset=False),
+    "joint": Mode(canvas=True, inset=True, weights={"body": 1.0}),
+    "body": Mode(canvas=True, inset=False, weights={"body": 1.0}),
     "face": Mode(canvas=False, inset=True, weights={"face": 1.0, **_LIGHT}, fresh_inset=True),
 }
 

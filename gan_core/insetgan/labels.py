@@ -10,6 +10,7 @@ REGION_LABELS = {
     "oval": "Face, by an oval",
     "head": "Head, with its hair",
     "outline": "Head, by its outline",
+    "hair": "Head, cut out with its hair",
     "eyes": "Eyes and brows",
     "mouth": "Mouth and chin",
     "whole": "The whole picture of the inset",

@@ -19,7 +19,7 @@ EMBEDDED = "portraits"
 FOLDER = "portraits_bust"
 BODIES = "bodies"
 """API name of the embedded whole bodies, and their folder of weights."""
-BODY_REGIONS = ("oval", "outline", "face", "head", "eyes", "mouth")
+BODY_REGIONS = ("hair", "oval", "eyes", "mouth")
 _LICENCE = "CC0-1.0"
 _BODIES_LICENCE = "CC0-1.0 with attribution"
 
@@ -146,7 +146,8 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
 def _bodies(weights: Path) -> InsetGANModel:
     folder = weights / BODIES
     directions = folder / "directions.safetensors"
-    outline = (weights / "portraits_hfgi" / "head.safetensors").is_file()
+    head = (weights / "portraits_hfgi" / "head.safetensors").is_file()
+    regions = BODY_REGIONS if head else BODY_REGIONS[1:]
     return InsetGANModel(
         BODIES,
         "Whole body (embedded)",
@@ -155,8 +156,8 @@ def _bodies(weights: Path) -> InsetGANModel:
         256,
         _BODIES_LICENCE,
         body="rendered",
-        region="oval",
-        regions=tuple(region for region in BODY_REGIONS if outline or region != "outline"),
+        region=regions[0],
+        regions=regions,
         encoder=EDITOR,
         sliders=read_entries(directions, "attributes", BodySlider) if directions.is_file() else (),
         seconds=("feet",) if files_are_here(folder, ("feet",)) else (),

@@ -23,7 +23,7 @@ from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import NO_FACE, optimise
 from gan_core.insetgan.placement import take
 from gan_core.insetgan.project import STEPS, Projection, project
-from gan_core.insetgan.regions import REGIONS, SQUARE, Region, RegionFinder, find_by_face
+from gan_core.insetgan.regions import BY_HEAD_FINDER, REGIONS, SQUARE, Region, RegionFinder, find_by_face
 from gan_core.insetgan.sources import CanvasDirection, LatentSource, codes_of
 from gan_core.perceptual import Perceptual, perceptual
 from gan_core.stylegan2 import Discriminator, Generator
@@ -115,7 +115,7 @@ class InsetGANPipeline:
             net.eval().requires_grad_(False).to(self.device) for net in (canvas, inset, features)
         )
         self.head = None if head is None else head.eval().requires_grad_(False).to(self.device)
-        self.regions = {name: REGIONS[name] for name in regions if self.head or REGIONS[name].outline != "head"}
+        self.regions = {n: REGIONS[n] for n in regions if self.head or REGIONS[n].outline not in BY_HEAD_FINDER}
         self.canvas_rate, self.inset_rate, self.finder = canvas_rate, inset_rate, finder
         self.reader, self.encoder, self.directions = reader, encoder, dict(directions or {})
         self.others, self.finders = dict(others or {}), dict(finders or {})

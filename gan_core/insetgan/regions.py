@@ -30,7 +30,7 @@ class Region:
     name: str
     label: str
     box: tuple[float, float, float, float]  # x0, y0, x1, y1, as shares of the picture's sides
-    outline: str = "box"  # or "ellipse", or "head": the mask of a head finder
+    outline: str = "box"  # or "ellipse"; or of a head finder's mask "head", a bit larger than the head, or "cutout"
     upright: bool = False  # not rotated with the canvas's face
 
     def pixels(self, height: int, width: int) -> tuple[int, int, int, int]:
@@ -46,11 +46,15 @@ REGIONS: dict[str, Region] = {
         Region("oval", REGION_LABELS["oval"], (0.2, 0.17, 0.8, 0.97), outline="ellipse"),
         Region("head", REGION_LABELS["head"], (0.06, 0.0, 0.94, 0.97)),
         Region("outline", REGION_LABELS["outline"], (0.04, 0.0, 0.96, 0.97), outline="head"),
+        Region("hair", REGION_LABELS["hair"], (0.04, 0.0, 0.96, 0.97), outline="cutout"),
         Region("eyes", REGION_LABELS["eyes"], (0.22, 0.34, 0.78, 0.57)),
         Region("mouth", REGION_LABELS["mouth"], (0.28, 0.63, 0.72, 0.92)),
         Region("whole", REGION_LABELS["whole"], (0.0, 0.0, 1.0, 1.0), upright=True),
     )
 }
+BY_HEAD_FINDER = ("head", "cutout")
+_SURE = 0.8  # probability from which a pixel is cut out: a backdrop beside it would be pasted, too
+
 SQUARE = Region("square", "", (0.0, 0.0, 1.0, 1.0))
 """The whole picture of an inset, turned as the canvas's part is."""
 
@@ -115,15 +119,15 @@ def outline_of(
 
     size: height and width to compare at. frame: width of the frame, pixels of that size. inset: its picture
     (1, 3, h, w). head: gives (1, C, h, w) in [0, 1] of such a picture, channel 0 the head.
-    Raises BadValue for the outline "head" without a head finder.
+    Raises BadValue for an outline of the head without a head finder.
     """
     height, width = size
-    if region.outline == "head":
+    if region.outline in BY_HEAD_FINDER:
         if head is None:
             raise BadValue("There is no head finder on this machine; choose a box instead.")
         x0, y0, x1, y1 = region.pixels(*inset.shape[-2:])
         soft = F.interpolate(head(inset)[:, :1, y0:y1, x0:x1].float(), size, mode="bilinear", align_corners=False)
-        inside = (_grown(soft, frame // 2) > 0.5).float()
+        inside = (soft > _SURE if region.outline == "cutout" else _grown(soft, frame // 2) > 0.5).float()
     elif region.outline == "ellipse":
         y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=inset.device)
         x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=inset.device)

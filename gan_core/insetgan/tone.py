@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gan_core.insetgan.placement import Size
 
 GRID = 40  # cells a side in which the correction is computed; it is smoother than that
-LIMIT = 0.35  # of a difference that is believed, in a range of 2: more is hair on skin, and no light
+BELIEVED = 0.2  # difference, in a range of 2, that is still likely to be light; a larger one is hair on skin
 _REACH = 1.0  # cells within which the weights stay about the same
 _POWER = 2.0  # by which the weights fall with the distance
 
@@ -33,9 +33,12 @@ def tone_step(patch: Tensor, below: Tensor, inside: Tensor) -> Tensor:
         return torch.zeros_like(difference)
     at = torch.stack(torch.meshgrid(*[torch.arange(GRID, device=patch.device, dtype=patch.dtype)] * 2, indexing="ij"))
     at = at.flatten(1).T
-    weights = (torch.cdist(at, at[near]) + _REACH).pow(-_POWER)
-    values = difference.flatten(2)[0, :, near].clamp(-LIMIT, LIMIT)
-    return (values @ (weights / weights.sum(1, keepdim=True)).T).view_as(difference)
+    values = difference.flatten(2)[0, :, near]  # (3, P)
+    light = (-(values / BELIEVED).square().mean(0)).exp()
+    weights = (torch.cdist(at, at[near]) + _REACH).pow(-_POWER) * light.clamp_min(1e-6)
+    # Where hardly any difference is light, the colours stay as they are.
+    trust = (light.mean() / 0.1).clamp(max=1)
+    return trust * (values @ (weights / weights.sum(1, keepdim=True)).T).view_as(difference)
 
 
 def toned(patch: Tensor, step: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def portraits(weights: Path, device: str) -> Canvas:
 def bodies(weights: Path, device: str) -> Canvas:
     """Whole bodies. Raises WeightsMissing or BadCheckpoint."""
     features = partial(feature_scores.pooled_features, load_features().to(device))
-    return Canvas(load_bodies(weights, device=device), features, feature_scores.NAME, (512, 256), "oval")
+    return Canvas(load_bodies(weights, device=device), features, feature_scores.NAME, (512, 256), "hair")
 
 
 CANVASES: dict[str, Callable[[Path, str], Canvas]] = {"portraits": portraits, "bodies": bodies}
