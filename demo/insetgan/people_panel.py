@@ -60,7 +60,10 @@ class PersonPanel:
                     )  # fmt: skip
                 self.roll = gr.Button("Roll others", size="sm", elem_id=f"insetgan-{self.kind}-roll")
                 self.hint = gr.Markdown(**self._hint(first), elem_classes="hint", elem_id=f"insetgan-{self.kind}-hint")
-                with gr.Column(elem_classes="sliders"):
+                with (
+                    gr.Accordion("Change the bodies", open=False, visible=self._changes(first)) as self.changing,
+                    gr.Column(elem_classes="sliders"),
+                ):
                     self.bank.build(first)
             with gr.Tab("Photo"), gr.Column(elem_classes="few-examples"):
                 self.photo = photo_input(
@@ -102,7 +105,7 @@ class PersonPanel:
         def on_model(name: str) -> list[Any]:
             choice = self.editor.model(name)
             changed = [gr.Gallery(height=self._height(choice)), gr.Markdown(**self._hint(choice))]
-            return [*changed, *self.bank.updates(choice)]
+            return [*changed, gr.Accordion(visible=self._changes(choice)), *self.bank.updates(choice)]
 
         def on_select(data: Data, event: gr.SelectData) -> int:
             return data[self.first] + int(event.index)
@@ -111,9 +114,9 @@ class PersonPanel:
         self.psi.release(queued(on_change), inputs, [self.gallery], **rolled)
         for slider in self.bank.sliders:
             slider.release(queued(on_change), inputs, [self.gallery], trigger_mode="always_last", **rolled)
-        model.change(guarded(on_model), model, [self.gallery, self.hint, *self.bank.sliders], **QUIET).then(
-            queued(on_change), inputs, [self.gallery], **rolled
-        )
+        model.change(
+            guarded(on_model), model, [self.gallery, self.hint, self.changing, *self.bank.sliders], **QUIET
+        ).then(queued(on_change), inputs, [self.gallery], **rolled)
         self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
 
     def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:
@@ -133,6 +136,9 @@ class PersonPanel:
         """Of the gallery, pixels: whole bodies are higher than they are wide."""
         tall = self.kind == "body" and choice.size[0] > choice.size[1]
         return 290 if tall else 146
+
+    def _changes(self, choice: InsetGANModel) -> bool:
+        return self.kind == "body" and bool(choice.sliders)
 
     def _hint(self, choice: InsetGANModel) -> dict[str, Any]:
         rendered = self.kind == "body" and choice.body == "rendered"

@@ -16,6 +16,7 @@ from gan_core.insetgan.placement import Size
 GRID = 40  # cells a side in which the correction is computed; it is smoother than that
 BELIEVED = 0.2  # difference, in a range of 2, that is still likely to be light; a larger one is hair on skin
 _REACH = 1.0  # cells within which the weights stay about the same
+_TRUSTED = 0.3  # mean belief from which the whole correction is made
 _POWER = 2.0  # by which the weights fall with the distance
 
 
@@ -37,7 +38,7 @@ def tone_step(patch: Tensor, below: Tensor, inside: Tensor) -> Tensor:
     light = (-(values / BELIEVED).square().mean(0)).exp()
     weights = (torch.cdist(at, at[near]) + _REACH).pow(-_POWER) * light.clamp_min(1e-6)
     # Where hardly any difference is light, the colours stay as they are.
-    trust = (light.mean() / 0.1).clamp(max=1)
+    trust = (light.mean() / _TRUSTED).clamp(max=1)
     return trust * (values @ (weights / weights.sum(1, keepdim=True)).T).view_as(difference)
 
 

@@ -68,7 +68,8 @@ def test_page_of_insetgan(page) -> None:
         "/^(Done|Step)/.test(document.querySelector('#insetgan-message')?.innerText ?? '')", timeout=3 * insetgan.WAIT
     )
     pasted, result = insetgan.compared(page)
-    assert pasted.shape == (256, 256, 3) == result.shape
+    assert pasted.shape == (512, 256, 3) == result.shape
+    assert page.get_by_text("learnt from rendered (CG) pictures, the faces").is_visible()
 
 
 @pytest.mark.browser

@@ -101,10 +101,13 @@ def test_tone_takes_the_light_of_the_border_and_no_edge() -> None:
 def test_a_side_of_the_light_stays_on_its_side() -> None:
     dark = torch.zeros(1, 3, 40, 40)
     below = dark.clone()
-    below[..., :20] = 0.3
-    step = tone_step(dark, below, torch.ones(1, 1, 40, 40))
-    assert step[0, 0, 20, 3] > 0.2 and step[0, 0, 20, 36] < 0.1
-    assert tone_step(dark, dark + 1.9, torch.ones(1, 1, 40, 40)).max() <= 0.36, "so much is no light"
+    below[..., :20] = 0.2
+    inside = torch.ones(1, 1, 40, 40)
+    step = tone_step(dark, below, inside)
+    assert step[0, 0, 20, 3] > 0.14 and step[0, 0, 20, 36] < 0.03
+    assert tone_step(dark, dark + 1.5, inside).max() < 0.01, "so much is no light"
+    below[..., :3] = 1.5  # hair along one side
+    assert tone_step(dark, below, inside).max() < 0.25, "it does not run into the inset"
 
 
 def pipeline(**options):
