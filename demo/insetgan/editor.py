@@ -39,7 +39,7 @@ MIN_SIDE = 32
 ROLL = 12  # pictures of a gallery
 MOST_STEPS = 400
 MOST_RESULTS = 4
-DEFAULT_STEPS = 60  # more steps hardly reduce the seam, and the pictures become softer
+DEFAULT_STEPS = 60
 _UNSEEN = "The photo ends above the feet; what it does not show is made up."
 
 
@@ -122,7 +122,7 @@ class Editor(PaperEditor[InsetGANModel]):
                 yield Step(0.3, "Reading the face")
                 found = gpu.run(tasks.read(choice.encoder, cut.picture), progress)
             else:
-                call = tasks.find(choice.model, kind, cut.picture, known=cut.known)
+                call = tasks.find(choice.model, kind, cut.picture, cut.known, steps=choice.finding)
                 found = yield from gpu.passed_on(gpu.stream(call, progress))
             found = replace(found, remark=cut.remark)
             session.keep(key, found, found.size)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.insetgan.editor import DEFAULT_STEPS, MOST_RESULTS, MOST_STEPS
+from demo.insetgan.editor import MOST_RESULTS, MOST_STEPS
 from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import weights_dropdown
 from gan_core.insetgan.labels import MODE_LABELS, REGION_LABELS, SECOND_LABELS
@@ -34,9 +34,7 @@ class SettingsPanel:
             region_choices(first), value=first.region, label="What the face generator draws", elem_id="insetgan-region"
         )
         with gr.Column(elem_classes="sliders"):
-            self.steps = gr.Slider(
-                20, MOST_STEPS, value=DEFAULT_STEPS, step=10, label="Steps", elem_id="insetgan-steps"
-            )
+            self.steps = gr.Slider(20, MOST_STEPS, value=first.steps, step=10, label="Steps", elem_id="insetgan-steps")
             self.count = gr.Slider(
                 1,
                 MOST_RESULTS,
@@ -72,13 +70,14 @@ class SettingsPanel:
     @property
     def of_model(self) -> list[Any]:
         """The components that `follow` sets."""
-        return [self.region, self.second]
+        return [self.region, self.second, self.steps]
 
-    def follow(self, choice: InsetGANModel) -> list[gr.Dropdown]:
-        """Other weights: their regions."""
+    def follow(self, choice: InsetGANModel) -> list[Any]:
+        """Other weights: their regions and number of steps."""
         return [
             gr.Dropdown(region_choices(choice), value=choice.region),
             gr.Dropdown(second_choices(choice), value=None),
+            gr.Slider(value=choice.steps),
         ]
 
 

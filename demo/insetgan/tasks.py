@@ -132,8 +132,9 @@ def find(
     model: str,
     kind: str,
     picture: Image.Image,
-    start: torch.Tensor | None = None,
     known: Image.Image | None = None,
+    *,
+    steps: int = 120,
 ) -> Steps[FoundLatent]:
     """A real picture, inverted by optimisation. known: mode L, 0 where a body's picture does not count."""
     yield Step(0.0, f"Finding the {kind} in the generator")
@@ -141,13 +142,13 @@ def find(
     def begin(pipeline: InsetGANPipeline) -> Iterator[Projection]:
         target = to_tensor(picture)
         if kind != "body":
-            return pipeline.project_face(target, start=start)
+            return pipeline.project_face(target, steps=steps)
         counts = None if known is None else (to_tensor(known.convert("RGB"))[:, :1] > 0).float()
-        return pipeline.project_body(target, known=counts)
+        return pipeline.project_body(target, steps=steps, known=counts)
 
     last: Projection | None = None
-    with closing(worker.iterate(model, begin)) as steps:
-        for last in steps:
+    with closing(worker.iterate(model, begin)) as reports:
+        for last in reports:
             yield Step(last.step / last.steps, f"Finding the {kind}: step {last.step} of {last.steps}")
     assert last is not None  # there is always a first report
     yield Done(FoundLatent(to_pil(last.image), last.codes))

@@ -3,14 +3,15 @@
     python -m gan_core.benchmarks.insetgan
 
 On a GPU: a canvas of 1024x512 and a face of 1024x1024, channel_base 32768, 400 alternating steps. On the CPU: the
-embedded size, 256x256. Weights are random; the time does not depend on them. The face finder is not run, because random
-weights draw no faces.
+embedded portraits' size, 256x256. With --bodies: the size of the embedded whole bodies, 512x256, and a face of 256x256.
+Weights are random; the time does not depend on them. The face finder is not run, because random weights draw no faces.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from gan_core.insetgan.regions import REGIONS, at_box
 from gan_core.perceptual import DiscriminatorDistance
 from gan_core.stylegan2 import Discriminator, Generator
 
+BODIES = (512, (8, 4), 16384, 320, 256)
+"""The canvas: resolution, start, channel_base, channel_max, w_dim."""
 _FACE_ON_BODY = (0.30, 0.03, 0.70, 0.23)  # of a standing person in 1024x512
 
 
@@ -29,9 +32,10 @@ def measure(
     device: str, resolution: int, start: tuple[int, int], base: int, most: int, w_dim: int, schedule: Schedule
 ) -> dict[str, float | str]:
     """Seconds of one run and until its first preview, and peak memory (bytes; 0 on the CPU)."""
+    side = 256 if w_dim == 256 else resolution
     made = [
-        Generator(resolution, z_dim=w_dim, w_dim=w_dim, channel_base=base, channel_max=most, start_shape=shape)
-        for shape in (start, (4, 4))
+        Generator(resolution, z_dim=w_dim, w_dim=w_dim, channel_base=base, channel_max=most, start_shape=start),
+        Generator(side, z_dim=w_dim, w_dim=w_dim, channel_base=min(base, 32 * side), channel_max=min(most, side)),
     ]
     canvas, face = (net.eval().requires_grad_(False).to(device) for net in made)
     features = DiscriminatorDistance(Discriminator(256, channel_base=8192, channel_max=256)).to(device)
@@ -62,6 +66,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--bodies", action="store_true", help="the size of the embedded whole bodies")
     parser.add_argument("--steps", type=int, default=0, help="0: 400 on a GPU, 150 on the CPU")
     parser.add_argument("--alternate", type=int, default=40, help="steps before the other side moves; 0: both at once")
     parser.add_argument("--repeat", type=int, default=2, help="the first run also compiles kernels")
@@ -72,9 +77,11 @@ def main() -> None:
         alternate=args.alternate if large else 0,
         preview=50 if large else 10,
     )
+    if args.bodies:
+        schedule = replace(schedule, steps=args.steps or (100 if large else 40), alternate=0)
     sizes = (1024, (4, 2), 32768, 512, 512) if large else (256, (4, 4), 8192, 256, 256)
     for run in range(args.repeat):
-        result = measure(args.device, *sizes, schedule)
+        result = measure(args.device, *(BODIES if args.bodies else sizes), schedule)
         print(json.dumps({"run": run, "steps": schedule.steps, **result}))  # noqa: T201
 
 

@@ -17,6 +17,7 @@ from gan_core.insetgan.whole_body import FaceOfBody, FeetOfBody
 from gan_core.perceptual import load_embedded_features
 from gan_core.stylegan2 import Generator
 
+CANVAS_RATE = 0.02  # of Adam; with the pipeline's usual rate the place behind a person changes, too
 ENLARGED = 2  # results also at 1024 x 512, where the face has about half of its own pixels
 
 # The canvas's face is plain, and an inset that follows it closely becomes as plain. So little is asked of the inside,
@@ -64,6 +65,7 @@ def load_bodies(
         encoder=encoder,
         directions=load_directions(directions) if directions.is_file() else {},
         modes=BODY_MODES,
+        canvas_rate=CANVAS_RATE,
         tone=True,
         enlarged=ENLARGED,
         device=device,

@@ -64,6 +64,10 @@ class InsetGANModel:
     """Kinds of a second inset beside regions of the face."""
     enlarged: int = 1
     """Results come so many times larger as well."""
+    steps: int = 60
+    """Of an optimisation, by default: more hardly reduce the seam, and the pictures become softer."""
+    finding: int = 120
+    """Steps in which a photo of a body is found."""
 
     @property
     def resolution(self) -> int:
@@ -162,6 +166,8 @@ def _bodies(weights: Path) -> InsetGANModel:
         sliders=read_entries(directions, "attributes", BodySlider) if directions.is_file() else (),
         seconds=("feet",) if files_are_here(folder, ("feet",)) else (),
         enlarged=2,
+        steps=40,
+        finding=48,
     )
 
 

@@ -30,6 +30,7 @@ from gan_core.stylegan2 import Discriminator, Generator
 
 KINDS = ("body", "face")
 MOST_STEPS = 1000
+FRESH_RATE = 0.035  # of an inset that takes its identity from the canvas
 
 Kind = TypeVar("Kind", bound=GeneratorLatent)
 
@@ -150,7 +151,7 @@ class InsetGANPipeline:
             face = self._fresh(canvas)
         insets: list[Inset] = []
         for part in (Part(request.region, face), *request.parts):
-            rate = self.canvas_rate if mode.fresh_inset and not insets else self.inset_rate
+            rate = FRESH_RATE if mode.fresh_inset and not insets else self.inset_rate
             finder = self.finder if part.kind == "face" else self.finders[self._kind(part.kind)]
             place = {"region": self._region(part.region, part.kind), "finder": finder}
             insets.append(self._latent(Inset, part.kind, part.source, mode.inset, rate, **place))

@@ -27,6 +27,7 @@ _RATE = 0.05  # of Adam, in units of the spread of w
 _L1, _SMALL_L1, _PERCEPTUAL = 4.0, 4.0, 0.4
 _WEIGHTS = Weights(mean=2e-6, offsets=0.02)
 _SMALL = 32  # side of a reduced picture that is compared, too, because colours and shapes converge there first
+_SEEN = 256  # height at which the perceptual distance compares
 _PREVIEW_ON_CPU = 4  # steps: a second or two there
 
 
@@ -85,7 +86,7 @@ def _run(
     added = torch.zeros_like(torch.cat([latent.codes[:, :1], latent.codes], 1))
     state = [added, torch.zeros_like(added), torch.zeros_like(added), torch.zeros((), device=picture.device)]
     rates = torch.cos(torch.linspace(0, 0.46 * torch.pi, steps)).to(picture.device)
-    maps = features.maps(picture)
+    maps = features.maps(_seen(picture))
     if picture.device.type == "cpu":
         preview = min(preview, _PREVIEW_ON_CPU)
     for i in range(steps):
@@ -106,7 +107,7 @@ def _step(
         error = (image - picture) * known
         share = known.mean()
         loss = (_L1 * error.abs().mean() + _SMALL_L1 * resized(error, (_SMALL, _SMALL)).abs().mean()) / share
-        loss = loss + _PERCEPTUAL * features.distance(features.maps(image), maps, known)
+        loss = loss + _PERCEPTUAL * features.distance(features.maps(_seen(image)), maps, known)
         loss = loss + latent_regulariser(
             moved[:, 0], moved[:, 1:], latent.codes, latent.mean, latent.spread, _WEIGHTS, latent.given
         )
@@ -114,3 +115,10 @@ def _step(
     count = count + 1
     change, first, second = adam(gradient, first, second, count)
     return added - rate * latent.rate * latent.spread * change, first, second, count, loss.detach()
+
+
+def _seen(picture: Tensor) -> Tensor:
+    """What the perceptual distance compares: a large picture reduced, which costs less and loses only texture."""
+    height, width = picture.shape[-2:]
+    shrink = max(1, height // _SEEN)
+    return resized(picture, (height // shrink, width // shrink))
