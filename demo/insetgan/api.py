@@ -31,7 +31,8 @@ def build(studio: Studio, editor: Editor) -> None:
             face_seed: of the random face
             body_seed: of the random body
             steps: of the optimisation, from 1 to 400; about 60 are enough, half a minute on two cores
-            model: a choice of weights; "portraits" is always there
+            model: a choice of weights: "bodies" (whole people, learnt from rendered ones), "portraits" (busts), or
+                published ones
 
         Returns:
             Three PNG files: the composite, the body generator's own picture, and the face generator's.
@@ -57,7 +58,7 @@ def build(studio: Studio, editor: Editor) -> None:
         face_seed = gr.Number(label="face seed", value=0)
         body_seed = gr.Number(label="body seed", value=0)
         steps = gr.Number(label="steps", value=DEFAULT_STEPS)
-        model = gr.Textbox(label="model", value=next(iter(editor.models), EMBEDDED))
+        model = gr.Textbox(label="model", value=_default(editor))
         results = [gr.Image(label=label, format="png", type="filepath") for label in ("composite", "body", "face")]
         gr.Button().click(
             insetgan_compose,
@@ -66,3 +67,8 @@ def build(studio: Studio, editor: Editor) -> None:
             api_name=API_NAME,
             **QUEUE,
         )
+
+
+def _default(editor: Editor) -> str:
+    """The portraits where they are there: what callers without a choice have always got."""
+    return EMBEDDED if EMBEDDED in editor.models else next(iter(editor.models), EMBEDDED)
