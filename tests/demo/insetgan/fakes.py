@@ -24,7 +24,7 @@ MODELS = {
     "human": InsetGANModel("human", "human (published)", "fake/tall", (64, 32), 64, "none"),
     "bodies": InsetGANModel(
         "bodies", "Whole body (embedded)", "fake/bodies", (64, 32), 64, "CC0-1.0", body="rendered", region="oval",
-        regions=("oval", "face"), sliders=SLIDERS, seconds=("feet",), enlarged=2,
+        regions=("oval", "face"), sliders=SLIDERS, seconds=("feet",), enlarged=2, finding=8,
     ),
 }  # fmt: skip
 

@@ -52,6 +52,12 @@ def photo(tmp_path):
     return fakes.save(fakes.draw_photo(), tmp_path / "photo.png")
 
 
+@pytest.fixture
+def photo_of_knees(tmp_path):
+    """A person from head to knees."""
+    return fakes.save(fakes.draw_photo((400, 500), ((200, 90, 30),)), tmp_path / "knees.png")
+
+
 def run(editor, session, plan, choice=CHOICE) -> list:
     return list(editor.compose(session, choice, plan))
 
@@ -92,7 +98,7 @@ def test_a_real_face_and_a_real_body(editor, session, photo) -> None:
 
 
 def test_whole_bodies_have_sliders_a_larger_view_and_feet(editor, session) -> None:
-    plan = Plan(Person(1, strengths={"age": 1.5, "turn": 0.0}), Person(2), steps=20, second="feet", second_seed=3)
+    plan = Plan(Person(1, strengths={"age": 1.5, "turn": 0.0}), Person(2), steps=3, second="feet", second_seed=3)
     *steps, done = run(editor, session, plan, BODIES)
     composed = done.value
     assert composed.image.size == (32, 64) and composed.large.size == (64, 128) and len(composed.faces) == 2
@@ -104,10 +110,9 @@ def test_whole_bodies_have_sliders_a_larger_view_and_feet(editor, session) -> No
     assert rolled[0] != rolled[1]
 
 
-def test_photos_with_several_people_or_without_feet(editor, session, tmp_path) -> None:
+def test_photos_with_several_people_or_without_feet(editor, session, photo_of_knees, tmp_path) -> None:
     several = fakes.save(fakes.draw_photo((640, 480), ((150, 200, 90), (450, 200, 60))), tmp_path / "several.png")
-    knees = fakes.save(fakes.draw_photo((400, 500), ((200, 90, 30),)), tmp_path / "knees.png")
-    *steps, done = run(editor, session, Plan(Person(path=knees), Person(path=several), steps=2), BODIES)
+    *steps, done = run(editor, session, Plan(Person(path=photo_of_knees), Person(path=several), steps=2), BODIES)
     assert done.value.remarks == (
         "The photo ends above the feet; what it does not show is made up.",
         "The largest of 2 faces is taken.",
@@ -190,6 +195,38 @@ def test_closing_in_the_middle_frees_model_and_memory(editor, session, registry)
     registry.evict_idle()
     assert not next(info for info in registry.models() if info.name == CHOICE.model).loaded
     assert run(editor, session, SHORT)[-1].value.done, "and it works again"
+
+
+@pytest.mark.parametrize("after", ["Looking for the face", "Finding the body: step 4", "Pasting", "Step 1 of"])
+def test_whole_bodies_stop_anywhere_and_leave_nothing(editor, session, registry, photo_of_knees, after) -> None:
+    steps = editor.compose(session, BODIES, Plan(Person(path=photo_of_knees), Person(2), steps=5))
+    seen = []
+    for step in steps:
+        seen.append(step.text)
+        if step.text.startswith(after):
+            break
+    assert seen[-1].startswith(after), seen
+    steps.close()
+    registry.evict_idle()
+    assert not next(info for info in registry.models() if info.name == BODIES.model).loaded
+
+
+def test_out_of_memory_while_a_body_is_found_is_said(editor, session, registry, photo_of_knees, monkeypatch) -> None:
+    def project(self, picture, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+        yield
+
+    monkeypatch.setattr(InsetGANPipeline, "project_body", project)
+    with pytest.raises(OutOfMemory):
+        run(editor, session, Plan(Person(path=photo_of_knees), Person(2), steps=2), BODIES)
+    assert not any(info.busy for info in registry.models())
+    assert run(editor, session, Plan(steps=2), BODIES)[-1].value.done, "and it works again"
+
+
+def test_a_face_larger_than_its_photo_is_taken(editor, session, tmp_path) -> None:
+    close = fakes.save(fakes.draw_photo((220, 240), ((110, 120, 92),)), tmp_path / "close.png")
+    composed = run(editor, session, Plan(Person(1), Person(path=close), mode="body", steps=2), BODIES)[-1].value
+    assert composed.done and composed.boxes == run(editor, session, Plan(Person(1), steps=2), BODIES)[-1].value.boxes
 
 
 def test_out_of_memory_begins_again_once(editor, session, registry, monkeypatch) -> None:
