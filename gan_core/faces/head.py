@@ -62,6 +62,10 @@ class HeadNet(nn.Module):
             x = step(torch.cat([x, skip], 1))
         return F.pixel_shuffle(self.out(x), 2)
 
+    def silhouette(self, images: Tensor) -> Tensor:
+        """The same probabilities of pictures (N, 3, HEAD_SIZE, HEAD_SIZE), differentiable."""
+        return torch.sigmoid(self(images.float().contiguous(memory_format=torch.channels_last)))
+
     @torch.inference_mode()
     def masks(self, images: Tensor) -> Tensor:
         """How much of each pixel is head, and person, (N, 2, R, R) in [0, 1]; of FFHQ-aligned crops (N, 3, R, R) in

@@ -12,6 +12,7 @@ from gan_core.insetgan.latents import Composite
 from gan_core.insetgan.objective import patch_of
 from gan_core.insetgan.placement import Placement, Size, put, take
 from gan_core.insetgan.regions import Outline, Region, feathered, outline_of
+from gan_core.insetgan.stray import without_stray_head
 from gan_core.insetgan.tone import tone_step, toned
 
 _ALIASES = 1.4  # reduction beyond which bilinear sampling would alias
@@ -51,11 +52,15 @@ def compose(
             own = patch_of(picture, region, place.size)
             step = tone_step(own, take(smooth, place.to_canvas(canvas).to(own), place.size), outline.inside)
             moved.append(float(step.abs().mean()))
+        if region.outline == "cutout" and pasting.head is not None:
+            smooth = without_stray_head(smooth, place, outline.inside, pasting.head)
         hard = put(hard, _full(picture, region, place), outline.inside, _back(place, hard), cubic=True)
         smooth = _put(smooth, picture, region, place, outline, step, narrowed(pasting.feather, place.size))
         if large is not None:
             wide = place.scaled(pasting.enlarged)
             outline = outline_of(region, wide.size, narrowed(pasting.frame, wide.size), picture, pasting.head)
+            if region.outline == "cutout" and pasting.head is not None:
+                large = without_stray_head(large, wide, outline.inside, pasting.head)
             feather = pasting.enlarged * narrowed(pasting.feather, place.size)
             large = _put(large, picture, region, wide, outline, step, feather)
     first, *others = (_shown(picture) for picture in pictures)

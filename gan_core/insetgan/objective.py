@@ -7,18 +7,20 @@ depends on tensors only, so that a step can be recorded as a CUDA graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_core.faces.head import HEAD_SIZE
 from gan_core.insetgan.losses import COARSE_SIZE, Paper, area
 from gan_core.insetgan.placement import Size, put, resized, take
 from gan_core.insetgan.regions import Region
 from gan_core.perceptual import Perceptual
 
+_CHIN = 0.85  # share of a head's region above which the canvas needs no neck
 TERMS = ("coarse", "border", "perceptual", "body", "face", "latents")
 
 
@@ -31,6 +33,7 @@ class Weights:
     coarse_perceptual: float = 60.0  # of the region at 64x64
     border_perceptual: float = 60.0  # of the frame at full resolution
     body: float = 0.35  # keeps the canvas outside the region near its initial picture
+    stray: float = 3000.0  # of the canvas's head beside an inset that is cut out; an absolute weight
     face: float = 0.25  # keeps the inset inside the region near its initial picture
     mean: float = 0.004  # keeps w near the mean w
     offsets: float = 60.0  # keeps the offsets of w+ near zero; an absolute weight
@@ -66,6 +69,7 @@ def composition_terms(
     weights: Weights,
     *,
     optimised: Sequence[bool],  # which pictures may change; terms that keep the others are not computed
+    silhouette: Callable[[Tensor], Tensor] | None = None,  # see `stray_head`
 ) -> list[Tensor]:
     """The terms of the pictures, scalars in the order of TERMS, without the last one, which depends on the latents.
 
@@ -91,12 +95,26 @@ def composition_terms(
         if optimised[i + 1] and weights.face:
             box = region.pixels(*picture.shape[-2:])
             face = face + weights.face * Paper.face(picture, references[i + 1], box)
+        if silhouette is not None and optimised[0] and region.outline == "cutout":
+            border = border + weights.stray * stray_head(below, place.inside, silhouette)
         if i + 2 < len(pictures):
             under = put(under, patch, place.inside, place.from_canvas)
     body = zero
     if optimised[0] and weights.body:
         body = weights.body * Paper.BODY * ((canvas - references[0]).abs() * outside).mean()
     return [coarse, border, perceptual, body, face]
+
+
+def stray_head(below: Tensor, inside: Tensor, silhouette: Callable[[Tensor], Tensor]) -> Tensor:
+    """How much head or hair the canvas has beside the inset, above the chin: a mean over the region, from 0 to 1.
+
+    below: the region of the canvas (1, 3, h, w). inside: (1, 1, h, w), what the inset covers. silhouette: gives the
+    probability of head (1, C, HEAD_SIZE, HEAD_SIZE), channel 0, of such a picture at that size.
+    """
+    size = (HEAD_SIZE, HEAD_SIZE)
+    head = silhouette(F.interpolate(below, size, mode="bilinear", align_corners=False))[:, :1]
+    covered = F.max_pool2d(F.interpolate(inside, size, mode="bilinear", align_corners=False), 5, stride=1, padding=2)
+    return (head * (1 - covered))[..., : round(_CHIN * HEAD_SIZE), :].mean()
 
 
 def latent_regulariser(

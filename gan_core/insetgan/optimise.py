@@ -81,6 +81,7 @@ class _Job:
     schedule: Schedule
     pasting: Pasting
     dtype: torch.dtype | None
+    silhouette: Callable[[Tensor], Tensor] | None = None
     sizes: list[Size] = field(default_factory=list)
 
     @property
@@ -115,8 +116,9 @@ class _Job:
             added = [a.detach().requires_grad_(m) for a, m in zip(state.added, optimised, strict=True)]
             pictures = [self.draw(i, added[i], self.dtype) if optimised[i] else still[i] for i in range(n)]
             terms = composition_terms(
-                pictures, references, geometry, outside, self.regions, self.features, self.weights, optimised=optimised
-            )
+                pictures, references, geometry, outside, self.regions, self.features, self.weights,
+                optimised=optimised, silhouette=self.silhouette,
+            )  # fmt: skip
             terms.append(self.regulariser(added))
             total = torch.stack(terms).sum()
             gradients = iter(torch.autograd.grad(total, [a for a in added if a.requires_grad]))
@@ -183,6 +185,7 @@ def optimise(
     weights: Weights | None = None,
     schedule: Schedule | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
+    silhouette: Callable[[Tensor], Tensor] | None = None,
     tone: bool = False,
     enlarged: int = 1,
     dtype: torch.dtype | None = None,
@@ -193,6 +196,7 @@ def optimise(
         canvas: the generator that draws the whole picture; `insets` are put into it in their order.
         features: for the perceptual distances.
         head: gives (1, C, h, w) in [0, 1] of an inset's picture, channel 0 the head; needed for outlines.
+        silhouette: the same, differentiable; keeps the canvas's head behind an inset that is cut out.
         tone, enlarged: how the results are pasted, see `Pasting`.
         dtype: of the convolutions while optimising; None for the device's default. Results are drawn in float32.
 
@@ -209,7 +213,7 @@ def optimise(
     with torch.no_grad():
         latents = [with_statistics(canvas), *(with_statistics(inset) for inset in insets)]
         pasting = Pasting(schedule.frame, schedule.feather, tone, enlarged, head)
-        job = _Job(latents[0], latents[1:], features, weights, schedule, pasting, dtype)
+        job = _Job(latents[0], latents[1:], features, weights, schedule, pasting, dtype, silhouette)
         yield from _run(job, device)
 
 

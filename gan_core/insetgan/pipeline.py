@@ -156,9 +156,10 @@ class InsetGANPipeline:
             place = {"region": self._region(part.region, part.kind), "finder": finder}
             insets.append(self._latent(Inset, part.kind, part.source, mode.inset, rate, **place))
         weights = replace(request.weights, **mode.weights)
+        head, silhouette = (None, None) if self.head is None else (self.head.masks, self.head.silhouette)
         yield from optimise(
             canvas, insets, self.features, weights=weights, schedule=request.schedule,
-            head=None if self.head is None else self.head.masks, tone=self.tone, enlarged=self.enlarged,
+            head=head, silhouette=silhouette, tone=self.tone, enlarged=self.enlarged,
         )  # fmt: skip
 
     def project_body(self, picture: Tensor, *, steps: int = STEPS, known: Tensor | None = None) -> Iterator[Projection]:
