@@ -121,7 +121,7 @@ class Collector:
             _fill(work, pipeline, [piece for piece in batch if not piece.done])
 
         while not leader.done or not all(piece.done for piece in batch):
-            failed = None
+            failed: Exception | None = None
             try:
                 self._registry.run(model, compute, progress)
             except OutOfMemory as error:

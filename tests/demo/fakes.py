@@ -37,7 +37,7 @@ SKIN = (224, 172, 105)
 class FakePipeline(torch.nn.Module):
     """Edits brightness: by a tenth of the sum of strengths, consulted 0.02 lighter than plain."""
 
-    resolution = 256
+    resolution, pictures_at_once = 256, 16
     seconds = 0.1
     """For a step of refinement, so that it can be stopped."""
 
