@@ -27,7 +27,8 @@ BUSY = re.compile(r"busy, about (\d+) s|go on in (\d+) s|requests are waiting")
 """Of a sentence that says when to come back."""
 _FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 _WAIT = 300_000  # milliseconds: a line may be long; beyond this it is broken
-_PICTURE = "[...document.querySelectorAll('#hfgi-compare img')].map(one => one.src).pop() || ''"
+_PICTURE = "([...document.querySelectorAll('#hfgi-compare img')].map(one => one.src).pop() || '')"
+_READY = "document.querySelector('#hfgi-message').innerText.includes('Move a slider')"
 _REMOVE = "#hfgi-photo button[aria-label='Clear'], #hfgi-photo button[aria-label='Remove Image']"
 _RESULTS = "[...document.querySelectorAll('#comodgan-gallery .grid-container img')].map(one => one.src).join(' ')"
 _SAID = "[...document.querySelectorAll('.toast-body.error')].map(one => one.innerText).join(' ')"
@@ -86,12 +87,8 @@ class Browsers:
         except ImportError as error:
             raise NotInstalled("--browsers needs Playwright and a Chromium: pip install playwright.") from error
         self._playwright, self._errors = async_api.async_playwright, async_api.Error
-        self._count, self._photos, self._stop, self._path = (
-            count,
-            [str(path) for path in photos],
-            stop,
-            chromium(browser),
-        )
+        self._count, self._photos, self._stop = count, [str(path) for path in photos], stop
+        self._path = chromium(browser)
         self.seen = Seen()
 
     def live(self, url: str) -> None:
@@ -146,12 +143,12 @@ class _Visit:
         remove = self._page.locator(_REMOVE)
         if await remove.count():
             await remove.first.click()
-            await self._page.wait_for_function(f"!({_PICTURE})")
+            await self._page.wait_for_function(f"!{_PICTURE} && !{_READY}")
 
         async def upload() -> None:
             await self._page.set_input_files("#hfgi-photo input[type=file]", self._dice.choice(self._photos))
 
-        return await self._see("photo to picture", upload, f"{_PICTURE} !== before && {_PICTURE}", "")
+        return await self._see("photo to picture", upload, f"{_PICTURE} && {_READY}", "")
 
     async def _move_slider(self) -> bool:
         slider = self._page.locator("#hfgi-named-0 input[type=range]")

@@ -50,3 +50,12 @@ def test_without_playwright_it_is_said_before_anything_is_started(monkeypatch, c
     with pytest.raises(SystemExit):
         load.main(["--browsers", "1"])
     assert "pip install playwright" in capsys.readouterr().err
+
+
+@pytest.mark.browser
+def test_what_a_visitor_reads_is_in_the_report(comodgan_server, browser, tmp_path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"no picture at all")
+    seen = visit(comodgan_server, photo, lambda seen: False)
+    assert "photo to picture" in seen.broken[0] and "not a picture that can be read" in seen.broken[0]
+    assert "photo to picture" not in seen.times
