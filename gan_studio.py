@@ -64,6 +64,7 @@ FAMILIES = {
         "augmentation": "gan_core.benchmarks.augmentation",
         "blur": "gan_core.benchmarks.blur",
         "replicas": "gan_core.benchmarks.replicas",
+        "batching": "gan_core.benchmarks.batching",
         "stylegan2": "gan_core.benchmarks.stylegan2",
         "comodgan": "gan_core.benchmarks.comodgan",
         "insetgan": "gan_core.benchmarks.insetgan",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo import credentials, executors, gpu, ray_executor, turns
+from demo.collector import batch_size
 from demo.parts.choices import Choices, Model
 from demo.session import Sessions
 from demo.settings import Settings
@@ -129,18 +130,21 @@ def _local(settings: Settings) -> executors.LocalExecutor:
 
     def others() -> list[ModelRegistry]:
         line.seats = len(devices())
+        line.company = batch_size(devices(), settings.together)
         return [registry(lambda device=device: (device,)) for device in devices()[1:]]  # type: ignore[misc]
 
-    return executors.LocalExecutor(registry(lambda: devices()[:1]), others, declare)
+    return executors.LocalExecutor(registry(lambda: devices()[:1]), others, declare, settings.together)
 
 
 def _ray(settings: Settings) -> ray_executor.RayExecutor:
-    turns.use(turns.Line(_SEATS_A_REPLICA * settings.scale.most, settings.limits))
+    line = turns.Line(_SEATS_A_REPLICA * settings.scale.most, settings.limits)
+    line.company = settings.scale.together(settings.together)
+    turns.use(line)
     declared = ModelRegistry()
     declare_models(declared, settings.weights)
     return ray_executor.connect(
         settings.ray_address, settings.scale, declared,
-        weights=str(settings.weights), device=settings.device, memory=settings.memory,
+        weights=str(settings.weights), device=settings.device, memory=settings.memory, together=settings.together,
     )  # fmt: skip
 
 

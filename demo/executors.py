@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from demo.collector import Collector, batch_size
 from demo.gpu import Call, Done, Progress, Step, Steps, Worker
 from gan_core.errors import StudioError
 from gan_core.model_spec import ModelInfo
@@ -29,7 +30,8 @@ class LocalExecutor:
 
     registry: of the first device. others: makes those of the other devices, when the first call comes (asking for
     GPUs imports torch). A call goes where fewest are being computed, and of those places to one where its model is.
-    declare: declares this machine's models in an empty registry, for `refresh`.
+    declare: declares this machine's models in an empty registry, for `refresh`. together: see
+    `demo.collector.batch_size`.
     """
 
     def __init__(
@@ -37,9 +39,12 @@ class LocalExecutor:
         registry: ModelRegistry,
         others: Callable[[], Sequence[ModelRegistry]] = tuple,
         declare: Callable[[ModelRegistry], None] | None = None,
+        together: int | None = None,
     ) -> None:
-        self._first, self._others, self._declare = registry, others, declare
+        self._first, self._others, self._declare, self._together = registry, others, declare, together
         self._found: list[ModelRegistry] | None = None
+        self.collectors: list[Collector | None] = []
+        """One a device; None where nothing is computed together."""
         self._computing: list[int] = []
         self._lock = threading.Lock()
 
@@ -53,7 +58,7 @@ class LocalExecutor:
             self._computing[place] += 1
         busy = True
         try:
-            with contextlib.closing(call.steps(Worker(registries[place], progress))) as steps:
+            with contextlib.closing(call.steps(Worker(registries[place], progress, self.collectors[place]))) as steps:
                 for step in steps:
                     busy = self._count(place, -1)
                     yield step
@@ -68,6 +73,9 @@ class LocalExecutor:
             if self._found is None:
                 self._found = [self._first, *self._others()]
                 self._computing = [0] * len(self._found)
+                for registry in self._found:
+                    most = batch_size(registry.devices, self._together)
+                    self.collectors.append(Collector(registry, most) if most > 1 else None)
             return self._found
 
     def models(self) -> list[ModelInfo]:

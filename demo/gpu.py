@@ -21,11 +21,12 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from demo import turns
+from demo.collector import Collector
 from gan_core.model_spec import ModelInfo
 from gan_core.registry import ModelRegistry
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 P = ParamSpec("P")
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,22 @@ class Worker:
 
     registry: ModelRegistry
     progress: Progress | None = None
+    collector: Collector | None = None
+    """Of the device, where work of several visitors is computed together."""
 
     def run(self, model: str, work: Callable[[Any], T]) -> T:
         """work(model), on its device; once more with other models put away when memory runs out."""
         return self.registry.run(model, work, self.progress)
+
+    def run_together(
+        self, model: str, work: Callable[[Any, Sequence[V]], Sequence[T]], value: V, *, pictures: int = 1
+    ) -> T:
+        """The one result of work(model, [value]), on its device, which draws so many pictures; where the worker has a
+        collector, computed in one batch with what other visitors want of the same `work`, a module-level function
+        whose results must not depend on what they stand beside. For tasks that are made with together=True."""
+        if self.collector is None:
+            return self.run(model, lambda loaded: work(loaded, [value]))[0]
+        return self.collector.run(model, work, value, pictures, self.progress)
 
     def iterate(self, model: str, begin: Callable[[Any], Iterator[T]]) -> Generator[T, None, None]:
         """The items of begin(model), computed one at a time; the model stays on its device from the first to the last,
@@ -81,9 +95,10 @@ class Task(Generic[P, T]):
         seconds: Callable[..., float],
         reads: tuple[str, ...] = (),
         writes: tuple[str, ...] = (),
+        together: bool = False,
     ) -> None:
         functools.update_wrapper(self, work)
-        self.work, self.seconds, self.reads, self.writes = work, seconds, reads, writes
+        self.work, self.seconds, self.reads, self.writes, self.together = work, seconds, reads, writes, together
         self.name = f"{work.__module__}.{work.__qualname__}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
@@ -122,16 +137,21 @@ class _Decorator(Protocol):
 
 
 def task(
-    seconds: Callable[..., float] | float = 10.0, *, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()
+    seconds: Callable[..., float] | float = 10.0,
+    *,
+    reads: tuple[str, ...] = (),
+    writes: tuple[str, ...] = (),
+    together: bool = False,
 ) -> _Decorator:
     """Make a task of a module-level generator function.
 
     seconds: GPU time to ask for, a number or a function of the task's arguments (without the worker). reads, writes:
-    parameters that are paths of files, for an executor on another machine (`demo.call_files`).
+    parameters that are paths of files, for an executor on another machine (`demo.call_files`). together: its costly
+    part is done by `Worker.run_together`, so that short requests for it may have a turn at the same time.
     """
 
     def decorate(work: Callable[Concatenate[Worker, P], Steps[T]], /) -> Task[P, T]:
-        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes)
+        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes, together)
 
     return decorate
 
@@ -178,6 +198,8 @@ def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
     progress: hears of what happens within a step (a model being loaded).
     """
     chosen, started = executor(), time.monotonic()
+    if call.task.together:
+        turns.share()
     try:
         with contextlib.closing(chosen.stream(call, progress)) as steps:
             for step in steps:

@@ -21,7 +21,8 @@ from typing import Any
 from ray import serve
 
 from demo import call_files, executors, turns
-from demo.gpu import Call, Done, Step, Worker
+from demo.collector import batch_size
+from demo.gpu import Call, Done, Step
 from demo.memory import share_heaps
 from demo.scale import Scale
 from gan_core.errors import StudioError
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 DEPLOYMENT = "Replica"
 ONGOING = 8
-"""Calls that one replica accepts at once; one of them computes at a time."""
+"""Calls that one replica accepts at once, or two batches of them; one, or one batch, computes at a time."""
 _MODELS = 64  # that Serve counts as warm here; the registry's memory budget decides what really is
 _UNBOUNDED = turns.Limits(requests=1 << 30, each=1 << 30, patience=math.inf)  # the page's own line has the limits
 
@@ -57,15 +58,24 @@ class Replica:
     """Runs calls over one registry, short work before long, as `demo.turns` has it.
 
     weights: folder of published checkpoints on this machine. device: as in the settings. memory: bytes of models, None
-    for the registry's default. threads: of PyTorch on a CPU.
+    for the registry's default. threads: of PyTorch on a CPU. together: see `demo.collector.batch_size`.
     """
 
-    def __init__(self, weights: str, device: str = "auto", memory: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        weights: str,
+        device: str = "auto",
+        memory: int | None = None,
+        threads: int = 1,
+        together: int | None = None,
+    ) -> None:
         share_heaps()
         self.name = secrets.token_hex(4)
         self._registry = ModelRegistry(lambda: _devices(device, threads)[:1], budgets=memory)
         declare_models(self._registry, Path(weights))
         self._line = turns.Line(limits=_UNBOUNDED)
+        self._executor = executors.LocalExecutor(self._registry, self._begin, together=together)
+        self._together = together
         self._broken = ""
 
     async def run(self, call: Call[Any], files: Mapping[str, bytes]) -> AsyncIterator[Message]:
@@ -117,6 +127,11 @@ class Replica:
         """Tells Serve that this model is at home here now, so that its next call comes here, too."""
         return model
 
+    def _begin(self) -> tuple[()]:
+        """When the first call comes: there are no other devices than the registry's one."""
+        self._line.company = batch_size(self._registry.devices, self._together)
+        return ()
+
     def _work(self, call: Call[Any], files: Mapping[str, bytes], send: Any, stop: threading.Event) -> None:
         def loading(fraction: float, text: str) -> None:
             send(Message(self.name, loading=(fraction, text)))
@@ -124,11 +139,15 @@ class Replica:
         with tempfile.TemporaryDirectory(prefix="gan-studio-call-") as folder:
             here, written = call_files.unpacked(call, files, Path(folder))
             with (
-                self._line.join(None, call.task.name) as request,
-                closing(here.steps(Worker(self._registry, loading))) as steps,
+                self._line.join(None, call.task.name, stopped=stop.is_set) as request,
+                closing(self._executor.stream(here, loading)) as steps,
             ):
+                if call.task.together:
+                    request.share()
                 while not stop.is_set():
-                    with request.turn():
+                    with request.turn(), turns.current(request):
+                        if stop.is_set():
+                            return
                         step = next(steps)
                     if isinstance(step, Done):
                         contents = {name: path.read_bytes() for name, path in written.items()}
@@ -148,7 +167,7 @@ def _devices(wanted: str, threads: int) -> tuple[str, ...]:
 def application(arguments: Mapping[str, Any]) -> serve.Application:
     """For Serve's configuration files (`import_path: demo.replica:application`).
 
-    arguments: weights, device, memory and threads as `Replica` has them, and replicas, cpus, gpus as
+    arguments: weights, device, memory, threads and together as `Replica` has them, and replicas, cpus, gpus as
     `demo.scale.Scale`.
     """
     from weights.published import default_folder
@@ -162,7 +181,7 @@ def bind(scale: Scale, **arguments: Any) -> serve.Application:
     """The deployment with these arguments of `Replica`."""
     options: dict[str, Any] = {
         "name": DEPLOYMENT,
-        "max_ongoing_requests": ONGOING,
+        "max_ongoing_requests": max(ONGOING, 2 * scale.together(arguments.get("together"))),
         "ray_actor_options": {"num_cpus": scale.cpus, "num_gpus": scale.gpus},
         "health_check_period_s": 5,
         "graceful_shutdown_timeout_s": 30,

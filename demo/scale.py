@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from demo.collector import batch_size
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -28,3 +30,7 @@ class Scale:
         if cpus <= 0 or gpus < 0:
             raise ValueError("a replica needs more than no core, and not less than no GPU")
         return cls(least, most, cpus, gpus)
+
+    def together(self, asked: int | None) -> int:
+        """`demo.collector.batch_size` of a replica."""
+        return batch_size(("cuda",) if self.gpus else ("cpu",), asked)

@@ -36,6 +36,8 @@ class Settings:
     device: str
     memory: int | None
     """Bytes of models per device; None: the registry's default."""
+    together: int | None
+    """Pictures of several visitors that a device draws in one batch; None: see `demo.collector.batch_size`."""
     offline: bool
     weights: Path
     """Where published checkpoints are kept."""
@@ -86,6 +88,7 @@ def read(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         auth=options.auth,
         device="cuda" if zero_gpu and options.device == "auto" else options.device,
         memory=options.memory,
+        together=options.together,
         offline=options.offline,
         weights=options.weights,
         max_upload=options.max_upload,
@@ -148,6 +151,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="auto, cpu, cuda, cuda:1, or several with commas")  # fmt: skip
     add("--memory", type=_size, default=default("MEMORY", None), metavar="SIZE",
         help="model budget per device, as in 2G; unset: 4/5 of a GPU, half of main memory")  # fmt: skip
+    add("--together", type=_count, default=default("TOGETHER", None), metavar="N",
+        help="pictures of several visitors drawn in one batch; unset: 16 on a GPU, 1 on a CPU")  # fmt: skip
     add("--offline", action=argparse.BooleanOptionalAction,
         default=not _is_false(environment.get("STUDIO_OFFLINE")),
         help="fetch nothing from the network; --no-offline lets facexlib fetch its weights")  # fmt: skip

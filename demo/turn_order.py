@@ -1,11 +1,17 @@
 """Who of those in the line of `demo.turns` is next, and how long each will wait: the order, as its docstring says it.
 
+A seat is had by one request, or by a company: short ones of a kind that is computed together (`share`). Who is next
+opens a company, or joins one of its kind that has room; with it come those of its kind who stood in the line by then,
+also past others, whom that costs next to nothing. Who comes later joins only when it is next, so that no company holds
+a seat for ever.
+
 Nothing here waits or locks; the line asks while it holds its lock.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,18 +39,24 @@ class Standing:
     """Its visitor left."""
     turn_began: float = 0.0
     """When what it has computed was last counted."""
+    opened: float = 0.0
+    """When its company was opened, or joined by one that was next."""
 
 
 class Order:
-    """See the module's docstring. seats: requests that compute at the same time. clock: seconds."""
+    """See the module's docstring. seats: requests, or companies of them, that compute at the same time. clock:
+    seconds."""
 
     def __init__(self, seats: int, clock: Callable[[], float]) -> None:
         self.seats = seats
+        self.company = 1
+        """Requests of a company at most."""
         self.requests: list[Standing] = []
         """All that stand in the line or compute."""
         self._clock = clock
         self._usual: dict[str, float] = {}  # seconds that a request takes, by kind
         self._used: dict[str, tuple[float, float]] = {}  # by visitor: seconds, as of when
+        self._sharing: set[str] = set()  # kinds that are computed together
         self._served = {False: 0.0, True: 0.0}  # start-time fair queueing's virtual time, by whether long
 
     def add(self, request: Standing) -> None:
@@ -68,18 +80,46 @@ class Order:
                 request.left = True
         self._used.pop(visitor, None)
 
+    def share(self, kind: str) -> bool:
+        """Requests of this kind are computed together from now on; whether they were not before."""
+        new = kind not in self._sharing
+        self._sharing.add(kind)
+        return new
+
+    def begin(self, request: Standing) -> None:
+        """It has a turn."""
+        beside, now = self._beside(request), self._clock()
+        for other in beside[:1]:
+            self.count(other)  # from here on they are one more
+        first = self._best([r for r in self.requests if r.waiting and self._may_begin(r)]) is request
+        request.opened = now if first or not beside else max(r.opened for r in beside)
+        request.begun = request.computing = True
+        request.waiting = False
+        request.turn_began = now
+
+    def end(self, request: Standing) -> None:
+        """It gives its turn back."""
+        self.count(request)
+        request.computing = False
+
     def count(self, request: Standing) -> None:
-        """What it has computed since this was last asked."""
+        """What it has computed since this was last asked, and its company with it: each is charged its share."""
+        company = self._beside(request) or [request]
+        seats = -(-len(company) // self.company)
+        for one in company:
+            self._charge(one, seats / len(company))
+        self._level()
+
+    def _charge(self, request: Standing, share: float) -> None:
         now = self._clock()
         seconds, long = now - request.turn_began, self._long(request)
         request.used += seconds
         request.turn_began = now
-        self._served[long] += seconds / _SHARE[long]
+        self._served[long] += share * seconds / _SHARE[long]
         if not long and self._long(request) and not any(self._long(r) for r in self.requests if r is not request):
             self._served[True] = max(self._served.values())  # the first long one starts where the short ones are
         if request.visitor is not None and not request.left:
-            self._used[request.visitor] = (self._use_of(request.visitor) + seconds, now)
-        self._level()
+            self._used[request.visitor] = (self._use_of(request.visitor) + share * seconds, now)
 
     def _level(self) -> None:
         """Standings of a kind of which there are none do not save up time: they will begin where the others are."""
@@ -93,14 +133,37 @@ class Order:
             return True
         self.count(request)
         waiting = [r for r in self.requests if r.waiting and self._may_begin(r)]
-        return bool(waiting) and self._best([*waiting, request]) is not request
+        best = self._best([*waiting, request])
+        return best is not request and not self._has_room(best)
 
     def next_one(self, request: Standing) -> bool:
-        """Whether a seat is free, and of all who wait this one is to have it."""
-        if self.computing() >= self.seats:
-            return False
+        """Whether of all who wait this one is to have a turn now."""
         waiting = [r for r in self.requests if r.waiting and self._may_begin(r)]
-        return bool(waiting) and self._best(waiting) is request
+        if request not in waiting:
+            return False
+        if self._best(waiting) is request:
+            return self._seats_taken() < self.seats or self._has_room(request)
+        came_before = any(request.joined <= other.opened for other in self._beside(request))
+        return came_before and not request.begun and self._has_room(request)
+
+    def _shares(self, request: Standing) -> bool:
+        """Whether it may be one of a company."""
+        return self.company > 1 and request.kind in self._sharing and not self._long(request)
+
+    def _beside(self, request: Standing) -> list[Standing]:
+        """Those of its company, or companies on several seats, who compute; itself, too, if it does."""
+        if not self._shares(request):
+            return [request] if request.computing else []
+        return [r for r in self.requests if r.computing and r.kind == request.kind and self._shares(r)]
+
+    def _has_room(self, request: Standing) -> bool:
+        """Whether it could join a company of its kind."""
+        return self._shares(request) and len(self._beside(request)) % self.company != 0
+
+    def _seats_taken(self) -> int:
+        companies = Counter(r.kind for r in self.requests if r.computing and self._shares(r))
+        single = sum(r.computing and not self._shares(r) for r in self.requests)
+        return single + sum(-(-count // self.company) for count in companies.values())
 
     def _best(self, requests: list[Standing]) -> Standing:
         long = self._long_first(requests)
@@ -160,9 +223,12 @@ class Order:
     def seconds_before(self, request: Standing | None) -> float:
         """Seconds until it could begin, about."""
         long = request is not None and self._long(request)
-        seconds = 0.0
-        for other in self.before(request):
+        before, seconds = self.before(request), 0.0
+        companies = Counter(other.kind for other in before if self._shares(other))
+        for other in before:
             rest = max(0.2, self._usual_of(other.kind) - other.used)
+            if self._shares(other):
+                rest /= min(companies[other.kind], self.company)
             # Of a long one only the step that is being done stands in the way of a short one.
             seconds += min(rest, 1.0) if self._long(other) and not long else rest
         others = any(self._long(r) != long for r in self.requests)

@@ -1,8 +1,9 @@
 """Whose turn it is to compute: one line of requests over all tabs and all visitors.
 
 A request joins the line, or is refused at once with a time after which to come back (`demo.turn_admission`). It
-computes only while it has a turn, and there are as many turns at once as there are devices. Long work gives its turn
-back between two steps, so that short work passes:
+computes only while it has a turn, and there are as many turns at once as there are devices, or `company` times as many
+for short requests of one kind that are computed together (`demo.collector`). Long work gives its turn back between two
+steps, so that short work passes:
 
     with line.join(visitor, "hfgi_edit") as request:   # Busy: too many are waiting
         with request.turn(tell):                       # waits; `tell` hears for how long, about
@@ -21,15 +22,13 @@ import logging
 import math
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from enum import Enum
 
 from demo import turn_admission
 from demo.turn_admission import Admission, Limits
+from demo.turn_counts import Counts, Outcome, State
 from demo.turn_order import Order, Standing
 from gan_core.errors import Busy, Cancelled
 
@@ -40,41 +39,6 @@ _TELL_EVERY = 1.0  # seconds between two words to somebody who waits
 _BEGUN = "It is your turn"
 
 Tell = Callable[[str], None]
-
-
-class Outcome(str, Enum):
-    """How a request ended."""
-
-    ANSWERED = "answered"
-    REFUSED = "refused"
-    """Not let in."""
-    GAVE_UP = "gave up"
-    """Let in, but its turn did not come within the time it had been told."""
-    LEFT = "left"
-    """Its visitor left."""
-    FAILED = "failed"
-
-
-@dataclass
-class Counts:
-    """For the metrics page: requests that ended, by kind and outcome, and seconds."""
-
-    ended: dict[tuple[str, Outcome], int] = field(default_factory=lambda: defaultdict(int))
-    waited: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """Seconds in all, by kind."""
-    computed: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """Seconds in all, by kind."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the line looks like now."""
-
-    seats: int
-    computing: int
-    waiting: int
-    seconds: float
-    """Until one who came now could begin, about."""
 
 
 class Request(Standing):
@@ -97,6 +61,19 @@ class Request(Standing):
         """When it gives up waiting for its first turn."""
         self.waited = 0.0
         """Seconds of waiting so far."""
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether its visitor left, or has stopped it."""
+        return self.left or self.stopped()
+
+    def share(self) -> None:
+        """It is computed together with others: short ones of its kind may have a turn beside each other from now on."""
+        self._line._share(self.kind)
+
+    def others(self) -> int:
+        """How many others of its kind are in the line."""
+        return self._line._others(self)
 
     @contextmanager
     def turn(self, tell: Tell | None = None) -> Iterator[None]:
@@ -148,6 +125,15 @@ class Line:
     @seats.setter
     def seats(self, seats: int) -> None:
         self._order.seats = seats
+
+    @property
+    def company(self) -> int:
+        """Short requests of one kind that have one of the `seats` together, where they are computed together."""
+        return self._order.company
+
+    @company.setter
+    def company(self, company: int) -> None:
+        self._order.company = company
 
     @contextmanager
     def join(
@@ -218,7 +204,9 @@ class Line:
                     if request.left:
                         raise Cancelled("The page was closed.")
                     if self._order.next_one(request):
-                        self._begin(request)
+                        self._order.begin(request)
+                        if self.seats > 1 or self.company > 1:
+                            self._changed.notify_all()  # there may be a seat for another, or room beside it
                         return said > -math.inf
                     now = self._clock()
                     if not request.begun and now > request.deadline:
@@ -235,17 +223,20 @@ class Line:
             request.waiting = False
             request.waited += self._clock() - began
 
-    def _begin(self, request: Request) -> None:
-        request.begun = request.computing = True
-        request.waiting = False
-        request.turn_began = self._clock()
-
     def _give_back(self, request: Request) -> None:
         with self._changed:
             if request.computing:  # else it lost its turn in a pause
-                self._order.count(request)
-                request.computing = False
+                self._order.end(request)
                 self._changed.notify_all()
+
+    def _share(self, kind: str) -> None:
+        with self._changed:
+            if self._order.share(kind):
+                self._changed.notify_all()
+
+    def _others(self, request: Request) -> int:
+        with self._changed:
+            return sum(r.kind == request.kind for r in self._order.requests) - 1
 
     def _others_first(self, request: Request) -> bool:
         with self._changed:
@@ -284,6 +275,13 @@ def current(request: Request) -> Iterator[None]:
 def request() -> Request | None:
     """The request that this thread computes for."""
     return _current.get()
+
+
+def share() -> None:
+    """`Request.share` of the request that this thread computes for; nothing where there is none."""
+    request = _current.get()
+    if request is not None:
+        request.share()
 
 
 def pause(tell: Tell | None = None) -> None:

@@ -18,6 +18,10 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+ROWS = (1, 2, 4, 8, 16)
+"""Of batches that are recorded: one of another size is computed as part of the next larger one."""
+_PIXELS = 4 << 20  # drawn in one batch: four pictures of 1024 x 1024
+
 _enabled = True
 _lock = threading.Lock()  # recordings share memory: one replay, and the copy of its results, at a time
 _made = 0
@@ -34,17 +38,26 @@ def recordings_made() -> int:
     return _made
 
 
+def pictures_at_once(height: int, width: int) -> int:
+    """How many pictures of this size are worth drawing in one batch on a GPU: more of large ones cost as much memory as
+    a model and gain nothing."""
+    return max(1, min(ROWS[-1], _PIXELS // (height * width)))
+
+
 class Captured:
     """`function`, recorded for every combination of shapes it is called with.
 
     The function takes tensors and returns a tensor or a tuple of tensors. Its result must depend on nothing else that
     changes, and it must not synchronise with the device. On the CPU, and where recording fails (logged once), it is
     called directly. Make a new object when the tensors that the function uses have been moved or replaced.
+
+    keep: recordings; the least recently used goes first. rows: the first axis of the tensors and of the results is a
+    batch, of as many rows as the first tensor has or of one that serves all; it is recorded for the sizes `ROWS` only.
     """
 
-    def __init__(self, function: Callable[..., Any], *, keep: int = 4) -> None:
-        self._function = function
-        self._keep = keep  # recordings; the least recently used goes first
+    def __init__(self, function: Callable[..., Any], *, keep: int = 4, rows: bool = False) -> None:
+        self._function, self._rows = function, rows
+        self._keep = keep + len(ROWS) if rows else keep
         self._recordings: OrderedDict[tuple, _Recording] = OrderedDict()
         self._pools: Counter[str] = Counter()  # bytes that recording took, by device
         self._failed = False
@@ -64,12 +77,13 @@ class Captured:
             return self._function(*tensors)
         # Buffers that outlive the call must be ordinary tensors, whatever mode the caller is in.
         with _lock, torch.inference_mode(False), torch.no_grad():
-            key = tuple((t.shape, t.dtype, t.device) for t in tensors)
+            rows = rows_for(len(tensors[0])) if self._rows else None
+            key = tuple((_shape(t, rows), t.dtype, t.device) for t in tensors)
             recording = self._recordings.pop(key, None)
             if recording is None:
                 try:
                     others = next(reversed(self._recordings.values()), None)
-                    recording = _Recording(self._function, tensors, others and others.pool)
+                    recording = _Recording(self._function, tensors, others and others.pool, rows)
                 except torch.OutOfMemoryError:
                     raise
                 except RuntimeError as error:
@@ -83,10 +97,35 @@ class Captured:
             return recording.replay(tensors)
 
 
+def rows_for(count: int) -> int:
+    """The size of `ROWS` that a batch of `count` rows is computed in; a larger one is computed as it is."""
+    return next((rows for rows in ROWS if rows >= count), count)
+
+
+def _shape(tensor: Tensor, rows: int | None) -> tuple[int, ...]:
+    """Of what is recorded for a tensor in a batch of so many rows; None: no batch."""
+    if rows is None or len(tensor) == 1:
+        return tuple(tensor.shape)
+    return (rows, *tensor.shape[1:])
+
+
+def with_rows(tensor: Tensor, rows: int | None) -> Tensor:
+    """A copy of a tensor in a batch of so many rows: the last one is repeated. One that serves all stays one."""
+    if _shape(tensor, rows) == tuple(tensor.shape):
+        return torch.empty_like(tensor).copy_(tensor)
+    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    form = torch.channels_last if last else torch.contiguous_format
+    padded = torch.empty(_shape(tensor, rows), dtype=tensor.dtype, device=tensor.device, memory_format=form)
+    padded[: len(tensor)] = tensor
+    padded[len(tensor) :] = tensor[-1:]
+    return padded
+
+
 class _Recording:
-    def __init__(self, function: Callable[..., Any], tensors: tuple[Tensor, ...], pool: Any) -> None:
+    def __init__(self, function: Callable[..., Any], tensors: tuple[Tensor, ...], pool: Any, rows: int | None) -> None:
         device = tensors[0].device
-        self.inputs = [torch.empty_like(t).copy_(t) for t in tensors]
+        self._rows = rows
+        self.inputs = [with_rows(t, rows) for t in tensors]
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
         self._graph = torch.cuda.CUDAGraph()
@@ -105,11 +144,13 @@ class _Recording:
 
     def replay(self, tensors: tuple[Tensor, ...]) -> Any:
         for mine, given in zip(self.inputs, tensors, strict=True):
-            mine.copy_(given)
+            (mine if self._rows is None else mine[: len(given)]).copy_(given)  # rows beyond keep what they had
         self._graph.replay()
-        if isinstance(self._outputs, Tensor):
-            return self._outputs.clone()
-        return tuple(output.clone() for output in self._outputs)
+        single = isinstance(self._outputs, Tensor)
+        outputs = [self._outputs] if single else self._outputs
+        kept = outputs if self._rows is None else [output[: len(tensors[0])] for output in outputs]
+        results = tuple(output.clone() for output in kept)
+        return results[0] if single else results
 
 
 @contextmanager

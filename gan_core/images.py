@@ -90,14 +90,19 @@ def to_tensor(picture: Image.Image) -> torch.Tensor:
 
 def to_pil(tensor: torch.Tensor) -> Image.Image:
     """(3, H, W) or (1, 3, H, W) in [-1, 1], any device and float type; values outside are clamped."""
-    import torch
-
     if tensor.dim() == 4:
         if tensor.shape[0] != 1:
             raise ValueError(f"one picture at a time, got a batch of {tensor.shape[0]}")
         tensor = tensor[0]
+    return to_pils(tensor[None])[0]
+
+
+def to_pils(tensor: torch.Tensor) -> list[Image.Image]:
+    """Pictures of a batch (N, 3, H, W), as `to_pil` makes them; copied from the device at once."""
+    import torch
+
     pixels = tensor.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())
+    return [Image.fromarray(picture) for picture in pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
 
 
 def resize_within(picture: Image.Image, side: int) -> Image.Image:

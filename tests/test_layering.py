@@ -23,7 +23,7 @@ MAY_REACH = {
     "gan_core": RUNTIME,
     "training": {"training"} | RUNTIME,
     "evaluation": {"evaluation", "training"} | RUNTIME,
-    "benchmarks": {"benchmarks", "evaluation", "training"} | RUNTIME,
+    "benchmarks": {"benchmarks", "evaluation", "training", "demo"} | RUNTIME,
     "demo": {"demo"} | RUNTIME,
     "app": {"app", "demo"} | RUNTIME,
 }

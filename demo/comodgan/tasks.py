@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,8 @@ from gan_core.images import to_pil, to_tensor
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box, SquareCrop
     from gan_core.comodgan.pipeline import CoModGANPipeline, Prepared
+
+_Wanted: TypeAlias = "tuple[Prepared, Sequence[int], float, Box]"
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,23 @@ def prepare(worker: Worker, model: str, picture: Image.Image, hole: np.ndarray, 
     yield Done(worker.run(model, work))
 
 
-@gpu.task(seconds=lambda model, prepared, box, seeds, psi: 5 + len(seeds))
+@gpu.task(seconds=lambda model, prepared, box, seeds, psi: 5 + len(seeds), together=True)
 def complete(worker: Worker, model: str, prepared: Prepared, box: Box, seeds: Sequence[int], psi: float) -> Steps[None]:
     """A `Completion` for each seed, of the picture's part inside `box`."""
-    left, top, right, bottom = box
 
-    def work(pipeline: CoModGANPipeline, some: Sequence[int]) -> list[Image.Image]:
-        pictures = pipeline.complete(prepared, some, psi=psi)
-        return [to_pil(picture[:, top:bottom, left:right]) for picture in pictures]
+    def work(some: Sequence[int]) -> list[Image.Image]:
+        return worker.run_together(model, _completed, (prepared, some, psi, box), pictures=len(some))
 
     yield from _in_batches(worker, model, seeds, "Filling", work)
+
+
+def _completed(pipeline: CoModGANPipeline, several: Sequence[_Wanted]) -> list[list[Image.Image]]:
+    """Completions of what several visitors want, one for each of their seeds."""
+    found = pipeline.complete_together([(prepared, seeds, psi) for prepared, seeds, psi, _ in several])
+    return [
+        [to_pil(picture[:, top:bottom, left:right]) for picture in pictures]
+        for pictures, (*_, (left, top, right, bottom)) in zip(found, several, strict=True)
+    ]
 
 
 @gpu.task(seconds=lambda model, lines, seeds, psi: 5 + len(seeds))
@@ -59,8 +68,8 @@ def draw(worker: Worker, model: str, lines: np.ndarray, seeds: Sequence[int], ps
 
     drawing = torch.from_numpy(lines)[None]
 
-    def work(pipeline: CoModGANPipeline, some: Sequence[int]) -> list[Image.Image]:
-        return [to_pil(picture) for picture in pipeline.draw(drawing, some, psi=psi)]
+    def work(some: Sequence[int]) -> list[Image.Image]:
+        return worker.run(model, lambda pipeline: [to_pil(one) for one in pipeline.draw(drawing, some, psi=psi)])
 
     yield from _in_batches(worker, model, seeds, "Drawing", work)
 
@@ -70,17 +79,14 @@ def _in_batches(
     model: str,
     seeds: Sequence[int],
     verb: str,
-    work: Callable[[CoModGANPipeline, Sequence[int]], list[Image.Image]],
+    work: Callable[[Sequence[int]], list[Image.Image]],
 ) -> Steps[None]:
     """A `Completion` for each seed, in batches of as many seeds as the model decodes at once on its device."""
-    first = 0
+    first = together = 0
     while first < len(seeds):
         yield Step(first / len(seeds), f"{verb}, {first + 1} of {len(seeds)}")
-
-        def batch(pipeline: CoModGANPipeline, first: int = first) -> list[Image.Image]:
-            return work(pipeline, seeds[first : first + pipeline.together])
-
-        for picture in worker.run(model, batch):
+        together = together or worker.run(model, lambda pipeline: pipeline.together)
+        for picture in work(seeds[first : first + together]):
             yield Completion((first + 1) / len(seeds), f"{first + 1} of {len(seeds)}", seeds[first], picture)
             first += 1
     yield Done(None)

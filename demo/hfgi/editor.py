@@ -54,7 +54,9 @@ class Editor(PaperEditor[HFGIModel]):
         self._faces_or_reason(blank)
         inverted = gpu.run(tasks.invert(choice.model, blank))
         if choice.sliders:
-            self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
+            strengths = {choice.sliders[0].name: 1.0}
+            self._draw(choice, inverted, strengths, False, None)
+            gpu.run(tasks.warm_batches(choice.model, inverted.inversion, strengths))
 
     def open(self, session: Session, path: str | None, progress: Progress | None = None) -> Work:
         """The photo at `path` with its faces, from the session where it has been opened before.

@@ -13,11 +13,12 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Progress, Step, Steps, Worker
-from gan_core.images import to_pil, to_tensor
+from gan_core.images import to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
     import torch
 
+    from gan_core.hfgi.editing import FaceEdit
     from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
 
 
@@ -118,7 +119,7 @@ def _inverted(pipeline: HFGIPipeline, inversion: Inversion) -> InvertedFace:
     return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
 
 
-@gpu.task(seconds=10)
+@gpu.task(seconds=10, together=True)
 def edit(
     worker: Worker,
     model: str,
@@ -128,15 +129,38 @@ def edit(
     offset: torch.Tensor | None = None,
 ) -> Steps[EditedFace]:
     """An inverted face, edited. strengths: by attribute. offset: added to its codes."""
+    from gan_core.hfgi.editing import FaceEdit
+
     yield Step(0.6, "Drawing the edit")
+    wanted = [FaceEdit(inversion, strengths, consult, offset) for consult in ((True, False) if with_plain else (True,))]
+    consulted, *plain = worker.run_together(model, _edited, wanted, pictures=len(wanted))
+    yield Done(EditedFace(consulted, plain[0] if plain else None))
 
-    def work(pipeline: HFGIPipeline) -> EditedFace:
-        here = inversion.to(pipeline.device)
-        more = {} if offset is None else {"offset": offset}
-        plain = to_pil(pipeline.edit(here, strengths, consult=False, **more)) if with_plain else None
-        return EditedFace(to_pil(pipeline.edit(here, strengths, **more)), plain)
 
-    yield Done(worker.run(model, work))
+def _edited(pipeline: HFGIPipeline, several: Sequence[Sequence[FaceEdit]]) -> list[list[Image.Image]]:
+    """Pictures of what several visitors want, for each as many as they want."""
+    import torch
+
+    drawn = iter(to_pils(torch.cat(pipeline.edit_together([edit for edits in several for edit in edits]))))
+    return [[next(drawn) for _ in edits] for edits in several]
+
+
+@gpu.task(seconds=30)
+def warm_batches(worker: Worker, model: str, inversion: Inversion, strengths: Mapping[str, float]) -> Steps[None]:
+    """Draw an edit in batches of all sizes, so that no visitor waits while a GPU's kernels and recordings for them are
+    made. Does nothing where nothing is computed together."""
+    from gan_core.graphs import ROWS
+    from gan_core.hfgi.editing import FaceEdit
+
+    for rows in ROWS if worker.collector else ():
+        yield Step(rows / (ROWS[-1] + 1), "Preparing")
+
+        def work(pipeline: HFGIPipeline, rows: int = rows) -> None:
+            if rows <= pipeline.pictures_at_once:
+                pipeline.edit_together([FaceEdit(inversion, strengths)] * rows)
+
+        worker.run(model, work)
+    yield Done(None)
 
 
 @gpu.task(seconds=90, reads=("source",), writes=("target",))

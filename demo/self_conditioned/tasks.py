@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
-from gan_core.images import to_pil, to_tensor
+from gan_core.images import to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
     import torch
 
     from gan_core.self_conditioned.pipeline import Code, InversionReport, SelfConditionedPipeline
 
+_Wanted: TypeAlias = "tuple[Code, Mapping[str, float], torch.Tensor | None]"  # what `edit` takes
 Measures = Mapping[str, float]  # by attribute, in the predictor's units
 
 
@@ -119,7 +120,7 @@ def refine(worker: Worker, model: str, code: Code, crop: Image.Image, steps: int
     yield from _reading(worker, model, begin, picture, "Refining")
 
 
-@gpu.task(seconds=5)
+@gpu.task(seconds=5, together=True)
 def edit(
     worker: Worker,
     model: str,
@@ -129,17 +130,23 @@ def edit(
 ) -> Steps[tuple[EditResult, EditResult]]:
     """`EditResult` by this method, and by the plain direction."""
     yield Step(0.6, "Drawing the edit")
+    yield Done(worker.run_together(model, _edited, (code, values, identity), pictures=2))
 
-    def work(pipeline: SelfConditionedPipeline) -> tuple[EditResult, EditResult]:
-        images = _both(pipeline.edit(code, values), pipeline.edit_plain(code, values))
-        now, measures = _look(pipeline, images)
-        similarities = [None, None] if identity is None or now is None else (identity * now).sum(1).tolist()
-        own, plain = (
-            EditResult(to_pil(image), *rest) for image, *rest in zip(images, measures, similarities, strict=True)
-        )
-        return own, plain
 
-    yield Done(worker.run(model, work))
+def _edited(pipeline: SelfConditionedPipeline, several: Sequence[_Wanted]) -> list[tuple[EditResult, EditResult]]:
+    """Both edits of what several visitors want."""
+    import torch
+
+    pairs = pipeline.edit_together([(code, values) for code, values, _ in several])
+    images = torch.cat([image for pair in pairs for image in pair])
+    now, measures = _look(pipeline, images)
+    pictures, results = to_pils(images), []
+    for i, (_, _, identity) in enumerate(several):
+        mine = slice(2 * i, 2 * i + 2)
+        similarities = [None, None] if identity is None or now is None else (identity * now[mine]).sum(1).tolist()
+        own, plain = map(EditResult, pictures[mine], measures[mine], similarities)
+        results.append((own, plain))
+    return results
 
 
 @gpu.task(seconds=10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from gan_core.swapping_autoencoder.pipeline import Codes, Mixture, SwappingAutoencoderPipeline
+
+_Wanted: TypeAlias = "tuple[Codes, Sequence[Codes], Mixture]"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def encode(worker: Worker, model: str, picture: Image.Image) -> Steps[EncodedPic
     yield Done(worker.run(model, work))
 
 
-@gpu.task(seconds=lambda model, first, others, mixtures: 5 + len(mixtures))
+@gpu.task(seconds=lambda model, first, others, mixtures: 5 + len(mixtures), together=True)
 def draw(
     worker: Worker,
     model: str,
@@ -59,13 +61,13 @@ def draw(
     pictures = []
     for i, mixture in enumerate(mixtures):
         yield Step((i + 0.5) / len(mixtures), f"Drawing {i + 1} of {len(mixtures)}")
-
-        def work(pipeline: SwappingAutoencoderPipeline, mixture: Mixture = mixture) -> Image.Image:
-            here = [codes.to(pipeline.device) for codes in others]
-            return to_pil(pipeline.draw(first.to(pipeline.device), here, mixture))
-
-        pictures.append(worker.run(model, work))
+        pictures.append(worker.run_together(model, _drawn, (first, others, mixture)))
     yield Done(pictures)
+
+
+def _drawn(pipeline: SwappingAutoencoderPipeline, several: Sequence[_Wanted]) -> list[Image.Image]:
+    """The mixtures that several visitors want."""
+    return [to_pil(picture) for picture in pipeline.draw_together(several)]
 
 
 @gpu.task(seconds=5)

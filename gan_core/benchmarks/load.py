@@ -2,7 +2,8 @@
 
 Starts the app (or takes a running one, --url) and has simulated people use all its endpoints at the same time through
 the real API, each asking for one thing after another, while the page's first byte and the server's memory are watched.
-Who is refused waits as long as the refusal says (--patience limits that), or half a second to two with --impatient.
+With --browsers N so many more visit the page itself, in Chromium (`gan_core.benchmarks.browsers`).
+Who is refused waits as long as the refusal says (not beyond the end), or half a second to two with --impatient.
 Prints a table.
 """
 
@@ -26,12 +27,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gan_core.benchmarks.browsers import BUSY, Browsers, spread
 from gan_core.benchmarks.page import ROOT, server, wait_until_warm
+from gan_core.errors import NotInstalled
 
 EXAMPLES = sorted((ROOT / "demo" / "assets" / "examples").glob("portrait_*.jpg"))
 SHORT = ("hfgi_edit", "self_conditioned_edit", "comodgan_inpaint", "autoencoder_swap")
 LONG = ("insetgan_compose",)
-_BUSY = re.compile(r"busy, about (\d+) s|go on in (\d+) s|requests are waiting")
 _PROMISE = re.compile(r"at most (\d+) s")
 _LATE = 3.0  # seconds beyond a promise that still count as kept: progress is asked for twice a second
 
@@ -93,7 +95,7 @@ class Visitor:
             self._follow(job)
             result = job.result()
         except Exception as error:  # any, for the same reason
-            if found := _BUSY.search(str(error)):
+            if found := BUSY.search(str(error)):
                 with self.answers.lock:
                     self.answers.refused[endpoint] += 1
                 return float(found[1] or found[2] or 5)
@@ -152,10 +154,21 @@ class Visitor:
 
 
 def measure(
-    people: int, seconds: float, *, url: str | None, threads: int, flags: list[str], impatient: bool, steps: int
+    people: int,
+    seconds: float,
+    *,
+    url: str | None,
+    threads: int,
+    flags: list[str],
+    impatient: bool,
+    steps: int,
+    browsers: int = 0,
+    browser: str | None = None,
 ) -> dict[str, Any]:
-    """The figures by name. Without a url the app is started with `flags` and ended again."""
+    """The figures by name. Without a url the app is started with `flags` and ended again. browsers: visitors of the
+    page, in the Chromium at `browser`. Raises NotInstalled without what they need."""
     answers, stop = Answers(), threading.Event()
+    visits = Browsers(browsers, EXAMPLES, stop, browser) if browsers else None
     with ExitStack() as stack:
         process = None
         if url is None:
@@ -167,6 +180,8 @@ def measure(
             threading.Thread(target=Visitor(url, i, answers, stop, impatient, seconds, steps).live)
             for i in range(people)
         ]
+        if visits:
+            crowd.append(threading.Thread(target=visits.live, args=(url,)))
         watch = threading.Thread(target=_watch, args=(url, process, answers, stop, begun))
         for thread in (*crowd, watch):
             thread.start()
@@ -174,7 +189,8 @@ def measure(
         stop.set()
         for thread in (*crowd, watch):
             thread.join()
-        return _figures(answers, people, seconds, time.monotonic() - begun)
+        figures = _figures(answers, people, seconds, time.monotonic() - begun)
+        return figures | visits.seen.figures() if visits else figures
 
 
 def _watch(url: str, process: int | None, answers: Answers, stop: threading.Event, begun: float) -> None:
@@ -194,13 +210,6 @@ def _watch(url: str, process: int | None, answers: Answers, stop: threading.Even
 
 def _figures(answers: Answers, people: int, seconds: float, until_last: float) -> dict[str, Any]:
     minutes = until_last / 60
-
-    def spread(times: list[float]) -> str:
-        if not times:
-            return "none"
-        ordered = sorted(times)
-        late = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-        return f"median {statistics.median(ordered):.2f} s, 95 % within {late:.2f} s, worst {ordered[-1]:.2f} s"
 
     def between(low: float, high: float) -> float | None:
         found = [size for at, size in answers.memory if low <= at < high]
@@ -252,6 +261,8 @@ def main(arguments: list[str] | None = None) -> int:
     add: Callable[..., Any] = parser.add_argument
     add("--people", type=int, default=32)
     add("--seconds", type=float, default=300)
+    add("--browsers", type=int, default=0, help="visitors of the page in headless Chromium, besides")
+    add("--browser", help="path of a Chromium; default: the system's, or Playwright's own")
     add("--url", help="a running app; default: one is started")
     add("--threads", type=int, default=2, help="CPU threads of the app that is started")
     add("--impatient", action="store_true", help="ask again at once when refused")
@@ -259,20 +270,25 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", type=Path, help="write the figures there, too")
     add("flags", nargs="*", help="for the app, after --")
     options = parser.parse_args(arguments)
-    figures = measure(
-        options.people,
-        options.seconds,
-        url=options.url,
-        threads=options.threads,
-        flags=options.flags,
-        impatient=options.impatient,
-        steps=options.steps,
-    )
+    try:
+        figures = measure(
+            options.people,
+            options.seconds,
+            url=options.url,
+            threads=options.threads,
+            flags=options.flags,
+            impatient=options.impatient,
+            steps=options.steps,
+            browsers=options.browsers,
+            browser=options.browser,
+        )
+    except NotInstalled as error:
+        parser.error(str(error))
     for name, value in figures.items():
         sys.stdout.write(f"{name:32} {value}\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
-    return 1 if figures["broken"] else 0
+    return 1 if figures["broken"] or figures.get("in browsers, broken") else 0
 
 
 if __name__ == "__main__":

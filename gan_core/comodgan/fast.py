@@ -28,7 +28,7 @@ class FastNetworks:
                     layer.to(dtype, memory_format=torch.channels_last)
         self._synthesis = FusedSynthesis(generator.synthesis, dtype)
         self._sides = generator.encoder.sides
-        self._encode, self._decode = Captured(self._run_encoder), Captured(self._run_synthesis)
+        self._encode, self._decode = Captured(self._run_encoder), Captured(self._run_synthesis, rows=True)
 
     def encode(self, condition: Tensor) -> Encoding | None:
         """As `CoModGenerator.encode`, with features in half precision. None if a value is too large for it."""

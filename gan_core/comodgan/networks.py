@@ -9,7 +9,7 @@ fourth channel (`gan_core.stylegan2.Discriminator(img_channels=4)`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,17 @@ class Encoding:
     def to(self, device: torch.device | str) -> Encoding:
         """The same on another device."""
         return Encoding({side: x.to(device) for side, x in self.features.items()}, self.code.to(device))
+
+
+def joined(encodings: Sequence[Encoding], counts: Sequence[int]) -> Encoding:
+    """One encoding with a row for each picture to be decoded: of conditions with one row each, so many pictures."""
+    first = encodings[0].features
+
+    def rows(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat([part.expand(n, *part.shape[1:]) for part, n in zip(parts, counts, strict=True)])
+
+    features = {side: rows([encoding.features[side].to(first[side].dtype) for encoding in encodings]) for side in first}
+    return Encoding(features, rows([encoding.code for encoding in encodings]))
 
 
 class EncoderBlock(nn.Module):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,10 @@ from gan_core.comodgan.blending import blend, shrink_known
 from gan_core.comodgan.detail import restore_detail, steps_to
 from gan_core.comodgan.fast import FastNetworks
 from gan_core.comodgan.framing import FRAMINGS, Box, SquareCrop, grown, region_around
-from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
+from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition, joined
+from gan_core.device_copies import DeviceCopies
 from gan_core.errors import BadImage, BadValue
+from gan_core.graphs import pictures_at_once
 from gan_core.precision import half_precision_pays
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,7 @@ class CoModGANPipeline:
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
         self.kind = "hole" if generator.config["in_channels"] == 4 else "drawing"
-        # The last picture, and its copy on the device.
-        self._brought: tuple[weakref.ref[Prepared], Prepared] | None = None
+        self._copies = DeviceCopies()  # of pictures
 
     @torch.inference_mode()
     def prepare(self, image: Tensor, hole: Tensor, *, region: SquareCrop | None = None) -> Prepared:
@@ -129,16 +129,41 @@ class CoModGANPipeline:
         determined by its surroundings, and a latent far from the mean would tint it. Raises BadValue if psi is out of
         range.
         """
-        prepared, at = self._here(prepared), prepared.region
+        prepared = self._here(prepared)
+        for raw in self._decode(prepared.encoding, seeds, psi, self._psi_factor(prepared)):
+            yield from self._put_back(raw, prepared)
+
+    @torch.inference_mode()
+    def complete_together(self, wanted: Sequence[tuple[Prepared, Sequence[int], float]]) -> list[list[Tensor]]:
+        """What `complete` gives for each of these pictures, seeds and psi; all are decoded as one batch. Raises
+        BadValue if any psi is out of range."""
+        if len(wanted) == 1:
+            prepared, seeds, psi = wanted[0]
+            return [list(self.complete(prepared, seeds, psi=psi))]
+        here = [self._here(prepared) for prepared, _, _ in wanted]
+        latents = [
+            self._latents(seeds, psi, self._psi_factor(prepared))
+            for prepared, (_, seeds, psi) in zip(here, wanted, strict=True)
+        ]
+        counts = [len(w) for w in latents]
+        encoding = joined([prepared.encoding for prepared in here], counts)
+        raw = self._decode_with(encoding, torch.cat(latents)).split(counts)
+        return [list(self._put_back(mine, prepared)) for mine, prepared in zip(raw, here, strict=True)]
+
+    def _psi_factor(self, prepared: Prepared) -> float:
         share = min((1 - prepared.known.mean().item()) / self.full_psi_area, 1.0) if self.full_psi_area else 1.0
-        for raw in self._decode(prepared.encoding, seeds, psi, _LEAST_PSI + (1 - _LEAST_PSI) * share):
-            for square in self._at_full_size(raw, prepared):
-                done = prepared.image.clone()
-                top, left = max(at.top, 0), max(at.left, 0)
-                inside = square[:, top - at.top :, left - at.left :]
-                target = done[:, top : at.top + at.side, left : at.left + at.side]
-                target.copy_(inside[:, : target.shape[1], : target.shape[2]])
-                yield done
+        return _LEAST_PSI + (1 - _LEAST_PSI) * share
+
+    def _put_back(self, raw: Tensor, prepared: Prepared) -> Iterator[Tensor]:
+        """The picture (3, H, W) with each of these raw squares (n, 3, R, R) in its place."""
+        at = prepared.region
+        for square in self._at_full_size(raw, prepared):
+            done = prepared.image.clone()
+            top, left = max(at.top, 0), max(at.left, 0)
+            inside = square[:, top - at.top :, left - at.left :]
+            target = done[:, top : at.top + at.side, left : at.left + at.side]
+            target.copy_(inside[:, : target.shape[1], : target.shape[2]])
+            yield done
 
     def _at_full_size(self, raw: Tensor, prepared: Prepared) -> Iterator[Tensor]:
         """Completed squares (3, S, S) of raw pictures (n, 3, R, R)."""
@@ -177,6 +202,11 @@ class CoModGANPipeline:
         """Number of seeds that are decoded at once on the current device."""
         return _TOGETHER if self.device.type == "cuda" else 1
 
+    @property
+    def pictures_at_once(self) -> int:
+        """That are worth drawing in one batch on a GPU, of several visitors."""
+        return pictures_at_once(self.resolution, self.resolution)
+
     # ------------------------------------------------------------ helpers
 
     def _must_be(self, kind: str) -> None:
@@ -186,15 +216,7 @@ class CoModGANPipeline:
     def _here(self, prepared: Prepared) -> Prepared:
         """The prepared picture on the device. It is copied once, however often it is completed, and the copy is dropped
         with the picture."""
-        if prepared.image.device == self.device:
-            return prepared
-        if self._brought is None or self._brought[0]() is not prepared:
-            self._brought = weakref.ref(prepared, self._forget_picture), prepared.to(self.device)
-        return self._brought[1]
-
-    def _forget_picture(self, gone: weakref.ref[Prepared]) -> None:
-        if self._brought is not None and self._brought[0] is gone:
-            self._brought = None
+        return prepared if prepared.image.device == self.device else self._copies.of(prepared, self.device)
 
     def _encode(self, condition: Tensor) -> Encoding:
         if self._fast is not None:
@@ -223,22 +245,26 @@ class CoModGANPipeline:
     def forget_device(self) -> None:
         """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
-        self._brought = None
+        self._copies.clear()
 
     def _decode(self, encoding: Encoding, seeds: Sequence[int], psi: float, factor: float = 1.0) -> Iterator[Tensor]:
         """Raw pictures (n, 3, R, R) in batches, with a truncation of psi * factor; psi is checked."""
+        for first in range(0, len(seeds), self.together):
+            yield self._decode_with(encoding, self._latents(seeds[first : first + self.together], psi, factor))
+
+    def _latents(self, seeds: Sequence[int], psi: float, factor: float) -> Tensor:
+        """w (n, w_dim) of seeds. Raises BadValue if psi is out of range."""
         if not 0 <= psi <= 1:
             raise BadValue(f"The variety (psi) must be from 0 to 1, not {psi}.")
         mapping = self.generator.mapping
-        for first in range(0, len(seeds), self.together):
-            draws = [torch.Generator().manual_seed(seed) for seed in seeds[first : first + self.together]]
-            z = torch.stack([torch.randn(mapping.z_dim, generator=draw) for draw in draws])
-            w = mapping.truncate(mapping(z.to(self.device)), psi * factor)
-            # The encoding may be in another precision than the networks on the current device.
-            if self._fast is not None:
-                yield self._fast.decode(encoding, w)
-            else:
-                yield self.generator.decode(encoding, w, noise="const")
+        z = torch.stack([torch.randn(mapping.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        return mapping.truncate(mapping(z.to(self.device)), psi * factor)
+
+    def _decode_with(self, encoding: Encoding, w: Tensor) -> Tensor:
+        # The encoding may be in another precision than the networks on the current device.
+        if self._fast is not None:
+            return self._fast.decode(encoding, w)
+        return self.generator.decode(encoding, w, noise="const")
 
 
 def _bounds(marked: Tensor) -> Box:

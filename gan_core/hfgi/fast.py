@@ -95,13 +95,13 @@ class FastNetworks:
         self._consultation = self._half(copy.deepcopy(consultation))
         self.encode = Captured(self._encode)
         """Pictures (N, 3, 256, 256) to codes relative to the mean latent, float32."""
-        self.draw = Captured(self._synthesis)
+        self.draw = Captured(self._synthesis, rows=True)
         """Codes to pictures, float32."""
-        self.draw_consulted = Captured(self._draw_consulted)
+        self.draw_consulted = Captured(self._draw_consulted, rows=True)
         """Codes, scale and shift to pictures, float32."""
-        self.align = Captured(self._align)
+        self.align = Captured(self._align, rows=True)
         """Distortion maps and pictures, both (N, 3, 256, 256), to aligned maps, float32."""
-        self.consult = Captured(self._consult)
+        self.consult = Captured(self._consult, rows=True)
         """Aligned maps to scale and shift, in the networks' own precision."""
 
     def _half(self, module: nn.Module) -> nn.Module:

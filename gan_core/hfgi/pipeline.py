@@ -7,7 +7,7 @@ the result of `invert` while the picture is the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file, load_face_generator
 from gan_core.checkpoints.keys import BuiltCheckpoint
+from gan_core.device_copies import DeviceCopies
 from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
-from gan_core.errors import BadCheckpoint, BadValue, UnknownName
+from gan_core.errors import BadCheckpoint
 from gan_core.faces.head import HeadNet, load_head
+from gan_core.graphs import pictures_at_once
+from gan_core.hfgi.editing import FaceEdit, edit_faces
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
 from gan_core.hfgi.refine import Refinement, RefinementSettings, refine
-from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
 from gan_core.hfgi.tuned import with_weights
 from gan_core.memory import bring_back, tensor_bytes
 from gan_core.perceptual import Perceptual, load_embedded_features
@@ -102,8 +104,9 @@ class HFGIPipeline:
         self.features = None if features is None else features.eval().requires_grad_(False).to(self.device)
         self.latent_avg = latent_avg.to(self.device)
         self.attributes = dict(attributes)
-        self._directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
+        self.directions = {name: a.direction.to(self.device) for name, a in self.attributes.items()}
         self.resolution: int = generator.resolution
+        self._copies = DeviceCopies()  # of inversions
         self.rows = (0.0, 1.0)  # the part of a picture's height that the encoder looks at
         start = generator.config["start_shape"][0]
         # latent index of the upsampling convolution that reaches 64 pixels: 7 when the start is 4x4
@@ -160,7 +163,7 @@ class HFGIPipeline:
         image = self.decode(codes, tuned=tuned)
         distortion = resize(face, WORKING_SIZE) - resize(image.clamp(-1, 1), WORKING_SIZE)
         restored = self.decode(codes, self.consult(self.align(distortion, image)), tuned=tuned).clamp(-1, 1)
-        return Inversion(codes, image, distortion, face, restored, self._heads(restored), tuned, refined)
+        return Inversion(codes, image, distortion, face, restored, self.heads(restored), tuned, refined)
 
     def restore(self, face: Tensor, codes: Tensor) -> Tensor:
         """See `gan_core.e4e.encoding.Restores`."""
@@ -191,37 +194,23 @@ class HFGIPipeline:
             UnknownName: there is no attribute of that name.
             BadValue: a strength outside its attribute's range.
         """
-        codes, used = inversion.codes, []
-        for name, strength in strengths.items():
-            attribute = self.attributes.get(name)
-            if attribute is None:
-                known = ", ".join(self.attributes) or "none"
-                raise UnknownName(f"There is no attribute {name!r}; the attributes are: {known}.")
-            if not attribute.low <= strength <= attribute.high:  # also refuses NaN
-                limits = f"from {attribute.low:g} to {attribute.high:g}"
-                raise BadValue(f"The strength of {name} must be {limits}, not {strength}.")
-            if strength:
-                codes = codes + strength * self._directions[name]
-                used.append(attribute)
-        if offset is not None:
-            codes = codes + offset.to(codes)
-        if not used and offset is None:
-            return inversion.restored if consult else inversion.image.clamp(-1, 1)
-        plain = self.decode(codes, tuned=inversion.tuned).clamp(-1, 1)
-        if consult:
-            # Aligned to the plain edit, as in the paper and the authors' scripts/inference.py.
-            conditions = self.consult(self.align(inversion.distortion, plain))
-            edited, unedited = self.decode(codes, conditions, tuned=inversion.tuned).clamp(-1, 1), inversion.restored
-        else:
-            edited, unedited = plain, inversion.image.clamp(-1, 1)
-        regions = [attribute.region for attribute in used] + (["head"] if offset is not None else [])
-        widest = max(regions, key=REGIONS.index)
-        heads = None
-        if self.head is not None and widest in OF_THE_HEAD:
-            heads = inversion.head if consult else self._heads(unedited), self._heads(edited)
-        return put_in_place(widest, unedited, edited, plain, heads)
+        return self.edit_together([FaceEdit(inversion, strengths, consult, offset)])[0]
 
-    def _heads(self, images: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def edit_together(self, edits: Sequence[FaceEdit]) -> list[Tensor]:
+        """What `edit` gives for each of these, computed in one batch: see `gan_core.hfgi.editing`."""
+        return edit_faces(self, edits)
+
+    def here(self, inversion: Inversion) -> Inversion:
+        """An inversion on the device; a copy is made once, however often it is edited."""
+        return inversion if inversion.codes.device == self.device else self._copies.of(inversion, self.device)
+
+    @property
+    def pictures_at_once(self) -> int:
+        """That are worth drawing in one batch on a GPU."""
+        return pictures_at_once(self.resolution, self.resolution)
+
+    def heads(self, images: Tensor) -> Tensor:
         """Masks (N, 2, R, R) of head and person in pictures (N, 3, R, R); 0 without a head finder."""
         return torch.zeros_like(images[:, :2]) if self.head is None else self.head.masks(images).to(images)
 
@@ -277,6 +266,7 @@ class HFGIPipeline:
     def forget_device(self) -> None:
         """Drop copies and recordings that belong to the device on which the networks were before."""
         self.__dict__.pop("_fast", None)
+        self._copies.clear()
 
 
 def load_attributes(path: Path) -> dict[str, EditDirection]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.encoding import Encode, load_encoder
 from gan_core.errors import BadValue, WeightsMissing
+from gan_core.graphs import pictures_at_once
 from gan_core.memory import tensor_bytes
 from gan_core.self_conditioned.inverting import LATENT_STEPS, TUNING_STEPS, find_latent, tune_weights
 from gan_core.self_conditioned.labels import weights_for_values
@@ -29,7 +30,7 @@ from gan_core.stylegan2 import Generator
 EMBEDDED_FOLDER = "portraits_edges"
 LARGEST_SEED = 2**31 - 1
 MOST_PICTURES = 100  # of a filmstrip
-_BATCH = 3  # pictures drawn together: fastest on two cores
+_BATCH = 3  # pictures drawn together on a CPU: fastest on two cores
 Wanted = Mapping[str, float] | Sequence[float]
 
 
@@ -167,12 +168,27 @@ class SelfConditionedPipeline:
         values: by attribute name (others stay as they are), or all in order.
         Raises UnknownName, or BadValue for a value outside [0, 1].
         """
-        return self._draw(code, self.space.targets(code.values, values)[None])
+        return self._draw([code], self.space.targets(code.values, values)[None])
 
     def edit_plain(self, code: Code, values: Wanted) -> Tensor:
         """The same edit by plain directions in the plain generator: the latent is moved by the difference of
         distances."""
-        return self._draw_plain(code, self.space.targets(code.values, values)[None])
+        return self._draw_plain([code], self.space.targets(code.values, values)[None])
+
+    def edit_together(self, edits: Sequence[tuple[Code, Wanted]]) -> list[tuple[Tensor, Tensor]]:
+        """What `edit` and `edit_plain` give for each of these, computed in batches. Raises what they raise, for any of
+        them."""
+        wanted = torch.stack([self.space.targets(code.values, values) for code, values in edits])
+        groups: dict[int, list[int]] = {}  # tuned generators draw their own face alone
+        for i, (code, _) in enumerate(edits):
+            tuned = code.tuned is not None or code.plain_tuned is not None
+            groups.setdefault(i if tuned else -1, []).append(i)
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+        for places in groups.values():
+            codes = [edits[i][0] for i in places]
+            own, plain = self._draw(codes, wanted[places]), self._draw_plain(codes, wanted[places])
+            found.update(zip(places, zip(own.split(1), plain.split(1), strict=True), strict=True))
+        return [found[i] for i in range(len(edits))]
 
     def filmstrip(
         self, code: Code, attribute: str, count: int = 9, *, values: Wanted | None = None, plain: bool = False
@@ -186,7 +202,7 @@ class SelfConditionedPipeline:
             raise BadValue(f"A filmstrip has from 2 to {MOST_PICTURES} pictures.")
         wanted = self.space.targets(code.values, {} if values is None else values).repeat(count, 1)
         wanted[:, place] = torch.linspace(0, 1, count)
-        return (self._draw_plain if plain else self._draw)(code, wanted)
+        return (self._draw_plain if plain else self._draw)([code] * count, wanted)
 
     # ------------------------------------------------------------ measuring
 
@@ -227,17 +243,31 @@ class SelfConditionedPipeline:
         return picture.to(self.device, torch.float32)
 
     @torch.inference_mode()
-    def _draw(self, code: Code, wanted: Tensor) -> Tensor:
-        net = self._network("tuned", self.generator, code.tuned)
-        w_plus, weights = code.w_plus.to(self.device), weights_for_values(wanted).to(self.device)
-        return torch.cat([net.draw(w_plus, part).clamp(-1, 1).cpu() for part in weights.split(_BATCH)])
+    def _draw(self, codes: Sequence[Code], wanted: Tensor) -> Tensor:
+        """Pictures (N, 3, R, R), on the CPU, of codes with the same tuned weights, if any, at values (N, A)."""
+        net = self._network("tuned", self.generator, codes[0].tuned)
+        w_plus, weights = self._joined([c.w_plus for c in codes]), weights_for_values(wanted).to(self.device)
+        parts = zip(w_plus.split(self._batch), weights.split(self._batch), strict=True)
+        return torch.cat([net.draw(*part).clamp(-1, 1).cpu() for part in parts])
 
     @torch.inference_mode()
-    def _draw_plain(self, code: Code, wanted: Tensor) -> Tensor:
-        net = self._network("plain", self.plain, code.plain_tuned)
-        start = code.plain.to(self.device).expand(len(wanted), -1, -1)
-        moved = self.space.moved(start, code.values.to(self.device), wanted.to(self.device))
-        return torch.cat([net.synthesis(part).clamp(-1, 1).cpu() for part in moved.split(_BATCH)])
+    def _draw_plain(self, codes: Sequence[Code], wanted: Tensor) -> Tensor:
+        net = self._network("plain", self.plain, codes[0].plain_tuned)
+        current = self._joined([code.values[None] for code in codes])
+        moved = self.space.moved(self._joined([c.plain for c in codes]), current, wanted.to(self.device))
+        return torch.cat([net.synthesis(part).clamp(-1, 1).cpu() for part in moved.split(self._batch)])
+
+    def _joined(self, rows: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(rows)).to(self.device)
+
+    @property
+    def pictures_at_once(self) -> int:
+        """That are worth drawing in one batch on a GPU."""
+        return pictures_at_once(self.resolution, self.resolution)
+
+    @property
+    def _batch(self) -> int:
+        return self.pictures_at_once if self.device.type == "cuda" else _BATCH
 
     def _network(self, kind: str, network: torch.nn.Module, tuned: Mapping[str, Tensor] | None) -> torch.nn.Module:
         """`network`, or a copy with tuned weights; the last one of each kind is kept."""
@@ -251,7 +281,7 @@ class SelfConditionedPipeline:
         return copied
 
     def _report(self, step: int, steps: int, code: Code, picture: Tensor) -> InversionReport:
-        image = self._draw(code, code.values[None])
+        image = self._draw([code], code.values[None])
         return InversionReport(step, steps, code, image, float((image - picture.cpu().clamp(-1, 1)).square().mean()))
 
 

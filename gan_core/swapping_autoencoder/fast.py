@@ -242,5 +242,5 @@ class FastNetworks:
         self.encode = Captured(self._encoder)
         """Pictures (N, 3, H, W) with sides as `Encoder` takes them, in [-1, 1], to structure and texture codes,
         float32."""
-        self.draw = Captured(self._generator)
+        self.draw = Captured(self._generator, rows=True)
         """Structure and texture codes, and either all noise maps or none, to pictures, float32."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,56 +23,12 @@ from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.checkpoints.keys import BuiltCheckpoint
 from gan_core.errors import BadCheckpoint, BadImage, BadValue, UnknownName
+from gan_core.graphs import pictures_at_once
 from gan_core.precision import drawing_dtype
+from gan_core.swapping_autoencoder.codes import KINDS, MAX_STRENGTH, REGION_KINDS, Codes, Direction, Mixture
 from gan_core.swapping_autoencoder.detail import with_detail_of
 from gan_core.swapping_autoencoder.fast import FastNetworks
 from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator, unit_length
-
-KINDS = ("texture", "structure")
-REGION_KINDS = ("texture", "structure", "both")
-MAX_STRENGTH = 3.0
-
-
-@dataclass(frozen=True)
-class Direction:
-    """Something to add to a code: a domain vector, or a principal direction of the structure code."""
-
-    name: str
-    label: str  # what the slider says
-    vector: Tensor  # (texture_dim,), or (structure_dim, h, w) to be resized to a picture's structure code
-    kind: str = "texture"
-    low: float = -2.0
-    high: float = 2.0
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Codes:
-    """The codes of a picture."""
-
-    structure: Tensor  # (1, structure_dim, h, w)
-    texture: Tensor  # (1, texture_dim)
-    size: tuple[int, int]  # height and width of the picture; the codes may be of a slightly larger one
-    picture: Tensor | None = None  # (1, 3, *size) uint8, the picture itself, for its detail
-
-    def to(self, device: torch.device | str) -> Codes:
-        """The same on another device."""
-        picture = None if self.picture is None else self.picture.to(device)
-        return Codes(self.structure.to(device), self.texture.to(device), self.size, picture)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """How to mix the codes of a first picture with those of others."""
-
-    amount: float = 1.0  # of the others' texture, 0 to 1
-    weights: Sequence[float] = (1.0,)  # of the others' textures, none negative; only their ratios count
-    strengths: Mapping[str, float] = field(default_factory=dict)  # of the model's directions, by name
-    vectors: Sequence[tuple[Tensor, float]] = ()  # texture vectors (texture_dim,) of a person's own, and strengths
-    mask: Tensor | None = None  # (H, W) from 0 to 1: where the change applies; None for everywhere
-    region: str = "texture"  # what the mask is for; "structure" and "both" also take the first other's structure there
-    detail: float = 0.0  # share of the first picture's own fine detail, 0 to 1 (see detail.py; not in the paper)
-    feather: float = 0.04  # standard deviation of the mask's soft border, as a share of the picture's longer side
 
 
 class SwappingAutoencoderPipeline:
@@ -159,8 +114,34 @@ class SwappingAutoencoderPipeline:
             BadValue: an amount, weight or strength out of range, or a mask of another size.
             UnknownName: a direction or region that does not exist.
         """
-        mixture = mixture or Mixture()
-        self._check(first, others, mixture)
+        return self.draw_together([(first, others, mixture or Mixture())])[0]
+
+    @torch.inference_mode()
+    def draw_together(self, wanted: Sequence[tuple[Codes, Sequence[Codes], Mixture]]) -> list[Tensor]:
+        """What `draw` gives for each of these; those of one size are drawn in batches. Raises what it raises, for
+        any of them."""
+        for first, others, mixture in wanted:
+            self._check(first, others, mixture)
+        mixed = [self._mixed(*one) for one in wanted]
+        groups: dict[tuple[torch.Size, torch.Size], list[int]] = {}
+        for i, (structure, texture, _) in enumerate(mixed):
+            groups.setdefault((structure.shape, texture.shape), []).append(i)
+        drawn: dict[int, Tensor] = {}
+        for (shape, _), group in groups.items():
+            most = pictures_at_once(shape[2] * self.step, shape[3] * self.step)
+            for start in range(0, len(group), most):
+                places = group[start : start + most]
+                structure, texture = (torch.cat([mixed[i][k] for i in places]) for k in (0, 1))
+                drawn.update(zip(places, self.render(structure, texture).split(1), strict=True))
+        pictures = []
+        for i, (first, _, mixture) in enumerate(wanted):
+            height, width = first.size
+            image = drawn[i][:, :, :height, :width].clamp(-1, 1)
+            pictures.append(self._finish(image, first, mixture, reshaped=mixed[i][2]))
+        return pictures
+
+    def _mixed(self, first: Codes, others: Sequence[Codes], mixture: Mixture) -> tuple[Tensor, Tensor, bool]:
+        """Structure and texture codes to draw, and whether the structure is not the first picture's own."""
         own = unit_length(first.texture.to(self.device))
         structure = first.structure.to(self.device)
         reshaped = False
@@ -176,7 +157,7 @@ class SwappingAutoencoderPipeline:
         for vector, strength in mixture.vectors:
             texture = texture + strength * vector.to(self.device)
         if mixture.mask is None:
-            return self._finish(self._decode(structure, unit_length(texture), first.size), first, mixture, reshaped)
+            return structure, unit_length(texture), reshaped
         fine = 2 if own.shape[1] <= 512 else 1  # a fine map of long codes costs as much as a network
         if mixture.region in ("texture", "both"):
             mask = self._mask(mixture, first, fine)
@@ -187,7 +168,12 @@ class SwappingAutoencoderPipeline:
             other = _resized(others[0].structure.to(self.device), structure.shape[-2:])
             structure = torch.lerp(structure, other, self._mask(mixture, first, 1))
             reshaped = True
-        return self._finish(self._decode(structure, texture, first.size), first, mixture, reshaped)
+        return structure, texture, reshaped
+
+    @property
+    def pictures_at_once(self) -> int:
+        """That are worth drawing in one batch on a GPU, of this model's own size."""
+        return pictures_at_once(self.resolution, self.resolution)
 
     def mix(self, textures: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
         """Weighted mean (1, texture_dim), of unit length, of textures (1, texture_dim).
@@ -275,9 +261,6 @@ class SwappingAutoencoderPipeline:
             return image
         photo = first.picture.to(self.device).float() / 127.5 - 1
         return torch.lerp(image, with_detail_of(photo, image).clamp(-1, 1), mixture.detail)
-
-    def _decode(self, structure: Tensor, texture: Tensor, size: tuple[int, int]) -> Tensor:
-        return self.render(structure, texture)[:, :, : size[0], : size[1]].clamp(-1, 1)
 
     def _noise(self, height: int, width: int) -> list[Tensor]:
         """Noise maps that are the same in every call, so that a slider changes nothing else."""

@@ -37,7 +37,7 @@ SKIN = (224, 172, 105)
 class FakePipeline(torch.nn.Module):
     """Edits brightness: by a tenth of the sum of strengths, consulted 0.02 lighter than plain."""
 
-    resolution = 256
+    resolution, pictures_at_once = 256, 16
     seconds = 0.1
     """For a step of refinement, so that it can be stopped."""
 
@@ -47,6 +47,8 @@ class FakePipeline(torch.nn.Module):
         self.device = torch.device("cpu")
         self.attributes = {s.name: EditDirection(s.name, s.label, torch.zeros(14, 256)) for s in SLIDERS}
         self.inversions = self.edits = self.refinements = 0
+        self.batches = []
+        """How many edits were asked for at once, each time."""
 
     def invert(self, face):
         self.inversions += 1
@@ -87,6 +89,10 @@ class FakePipeline(torch.nn.Module):
         gain = 0.1 * float(inversion.tuned.get("gain", 1.0))
         own = 0.0 if offset is None else float(offset.mean())
         return (base + gain * sum(strengths.values()) + own).clamp(-1, 1)
+
+    def edit_together(self, edits):
+        self.batches.append(len(edits))
+        return [self.edit(e.inversion, e.strengths, consult=e.consult, offset=e.offset) for e in edits]
 
 
 def specs():

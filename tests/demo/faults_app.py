@@ -29,12 +29,12 @@ class PipelineFromFile(fakes.FakePipeline):
         self.scale = network.scale
         self.hungry = path.with_suffix(".hungry")
 
-    def edit(self, inversion, strengths, *, consult=True):
+    def edit(self, inversion, strengths, *, consult=True, offset=None):
         """As the fake editor's."""
         assert 0 < float(self.scale.sum()) < 1e6  # every number is read
         if self.hungry.exists():
             torch.empty(1 << 60)
-        return super().edit(inversion, strengths, consult=consult)
+        return super().edit(inversion, strengths, consult=consult, offset=offset)
 
 
 if __name__ == "__main__":

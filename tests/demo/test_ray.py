@@ -56,6 +56,18 @@ def parameters(worker: Worker, model: str) -> Steps[int]:
     yield Done(worker.run(model, lambda generator: sum(p.numel() for p in generator.parameters())))
 
 
+@gpu.task(together=True)
+def company(worker: Worker, model: str, number: int) -> Steps[tuple[int, int]]:
+    """The number, and of how many calls the batch was in which it came back."""
+    yield Step(0.0, "waiting")
+    yield Done(worker.run_together(model, with_their_count, number))
+
+
+def with_their_count(generator, numbers):
+    time.sleep(0.5)
+    return [(number, len(numbers)) for number in numbers]
+
+
 class Aside:
     """The executor, used from a thread of its own as the app does: in this one Playwright's event loop may be running,
     and Serve's handles refuse to wait in an event loop's thread."""
@@ -65,7 +77,13 @@ class Aside:
         declared = ModelRegistry()
         declare_models(declared, folder)
         self._executor = self._pool.submit(
-            ray_executor.connect, None, Scale(2, 2, cpus=0.5), declared, weights=str(folder), device="cpu"
+            ray_executor.connect,
+            None,
+            Scale(2, 2, cpus=0.5),
+            declared,
+            weights=str(folder),
+            device="cpu",
+            together=4,
         ).result()
         self.models = self._executor.models
 
@@ -156,6 +174,15 @@ def test_two_calls_compute_at_the_same_time(executor, tmp_path) -> None:
     assert len({lines(log)[0][0] for log in logs}) == 2
     for run in runs:
         run.close()
+
+
+def test_a_replica_computes_several_visitors_calls_in_one_batch(executor) -> None:
+    runs = [executor.stream(company(MODEL, number), None) for number in range(8)]
+    for run in runs:
+        next(run)
+    found = [next(run).value for run in runs]
+    assert [number for number, _ in found] == list(range(8))
+    assert 2 <= max(count for _, count in found) <= 4
 
 
 def test_a_replica_killed_under_a_call_and_the_call_begins_again_elsewhere(executor, tmp_path) -> None:

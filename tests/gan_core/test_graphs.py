@@ -32,6 +32,16 @@ class TestOnGpu:
             for mine, theirs in zip(got, want, strict=True):
                 torch.testing.assert_close(mine, theirs)
 
+    def test_batches_of_few_sizes_are_recorded(self) -> None:
+        """One row of the second tensor serves all; no row of another batch is left in the results."""
+        made, run = graphs.recordings_made(), Captured(lambda x, y: (x * y, x - y), rows=True)
+        for count in (3, 4, 1, 2, 3, 7, 5):
+            x, y = torch.randn(count, 4, 2, 2, device="cuda"), torch.randn(1, 4, 2, 2, device="cuda")
+            product, difference = run(x, y)
+            torch.testing.assert_close(product, x * y)
+            torch.testing.assert_close(difference, x - y)
+        assert graphs.recordings_made() - made == 4  # of 4, 1, 2 and 8 rows
+
     def test_another_one_works_after_the_first_is_gone(self) -> None:
         x = torch.randn(4, 4, device="cuda")
         first = Captured(squares)

@@ -60,6 +60,9 @@ class FakeSwap(torch.nn.Module):
     def difference(self, having: list[Codes], lacking: list[Codes]) -> torch.Tensor:
         return torch.cat([c.texture for c in having]).mean(0) - torch.cat([c.texture for c in lacking]).mean(0)
 
+    def draw_together(self, wanted: list[tuple[Codes, list[Codes], Mixture]]) -> list[torch.Tensor]:
+        return [self.draw(*one) for one in wanted]
+
     def draw(self, first: Codes, others: list[Codes] = (), mixture: Mixture | None = None) -> torch.Tensor:
         self.drawn += 1
         mixture = mixture or Mixture()
