@@ -47,6 +47,7 @@ FAMILIES = {
         "projection": "gan_core.evaluation.projection",
         "hfgi": "gan_core.evaluation.hfgi.evaluate",
         "refinement": "gan_core.evaluation.refinement",
+        "flicker": "gan_core.evaluation.flicker",
         "judges": "gan_core.evaluation.judges.__main__",
         "self_conditioned": "gan_core.evaluation.self_conditioned.evaluate",
         "comodgan": "gan_core.evaluation.comodgan.evaluate",

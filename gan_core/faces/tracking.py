@@ -40,13 +40,14 @@ class Track:
         self.points[frame], self.times[frame] = points, time
 
 
-def _eye_distance(points: np.ndarray) -> float:
+def eye_distance(points: np.ndarray) -> float:
+    """Between the eyes of five points, pixels."""
     return float(np.hypot(*(points[1] - points[0])))
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
+def is_same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two sets of points can be the same face in neighbouring frames."""
-    size = max(_eye_distance(a), _eye_distance(b))
+    size = max(eye_distance(a), eye_distance(b))
     return bool(np.hypot(*(a.mean(0) - b.mean(0))) < 1.2 * size)
 
 
@@ -67,12 +68,12 @@ class Tracker:
         found = self.finder.find(image) if search else []
         for track in live:
             before = track.points[track.last]
-            match = next((f for f in found if _same(f.points, before)), None)
+            match = next((f for f in found if is_same(f.points, before)), None)
             if match is not None:
                 found.remove(match)
             else:
                 match = self.finder.follow(image, before)
-                if match is not None and not _same(match.points, before):
+                if match is not None and not is_same(match.points, before):
                     match = None
             if match is not None:
                 track.add(self._frame, time, match.points)
@@ -111,7 +112,7 @@ def smooth(track: Track) -> Track:
     way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points.mean(1), axis=0).T))])
     result = Track()
     for i, frame in enumerate(frames):
-        moved = (way - way[i]) / max(_eye_distance(points[i]), 1e-6)
+        moved = (way - way[i]) / max(eye_distance(points[i]), 1e-6)
         result.add(frame, times[i], fitted(times, points, times[i], STEADY, np.exp(-((moved / STILL) ** 2) / 2)))
     return result
 
