@@ -9,7 +9,8 @@
   const video = $("video"), shown = $("img"), canvas = document.createElement("canvas");
   const button = (what) => document.querySelector(`#${element.querySelector("[data-prefix]").dataset.prefix}-${what}`);
   const camera = new Camera(video, (sentence) => stop("trouble", sentence));
-  let run = 0, number = 0, came = 0, answered = null, times = [];
+  let run = 0, number = 0, came = 0, times = [];
+  let answered = null, sent = Promise.resolve();  // the frame that was sent last
 
   const say = (state, sentence) => {
     element.firstElementChild.dataset.state = state;
@@ -19,10 +20,9 @@
     }
   };
   const stop = (state, sentence) => {
-    run++;
+    const mine = ++run;
     camera.stop();
-    answered?.(null);
-    trigger("close_stream");
+    sent.then(() => mine === run && trigger("close_stream"));  // a frame for a stream that is over would be an error
     shown.hidden = true;
     say(state, sentence);
   };
@@ -39,13 +39,13 @@
     Object.assign(canvas, { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
-    const answer = new Promise((resolve) => {
+    sent = new Promise((resolve) => {
       answered = resolve;
       setTimeout(() => resolve(null), ANSWER);
     });
     props.value = { number: ++number, time, image: canvas.toDataURL("image/jpeg", QUALITY) };
     trigger("stream");
-    return answer;
+    return sent;
   };
   watch("value", () => {
     if (props.value?.answer === number) answered?.(props.value);
@@ -74,6 +74,10 @@
   const start = async (id) => {
     const mine = ++run;
     say("working", "Starting the camera ...");
+    const watching = setInterval(() => {  // whether the page still shows this
+      if (mine === run && !element.isConnected) stop("ready", "");
+      if (mine !== run) clearInterval(watching);
+    }, 500);
     try {
       await camera.start(id);
       const cameras = await camera.list();
@@ -83,7 +87,6 @@
       count(mine);
       say("live", "The first frame is on its way ...");
       while (mine === run && camera.on) {
-        if (!element.isConnected) return stop("ready", "");
         if (document.hidden) await pause();
         const frame = mine === run && (await camera.frame());
         if (!frame || mine !== run) continue;
@@ -109,5 +112,6 @@
   };
   document.addEventListener("click", clicked);
   $("select").onchange = ({ target }) => start(target.value);
-  requestAnimationFrame(() => say("ready", ""));
+  const begin = () => (button("stop") ? say("ready", "") : setTimeout(begin, 50));  // the buttons are put up beside it
+  begin();
 })();

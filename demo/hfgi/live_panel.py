@@ -98,9 +98,10 @@ class LivePanel:
             more = {"wait": _PATIENCE} if isinstance(error, Busy) else {"stop": True}
             return answer_to(number_of(data[self.view]), str(error), **more)
 
-        def on_stop(name: str, request: gr.Request) -> None:
+        def on_stop(request: gr.Request) -> None:
             self._streams.forget(request.session_hash or "")
-            sessions.get(request.session_hash).keep((_EDITOR, editor.model(name).model), None, 0)
+            for choice in editor.models.values():
+                sessions.get(request.session_hash).keep((_EDITOR, choice.model), None, 0)
 
         self.view.stream(
             self._streams.streamed(on_frame, refused),
@@ -111,7 +112,8 @@ class LivePanel:
             api_visibility="private",
             **QUEUE,
         )
-        self.stop.click(on_stop, model, None, **QUIET)
+        for event in (self.stop.click, self.switch.change):
+            event(on_stop, None, None, **QUIET)
         self.switch.change(
             lambda on: [gr.Column(visible=on), *(gr.Column(visible=not on) for _ in instead_of)],
             self.switch,

@@ -3,8 +3,8 @@
 Clips with known movement (`gan_core.evaluation.clips`) are written as H.264, edited as videos are, and read again. Each
 frame is then warped to where the face truly is, so that a perfect clip would stand still, and in the face are measured
 
-- flicker: the mean difference of consecutive frames, grey levels, after a slight blur (the eye is not sharp in time),
-  of the input and of the result. An edit that adds none has the input's;
+- flicker: the mean difference of consecutive frames, grey levels, after a slight blur (what is finer is noise), of the
+  input and of the result. An edit that adds none has that of the input, written once more without any edit;
 - error: the mean difference from the edit, frame by frame, of the clip without noise and with the true alignment. It
   grows with trembling and with lag alike.
 
@@ -120,12 +120,14 @@ def clips(pipeline: HFGIPipeline, photos: Sequence[Path], count: int, noise: flo
 
 
 def measure(pipeline: HFGIPipeline, clip: Clip, strengths: Mapping[str, float], folder: Path) -> dict[str, float]:
-    """Flicker of the input and of both ways to edit it, and the errors of these."""
-    source = write_loop(clip.frames, folder / "clip.mp4", rate=RATE, note="a clip for measuring")
+    """Flicker of the input, of that written again, and of both ways to edit it; and the errors of these."""
+    source, target = folder / "clip.mp4", folder / "edited.mp4"
+    write_loop(clip.frames, source, rate=RATE, note="a clip for measuring")
     ideal = wanted(pipeline, clip, strengths)
-    numbers = {"input": flicker(read_frames(source), clip), "wanted": flicker(ideal, clip)}
+    edit_video(source, target, lambda crop, _shot: crop)
+    numbers = {"input": flicker(read_frames(source), clip), "written again": flicker(read_frames(target), clip)}
     for steadily, name in ((False, "frame by frame"), (True, "steady")):
-        frames = edited(pipeline, source, folder / "edited.mp4", strengths, steadily=steadily)
+        frames = edited(pipeline, source, target, strengths, steadily=steadily)
         numbers[name] = flicker(frames, clip)
         numbers[f"{name}, error"] = error(frames, ideal, clip)
     return numbers
