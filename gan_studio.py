@@ -60,6 +60,7 @@ FAMILIES = {
         "authors": "gan_core.benchmarks.authors",
         "page": "gan_core.benchmarks.page",
         "live": "gan_core.benchmarks.live",
+        "video": "gan_core.benchmarks.video",
         "load": "gan_core.benchmarks.load",
         "training": "gan_core.benchmarks.training",
         "augmentation": "gan_core.benchmarks.augmentation",

@@ -33,6 +33,7 @@ FOLLOW = 0.15  # seconds in which the shown change comes near to a new one
 STEADY = 0.4  # seconds in which codes come near to new ones
 OTHER = 0.6  # root mean square difference of codes from which on it is another view of the face
 BUDGET = 0.1  # seconds of each frame for the steps
+_ALIKE = 0.4  # grey levels
 
 
 @dataclass(frozen=True)
@@ -107,18 +108,16 @@ class LiveFaceEditor:
             self._plan(picture, face, time, sliders, pipeline.resolution)
         except (FaceTooSmall, BadValue) as error:  # or cut off, in this frame: it stays unchanged
             return LiveFrame(picture, faces, False, self._inversions, str(error))
-        begun = self._clock()
-        while self._steps and self._clock() - begun < BUDGET:
+        until = self._clock() + BUDGET
+        while self._steps:  # at least one
             getattr(self, self._steps[0])(pipeline, sliders)
             self._steps.pop(0)
-        if self._shown is None or self._target is None:
-            self._shown = self._target
-        else:
-            self._shown = self._shown.towards(self._target, 1 - math.exp(-passed / FOLLOW))
-        if self._shown is None:
+            if self._clock() > until:
+                break
+        self._shown = _nearer(self._shown, self._target, 1 - math.exp(-passed / FOLLOW))
+        if self._shown is None or not np.any(self._shown.added):
             return LiveFrame(picture, faces, False, self._inversions)
-        shown = add_change(picture, square, self._shown, found.opacity)
-        return LiveFrame(shown, faces, bool(np.any(self._shown.added)), self._inversions)
+        return LiveFrame(add_change(picture, square, self._shown, found.opacity), faces, True, self._inversions)
 
     def _plan(self, picture: Image.Image, face: Face, time: float, sliders: LiveSliders, size: int) -> None:
         """Begin the steps that are due, unless some are under way."""
@@ -157,3 +156,11 @@ class LiveFaceEditor:
         assert self._crop is not None and self._edited is not None and self._inversion is not None
         unchanged = to_pil(self._inversion.restored)
         self._target = change_of(self._edited, reference_for(self._crop, unchanged, self._edited))
+
+
+def _nearer(shown: Change | None, target: Change | None, share: float) -> Change | None:
+    """The change to be shown: nearer to the target by a share of the way, and at it where that cannot be told apart."""
+    if shown is None or target is None:
+        return target
+    nearer = shown.towards(target, share)
+    return target if np.abs(nearer.added - target.added).max() < _ALIKE else nearer
