@@ -7,13 +7,13 @@
   const LONGEST = 640, QUALITY = 0.85, ANSWER = 30_000, OVER = 10;  // pixels; JPEG; milliseconds; seconds of rates
   const $ = (name) => element.querySelector(name);
   const video = $("video"), shown = $("img"), canvas = document.createElement("canvas");
-  const button = (what) => document.querySelector(`#${element.querySelector("[data-prefix]").dataset.prefix}-${what}`);
+  const button = (what) => document.querySelector(`#${$(".camera").dataset.prefix}-${what}`);
   const camera = new Camera(video, (sentence) => stop("trouble", sentence));
   let run = 0, number = 0, came = 0, times = [];
   let answered = null, sent = Promise.resolve();  // the frame that was sent last
 
   const say = (state, sentence) => {
-    element.firstElementChild.dataset.state = state;
+    $(".camera").dataset.state = state;
     $(".camera-message").textContent = sentence;
     for (const [what, usable] of [["start", !camera.on], ["stop", camera.on]]) {
       if (button(what)) button(what).disabled = !usable;

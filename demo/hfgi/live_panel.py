@@ -51,8 +51,9 @@ class LivePanel:
         with gr.Column(visible=False, elem_classes="work-live", elem_id="hfgi-live") as self.place:
             gr.Markdown(_HINT, elem_classes="hint")
             with gr.Row(elem_classes="actions"):
-                gr.Button("Start the camera", variant="primary", size="md", elem_id="hfgi-live-start")
-                self.stop = gr.Button("Stop", variant="stop", size="md", elem_id="hfgi-live-stop")
+                # The camera's script makes them usable.
+                gr.Button("Start the camera", variant="primary", interactive=False, elem_id="hfgi-live-start")
+                self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="hfgi-live-stop")
             self.view = camera_view("hfgi-live-view", "hfgi-live")
         return self.place
 

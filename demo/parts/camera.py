@@ -17,10 +17,10 @@ from gan_core.images import open_image
 from gan_core.marks import jpeg
 
 _SCRIPT = (Path(__file__).resolve().parents[1] / "assets" / "camera.js").read_text(encoding="utf-8")
-_VIEW = """<div class="camera" data-state="ready"><div data-prefix="{prefix}" class="camera-stage">
-<video muted playsinline></video><img alt="The camera's picture, edited" hidden></div>
-<select aria-label="Which camera?" hidden></select>
-<p class="camera-message" role="status"></p><p class="camera-numbers"></p></div>"""
+_VIEW = """<div class="camera" data-state="loading" data-prefix="{prefix}">
+<select aria-label="Which camera?" hidden></select><p class="camera-message" role="status"></p>
+<div class="camera-stage"><video muted playsinline></video><img alt="The camera's picture, edited" hidden></div>
+<p class="camera-numbers"></p></div>"""
 _JPEG = "data:image/jpeg;base64,"
 _LARGEST = 2_000_000  # letters of a frame; the page sends about 100,000
 _MOST_PIXELS = 1_000_000
@@ -42,7 +42,7 @@ class CameraFrame:
 
 def camera_view(elem_id: str, prefix: str) -> gr.HTML:
     """The camera, in the current context. Its stream event gives each frame and takes the answer to it. The buttons
-    that start and stop it have the ids prefix-start and prefix-stop."""
+    that start and stop it have the ids prefix-start and prefix-stop; the script says when they can be used."""
     return gr.HTML(
         None, html_template=_VIEW.format(prefix=prefix), js_on_load=_SCRIPT, apply_default_css=False, elem_id=elem_id
     )
