@@ -59,7 +59,9 @@
     if (span < 1) return;
     const done = times.length - 1, all = Math.max(done, came - first.came);
     const rate = done / span, faces = (inversions - first.inversions) / span;
-    Object.assign($(".camera-numbers").dataset, { rate: rate.toFixed(2), dropped: all - done, came: all });
+    Object.assign($(".camera-numbers").dataset, {
+      rate: rate.toFixed(2), dropped: all - done, came: all, inversions: faces.toFixed(2),
+    });
     $(".camera-numbers").textContent =
       `${rate.toFixed(1)} frames a second; ${all - done} of the camera's last ${all} dropped; ` +
       `the face read anew ${faces.toFixed(1)} times a second.`;
