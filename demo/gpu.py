@@ -81,9 +81,11 @@ class Task(Generic[P, T]):
         seconds: Callable[..., float],
         reads: tuple[str, ...] = (),
         writes: tuple[str, ...] = (),
+        often: bool = False,
     ) -> None:
         functools.update_wrapper(self, work)
         self.work, self.seconds, self.reads, self.writes = work, seconds, reads, writes
+        self.log_level = logging.DEBUG if often else logging.INFO
         self.name = f"{work.__module__}.{work.__qualname__}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
@@ -122,16 +124,21 @@ class _Decorator(Protocol):
 
 
 def task(
-    seconds: Callable[..., float] | float = 10.0, *, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()
+    seconds: Callable[..., float] | float = 10.0,
+    *,
+    reads: tuple[str, ...] = (),
+    writes: tuple[str, ...] = (),
+    often: bool = False,
 ) -> _Decorator:
     """Make a task of a module-level generator function.
 
     seconds: GPU time to ask for, a number or a function of the task's arguments (without the worker). reads, writes:
-    parameters that are paths of files, for an executor on another machine (`demo.call_files`).
+    parameters that are paths of files, for an executor on another machine (`demo.call_files`). often: called many times
+    a second, so a call is no news for the log.
     """
 
     def decorate(work: Callable[Concatenate[Worker, P], Steps[T]], /) -> Task[P, T]:
-        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes)
+        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes, often)
 
     return decorate
 
@@ -182,7 +189,7 @@ def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
                 if isinstance(step, Step):
                     turns.pause(_telling(progress, step))
     finally:
-        logger.info("%s took %.2f s", call.task.name, time.monotonic() - started)
+        logger.log(call.task.log_level, "%s took %.2f s", call.task.name, time.monotonic() - started)
 
 
 def _telling(progress: Progress | None, step: Step) -> turns.Tell | None:

@@ -60,7 +60,7 @@ def video(
     yield Done(target)
 
 
-@gpu.task(seconds=2)
+@gpu.task(seconds=2, often=True)
 def live_frame(
     worker: Worker, model: str, editor: LiveFaceEditor, picture: Image.Image, time: float, sliders: LiveSliders
 ) -> Steps[tuple[LiveFaceEditor, LiveFrame]]:
