@@ -96,9 +96,11 @@ class Task(Generic[P, T]):
         reads: tuple[str, ...] = (),
         writes: tuple[str, ...] = (),
         together: bool = False,
+        often: bool = False,
     ) -> None:
         functools.update_wrapper(self, work)
         self.work, self.seconds, self.reads, self.writes, self.together = work, seconds, reads, writes, together
+        self.log_level = logging.DEBUG if often else logging.INFO
         self.name = f"{work.__module__}.{work.__qualname__}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
@@ -142,16 +144,19 @@ def task(
     reads: tuple[str, ...] = (),
     writes: tuple[str, ...] = (),
     together: bool = False,
+    often: bool = False,
 ) -> _Decorator:
     """Make a task of a module-level generator function.
 
     seconds: GPU time to ask for, a number or a function of the task's arguments (without the worker). reads, writes:
     parameters that are paths of files, for an executor on another machine (`demo.call_files`). together: its costly
-    part is done by `Worker.run_together`, so that short requests for it may have a turn at the same time.
+    part is done by `Worker.run_together`, so that short requests for it may have a turn at the same time. often: called
+    many times a second, so a call is no news for the log.
     """
 
     def decorate(work: Callable[Concatenate[Worker, P], Steps[T]], /) -> Task[P, T]:
-        return Task(work, seconds if callable(seconds) else lambda *_args, **_kwargs: seconds, reads, writes, together)
+        asked = seconds if callable(seconds) else lambda *_args, **_kwargs: seconds
+        return Task(work, asked, reads, writes, together=together, often=often)
 
     return decorate
 
@@ -207,7 +212,7 @@ def stream(call: Call[T], progress: Progress | None = None) -> Steps[T]:
                 if isinstance(step, Step):
                     turns.pause(_telling(progress, step))
     finally:
-        logger.info("%s took %.2f s", call.task.name, time.monotonic() - started)
+        logger.log(call.task.log_level, "%s took %.2f s", call.task.name, time.monotonic() - started)
 
 
 def _telling(progress: Progress | None, step: Step) -> turns.Tell | None:

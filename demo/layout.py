@@ -79,6 +79,9 @@ def launch_options() -> dict[str, Any]:
         input_placeholder_color="*neutral_500",
         input_placeholder_color_dark="*neutral_400",
         button_primary_background_fill="*primary_600",
+        button_cancel_background_fill="#dc2626",
+        button_cancel_background_fill_dark="#dc2626",
+        button_cancel_background_fill_hover="#b91c1c",
         color_accent="*primary_600",
     )
     return {

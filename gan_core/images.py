@@ -12,12 +12,12 @@ import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from gan_core.errors import BadImage
+from gan_core.marks import SOFTWARE, xmp
 
 if TYPE_CHECKING:  # the page must answer before torch is imported
     import torch
@@ -32,8 +32,6 @@ _HEADER_PIXELS = 160_000_000  # beyond this not even a reduced JPEG is read
 # Formats with a plain raster decoder. Left out on purpose: EPS (runs Ghostscript), PSD, WMF, FITS, ...
 _FORMATS = ["JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF"]
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-_DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-_SOFTWARE = "GAN Studio"
 
 
 def open_image(
@@ -122,9 +120,9 @@ def save_png(picture: Image.Image, path: str | os.PathLike[str], edited_note: st
     """
     path = Path(path)
     text = PngImagePlugin.PngInfo()
-    text.add_text("Software", _SOFTWARE)
+    text.add_text("Software", SOFTWARE)
     text.add_itxt("Description", edited_note)
-    text.add_itxt("XML:com.adobe.xmp", _xmp(edited_note))
+    text.add_itxt("XML:com.adobe.xmp", xmp(edited_note))
     clean = picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
     clean.info = {}
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -252,16 +250,3 @@ def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         logger.info("colour profile could not be used: %s", error)
         return picture
     return converted if converted is not None else picture
-
-
-def _xmp(note: str) -> str:
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
-        ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        f' xmp:CreatorTool="{_SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{_DIGITAL_SOURCE}">'
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(note)}</rdf:li></rdf:Alt>'
-        "</dc:description></rdf:Description></rdf:RDF></x:xmpmeta>"
-        '<?xpacket end="w"?>'
-    )

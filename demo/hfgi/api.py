@@ -1,4 +1,4 @@
-"""The endpoints `hfgi_edit` and `hfgi_edit_many`."""
+"""The endpoints `hfgi_edit` and `hfgi_edit_many`; moving pictures are in demo/hfgi/film_api.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ API_NAME, MANY = "hfgi_edit", "hfgi_edit_many"
 
 
 def build(studio: Studio, editor: Editor) -> None:
-    """Add the endpoint; its components are never on the page."""
+    """Add the endpoints; their components are never on the page."""
     sliders = [slider for choice in editor.models.values() for slider in choice.sliders]
     names = ", ".join(dict.fromkeys(slider.name for slider in sliders))
 

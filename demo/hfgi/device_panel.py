@@ -20,16 +20,20 @@ class DevicePanel:
     """The switch, made in the current context, and, where it is on, the page."""
 
     def __init__(self) -> None:
-        self.switch = gr.Checkbox(False, label=_LABEL, show_label=False, container=False, elem_id="hfgi-on-device")
+        self.switch = gr.Checkbox(
+            False, label=_LABEL, show_label=False, container=False, elem_id="hfgi-on-device", elem_classes="lead-switch"
+        )
 
     def build_frame(self) -> None:
         """The place of the page, in the current context."""
         self.frame = gr.HTML("", visible=False, elem_id="hfgi-device")
 
-    def wire(self, work: gr.Row) -> None:
-        """Connect the switch. work: what is hidden while it is on."""
+    def wire(self, work: gr.Row, other: gr.Checkbox) -> None:
+        """Connect the switch. work: what is hidden while it is on. other: a switch of which one at most is on."""
 
         def switched(on: bool) -> tuple[gr.HTML, gr.Row]:
             return gr.HTML(_FRAME if on else "", visible=on), gr.Row(visible=not on)
 
         self.switch.change(switched, self.switch, [self.frame, work], **QUIET)
+        for one, off in ((self.switch, other), (other, self.switch)):
+            one.input(lambda: False, None, off, **QUIET)

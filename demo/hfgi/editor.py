@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Progress, Steps
 from demo.hfgi import tasks
+from demo.hfgi.strengths import checked_strengths
 from demo.hfgi.tasks import EditedFace, InvertedFace
 from demo.hfgi.work import Edited, Work
 from demo.parts.choices import choice_of
@@ -25,7 +25,7 @@ from demo.parts.editor import PaperEditor
 from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
-from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound, UnknownName
+from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
 from gan_core.hfgi.models import HFGIModel
 from gan_core.images import open_image, resize_within
 
@@ -113,21 +113,16 @@ class Editor(PaperEditor[HFGIModel]):
         returned unchanged.
         Raises NoFaceFound, FaceTooSmall, UnknownName, BadValue.
         """
-        from gan_core.faces import paste_back
-        from gan_core.faces.preview import at_size
-        from gan_core.faces.reference import reference_for
-
         choice = self.model(model)
-        strengths = _checked(choice, strengths)
+        strengths = checked_strengths(choice, strengths)
         aligned = self.align(work, choice)
-        inverted = self._invert(session, work, choice, progress)
+        inverted = self.invert(session, work, choice, progress)
         if refined:
             inverted = work.refined.get(choice.model, inverted)
         edited = self._draw(choice, inverted, strengths, with_plain, progress, own)
         before = work.photo if full_size else work.preview
         _tell(progress, 0.9, "Putting the face back")
-        reference = reference_for(aligned.crop, inverted.consulted, edited.consulted)
-        after = paste_back(before, at_size(aligned, before.size), edited.consulted, reference=reference)
+        after = self.pasted(work, choice, inverted, edited.consulted, before)
         return Edited(before, after, aligned.crop, inverted.plain, edited.plain, edited.consulted, inverted.refined)
 
     def refine(self, session: Session, work: Work, model: str, progress: Progress | None = None) -> Steps[InvertedFace]:
@@ -138,7 +133,7 @@ class Editor(PaperEditor[HFGIModel]):
         Raises NoFaceFound, FaceTooSmall or UnknownName.
         """
         choice = self.model(model)
-        inverted, face = self._invert(session, work, choice, progress), work.face
+        inverted, face = self.invert(session, work, choice, progress), work.face
         begun = work.refined.get(choice.model)
         if begun is not None and choice.model in work.complete:
             yield Done(begun)
@@ -174,7 +169,7 @@ class Editor(PaperEditor[HFGIModel]):
         if path:
             session.own_upload(path)
         choice = self.model(model)
-        strengths = _checked(choice, {attribute: strength})
+        strengths = checked_strengths(choice, {attribute: strength})
         if align:
             work = self.open(session, path, progress)
             if refine:
@@ -195,7 +190,7 @@ class Editor(PaperEditor[HFGIModel]):
         and the steps of refinement that the inversion had. Raises any StudioError."""
         if not isinstance(strengths, Mapping):
             raise BadValue('The strengths are given by attribute, like {"smile": 2}.')
-        checked = _checked(self.model(model), strengths)
+        checked = checked_strengths(self.model(model), strengths)
         work = self.open(session, path)
         if refine:
             gpu.result(self.refine(session, work, model))
@@ -213,12 +208,18 @@ class Editor(PaperEditor[HFGIModel]):
     ) -> Path:
         """Write a result as a PNG that says how it was edited; the path lives as long as the session. refined: steps of
         refinement that its inversion had."""
+        return save_result(session, picture, self.note(self.model(model), strengths, refined, own), "edited")
+
+    def note(
+        self,
+        choice: HFGIModel,
+        strengths: Mapping[str, float],
+        refined: int = 0,
+        own: tuple[OwnDirection, float] | None = None,
+    ) -> str:
+        """Description of an edit for the result's metadata."""
         if own is not None:
             strengths = {**strengths, f"own direction {own[0].name!r}": own[1]}
-        return save_result(session, picture, self.note(self.model(model), strengths, refined), "edited")
-
-    def note(self, choice: HFGIModel, strengths: Mapping[str, float], refined: int = 0) -> str:
-        """Description of an edit for the result's metadata."""
         used = ", ".join(f"{name} {value:+g}" for name, value in strengths.items() if value)
         how = f"; the inversion was refined on the photo in {refined} steps" if refined else ""
         return f"edited with GAN Studio, HFGI ({choice.label}): {used or 'nothing changed'}{how}"
@@ -250,12 +251,25 @@ class Editor(PaperEditor[HFGIModel]):
                 work.aligned[key] = align(work.photo, work.face, size)
         return work.aligned[key]
 
-    def _invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None) -> InvertedFace:
+    def invert(self, session: Session, work: Work, choice: HFGIModel, progress: Progress | None = None) -> InvertedFace:
+        """The chosen face inverted, as it was if it has been before. Raises NoFaceFound or FaceTooSmall."""
         if choice.model not in work.inverted:
             crop = self.align(work, choice).crop
             work.inverted[choice.model] = gpu.run(tasks.invert(choice.model, crop), progress)
             session.keep(("photo", work.digest), work, work.size)
         return work.inverted[choice.model]
+
+    def pasted(
+        self, work: Work, choice: HFGIModel, inverted: InvertedFace, edited: Image.Image, before: Image.Image
+    ) -> Image.Image:
+        """`before`, the photo or a copy of another size, with an edited aligned face in it."""
+        from gan_core.faces import paste_back
+        from gan_core.faces.preview import at_size
+        from gan_core.faces.reference import reference_for
+
+        aligned = self.align(work, choice)
+        reference = reference_for(aligned.crop, inverted.consulted, edited)
+        return paste_back(before, at_size(aligned, before.size), edited, reference=reference)
 
     def _draw(
         self,
@@ -281,24 +295,6 @@ class Editor(PaperEditor[HFGIModel]):
                 f"{crop.height}."
             )
         return crop.resize((size, size), Image.Resampling.LANCZOS) if crop.width != size else crop
-
-
-def _checked(choice: HFGIModel, strengths: Mapping[str, float]) -> dict[str, float]:
-    """Strengths as floats. Raises UnknownName and BadValue before anything costly is done."""
-    known = {slider.name: slider for slider in choice.sliders}
-    checked = {}
-    for name, strength in strengths.items():
-        if name not in known:
-            raise UnknownName(f"There is no attribute {name!r}. Choose one of: {', '.join(known)}.")
-        try:
-            value = float(strength)
-        except (TypeError, ValueError) as error:
-            raise BadValue(f"The strength of {name} must be a number, not {strength!r}.") from error
-        low, high = known[name].low, known[name].high
-        if not (math.isfinite(value) and low <= value <= high):
-            raise BadValue(f"The strength of {name} must be from {low:g} to {high:g}, not {value:g}.")
-        checked[name] = value
-    return checked
 
 
 def _tell(progress: Progress | None, fraction: float, text: str) -> None:

@@ -9,23 +9,27 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
-from demo.hfgi import api, marking, refine_panel, video_panel
+from demo.hfgi import api, film_api, refine_panel, video_panel
 from demo.hfgi.device_panel import DevicePanel
 from demo.hfgi.directions import FaceDirections
 from demo.hfgi.editor import Editor
-from demo.hfgi.first_sight import ABOUT, EXAMPLE, PRESETS
+from demo.hfgi.faces_found import found, thumbnails
+from demo.hfgi.first_sight import ABOUT, PRESETS
+from demo.hfgi.live_panel import LivePanel
+from demo.hfgi.marking import MarkingPanel
+from demo.hfgi.result_panel import FaceResultPanel
 from demo.hfgi.sliders import AttributeSliders
+from demo.hfgi.sweep_panel import SweepPanel
 from demo.hfgi.work import Work
 from demo.parts.batch_panel import BatchPanel
 from demo.parts.choices import Menu, licence_line, weights_dropdown
 from demo.parts.direction_panel import DirectionPanel
 from demo.parts.download import download_button
 from demo.parts.errors import guarded
-from demo.parts.events import ONCE_MOUNTED, QUIET, Data, reporter
+from demo.parts.events import QUIET, Data, reporter
 from demo.parts.examples import PEOPLE, examples_row
 from demo.parts.newest import ResultPlace
 from demo.parts.photo import photo_input
-from demo.parts.pictures import result_picture, shown, shown_once
 from demo.parts.queued import QUEUE, queued
 from demo.parts.send_to import TabHandle
 from demo.parts.settings_bar import ApiCall, SettingsBar
@@ -37,9 +41,6 @@ from gan_core.hfgi.models import hfgi_models
 _WELCOME = "Upload a photo with a face, take one, paste one, or click an example."
 _WHOLE = "The middle of the picture is edited."  # by models of objects
 _BY_HAND = " Or mark the eyes and the mouth yourself."  # after what went wrong with finding a face
-_CLOSE_UP = (
-    "The *plain inversion* is what the encoder alone makes of the face; the *consultation* brings back what it lost."
-)
 _CREDIT = (
     "Method: [HFGI, High-Fidelity GAN Inversion for Image Attribute Editing]"
     "(https://github.com/Tengfei-Wang/HFGI) (Wang et al., CVPR 2022). Results are marked as edited."
@@ -57,25 +58,36 @@ class EditAFace:
         self.own = DirectionPanel(studio, FaceDirections(self.editor), "hfgi")
         self.batch = BatchPanel(studio, "hfgi", "hfgi.batch")
         self.bar = SettingsBar("hfgi", "hfgi", PRESETS)
+        self.results = FaceResultPanel(studio)
         studio.warmers.append(self.editor.warm_up)
 
     # Layout
 
     def build(self, tab_id: str, label: str) -> TabHandle:
-        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoint."""
+        """Lay the tab out inside the current gr.Tab, wire it, and add its endpoints."""
         first = next(iter(self.models.values()))
         with gr.Row(elem_id="hfgi-lead"):
             ABOUT.build()
-            on_device = DevicePanel()
+            self.live, on_device = LivePanel(self.studio), DevicePanel()
         on_device.build_frame()
         with gr.Row(elem_classes="work") as work:
-            with gr.Column(elem_classes="work-input"), gr.Tabs():
+            self.live.build()
+            with gr.Column(elem_classes="work-input") as self.input_place, gr.Tabs():
                 with gr.Tab("Photo"):
                     self._build_photo()
                 with gr.Tab("Video"):
                     self.video = video_panel.build_input()
-            with gr.Column(elem_classes="work-result"):
-                self._build_result()
+            with gr.Column(elem_classes="work-result") as self.result_place:
+                with gr.Tabs():
+                    with gr.Tab("Whole photo") as whole:
+                        self.results.build_whole(whole)
+                    with gr.Tab("Close-up") as close_up:
+                        self.results.build_close_up(close_up)
+                    with gr.Tab("Video"):
+                        self.video.build_output()
+                with self.results.below:
+                    self.download_place = gr.Row()
+                    self.sweep = SweepPanel(first)
                 send_row = gr.Row(elem_classes="send-to")
             with gr.Column(elem_classes="work-sliders"):
                 self.model = weights_dropdown(self.models, "hfgi-model")
@@ -87,12 +99,12 @@ class EditAFace:
                 self.batch.build()
         self.licence = gr.Markdown(licence_line(first), elem_classes="credit")
         gr.Markdown(_CREDIT, elem_classes="credit")
-        self.points, self.close_up, self.result = gr.State([]), gr.State(False), gr.State(None)
         self._wire()
-        on_device.wire(work)
+        on_device.wire(work, self.live.switch)
         api.build(self.studio, self.editor)
+        film_api.build(self.studio, self.editor)
         menus = [Menu(self.model, self.models)]
-        return TabHandle(tab_id, label, takes=self.photo, gives=self.result, row=send_row, menus=menus)
+        return TabHandle(tab_id, label, takes=self.photo, gives=self.results.result, row=send_row, menus=menus)
 
     def _build_photo(self) -> None:
         self.photo = photo_input(label="Your photo", height=300, elem_id="hfgi-photo")
@@ -101,48 +113,18 @@ class EditAFace:
             label="Which face?", visible=False, height=140, columns=4, allow_preview=False, interactive=False,
             buttons=[], elem_id="hfgi-faces",
         )  # fmt: skip
-        with gr.Column(visible=False, elem_id="hfgi-marking") as self.marking:
-            self.hint = gr.Markdown("")
-            self.canvas = gr.Image(
-                label="Click the two eyes and the mouth",
-                interactive=False,
-                buttons=[],
-                height=340,
-                elem_id="hfgi-canvas",
-            )
-            self.again = gr.Button("Start again", size="sm")
+        self.marking = MarkingPanel()
         self.studio.sessions.shared |= examples_row(self.photo, PEOPLE)
-        self.by_hand = gr.Button("Mark the face by hand", size="sm", visible=False, elem_id="hfgi-by-hand")
-
-    def _build_result(self) -> None:
-        with gr.Tabs():
-            with gr.Tab("Whole photo") as self.whole_view:
-                self.studio.sessions.shared |= EXAMPLE.build()
-                self.compare = gr.ImageSlider(
-                    label="Before and after", type="filepath", interactive=False, max_height=560,
-                    buttons=["fullscreen"], elem_id="hfgi-compare",
-                )  # fmt: skip
-                self.download_place = gr.Row()
-            with gr.Tab("Close-up") as self.close_view:
-                gr.Markdown(_CLOSE_UP, elem_classes="hint")
-                with gr.Row():
-                    self.crop = result_picture("The face, cut out", "hfgi-crop")
-                    self.plain = result_picture("Plain inversion", "hfgi-plain")
-                with gr.Row():
-                    self.plain_edit = result_picture("Edit without consultation", "hfgi-plain-edit")
-                    self.crop_edit = result_picture("Edit with consultation", "hfgi-crop-edit")
-            with gr.Tab("Video"):
-                self.video.build_output()
+        self.marking.build_button()
 
     def _wire(self) -> None:
         sliders = self.bank.sliders
-        inputs = {self.photo, self.model, self.close_up, self.refining.used, self.own.strength, *sliders}
-        self.drawn = [self.compare, self.result, self.crop, self.plain, self.plain_edit, self.crop_edit]
+        inputs = {self.photo, self.model, self.results.close_up, self.refining.used, self.own.strength, *sliders}
+        self.drawn = self.results.drawn
         drawing = [self.message, *self.drawn]
         chosen = [*drawing, *self.refining.outputs]
-        marking = [self.points, self.marking, self.canvas, self.hint]
         busy: dict[str, Any] = {
-            "api_visibility": "private", "show_progress_on": [self.compare], **QUEUE,
+            "api_visibility": "private", "show_progress_on": [self.results.compare], **QUEUE,
         }  # fmt: skip
         latest: dict[str, Any] = {**busy, "trigger_mode": "always_last"}
         # While sliders move the last picture stays visible.
@@ -150,58 +132,45 @@ class EditAFace:
         place = ResultPlace(self.studio.sessions, "hfgi.result", self.drawn)
         change = queued(self.on_change, place=place)
 
-        on_photo, found = queued(self.on_photo, place=place), [*chosen, *marking, self.faces, self.by_hand]
-        self.photo.change(on_photo, inputs, found, **latest)
+        def drawn_after(event: Any) -> Any:
+            return event.then(change, inputs, drawing, **redraw)
+
+        on_photo, shows = queued(self.on_photo, place=place), [*chosen, *self.marking.outputs, self.faces]
+        self.photo.change(on_photo, inputs, shows, **latest)
         self.faces.select(queued(self.on_face, place=place), inputs, chosen, **busy)
-        self.canvas.select(
-            queued(self.on_mark),
-            inputs | {self.points},
-            [*chosen, *marking],
-            trigger_mode="multiple",  # else a quick second click is lost
-            **busy,
+        self.marking.wire(
+            self.editor, inputs=inputs, outputs=chosen, opened=self._open, draw=self._draw_marked, busy=busy
         )
-        for button in (self.by_hand, self.again):
-            button.click(queued(self.on_by_hand), inputs, marking, **busy)
-        for slider in sliders:
+        for slider in (*sliders, self.own.strength):
             slider.release(change, inputs, drawing, **redraw)
-        self.own.strength.release(change, inputs, drawing, **redraw)
-        self.own.wire(self.model, lambda event: event.then(change, inputs, drawing, **redraw))
+        self.own.wire(self.model, drawn_after)
         rested = self.reset.click(lambda: [0] * (len(sliders) + 1), None, [*sliders, self.own.strength], **QUIET)
-        rested.then(change, inputs, drawing, **redraw)
+        drawn_after(rested)
         relabelled = self.model.change(
             guarded(self.on_model), self.model, [*sliders, self.bank.more, self.licence], **QUIET
         )
-        relabelled.then(change, inputs, drawing, **redraw)
-        self.batch.wire({self.model, self.own.strength, *sliders}, self.edit_one, self.check_batch)
+        drawn_after(relabelled)
+        self.results.wire(drawn_after)
         self.bar.wire(
             [self.model, *sliders],
             released=[*(slider.release for slider in sliders), rested.then],
             arrived=[relabelled.then],
-            redraw=lambda event: event.then(change, inputs, drawing, **redraw),
+            redraw=drawn_after,
         )
-        self.close_view.select(lambda: True, None, self.close_up, js=ONCE_MOUNTED, **QUIET).then(
-            change, inputs, drawing, **redraw
-        )
-        self.whole_view.select(lambda: False, None, self.close_up, **QUIET)
         with self.download_place:
             download_button("Download PNG", self.make_download, inputs, elem_id="hfgi-download")
-        self.video.wire(
-            self.studio,
-            self.editor,
-            inputs={self.model, *sliders},
-            model=self.model,
-            strengths=self.strengths,
-        )
+        self._wire_panels(inputs, change)
+
+    def _wire_panels(self, inputs: set[Any], change: Any) -> None:
+        sliders = {self.model, self.own.strength, *self.bank.sliders}
+        read: dict[str, Any] = {"model": self.model, "strengths": self.strengths, "own": self.own.chosen}
+        opened: dict[str, Any] = {"photo": self.photo, "model": self.model, "opened": self._open}
+        self.batch.wire(sliders, self.edit_one, self.check_batch)
+        self.video.wire(self.studio, self.editor, inputs=sliders, **read)
+        self.live.wire(self.editor, inputs=sliders, instead_of=[self.input_place, self.result_place], **read)
+        self.sweep.wire(self.studio, self.editor, inputs=inputs, settings=self.sweep_settings, **opened)
         self.refining.wire(
-            self.studio,
-            self.editor,
-            inputs=inputs,
-            photo=self.photo,
-            model=self.model,
-            opened=self._open,
-            draw=self._draw,
-            drawn=self.drawn,
-            changed=change,
+            self.studio, self.editor, inputs=inputs, draw=self._draw, drawn=self.drawn, changed=change, **opened
         )
 
     # Handlers
@@ -215,9 +184,7 @@ class EditAFace:
         empty: Data = {
             **dict.fromkeys(self.drawn),
             self.faces: gr.Gallery(visible=False),
-            self.marking: gr.Column(visible=False),
-            self.by_hand: gr.Button(visible=False),
-            self.points: [],
+            **self.marking.hidden(),
             **self.refining.fresh(self.studio.sessions.get(request.session_hash), None),
         }
         if not data[self.photo]:
@@ -227,15 +194,15 @@ class EditAFace:
         try:
             session, work = self._open(data, request, progress)
             if not self.editor.has_subject(work, data[self.model]):
-                yield {self.message: work.trouble + _BY_HAND, **self._ask_for_marks(session, work)}
+                yield {self.message: work.trouble + _BY_HAND, **self.marking.asked(session, work)}
                 return
             whole = self.editor.model(data[self.model]).alignment != "face"
-            several, what = len(work.faces) > 1 and not whole, _WHOLE if whole else _found(work)
-            faces = gr.Gallery(_thumbnails(session, work) if several else None, visible=several)
+            several, what = len(work.faces) > 1 and not whole, _WHOLE if whole else found(work)
+            faces = gr.Gallery(thumbnails(session, work) if several else None, visible=several)
             yield {
                 self.message: f"{what} Inverting it ...",
                 **self.refining.fresh(session, work),
-                self.by_hand: gr.Button(visible=not whole),
+                **self.marking.offered(not whole),
                 self.faces: faces,
             }
             drawn = self._draw(session, work, data, progress)
@@ -263,26 +230,6 @@ class EditAFace:
         updates = self._draw(session, work, data, progress)
         text = f"Face {int(event.index) + 1} of {len(work.faces)}. Move a slider."
         return {**updates, **self.refining.fresh(session, work), self.message: text}
-
-    def on_by_hand(self, data: Data, request: gr.Request) -> Data:
-        """Show the picture in which a face is marked by clicks."""
-        session, work = self._open(data, request)
-        return self._ask_for_marks(session, work)
-
-    def on_mark(
-        self, data: Data, request: gr.Request, event: gr.SelectData, progress: gr.Progress = gr.Progress()
-    ) -> Iterator[Data]:
-        """One more click on the picture; the third one starts the edit."""
-        session, work = self._open(data, request, progress)
-        points = [*data[self.points], tuple(event.index)]
-        canvas = shown(session, "canvas", marking.dotted(work.preview, points))
-        if len(points) < 3:
-            yield {self.points: points, self.canvas: canvas, self.hint: marking.hint(len(points))}
-            return
-        yield {self.points: [], self.canvas: canvas, self.hint: "Cutting the face out ..."}
-        self.editor.mark(work, points)
-        updates = {**self._draw(session, work, data, progress), **self.refining.fresh(session, work)}
-        yield {**updates, self.message: "The face you marked. Move a slider.", self.hint: marking.hint(0)}
 
     def on_model(self, name: str) -> list[Any]:
         """Other weights: show their sliders, all at 0, and their licence."""
@@ -314,61 +261,33 @@ class EditAFace:
         edited = self.editor.edit(session, work, name, strengths, full_size=True, own=own)
         yield self.editor.save(session, edited.after, name, strengths, own=own)
 
+    def sweep_settings(self, session: Session, data: Data) -> dict[str, Any]:
+        """What a sweep takes beside its attribute."""
+        own = self.own.chosen(session, data[self.model], data)
+        return {"strengths": self.strengths(data), "refined": data[self.refining.used], "own": own}
+
     # Helpers
 
     def _open(self, data: Data, request: gr.Request, progress: gr.Progress | None = None) -> tuple[Session, Work]:
         session = self.studio.sessions.get(request.session_hash)
         return session, self.editor.open(session, data[self.photo], progress and reporter(progress))
 
-    def _ask_for_marks(self, session: Session, work: Work) -> Data:
-        return {
-            self.points: [],
-            self.marking: gr.Column(visible=True),
-            self.canvas: shown(session, "canvas", work.preview),
-            self.hint: marking.hint(0),
-        }
-
     def _draw(self, session: Session, work: Work, data: Data, progress: gr.Progress) -> Data:
-        close_up = data[self.close_up]
+        close_up = data[self.results.close_up]
         edited = self.editor.edit(
             session, work, data[self.model], self.strengths(data), with_plain=close_up,
             refined=data[self.refining.used], own=self.own.chosen(session, data[self.model], data),
             progress=reporter(progress),
         )  # fmt: skip
-        before = shown_once(session, ("before", work.digest), "before", edited.before)
-        after = shown(session, "after", edited.after)
-        updates = {self.compare: (before, after), self.result: after}
-        if close_up:
-            pictures = (edited.crop, edited.plain_inversion, edited.plain_edit, edited.crop_edit)
-            places = (self.crop, self.plain, self.plain_edit, self.crop_edit)
-            for place, picture in zip(places, pictures, strict=True):
-                if picture is not None:
-                    updates[place] = shown(session, "crop", picture, exact=True)
-        return updates
+        return self.results.updates(session, work, edited, close_up)
+
+    def _draw_marked(self, session: Session, work: Work, data: Data, progress: gr.Progress) -> Data:
+        drawn = self._draw(session, work, data, progress)
+        return {**drawn, **self.refining.fresh(session, work), self.message: "The face you marked. Move a slider."}
 
 
 def _call(model: str) -> ApiCall:
     return ApiCall(api.MANY, ['handle_file("photo.jpg")', "{changed}", f'"{model}"'])
-
-
-def _thumbnails(session: Session, work: Work) -> list[str]:
-    scale = work.preview.width / work.photo.width
-    paths = []
-    for face in work.faces:
-        x0, y0, x1, y1 = (value * scale for value in face.box)
-        half = 0.65 * max(x1 - x0, y1 - y0)
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        box = round(x - half), round(y - half), round(x + half), round(y + half)
-        paths.append(shown(session, "face", work.preview.crop(box).resize((160, 160))))
-    return paths
-
-
-def _found(work: Work) -> str:
-    if work.found == 1:
-        return "One face found."
-    if work.found > len(work.faces):
-        return f"{work.found} faces found; the {len(work.faces)} largest are below, click one to edit it."
-    return f"{work.found} faces found: the largest is edited, click another one to change that."
 
 
 TAB = Tab("hfgi", "Edit a face", EditAFace)

@@ -1,10 +1,8 @@
-"""GPU tasks of HFGI's tab: inverting an aligned face, refining that, drawing it for slider values, editing a video."""
+"""GPU tasks of HFGI's tab on a photo: inverting an aligned face, refining that, drawing it for slider values."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo import gpu
-from demo.gpu import Done, Progress, Step, Steps, Worker
+from demo.gpu import Done, Step, Steps, Worker
 from gan_core.images import to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
@@ -48,6 +46,13 @@ class RefinementPreview(Step):
     """A step with the face as it is inverted so far."""
 
     face: InvertedFace
+
+
+@dataclass(frozen=True)
+class SweepStep(Step):
+    """A step with one more picture of a sweep."""
+
+    picture: Image.Image
 
 
 @dataclass(frozen=True)
@@ -163,76 +168,21 @@ def warm_batches(worker: Worker, model: str, inversion: Inversion, strengths: Ma
     yield Done(None)
 
 
-@gpu.task(seconds=90, reads=("source",), writes=("target",))
-def video(
+@gpu.task(seconds=30)
+def sweep(
     worker: Worker,
     model: str,
-    size: int,
-    source: str,
-    target: str,
-    strengths: Mapping[str, float],
-    max_seconds: float,
-) -> Steps[str]:
-    """Edit the largest face of a video.
+    inversion: Inversion,
+    strengths: Sequence[Mapping[str, float]],
+    offset: torch.Tensor | None = None,
+) -> Steps[int]:
+    """An inverted face, edited by each of the strengths, a `SweepStep` for each; their number."""
+    for number, one in enumerate(strengths):
 
-    source: path of the uploaded file. target: path of the MP4 to write, which is the result; it exists only once it is
-    complete. size: side of the aligned crops, the model's resolution. strengths: by attribute, for every frame.
-    Raises BadVideo, NoFaceFound, FaceTooSmall or Cancelled.
-    """
+        def work(pipeline: HFGIPipeline, one: Mapping[str, float] = one) -> Image.Image:
+            more = {} if offset is None else {"offset": offset}
+            return to_pil(pipeline.edit(inversion.to(pipeline.device), one, **more))
 
-    def draw(crop: Image.Image, _frame: int) -> tuple[Image.Image, Image.Image]:
-        from gan_core.faces.reference import reference_for
-
-        face = to_tensor(crop)
-
-        def work(pipeline: HFGIPipeline) -> tuple[Image.Image, Image.Image]:
-            inversion = pipeline.invert(face)
-            edited, unchanged = (to_pil(pipeline.edit(inversion, values)) for values in (strengths, {}))
-            return edited, reference_for(crop, unchanged, edited)
-
-        return worker.run(model, work)
-
-    def run(tell: Progress, cancelled: Callable[[], bool]) -> None:
-        from gan_core.faces.video import edit_video
-
-        edit_video(source, target, draw, size=size, max_seconds=max_seconds, progress=tell, cancelled=cancelled)
-
-    yield Step(0.0, "Reading the video")
-    yield from _in_steps(run)
-    yield Done(target)
-
-
-def _in_steps(work: Callable[[Progress, Callable[[], bool]], None]) -> Iterator[Step]:
-    """Run work(progress, cancelled) in a thread and yield its reports; closing the iterator cancels it.
-
-    The thread goes on only while the next report is waited for: between two of them others may compute.
-    """
-    reports: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
-    wanted, stop = threading.Semaphore(0), threading.Event()
-
-    def tell(fraction: float, text: str) -> None:
-        reports.put(Step(fraction, text))
-        if not stop.is_set():
-            wanted.acquire()
-
-    def run() -> None:
-        try:
-            wanted.acquire()
-            work(tell, stop.is_set)
-            reports.put(None)
-        except BaseException as error:  # raised again in the waiting thread
-            reports.put(error)
-
-    thread = threading.Thread(target=run, name="video", daemon=True)
-    thread.start()
-    try:
-        wanted.release()
-        while (report := reports.get()) is not None:
-            if isinstance(report, BaseException):
-                raise report
-            yield report
-            wanted.release()
-    finally:
-        stop.set()
-        wanted.release()
-        thread.join()
+        picture = worker.run(model, work)
+        yield SweepStep((number + 1) / (len(strengths) + 1), f"Picture {number + 1} of {len(strengths)}", picture)
+    yield Done(len(strengths))

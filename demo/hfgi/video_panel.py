@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
-from demo import gpu
 from demo.context import Studio
 from demo.gpu import Done
-from demo.hfgi import tasks
+from demo.hfgi.edited_video import MAX_SECONDS, edited_video
 from demo.hfgi.editor import Editor
+from demo.hfgi.live_panel import Own
 from demo.parts.events import Data, reporter
 from demo.parts.long_job import has_stopped, idle, long_job
 from demo.parts.queued import QUEUE, queued
-from demo.parts.results import sign_result
-from gan_core.errors import BadValue, BadVideo, Busy, StudioError
+from gan_core.errors import BadValue, BadVideo, StudioError
 
-MAX_SECONDS = 20  # of video
 _JOB = "hfgi.video"
-MAX_WORK_SECONDS = 1800  # of work on one video
 
 
 class VideoPanel:
@@ -36,6 +32,13 @@ class VideoPanel:
         gr.Markdown(
             "The sliders' setting is applied to the largest face in every frame; the sound stays.",
             elem_classes="hint",
+        )
+        self.beside = gr.Checkbox(
+            False,
+            label="Side by side with the original",
+            show_label=False,
+            container=False,
+            elem_id="hfgi-video-beside",
         )
         with gr.Row():
             self.start = gr.Button("Edit the video", variant="primary", elem_id="hfgi-video-start")
@@ -55,8 +58,9 @@ class VideoPanel:
         inputs: set[Any],
         model: gr.Dropdown,
         strengths: Callable[[Data], dict[str, float]],
+        own: Own,
     ) -> None:
-        """Connect the buttons. strengths: reads the sliders out of a handler's data."""
+        """Connect the buttons. strengths, own: read the sliders out of a handler's data."""
 
         at_rest = idle(self.start, self.stop)
 
@@ -73,44 +77,30 @@ class VideoPanel:
             session = studio.sessions.get(request.session_hash)
             if not data[self.source]:
                 raise BadVideo("Please choose a video first.")
-            session.own_upload(data[self.source])
-            job = session.job(_JOB)
-            choice = editor.model(data[model])
-            if choice.alignment != "face":
-                raise BadValue("Videos are edited with models of faces. Please choose other weights.")
+            job, mine = session.job(_JOB), own(session, data[model], data)
             values = {name: value for name, value in strengths(data).items() if value}
-            if not values:
+            if not values and mine is None:
                 raise BadValue("All sliders are at 0. Please set what to change first.")
             if job.stopped:
                 yield {self.state: "Stopped."}
                 return
-            target = session.new_file("video", ".mp4")
-            call = tasks.video(
-                choice.model,
-                size=choice.resolution,
-                source=data[self.source],
-                target=str(target),
-                strengths=values,
-                max_seconds=MAX_SECONDS,
-            )
-            steps = gpu.stream(call, reporter(progress))
-            deadline = time.monotonic() + MAX_WORK_SECONDS
+            steps = edited_video(
+                editor, session, data[self.source], data[model], values, own=mine, side_by_side=data[self.beside],
+                progress=reporter(progress),
+            )  # fmt: skip
             with contextlib.closing(steps):
                 for step in steps:
                     if job.stopped:
                         yield {self.state: "Stopped."}
                         return
-                    if time.monotonic() > deadline:
-                        raise Busy("This video takes too long on this machine. Please send a shorter one.")
                     if isinstance(step, Done):
-                        sign_result(target, editor.note(choice, values))
-                        yield {self.output: str(target), self.state: "Done."}
+                        yield {self.output: str(step.value), self.state: "Done."}
                     else:
                         yield {self.state: f"{step.text} ({step.fraction:.0%})"}
 
         long_job(studio.sessions, _JOB, self.start, self.stop).then(
             queued(on_start, idle=at_rest, stopped=has_stopped(studio.sessions, _JOB)),
-            inputs | {self.source},
+            inputs | {self.source, self.beside},
             [self.output, self.state, self.start, self.stop],
             show_progress_on=[self.output],
             api_visibility="private",

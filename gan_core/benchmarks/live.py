@@ -1,9 +1,10 @@
-"""How fast the live page is: `python -m gan_core.benchmarks.live`.
+"""How fast a live camera is edited, by the browser alone or by the server: `python -m gan_core.benchmarks.live`.
 
 Starts the app and opens /live/ in a headless Chromium whose camera shows a film of a moving face (640 x 480), made from
 an example picture. Measured are the seconds to load the page with its models, for a still photo, for a slider and from
-the start of the camera to the first edited frame, and a second's edited frames and inverted faces. Prints a line a run,
-with the machine's load before, as other work on it slows everything down.
+the start of the camera to the first edited frame, and a second's edited frames and inverted faces. With --server it is
+"Live camera, by this server" of the tab: seconds to the first frame, frames a second, and the share that was dropped of
+the camera's. Prints a line a run, with the machine's load before, as other work on it slows everything down.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from gan_core.benchmarks.page import EXAMPLE, server
+from gan_core.benchmarks.page import EXAMPLE, server, wait_until_warm
 from gan_core.benchmarks.timer import clock
 
 _FLAGS = ["--headless=new", "--no-sandbox", "--no-first-run", "--disable-background-networking"]
@@ -64,26 +65,54 @@ def measure(page: Any, url: str, seconds: float) -> dict[str, float]:
     return result
 
 
+def measure_server(page: Any, url: str, seconds: float) -> dict[str, float]:
+    """The same of the camera that the server edits."""
+    result = {"load": os.getloadavg()[0]}
+    page.goto(url)
+    page.click("#hfgi-live-switch input")
+    page.wait_for_selector("#hfgi-live-start:enabled")
+    page.focus("#hfgi-named-0 input[type=range]")
+    page.keyboard.press("End")
+    started = clock("cpu")
+    page.click("#hfgi-live-start")
+    page.wait_for_selector("#hfgi-live-view img:not([hidden])")
+    result["camera to the first frame, s"] = clock("cpu") - started
+    page.wait_for_timeout(1000 * seconds)
+    numbers = page.evaluate("({ ...document.querySelector('#hfgi-live-view .camera-numbers').dataset })")
+    result["frames a second"] = float(numbers["rate"])
+    result["dropped of the camera's"] = float(numbers["dropped"]) / max(1.0, float(numbers["came"]))
+    result["faces inverted a second"] = float(numbers["inversions"])
+    return result
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m gan_core.benchmarks.live", description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15, help="of camera before the rates are read (over 10 s)")
     parser.add_argument("--threads", type=int, default=0, help="of WebAssembly; 0 for what the page chooses")
+    parser.add_argument("--server", action="store_true", help="the camera that the server edits, instead of /live/")
+    parser.add_argument("--device", default="auto", help="of the server")
     parser.add_argument("--browser", default=shutil.which("chromium"), help="path of a Chromium")
     options = parser.parse_args(arguments)
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as name, server(Path(name), 1, ["--no-preload"]) as (url, _, _):
+    flags = ["--device", options.device] if options.server else ["--no-preload"]
+    with tempfile.TemporaryDirectory() as name, server(Path(name), 2 if options.server else 1, flags) as (url, _, _):
+        if options.server:
+            wait_until_warm(Path(name) / "server.log")
         shown = Path(name) / "film.mjpeg"
         film(shown)
-        flags = [*_FLAGS, *_CAMERA, f"--use-file-for-fake-video-capture={shown}"]
+        arguments_of_browser = [*_FLAGS, *_CAMERA, f"--use-file-for-fake-video-capture={shown}"]
         with sync_playwright() as playwright:
             for _ in range(options.runs):
-                chromium = playwright.chromium.launch(executable_path=options.browser, args=flags)
+                chromium = playwright.chromium.launch(executable_path=options.browser, args=arguments_of_browser)
                 page = chromium.new_page()
                 page.set_default_timeout(180_000)
-                numbers = measure(page, f"{url}/live/?threads={options.threads}", options.seconds)
+                if options.server:
+                    numbers = measure_server(page, url, options.seconds)
+                else:
+                    numbers = measure(page, f"{url}/live/?threads={options.threads}", options.seconds)
                 sys.stdout.write(", ".join(f"{what} {value:.2f}" for what, value in numbers.items()) + "\n")
                 sys.stdout.flush()
                 chromium.close()

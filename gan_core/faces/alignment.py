@@ -16,6 +16,20 @@ SMALLEST_QUAD = 40.0
 
 
 @dataclass(frozen=True)
+class Square:
+    """A face's FFHQ square in a photo. quad and to_crop as of an `AlignedFace`; size: side of the crop, pixels."""
+
+    quad: np.ndarray = field(repr=False)
+    to_crop: np.ndarray = field(repr=False)
+    size: int
+
+    @property
+    def side(self) -> float:
+        """Side of the square in photo pixels."""
+        return float(np.hypot(*(self.quad[3] - self.quad[0])))
+
+
+@dataclass(frozen=True)
 class AlignedFace:
     """A face cut out of a photo.
 
@@ -93,6 +107,24 @@ def _blur_padding(pixels: np.ndarray, pad: list[tuple[int, int]], side: float) -
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
+def square_of(face: Face, photo_size: tuple[int, int], size: int = 256) -> Square:
+    """The face's square in a photo of that size, for crops of size x size pixels.
+
+    Raises FaceTooSmall (square under 40 pixels) and BadValue (square far outside the photo, degenerate points).
+    """
+    quad = ffhq_quad(face)
+    side = float(np.hypot(*(quad[3] - quad[0])))
+    if side < SMALLEST_QUAD:
+        raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")
+    if side > 6 * max(photo_size):
+        raise BadValue("The marked face is far larger than the photo: please mark the eyes and the mouth again.")
+    return Square(quad, similarity_between(quad, _corners(size)), size)
+
+
+def _corners(size: int) -> np.ndarray:
+    return np.array([[0, 0], [0, size], [size, size], [size, 0]], np.float64)
+
+
 def align(image: Image.Image, face: Face, size: int = 256) -> AlignedFace:
     """Cut out the face's FFHQ square, upright, as a size x size RGB picture.
 
@@ -103,15 +135,9 @@ def align(image: Image.Image, face: Face, size: int = 256) -> AlignedFace:
     points).
     """
     photo = image if image.mode == "RGB" else image.convert("RGB")
-    quad = ffhq_quad(face)
-    side = float(np.hypot(*(quad[3] - quad[0])))
-    if side < SMALLEST_QUAD:
-        raise FaceTooSmall("The face is too small in this picture: use one where it is at least 40 pixels wide.")
-    if side > 6 * max(photo.size):
-        raise BadValue("The marked face is far larger than the photo: please mark the eyes and the mouth again.")
-    corners = np.array([[0, 0], [0, size], [size, size], [size, 0]], np.float64)
-    to_crop = similarity_between(quad, corners)
-    to_photo = similarity_between(corners, quad)
+    square = square_of(face, photo.size, size)
+    quad, to_crop, side = square.quad, square.to_crop, square.side
+    to_photo = similarity_between(_corners(size), quad)
 
     shrink = max(1, int(side / size / 3))
     pixels, origin = _cut_out(photo, quad, margin=4 + 4 * shrink)

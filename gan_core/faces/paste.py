@@ -11,12 +11,14 @@ is enlarged to the photo's resolution and added to the photo.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from gan_core.errors import BadValue
-from gan_core.faces.alignment import AlignedFace
+from gan_core.faces.alignment import AlignedFace, Square
 
 WIDE, NARROW = 0.16, 0.05  # fading borders, fractions of the crop's side
 SMOOTH = 0.03  # standard deviation that separates the two bands, fraction of the side
@@ -42,18 +44,35 @@ def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:
     return gaussian_filter(picture, (sigma, sigma, 0), mode="nearest")
 
 
-def faded_difference(edited: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two-band faded difference (S, S, 3) and how much fine detail is to be dropped (S, S), both in crop
-    pixels.
+@dataclass(frozen=True)
+class Change:
+    """What an edit changes in a crop, in the crop's pixels and faded at its border: what is added (S, S, 3), grey
+    levels, and how much fine detail is to be dropped (S, S), 0..1."""
 
-    edited, reference: (S, S, 3) float 0..255.
-    """
-    size = edited.shape[0]
-    difference = edited - reference
+    added: np.ndarray
+    dropped: np.ndarray
+
+    def towards(self, other: Change, share: float) -> Change:
+        """Between this change (share 0) and another one (1)."""
+        return Change(
+            self.added + share * (other.added - self.added), self.dropped + share * (other.dropped - self.dropped)
+        )
+
+
+def change_of(edited: Image.Image, reference: Image.Image) -> Change:
+    """The two-band faded difference of two crops. Raises BadValue where the edited one is not square."""
+    edited = edited.convert("RGB")
+    if edited.width != edited.height:
+        raise BadValue("The edited crop must be square.")
+    size = edited.width
+    reference = reference.convert("RGB")
+    if reference.size != edited.size:
+        reference = reference.resize(edited.size, Image.Resampling.BICUBIC)
+    difference = np.asarray(edited, np.float32) - np.asarray(reference, np.float32)
     smooth = _blur(difference, SMOOTH * size)
     faded = smooth * feather(size, WIDE)[..., None] + (difference - smooth) * feather(size, NARROW)[..., None]
     change = np.sqrt(gaussian_filter((difference**2).mean(-1), 0.012 * size)) / 255
-    return faded, smoothstep(change, *CHANGED) * feather(size, NARROW)
+    return Change(faded, smoothstep(change, *CHANGED) * feather(size, NARROW))
 
 
 def _warp(plane: np.ndarray, to_source: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -73,38 +92,36 @@ def paste_back(
     the photo. Every pixel outside the face's square is the photo's, bit for bit, and so is the whole photo where edited
     and reference agree. Raises BadValue where the pictures do not belong together.
     """
-    photo = photo if photo.mode == "RGB" else photo.convert("RGB")
     if photo.size != aligned.photo_size:
         raise BadValue("This crop was cut from another photo.")
-    edited = edited.convert("RGB")
-    reference = (aligned.crop if reference is None else reference).convert("RGB")
-    if edited.width != edited.height:
-        raise BadValue("The edited crop must be square.")
-    size = edited.width
-    if reference.size != edited.size:
-        reference = reference.resize(edited.size, Image.Resampling.BICUBIC)
-    faded, dropped = faded_difference(np.asarray(edited, np.float32), np.asarray(reference, np.float32))
-    if not np.any(faded):
-        return photo.copy()
+    change = change_of(edited, aligned.crop if reference is None else reference)
+    return add_change(photo, Square(aligned.quad, aligned.to_crop, aligned.crop.width), change)
 
-    low = np.maximum(np.floor(aligned.quad.min(0)).astype(int), 0)
-    high = np.minimum(np.ceil(aligned.quad.max(0)).astype(int), photo.size)
+
+def add_change(photo: Image.Image, square: Square, change: Change, opacity: float = 1.0) -> Image.Image:
+    """The whole photo with a change in it, at the place of a face's square; RGB, the photo's size."""
+    photo = photo if photo.mode == "RGB" else photo.convert("RGB")
+    if not np.any(change.added):
+        return photo.copy()
+    size = len(change.added)
+    low = np.maximum(np.floor(square.quad.min(0)).astype(int), 0)
+    high = np.minimum(np.ceil(square.quad.max(0)).astype(int), photo.size)
     width, height = (int(v) for v in high - low)
-    to_crop = aligned.to_crop * (size / aligned.crop.width)
+    to_crop = square.to_crop * (size / square.size)
     # A large crop pasted small would alias: reduce it first.
-    shrink = max(1, int(size / aligned.quad_side + 0.25))
+    shrink = max(1, int(size / square.side + 0.25))
     to_planes = to_crop / shrink
-    planes = [_reduce(faded[..., c], shrink) for c in range(3)] + [_reduce(dropped, shrink)]
+    planes = [_reduce(change.added[..., c], shrink) for c in range(3)] + [_reduce(change.dropped, shrink)]
     to_source = np.concatenate([to_planes[:, :2], (to_planes @ np.array([low[0], low[1], 1.0]))[:, None]], axis=1)
     *delta, drop = (_warp(plane, to_source, (width, height)) for plane in planes)
     box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     region = np.asarray(photo.crop(box), np.float32)
-    change = np.stack(delta, -1)
-    if aligned.quad_side > 1.15 * size and drop.max() > 0:
-        change -= np.clip(drop, 0, 1)[..., None] * _fine_detail(region, aligned.quad_side / size)
+    added = np.stack(delta, -1)
+    if square.side > 1.15 * size and drop.max() > 0:
+        added -= np.clip(drop, 0, 1)[..., None] * _fine_detail(region, square.side / size)
     result = photo.copy()
     # The change is rounded, not the sum, so that a pixel without change stays exactly as it was.
-    result.paste(Image.fromarray(np.clip(region + np.rint(change), 0, 255).astype(np.uint8)), box[:2])
+    result.paste(Image.fromarray(np.clip(region + np.rint(opacity * added), 0, 255).astype(np.uint8)), box[:2])
     return result
 
 

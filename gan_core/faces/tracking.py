@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 
 from gan_core.faces.geometry import Face, face_from_five
+from gan_core.faces.smoothing import fitted
 
 LOOK_EVERY = 10  # frames from one search of the whole picture to the next
 GAP = 0.35  # seconds for which the points of a lost face are interpolated
-STEADY = 0.12  # seconds: width of the smoothing in time
-STILL = 0.035  # movement, in eye distances, below which frames are fully averaged
+STEADY = 0.16  # seconds: width of the smoothing in time
+STILL = 0.15  # way in eye distances: neighbours that the face is this far from count less
 FADE = 0.2  # seconds in which an edit comes and goes with its face
 
 
@@ -39,13 +40,14 @@ class Track:
         self.points[frame], self.times[frame] = points, time
 
 
-def _eye_distance(points: np.ndarray) -> float:
+def eye_distance(points: np.ndarray) -> float:
+    """Between the eyes of five points, pixels."""
     return float(np.hypot(*(points[1] - points[0])))
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
+def is_same(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two sets of points can be the same face in neighbouring frames."""
-    size = max(_eye_distance(a), _eye_distance(b))
+    size = max(eye_distance(a), eye_distance(b))
     return bool(np.hypot(*(a.mean(0) - b.mean(0))) < 1.2 * size)
 
 
@@ -66,12 +68,12 @@ class Tracker:
         found = self.finder.find(image) if search else []
         for track in live:
             before = track.points[track.last]
-            match = next((f for f in found if _same(f.points, before)), None)
+            match = next((f for f in found if is_same(f.points, before)), None)
             if match is not None:
                 found.remove(match)
             else:
                 match = self.finder.follow(image, before)
-                if match is not None and not _same(match.points, before):
+                if match is not None and not is_same(match.points, before):
                     match = None
             if match is not None:
                 track.add(self._frame, time, match.points)
@@ -101,24 +103,17 @@ def bridge(track: Track, times: list[float]) -> Track:
 
 
 def smooth(track: Track) -> Track:
-    """Average each frame's points with those of neighbouring frames, weighted by their distance in time and by how far
-    the face has moved, so that a still face does not tremble and a moving one does not lag."""
+    """Fit a curve to each frame's points and those of neighbouring frames, which count by their distance in time and by
+    the way between them: a still face does not tremble, and a moving one does not lag."""
     frames = sorted(track.points)
     points = np.stack([track.points[f] for f in frames])
     times = np.array([track.times[f] for f in frames])
+    # The way of the points' mean: movement of single points is the trembling that is to be removed.
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points.mean(1), axis=0).T))])
     result = Track()
     for i, frame in enumerate(frames):
-        near = np.abs(times - times[i]) < 3 * STEADY
-        there, apart = points[near], times[near] - times[i]
-        # Movement is that of the points' mean; movement of single points is the trembling to be removed.
-        moved = np.hypot(*(there.mean(1) - points[i].mean(0)).T) / max(_eye_distance(points[i]), 1e-6)
-        weight = np.exp(-((apart / STEADY) ** 2) / 2 - (moved / (3 * STILL)) ** 2 / 2)
-        # A straight line is fitted to the neighbours, because their mean would lag behind a steady movement.
-        centred = apart - np.average(apart, weights=weight)
-        mean = np.einsum("i,ijk->jk", weight, there) / weight.sum()
-        spread = (weight * centred**2).sum()
-        slope = np.einsum("i,ijk->jk", weight * centred, there) / spread if spread > 1e-12 else 0.0
-        result.add(frame, times[i], mean - slope * np.average(apart, weights=weight))
+        moved = (way - way[i]) / max(eye_distance(points[i]), 1e-6)
+        result.add(frame, times[i], fitted(times, points, times[i], STEADY, np.exp(-((moved / STILL) ** 2) / 2)))
     return result
 
 

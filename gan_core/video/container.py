@@ -1,4 +1,4 @@
-"""Video files: opened safely, read picture by picture with their times, and written with their sound."""
+"""Video files: opened safely, and read picture by picture with their times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ MAX_FRAMES = 2400  # 20 seconds at 120 pictures a second
 DAMAGED = "This file is not a video that can be read, or it is damaged."
 # Containers that hold pictures and sound themselves. Play lists name other files and are left out on purpose.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
-_MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 
 
 def _refuse(*_arguments: Any, **_named: Any) -> Any:
@@ -143,77 +142,3 @@ def upright(frame: Any) -> Image.Image:
     ).to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as numpy turns
     return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, quarter_turns)))
-
-
-def encoder(output: Any, width: int, height: int, video: Any) -> Any:
-    name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    rate = video.average_rate or video.guessed_rate or Fraction(25)
-    stream = output.add_stream(name, rate=min(max(rate, Fraction(1)), Fraction(240)))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.codec_context.time_base = video.time_base
-    stream.codec_context.thread_count = 2
-    if name == "libx264":
-        stream.options = {"crf": "18", "preset": "veryfast"}
-    else:
-        stream.bit_rate = width * height * 8
-    return stream
-
-
-def encoded(stream: Any, frame: Any, picture: Image.Image, video: Any) -> list[Any]:
-    width, height = stream.width, stream.height
-    if picture.size != (width, height):
-        if abs(picture.width - width) > 1 or abs(picture.height - height) > 1:
-            picture = picture.resize((width, height))  # the size changed within the video
-        else:
-            picture = picture.crop((0, 0, width, height))  # H.264 needs even sides
-    matrix, _ = colour(frame)
-    fresh = av.VideoFrame.from_image(picture).reformat(
-        format="yuv420p",
-        dst_colorspace=matrix,
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-    )
-    fresh.pts, fresh.time_base = frame.pts, video.time_base
-    return stream.encode(fresh)
-
-
-class Sound:
-    """Transfers the input's first sound track to the output: copied, or encoded again where MP4 needs it."""
-
-    def __init__(self, container: Any, output: Any) -> None:
-        self._output = output
-        self._stream: Any = None
-        self._resampler: Any = None
-        source: Any = container.streams.audio[0] if container.streams.audio else None
-        self.present = source is not None and source.codec_context is not None
-        if not self.present:
-            return
-        if source.codec_context.name in _MP4_SOUND:
-            self._stream = output.add_stream_from_template(source)
-            self._stream.metadata.clear()
-        else:
-            rate = source.codec_context.sample_rate if source.codec_context.sample_rate in (44100, 48000) else 48000
-            self._stream = output.add_stream("aac", rate=rate, layout="stereo")
-            self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
-
-    def copy(self, packets: list[Any]) -> None:
-        """Write the packets to the output and empty the list."""
-        for packet in packets if self.present else ():
-            if self._resampler is None:
-                if packet.dts is not None:
-                    packet.stream = self._stream
-                    self._output.mux(packet)
-                continue
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:  # a damaged packet
-                continue
-            for frame in frames:
-                for piece in self._resampler.resample(frame):
-                    self._output.mux(self._stream.encode(piece))
-        packets.clear()
-
-    def finish(self) -> None:
-        """Flush an encoder, if there is one."""
-        if self._resampler is not None:
-            self._output.mux(self._stream.encode(None))

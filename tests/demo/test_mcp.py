@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from demo.refusals import Refusals
 from demo.settings import read
 from tests.demo import fakes
+from tests.gan_core.faces.clips import write_clip
 
 mcp = pytest.importorskip("mcp", reason="the package mcp is in requirements-dev.txt")
 MISSING = "not on this machine"  # the server of these tests has no weights of CoModGAN
@@ -30,6 +31,12 @@ def picture() -> str:
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
 
 
+def film() -> str:
+    content = io.BytesIO()
+    write_clip(content, [fakes.draw_photo()] * 4, rate=10, container="mp4")
+    return "data:video/mp4;base64," + base64.b64encode(content.getvalue()).decode()
+
+
 def calls() -> dict[str, tuple[dict[str, Any], str]]:
     """Arguments for each tool, and what is in its answer: a kind of content, or the sentence of an error."""
     photo = picture()
@@ -40,6 +47,12 @@ def calls() -> dict[str, tuple[dict[str, Any], str]]:
         ),
         "hfgi_edit_many": (
             {"image": photo, "strengths": {"smile": 2, "age": -1}, "model": "portraits", "refine": False}, "image",
+        ),
+        "hfgi_sweep": (
+            {"image": photo, "attribute": "smile", "strengths": {}, "model": "portraits", "format": "webp"}, "image",
+        ),
+        "hfgi_video": (
+            {"video": film(), "strengths": {"smile": 2}, "model": "portraits", "side_by_side": False}, "text",
         ),
         "self_conditioned_edit": ({**EDGES, "attribute": "age", "value": 0.9, "more_values": {"smile": 0.1}}, "image"),
         "self_conditioned_values": (EDGES, "text"),

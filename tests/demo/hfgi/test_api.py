@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.demo import fakes
+from tests.gan_core.faces.clips import read_clip, write_clip
 
 ATTRIBUTES = ("smile", "age", "pose")
 
@@ -42,8 +43,9 @@ def photo(tmp_path):
 def test_documented_signatures(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {
-        "/hfgi_edit", "/hfgi_edit_many", "/self_conditioned_edit", "/self_conditioned_values", "/comodgan_inpaint",
-        "/comodgan_draw", "/insetgan_compose", "/autoencoder_swap", "/models",
+        "/hfgi_edit", "/hfgi_edit_many", "/hfgi_sweep", "/hfgi_video", "/self_conditioned_edit",
+        "/self_conditioned_values", "/comodgan_inpaint", "/comodgan_draw", "/insetgan_compose",
+        "/autoencoder_swap", "/models",
     }  # fmt: skip
     names = [parameter["parameter_name"] for parameter in endpoints["/hfgi_edit"]["parameters"]]
     assert names == ["image", "attribute", "strength", "align", "model", "refine"]
@@ -211,3 +213,44 @@ def test_several_attributes_at_once(client, photo):
     ):
         with pytest.raises(AppError, match=sentence):
             client.predict(handle_file(photo), strengths, api_name="/hfgi_edit_many")
+
+
+def test_a_sweep(client, photo):
+    path = client.predict(handle_file(photo), "smile", {"age": -1}, api_name="/hfgi_sweep")
+    with Image.open(path) as animation:
+        assert animation.format == "WEBP" and max(animation.size) == 512
+        assert b"age -1; smile from -3 to +3 and back" in animation.info["xmp"]
+        brightness = []
+        for i in range(animation.n_frames):
+            animation.seek(i)
+            pixel = np.asarray(animation.convert("RGB"), float)[192, 256].mean()
+            brightness += [pixel] * round(animation.info["duration"] / 67)  # like frames are kept as one, shown longer
+    assert abs(len(brightness) - 48) < 3
+    assert brightness[0] + 20 < brightness[12] < brightness[24] - 20 and abs(brightness[36] - brightness[12]) < 12
+    for arguments, sentence in (
+        (("nose", {}), "Choose one of: smile"),
+        (("smile", {"age": 9}), "from -3 to 3"),
+        (("smile", "much"), "by attribute"),
+        (("smile", {}, "portraits", "avi"), "webp, gif"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(handle_file(photo), *arguments, api_name="/hfgi_sweep")
+
+
+def test_a_video_side_by_side(client, tmp_path):
+    frames = [fakes.draw_photo(faces=((290 + 4 * i, 240, 90),)) for i in range(6)]
+    clip = write_clip(tmp_path / "clip.mp4", frames, rate=10)
+    source = handle_file(str(clip))
+    for beside, width in ((False, 640), (True, 1280)):
+        found = client.predict(source, {"smile": 3}, "portraits", beside, api_name="/hfgi_video")
+        pictures, _, metadata, _ = read_clip(found)
+        assert pictures[0].shape == (480, width, 3) and len(pictures) == 6 and "dited" in metadata["comment"]
+    left, right = pictures[3][:, :640].astype(float), pictures[3][:, 640:].astype(float)
+    assert (right - left)[240, 302].mean() > 15 and abs((right - left)[20, 20]).max() < 6
+    for arguments, sentence in (
+        ((source, {"nose": 1}), "Choose one of: smile"),
+        ((source, 5), "by attribute"),
+        ((None, {"smile": 1}), "choose a video"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(*arguments, api_name="/hfgi_video")

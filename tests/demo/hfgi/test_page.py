@@ -133,6 +133,7 @@ def test_no_face_is_said_and_marked_by_hand(page, tmp_path):
     wait_for_message(page, "No face was found in this picture. Try another one. Or mark the eyes")
     canvas = page.locator("#hfgi-canvas img")
     canvas.wait_for()
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     for count, (x, y) in enumerate(((0.4, 0.4), (0.6, 0.4), (0.5, 0.6))):
         page.get_by_text(re.compile(rf"\({count + 1} of 3\)")).wait_for()
@@ -159,6 +160,25 @@ def test_close_up_shows_the_gain_of_the_consultation(page, one_face):
     page.get_by_role("tab", name="Close-up").click()
     for name in ("crop", "plain", "plain-edit", "crop-edit"):
         page.wait_for_selector(f"#hfgi-{name} img")
+
+
+def test_a_slider_is_swept_from_end_to_end(page, one_face, tmp_path):
+    def wait_for_sweep(text):
+        page.wait_for_function("text => document.querySelector('#hfgi-sweep-state').innerText.includes(text)", arg=text)
+
+    page.click("#hfgi-sweep button")
+    page.click("#hfgi-sweep-start")
+    wait_for_sweep("Please choose a photo first")
+    upload(page, one_face)
+    wait_for_message(page, "Move a slider")
+    page.click("#hfgi-sweep-start:enabled")
+    wait_for_sweep("Done.")
+    picture = page.get_attribute("#hfgi-sweep-result img", "src")
+    (tmp_path / "sweep").write_bytes(page.request.get(picture).body())
+    with Image.open(tmp_path / "sweep") as sweep:
+        assert sweep.n_frames > 20 and b"smile from -3 to +3 and back" in sweep.info["xmp"]
+    assert page.locator("#hfgi-sweep-files a").count() >= 2
+    page.click("#hfgi-sweep button")
 
 
 @pytest.fixture

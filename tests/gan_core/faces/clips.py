@@ -47,9 +47,9 @@ def write_clip(
     rotation=None,
     container=None,
 ):
-    """frames at `times` (seconds; even by default), with a tone coded as `sound` ("aac", ...)."""
+    """frames at `times` (seconds; even by default), with a tone coded as `sound` ("aac", ...). path: or a stream."""
     base = Fraction(1, 1000)
-    with av.open(str(path), "w", format=container) as output:
+    with av.open(str(path) if isinstance(path, Path) else path, "w", format=container) as output:
         for key, value in (metadata or {}).items():
             output.metadata[key] = value
         video = None

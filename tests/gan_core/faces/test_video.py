@@ -203,6 +203,56 @@ def test_an_error_in_the_edit_leaves_nothing(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"in.mp4"}
 
 
+def test_side_by_side_shows_each_frame_left_of_its_edit(tmp_path):
+    source = write_clip(tmp_path / "in.mp4", [frame.crop((0, 0, 318, 238)) for frame in walking(5)], sound="aac")
+    edit_video(source, tmp_path / "out.mp4", redden, finder=CartoonFinder(), side_by_side=True)
+    before, (after, _, _, sound) = read_clip(source)[0], read_clip(tmp_path / "out.mp4")
+    assert after[0].shape == (238, 636, 3) and sound is not None
+    left, right = after[3][:, :318].astype(int), after[3][:, 318:].astype(int)
+    assert np.abs(left - before[3]).mean() < 3
+    assert (right - left)[128:134, 96:108, 0].mean() < -40  # a cheek
+
+
+def test_crops_are_read_ahead_of_being_edited(tmp_path):
+    read, gaps = [], []
+
+    def edit(crop, shot):
+        gaps.append(len(read) - len(gaps))
+        assert read[len(gaps) - 1] == (shot.track, shot.frame)
+        return redden(crop, shot)
+
+    source = write_clip(tmp_path / "in.mp4", walking(20))
+    edit_video(
+        source,
+        tmp_path / "out.mp4",
+        edit,
+        read=lambda crop, shot: read.append((shot.track, shot.frame)),
+        ahead=0.2,
+        finder=CartoonFinder(),
+    )
+    assert read == [(0, i) for i in range(20)]
+    assert set(gaps[:14]) <= {6, 7} and gaps[-1] == 1  # five frames are a fifth of a second
+
+
+def test_several_threads_make_the_same_video(tmp_path, monkeypatch):
+    source, results = write_clip(tmp_path / "in.mp4", walking(12)), []
+    for cores in (1, 8):
+        monkeypatch.setattr("gan_core.faces.video.available_cores", lambda cores=cores: cores)
+        edit_video(source, tmp_path / "out.mp4", redden, finder=CartoonFinder())
+        results.append(np.stack(read_clip(tmp_path / "out.mp4")[0]))
+    assert np.abs(results[0].astype(int) - results[1]).mean() < 0.05  # swscale rounds by where a picture lies
+    stop = []
+    with pytest.raises(Cancelled):
+        edit_video(
+            source,
+            tmp_path / "other.mp4",
+            redden,
+            finder=CartoonFinder(),
+            cancelled=lambda: stop.append(0) or len(stop) > 18,
+        )
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mp4"}
+
+
 def test_only_mp4_is_written(tmp_path):
     with pytest.raises(BadValue):
         edit_video(tmp_path / "in.mp4", tmp_path / "out.avi", redden, finder=CartoonFinder())
