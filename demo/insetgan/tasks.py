@@ -133,7 +133,6 @@ def find(
     kind: str,
     picture: Image.Image,
     known: Image.Image | None = None,
-    *,
     steps: int = 120,
 ) -> Steps[FoundLatent]:
     """A real picture, inverted by optimisation. known: mode L, 0 where a body's picture does not count."""

@@ -40,7 +40,7 @@ _PATIENT = Limits(requests=1 << 30, each=1 << 30, patience=float("inf"))
 
 
 @dataclass
-class Run:
+class SliderRun:
     """What so many visitors got in a time."""
 
     seconds: float
@@ -74,10 +74,10 @@ class Side:
         with self.line.join(f"visitor {visitor}", "slider") as request, request.turn(), turns.current(request):
             return gpu.run(call)
 
-    def run(self, calls: Sequence[Callable[[int], gpu.Call[Any]]], seconds: float) -> Run:
+    def run(self, calls: Sequence[Callable[[int], gpu.Call[Any]]], seconds: float) -> SliderRun:
         """One visitor for each of `calls`, which make the call of each turn."""
         self.use()
-        begin, run, lock = threading.Barrier(len(calls)), Run(seconds), threading.Lock()
+        begin, run, lock = threading.Barrier(len(calls)), SliderRun(seconds), threading.Lock()
         collector = self.executor.collectors[0]
         before = Counter(collector.batches) if collector else Counter()
 
@@ -153,7 +153,7 @@ def differences(alone: Side, together: Side, calls: Sequence[Callable[[int], gpu
     return max(int(np.asarray(ImageChops.difference(one, found[i])).max()) for i, one in enumerate(single))
 
 
-def figures(runs: Sequence[Run]) -> dict[str, Any]:
+def figures(runs: Sequence[SliderRun]) -> dict[str, Any]:
     """Of all runs of one side."""
     times = sorted(time for run in runs for time in run.times)
     batches: Counter[int] = sum((run.batches for run in runs), Counter())
@@ -184,7 +184,7 @@ def measure(device: str, count: int, seconds: float, rounds: int, together: int,
     for side in sides:
         side.run(calls, min(1.0, seconds))
     prepared = clock(device) - begun
-    runs: list[list[Run]] = [[], []]
+    runs: list[list[SliderRun]] = [[], []]
     for _ in range(rounds):
         for side, mine in zip(sides, runs, strict=True):
             mine.append(side.run(calls, seconds))

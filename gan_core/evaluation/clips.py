@@ -83,7 +83,8 @@ def turning_face(
 
 def _filmed(picture: Callable[[float], Image.Image], places: list[np.ndarray], noise: float, seed: int) -> Clip:
     random = np.random.default_rng(seed)
-    frames, clean = [], []
+    frames: list[Image.Image] = []
+    clean: list[Image.Image] = []
     for i in range(len(places)):
         light = 1 + _LIGHT * np.sin(2 * np.pi * _LIGHT_HERTZ * i / RATE)
         pixels = np.asarray(picture(i / RATE), np.float32) * light

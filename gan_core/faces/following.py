@@ -52,8 +52,8 @@ class FaceFollower:
             faces, self._looked = finder.find(picture), time
             self.count = len(faces)
             if points is None and faces:
-                same = (face.points for face in faces if known and is_same(face.points, before))
-                points = next(same, faces[0].points)
+                near = [face for face in faces if known and before is not None and is_same(face.points, before)]
+                points = (near or faces)[0].points
         self._missed = self._missed + 1 if points is None else 0
         if points is None:
             return None
@@ -61,7 +61,7 @@ class FaceFollower:
         is_new = not same_place or (not known and time - self._seen > BACK)
         if is_new or not known:
             self._since = time
-        self._points = _steadied(before, points) if known and same_place else points
+        self._points = _steadied(before, points) if before is not None and known and same_place else points
         self._seen = time
         return FollowedFace(self._points, min(1.0, (time - self._since) / FADE + 0.1), is_new)
 
@@ -76,9 +76,8 @@ def movement(before: np.ndarray, points: np.ndarray) -> float:
     return float(np.hypot(*(points - before).T).max() / max(eye_distance(before), 1e-6))
 
 
-def _steadied(before: np.ndarray | None, points: np.ndarray) -> np.ndarray:
+def _steadied(before: np.ndarray, points: np.ndarray) -> np.ndarray:
     """New points, averaged with those before as far as the face is still: no trembling, and no lag of a moving one."""
-    assert before is not None
     moved = float(np.hypot(*(points.mean(0) - before.mean(0)))) / max(eye_distance(before), 1e-6)
     kept = KEPT * math.exp(-((moved / STILL) ** 2) / 2)
     return points + kept * (before - points)

@@ -171,11 +171,10 @@ def _followed(
     """First pass: when each frame is shown, the last one's size, and the faces' steadied tracks."""
     times: list[float] = []
     shape = (0, 0)
-    with opened(source) as container:
+    with opened(source) as container, threads(_threads()) as pool:
         length = stated_length(container, max_seconds)
-        for frame in frames(container, max_seconds):
+        for frame, picture in in_order(pool, lambda frame: (frame, upright(frame)), frames(container, max_seconds)):
             check()
-            picture = upright(frame)
             shape = picture.size
             tracker.feed(picture, frame.time or 0.0)
             times.append(frame.time or 0.0)

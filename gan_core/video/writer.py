@@ -32,7 +32,7 @@ class VideoWriter:
         self._heard: list[Any] = []
 
     def __enter__(self) -> VideoWriter:
-        self._output = av.open(str(self._path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._output: Any = av.open(str(self._path), "w", format="mp4", options={"movflags": "+faststart"})
         self._output.metadata["comment"] = self._note
         self._sound = _Sound(self._source, self._output)
         return self
