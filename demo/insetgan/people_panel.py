@@ -45,9 +45,8 @@ class PersonPanel:
         with gr.Tabs(elem_classes="tight"):
             with gr.Tab(f"{what}: seeds"):
                 self.gallery = gr.Gallery(
-                    show_label=False, columns=6, height=self._height(first), allow_preview=False, interactive=False,
-                    buttons=[],
-                    object_fit="contain", elem_classes="seeds", elem_id=f"insetgan-{self.kind}-gallery",
+                    show_label=False, columns=6, allow_preview=False, interactive=False, buttons=[],
+                    object_fit="contain", **self._shape(first), elem_id=f"insetgan-{self.kind}-gallery",
                 )  # fmt: skip
                 with gr.Row(elem_classes="actions"):
                     self.seed = gr.Number(
@@ -104,7 +103,7 @@ class PersonPanel:
 
         def on_model(name: str) -> list[Any]:
             choice = self.editor.model(name)
-            changed = [gr.Gallery(height=self._height(choice)), gr.Markdown(**self._hint(choice))]
+            changed = [gr.Gallery(**self._shape(choice)), gr.Markdown(**self._hint(choice))]
             return [*changed, gr.Accordion(visible=self._changes(choice)), *self.bank.updates(choice)]
 
         def on_select(data: Data, event: gr.SelectData) -> int:
@@ -132,10 +131,10 @@ class PersonPanel:
             thumbnails.append((shown(session, f"roll-{self.kind}", small), str(seed)))
         return thumbnails
 
-    def _height(self, choice: InsetGANModel) -> int:
-        """Of the gallery, pixels: whole bodies are higher than they are wide."""
+    def _shape(self, choice: InsetGANModel) -> dict[str, Any]:
+        """Of the gallery: whole bodies are higher than they are wide."""
         tall = self.kind == "body" and choice.size[0] > choice.size[1]
-        return 290 if tall else 146
+        return {"height": 300 if tall else 146, "elem_classes": ["seeds", *(["tall"] if tall else [])]}
 
     def _changes(self, choice: InsetGANModel) -> bool:
         return self.kind == "body" and bool(choice.sliders)

@@ -37,7 +37,7 @@ def main(address: str) -> None:
         filled = client.predict(*call, api_name="/comodgan_inpaint")
         save("hole", painted, *(one if isinstance(one, str) else one["image"] for one in filled))
 
-    composite, body, face = client.predict(None, 101, 1, 100, "portraits", api_name="/insetgan_compose")
+    composite, body, face = client.predict(None, 101, 1, 40, "bodies", api_name="/insetgan_compose")
     save("compose", body, face, composite)
 
     pictures = [EXAMPLES / "portrait_119.jpg", EXAMPLES / "portrait_126.jpg"]
@@ -46,10 +46,12 @@ def main(address: str) -> None:
 
 
 def save(name: str, *paths: str | Path) -> None:
-    """Pictures beside each other as a small JPEG without metadata."""
+    """Pictures beside each other as a small JPEG without metadata; of a whole body its upper half."""
     strip = Image.new("RGB", (SIDE * len(paths), SIDE))
     for place, path in enumerate(paths):
-        small = Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        picture = Image.open(path).convert("RGB")
+        square = picture.crop((0, 0, picture.width, min(picture.size)))
+        small = square.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         strip.paste(small, (SIDE * place, 0))
     strip.save(FOLDER / f"{name}.jpg", quality=85)
 

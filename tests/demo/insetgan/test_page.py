@@ -103,6 +103,9 @@ def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
     before = thumbnails(page, "body")
     assert not page.locator("#insetgan-body-slider-0").is_visible(), "portraits have no sliders"
     choose_bodies(page)
+    page.wait_for_selector(
+        ".tall#insetgan-body-gallery, #insetgan-body-gallery .tall, .tall:has(#insetgan-body-gallery)"
+    )
     page.get_by_text("Change the bodies").click()
     page.wait_for_selector("#insetgan-body-slider-1 input[type=range]")
     changed = "b => document.querySelector('#insetgan-body-gallery img')?.getAttribute('src') !== b"
