@@ -33,10 +33,10 @@ class Weights:
     coarse_perceptual: float = 60.0  # of the region at 64x64
     border_perceptual: float = 60.0  # of the frame at full resolution
     body: float = 0.35  # keeps the canvas outside the region near its initial picture
-    stray: float = 3000.0  # of the canvas's head beside an inset that is cut out; an absolute weight
     face: float = 0.25  # keeps the inset inside the region near its initial picture
     mean: float = 0.004  # keeps w near the mean w
     offsets: float = 60.0  # keeps the offsets of w+ near zero; an absolute weight
+    stray: float = 3000.0  # of the canvas's head beside an inset that is cut out; an absolute weight
 
 
 @dataclass

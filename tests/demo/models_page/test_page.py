@@ -154,7 +154,7 @@ def offered(page) -> list[str]:
     if not box.count() or not box.is_visible():
         return []
     box.click()
-    page.get_by_role("option", name="portraits (embedded)").wait_for()
+    page.get_by_role("option", name="Portrait (embedded)").wait_for()
     names = [name.lstrip("✓").strip() for name in page.get_by_role("option").all_inner_texts()]
     page.keyboard.press("Escape")
     box.blur()
@@ -216,6 +216,6 @@ def test_an_installed_model_is_in_its_menu_at_once_and_leaves_it_again(models_se
     page.click("#models-remove")
     page.wait_for_function("!document.querySelector('#models-installed').textContent.includes('SHHQ-1.0 bodies, 1024')")
     compose(page)
-    page.get_by_text("Weights: portraits (embedded), 256 x 256 pixels").first.wait_for()
+    page.get_by_text("Weights: Whole body (embedded), 256 x 512 pixels").first.wait_for()
     compose(other)
     assert label not in offered(page) and label not in offered(other)
