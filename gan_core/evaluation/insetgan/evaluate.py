@@ -19,7 +19,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,12 @@ from tqdm import tqdm
 from gan_core.errors import NoFaceFound
 from gan_core.evaluation.insetgan.canvases import CANVASES, Canvas
 from gan_core.evaluation.insetgan.fixed_face import fixed_face
-from gan_core.evaluation.insetgan.seams import detail, seam_energy
+from gan_core.evaluation.insetgan.seams import detail, seam
 from gan_core.evaluation.metrics.ids import Moments, frechet_distance
-from gan_core.insetgan.latents import Report, Schedule
+from gan_core.faces.head import HeadNet
+from gan_core.insetgan.latents import Composite, Report, Schedule
 from gan_core.insetgan.pipeline import CompositionRequest, InsetGANPipeline, Part
-from gan_core.insetgan.placement import Placement
-from gan_core.insetgan.regions import REGIONS
+from gan_core.insetgan.regions import REGIONS, Region
 from gan_core.insetgan.sources import LatentSource
 from gan_core.training.data import find_pictures, load_pictures
 from gan_core.training.grids import save_grid
@@ -84,32 +84,40 @@ def run_pairs(
     return found
 
 
-def seam(picture: Tensor, place: Placement, region: str) -> float:
-    """The seam's energy along the region's outline; along its box where that follows the head."""
-    return seam_energy(picture, place, outline=REGIONS[region].outline)
+@dataclass(frozen=True)
+class Case:
+    """A picture of one of the `CASES`, the same without feathering, and the composite that it is of."""
+
+    shown: Tensor
+    hard: Tensor
+    of: Composite
 
 
-def composites(found: dict[str, list[Report]]) -> dict[str, list[tuple[Tensor, Tensor, Placement]]]:
-    """For each case: the picture, the same without feathering, and the placement of its inset."""
+def composites(found: dict[str, list[Report]]) -> dict[str, list[Case]]:
+    """The pictures of each case."""
     cases = {
-        "canvas": [(r.pasted.canvas, r.pasted.canvas, r.pasted.placements[0]) for r in found["joint"]],
-        "pasted": [(r.pasted.hard, r.pasted.hard, r.pasted.placements[0]) for r in found["joint"]],
+        "canvas": [Case(r.pasted.canvas, r.pasted.canvas, r.pasted) for r in found["joint"]],
+        "pasted": [Case(r.pasted.hard, r.pasted.hard, r.pasted) for r in found["joint"]],
     }
     for mode in MODES:
-        cases[mode] = [(r.best.image, r.best.hard, r.best.placements[0]) for r in found[mode]]
+        cases[mode] = [Case(r.best.image, r.best.hard, r.best) for r in found[mode]]
     return cases
 
 
 def measured(
-    found: dict[str, list[Report]], features: Callable[[Tensor], Tensor], real: Moments, region: str
+    found: dict[str, list[Report]],
+    features: Callable[[Tensor], Tensor],
+    real: Moments,
+    region: Region,
+    head: HeadNet | None,
 ) -> dict[str, dict[str, float]]:
     """For each case the means of seam energy and detail, and the Frechet distance to the real pictures."""
     rows = {}
-    for case, pictures in composites(found).items():
-        inside, outside = np.mean([detail(hard, place) for _, hard, place in pictures], 0)
-        shown = torch.cat([image for image, _, _ in pictures])
-        rows[case] = {
-            "seam": float(np.mean([seam(hard, place, region) for _, hard, place in pictures])),
+    for name, cases in composites(found).items():
+        inside, outside = np.mean([detail(case.hard, case.of.placements[0]) for case in cases], 0)
+        shown = torch.cat([case.shown for case in cases])
+        rows[name] = {
+            "seam": float(np.mean([seam(case.of, region, head, case.hard) for case in cases])),
             "inside": float(inside),
             "outside": float(outside),
             "frechet": frechet_distance(real, Moments.of(features(shown).numpy())),
@@ -117,12 +125,12 @@ def measured(
     return rows
 
 
-def ratios(found: dict[str, list[Report]], region: str) -> dict[str, dict[str, float]]:
+def ratios(found: dict[str, list[Report]], region: Region, head: HeadNet | None) -> dict[str, dict[str, float]]:
     """For each mode the ratio of its seam energy to that of the same pair's plain paste."""
-    before = np.array([seam(r.pasted.hard, r.pasted.placements[0], region) for r in found["joint"]])
+    before = np.array([seam(r.pasted, region, head) for r in found["joint"]])
     result = {}
     for mode, reports in found.items():
-        after = np.array([seam(r.best.hard, r.best.placements[0], region) for r in reports])
+        after = np.array([seam(r.best, region, head) for r in reports])
         each = after / before
         result[mode] = {
             "mean": round(float(after.sum() / before.sum()), 3),
@@ -192,10 +200,10 @@ def evaluate(
     for k, psi in enumerate(psis):
         deadline = begin + 60 * minutes * (k + 1) / len(psis)
         found = run_pairs(pipeline, pairs, psi, schedule, region, deadline)
-        rows[f"{psi:g}"] = measured(found, features, moments, region)
+        rows[f"{psi:g}"] = measured(found, features, moments, REGIONS[region], pipeline.head)
         facts[f"{psi:g}"] = {
             "pairs": len(found["joint"]),
-            "seam_over_pasted": ratios(found, region),
+            "seam_over_pasted": ratios(found, REGIONS[region], pipeline.head),
             "fixed_face": fixed_face(pipeline, found["body"], region),
         }
         say(json.dumps(facts[f"{psi:g}"]))

@@ -35,9 +35,9 @@ def fixed_face(pipeline: InsetGANPipeline, reports: list[Report], region: str) -
         if points is None or there is None or noisy is None:
             continue
         eyes = float(np.hypot(*np.subtract(points[1], points[0])))
-        inside = outline_of(area, size, 0, face).inside if area.outline != "head" else own.new_ones(1, 1, *size)
-        inside[..., : size[0] // 8, :] = inside[..., -(size[0] // 8) :, :] = 0
-        inside[..., : size[1] // 8] = inside[..., -(size[1] // 8) :] = 0
+        masks = None if pipeline.head is None else pipeline.head.masks
+        outline = outline_of(area, size, max(2, min(size) // 8), face.to(pipeline.device), masks)
+        inside = (outline.inside - outline.frame).cpu()
         rows.append(
             (
                 100 * np.hypot(*np.subtract(points, there).T).mean() / eyes,

@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_core.insetgan.placement import Placement
+from gan_core.faces.head import HeadNet
+from gan_core.insetgan.compositing import narrowed
+from gan_core.insetgan.latents import Composite, Schedule
+from gan_core.insetgan.placement import Placement, put
+from gan_core.insetgan.regions import BY_HEAD_FINDER, Region, outline_of
 
 _OFFSETS = (-3.0, -1.0, 1.0, 3.0)  # pixels from the border, outwards
 SIDES = ("top", "bottom", "left", "right")
@@ -22,11 +26,49 @@ def seam_energy(image: Tensor, placement: Placement, sides: Sequence[str] = SIDE
     outside the picture do not count; 0 if nothing is left. outline: "ellipse" for the border of the ellipse inside the
     placement, which has no sides.
     """
+    lines = [_ellipse(placement)] if outline == "ellipse" else [_side(placement, side) for side in sides]
+    matrix = placement.to_canvas((image.shape[-2], image.shape[-1]))
+    return _jumps(image, [uv @ matrix[:, :2].T + matrix[:, 2] for uv in lines])
+
+
+def seam_along(image: Tensor, cover: Tensor) -> float:
+    """The same along the border of any shape. cover: (1, 1, H, W) in [0, 1], what of the image is the inset."""
+    smooth = cover.float().cpu()
+    for _ in range(2):
+        smooth = F.avg_pool2d(F.pad(smooth, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    rows, columns = torch.gradient(smooth[0, 0])
+    slope = torch.stack([columns, rows], -1)  # (H, W, 2), inwards
+    steep = slope.norm(dim=-1)
+    border = ((smooth[0, 0] - 0.5).abs() < 0.2) & (steep > 0.08)
+    if not border.any():
+        return 0.0
+    y, x = torch.nonzero(border, as_tuple=True)
+    normal = -slope[border] / steep[border][:, None]
+    at = torch.stack([x, y], -1) + 0.5 + normal * ((smooth[0, 0][border] - 0.5) / steep[border])[:, None]
+    size = torch.tensor([image.shape[-1], image.shape[-2]])
+    return _jumps(image, [torch.stack([2 * (at + offset * normal) / size - 1 for offset in _OFFSETS])])
+
+
+def seam(made: Composite, region: Region, head: HeadNet | None, picture: Tensor | None = None) -> float:
+    """The seam's energy along the region's outline of the first inset, in the hard paste or in another `picture`.
+
+    head: for regions that are cut out by it.
+    """
+    place, picture = made.placements[0], made.hard if picture is None else picture
+    if region.outline not in BY_HEAD_FINDER or head is None:
+        return seam_energy(picture, place, outline=region.outline)
+    device = next(head.parameters()).device
+    frame = narrowed(Schedule().frame, place.size)
+    inside = outline_of(region, place.size, frame, made.insets[0].to(device), head.masks).inside.cpu()
+    size = (picture.shape[-2], picture.shape[-1])
+    return seam_along(picture, put(torch.zeros(1, 1, *size), torch.ones_like(inside), inside, place.from_canvas(size)))
+
+
+def _jumps(image: Tensor, lines: Sequence[Tensor]) -> float:
+    """Mean jump over lines of points (4, L, 2), which run from -1 to 1 over the image, times 100."""
     height, width = image.shape[-2:]
     total, count = 0.0, 0
-    matrix = placement.to_canvas((height, width))
-    for uv in [_ellipse(placement)] if outline == "ellipse" else [_side(placement, side) for side in sides]:
-        at = uv @ matrix[:, :2].T + matrix[:, 2]
+    for at in lines:
         edge = torch.tensor([1 - 1 / width, 1 - 1 / height])
         within = (at.abs() <= edge).all(-1).all(0)  # (L,)
         if not within.any():

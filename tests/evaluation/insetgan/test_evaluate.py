@@ -8,7 +8,7 @@ import torch
 
 from gan_core.evaluation.insetgan import evaluate as module
 from gan_core.evaluation.insetgan import fixed_face
-from gan_core.evaluation.insetgan.seams import detail, seam_energy
+from gan_core.evaluation.insetgan.seams import detail, seam_along, seam_energy
 from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures, embedded_distance
 from gan_core.insetgan.bust import cut_bust, fit
 from gan_core.insetgan.latents import Schedule
@@ -54,6 +54,10 @@ def test_the_seam_of_an_oval_is_along_the_oval() -> None:
     assert seam_energy(pasted, place, outline="ellipse") == pytest.approx(40, rel=0.25)
     assert seam_energy(pasted, place) < 20, "a box's border is elsewhere"
     assert seam_energy(torch.zeros(1, 3, 64, 64), place, outline="ellipse") == 0
+    cover = put(torch.zeros(1, 1, 64, 64), ones[:, :1], inside, place.from_canvas((64, 64)))
+    assert seam_along(pasted, cover) == pytest.approx(40, rel=0.25)
+    assert seam_along(0.01 * torch.arange(64.0).expand(1, 3, 64, 64), cover) < 0.01, "a ramp has no seam"
+    assert seam_along(pasted, 0 * cover) == 0
 
 
 def test_detail_is_told_apart_by_side() -> None:
