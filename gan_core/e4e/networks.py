@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_core.stylegan2 import EqualLinear
 
-WORKING_SIZE = 256  # the encoder, and HFGI's two other networks, see pictures of this side
+WORKING_SIZE = 256  # the encoder, and HFGI's two other networks, see pictures of this side, or height
 COARSE_STYLES, MIDDLE_STYLES = 3, 7  # styles below 3 read the 16x16 features, below 7 the 32x32 ones
 
 
@@ -23,6 +23,13 @@ def resize(x: Tensor, size: int | Sequence[int]) -> Tensor:
     """Bilinear resizing, corners not aligned, no antialiasing, as the published networks were trained with."""
     size = (size, size) if isinstance(size, int) else tuple(size)
     return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def working_shape(start_shape: Sequence[int]) -> tuple[int, int]:
+    """Height and width in which an encoder sees the pictures of a generator that grows from a constant of this shape:
+    (256, 256) of square pictures, (256, 128) of those that are twice as high as wide."""
+    height, width = start_shape
+    return WORKING_SIZE, WORKING_SIZE * width // height
 
 
 class ChannelGate(nn.Module):
@@ -104,7 +111,7 @@ class StyleHead(nn.Module):
         self.linear = EqualLinear(hidden, w_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, pixels, pixels) to (N, w_dim)."""
+        """(N, C, pixels, pixels or fewer) to (N, w_dim)."""
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.01)
         return self.linear(x.flatten(1))
@@ -149,8 +156,8 @@ class Encoder4Editing(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """W+ codes (N, num_styles, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1,
-        1]."""
+        """W+ codes (N, num_styles, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1], or of
+        tall ones (N, 3, 256, 128)."""
         base, offsets = self.parts(image)
         return torch.cat([base[:, None], base[:, None] + offsets], 1)
 

@@ -8,8 +8,10 @@ import torch
 
 from gan_core.checkpoints.embedded import build_from_file, load_face_generator
 from gan_core.e4e.encoding import HasEncoder, load_face_encoder
+from gan_core.e4e.networks import working_shape
 from gan_core.faces.head import load_head
 from gan_core.insetgan.body_reader import load_body_reader
+from gan_core.insetgan.canvas_encoder import load_canvas_encoder
 from gan_core.insetgan.models import BODIES, BODY_REGIONS
 from gan_core.insetgan.pipeline import InsetGANPipeline, Mode
 from gan_core.insetgan.sources import load_directions
@@ -39,8 +41,9 @@ def load_bodies(
 ) -> InsetGANPipeline:
     """The pipeline of the weights in `folder` (weights/): bodies, the newest faces and the encoder that reads them.
 
-    inset, encoder: shared with other models; read from the folder where they are not given. A generator of feet and
-    the sliders' directions are used where they are there. Raises WeightsMissing or BadCheckpoint.
+    inset, encoder: shared with other models; read from the folder where they are not given. A generator of feet, an
+    encoder of bodies and the sliders' directions are used where they are there. Raises WeightsMissing or
+    BadCheckpoint.
     """
     folder = Path(folder)
     own = folder / BODIES
@@ -51,6 +54,9 @@ def load_bodies(
     others = {}
     if (own / "feet.safetensors").is_file():
         others["feet"], _ = build_from_file(Generator, own / "feet.safetensors", "generator of feet")
+    bodies, canvas_encoder = own / "encoder.safetensors", None
+    if bodies.is_file():
+        canvas_encoder = load_canvas_encoder(bodies, working_shape(canvas.config["start_shape"]))
     directions, head = own / "directions.safetensors", folder / "portraits_hfgi" / "head.safetensors"
     return InsetGANPipeline(
         canvas,
@@ -63,6 +69,7 @@ def load_bodies(
         others=others,
         finders={"feet": FeetOfBody(reader)},
         encoder=encoder,
+        canvas_encoder=canvas_encoder,
         directions=load_directions(directions) if directions.is_file() else {},
         modes=BODY_MODES,
         canvas_rate=CANVAS_RATE,

@@ -185,7 +185,7 @@ def declare_insetgan_models(
     models = insetgan_models(published_folder, weights)
     if BODIES in models:
         files = ["generator", "reader"]
-        files += [name for name in ("directions", "feet") if files_are_here(weights / BODIES, (name,))]
+        files += [name for name in ("directions", "encoder", "feet") if files_are_here(weights / BODIES, (name,))]
         registry.declare(
             ModelSpec(
                 name=models[BODIES].model,

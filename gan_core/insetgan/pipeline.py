@@ -18,6 +18,7 @@ from gan_core.checkpoints.embedded import build_from_file
 from gan_core.e4e.encoding import HasEncoder, encode_with
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.head import HeadNet, load_head
+from gan_core.insetgan.canvas_encoder import CanvasEncoder
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
 from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import NO_FACE, optimise
@@ -105,6 +106,7 @@ class InsetGANPipeline:
         others: Mapping[str, Generator] | None = None,  # generators of further insets, by kind
         finders: Mapping[str, RegionFinder] | None = None,  # and what places them
         encoder: HasEncoder | None = None,  # reads faces for the inset generator
+        canvas_encoder: CanvasEncoder | None = None,  # reads bodies for the canvas generator
         directions: Mapping[str, CanvasDirection] | None = None,  # the canvas's sliders
         modes: Mapping[str, Mode] = MODES,
         tone: bool = False,  # bring the insets' colours to the canvas's light
@@ -119,10 +121,12 @@ class InsetGANPipeline:
         self.regions = {n: REGIONS[n] for n in regions if self.head or REGIONS[n].outline not in BY_HEAD_FINDER}
         self.canvas_rate, self.inset_rate, self.finder = canvas_rate, inset_rate, finder
         self.reader, self.encoder, self.directions = reader, encoder, dict(directions or {})
+        self.canvas_encoder = canvas_encoder
         self.others, self.finders = dict(others or {}), dict(finders or {})
         self.modes, self.tone, self.enlarged = dict(modes), tone, enlarged
-        for network in (*self.others.values(), *([reader] if reader is not None else [])):
-            network.eval().requires_grad_(False).to(self.device)
+        for network in (*self.others.values(), reader, canvas_encoder):
+            if network is not None:
+                network.eval().requires_grad_(False).to(self.device)
 
     @property
     def distance(self) -> str:
@@ -165,9 +169,11 @@ class InsetGANPipeline:
     def project_body(self, picture: Tensor, *, steps: int = STEPS, known: Tensor | None = None) -> Iterator[Projection]:
         """Codes of a real body (1, 3, H, W) in [-1, 1], framed as in the canvas generator's data.
 
-        known: (1, 1, H, W), 1 where the picture counts; the generator makes up the rest.
+        They start from what the canvas's encoder reads, where there is one, else from the mean body. known: (1, 1, H,
+        W), 1 where the picture counts; the generator makes up the rest.
         """
-        yield from project(self.canvas, picture, self.features, steps=steps, known=known)
+        start = None if self.canvas_encoder is None else self.canvas_encoder(picture.to(self.device))
+        yield from project(self.canvas, picture, self.features, start=start, steps=steps, known=known)
 
     def project_face(self, picture: Tensor, *, start: Tensor | None = None, steps: int = STEPS) -> Iterator[Projection]:
         """Codes of an aligned real face (1, 3, R, R) in [-1, 1]; from `start`, an encoder's codes, if given."""

@@ -1,7 +1,7 @@
 """A real picture as latents of a generator, by optimisation: what InsetGAN's real bodies start from (section 4).
 
-The latents start at the mean w and minimise the L1 and perceptual distance of the whole pictures, with the regularisers
-of the joint optimisation. There is no encoder for bodies; details that a few hundred steps do not reach are lost.
+The latents start at the mean w, or where an encoder says, and minimise the L1 and perceptual distance of the whole
+pictures, with the regularisers of the joint optimisation. Details that a few hundred steps do not reach are lost.
 """
 
 from __future__ import annotations

@@ -24,12 +24,13 @@ def jitter(images: Tensor, share: float = 0.5) -> Tensor:
     Up to 4 degrees, 5 % of scale, 3 % of shift; 10 % of brightness and contrast, 25 % of saturation.
     """
     n, device = images.shape[0], images.device
+    proportion = images.shape[2] / images.shape[3]  # half of either side is 1 below
     on = (torch.rand(n, device=device) < share).float()
     angle = _uniform(n, math.radians(4), device) * on
     scale = torch.exp(_uniform(n, 0.05, device) * on)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    dx, dy = _uniform(n, 0.06, device) * on, _uniform(n, 0.06, device) * on  # half the side is 1
-    maps = torch.stack([torch.stack([cos, -sin, dx], 1), torch.stack([sin, cos, dy], 1)], 1)
+    dx, dy = _uniform(n, 0.06, device) * on, _uniform(n, 0.06, device) * on
+    maps = torch.stack([torch.stack([cos, -sin * proportion, dx], 1), torch.stack([sin / proportion, cos, dy], 1)], 1)
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     images = torch.where(on[:, None, None, None] > 0, moved, images)  # the others keep every pixel as it was

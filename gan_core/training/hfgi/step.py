@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_core.checkpoints import store
-from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
+from gan_core.e4e.networks import Encoder4Editing, resize, working_shape
 from gan_core.errors import WeightsMissing
 from gan_core.stylegan2 import Generator
 from gan_core.training.data import PictureStream
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # the embedded network's size: about 0.07 s an encoding on 2 CPU cores
 SMALL_ENCODER: dict[str, Any] = {"stem": 24, "stages": ((40, 2), (80, 3), (144, 5), (256, 3)), "head": 64}
+# that of tall pictures, whose codes are only a start for optimisation: half as many parameters
+TALL_ENCODER: dict[str, Any] = {"stem": 20, "stages": ((32, 2), (64, 3), (112, 4), (192, 2)), "head": 48}
 
 
 class TrainingStage:
@@ -156,7 +158,9 @@ class EncoderStage(TrainingStage):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        encoder = Encoder4Editing(self.generator.num_ws, self.generator.config["w_dim"], **SMALL_ENCODER)
+        self.working = working_shape(self.generator.config["start_shape"])
+        sizes = SMALL_ENCODER if self.working[0] == self.working[1] else TALL_ENCODER
+        encoder = Encoder4Editing(self.generator.num_ws, self.generator.config["w_dim"], **sizes)
         with torch.no_grad():
             for i, head in enumerate(encoder.heads):
                 head.linear.weight.mul_(0.1 if i else 0.5)  # start near the mean face, offsets near none
@@ -200,7 +204,7 @@ class EncoderStage(TrainingStage):
             real = torch.cat([real, fake.to(real.dtype)])
         target = real.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            base, offsets = self.trained["encoder"].parts(resize(target, WORKING_SIZE))
+            base, offsets = self.trained["encoder"].parts(resize(target, self.working))
         base, offsets = base.float(), offsets.float() * self.active
         codes = torch.cat([base[:, None], base[:, None] + offsets], 1) + self.latent_avg
         result = self._reconstruction(self._draw(codes), target)
@@ -215,7 +219,7 @@ class EncoderStage(TrainingStage):
     @torch.inference_mode()
     def _invert(self, images: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast():
-            codes = self.averages["encoder"](resize(images, WORKING_SIZE))
+            codes = self.averages["encoder"](resize(images, self.working))
         codes = codes.float() + self.latent_avg
         return codes, self._draw(codes).float()
 

@@ -11,6 +11,9 @@ The pictures are a folder's (`--data`) or those of several collections, varied i
 EfficientNet-Lite0's. One process, or several GPUs under torchrun. A run continues from its own files; `--minutes` is
 the time of the whole run. `--initial` starts from weights that were trained before, for example with another generator,
 and runs the whole schedule.
+
+With `--data` and a generator of pictures that are twice as high as wide, stage "encoder" trains the encoder of bodies
+that InsetGAN's real bodies start from.
 """
 
 from __future__ import annotations
@@ -78,7 +81,7 @@ def main() -> None:
     discriminator = None
     if args.discriminator is not None:
         discriminator, _ = build_from_file(Discriminator, args.discriminator, "discriminator")
-    pictures, held = read_pictures(args, generator.resolution, processes.device)
+    pictures, held = read_pictures(args, generator, processes.device)
     distance: FeatureDistance | ImageNetDistance
     distance = ImageNetDistance(load_features()) if args.imagenet else FeatureDistance(discriminator)
     stage: TrainingStage
@@ -103,13 +106,16 @@ def main() -> None:
 
 
 def read_pictures(
-    args: argparse.Namespace, resolution: int, device: torch.device
+    args: argparse.Namespace, generator: Generator, device: torch.device
 ) -> tuple[PictureStream | PeopleStream, Tensor]:
-    """What the command line names: pictures to train on, and held-out ones (N, 3, R, R) in [-1, 1]; both on `device`.
+    """What the command line names, of the generator's size: pictures to train on, and held-out ones (N, 3, H, W) in
+    [-1, 1]; both on `device`.
 
     Raises BadImage if there are none of either.
     """
     stream: PictureStream | PeopleStream
+    resolution = generator.resolution
+    rows, columns = generator.config["start_shape"]
     if args.people is not None:
         shares = parse_shares(args.shares)
         stream = PeopleStream(read_people(args.people, resolution, shares).to(device))
@@ -119,8 +125,9 @@ def read_pictures(
         paths, held_out = (part[: args.limit] for part in split_pictures(folder))
         if not paths or not held_out:
             raise BadImage(f"{folder} has too few people to train on some and hold out others.")
-        stream = PictureStream(load_pictures(paths, resolution).to(device))
-        held = load_pictures(held_out, resolution)
+        size = (resolution, resolution * columns // rows)
+        stream = PictureStream(load_pictures(paths, *size).to(device))
+        held = load_pictures(held_out, *size)
     return stream, held.to(device).float().mul_(2 / 255).sub_(1)
 
 
