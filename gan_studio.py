@@ -67,6 +67,7 @@ FAMILIES = {
         "blur": "gan_core.benchmarks.blur",
         "replicas": "gan_core.benchmarks.replicas",
         "batching": "gan_core.benchmarks.batching",
+        "waits": "gan_core.benchmarks.waits",
         "stylegan2": "gan_core.benchmarks.stylegan2",
         "comodgan": "gan_core.benchmarks.comodgan",
         "insetgan": "gan_core.benchmarks.insetgan",
