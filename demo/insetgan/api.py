@@ -22,7 +22,8 @@ def build(studio: Studio, editor: Editor) -> None:
     @queued
     def insetgan_compose(
         request: gr.Request, face_image_or_none: str | None = None, face_seed: float = 0, body_seed: float = 0,
-        steps: float = DEFAULT_STEPS, model: str = EMBEDDED, progress: gr.Progress = gr.Progress(),
+        steps: float = DEFAULT_STEPS, model: str = EMBEDDED, body_pose: float = 0,
+        progress: gr.Progress = gr.Progress(),
     ) -> tuple[str, str, str]:  # fmt: skip
         """Join a face and a body without a seam.
 
@@ -33,6 +34,7 @@ def build(studio: Studio, editor: Editor) -> None:
             steps: of the optimisation, from 1 to 400; about 60 are enough, half a minute on two cores
             model: a choice of weights: "bodies" (whole people, learnt from rendered ones), "portraits" (busts), or
                 published ones
+            body_pose: of the poses that "bodies" has, counted from 1; 0 leaves the body as it is
 
         Returns:
             Three PNG files: the composite, the body generator's own picture, and the face generator's.
@@ -41,8 +43,11 @@ def build(studio: Studio, editor: Editor) -> None:
         if face_image_or_none:
             session.own_upload(face_image_or_none)
         choice = editor.model(model)
+        pose = whole_number(body_pose, "The body's pose", 0, len(choice.poses))
         plan = Plan(
-            body=Person(whole_number(body_seed, "The body's seed", 0, LARGEST_SEED), _PSI),
+            body=Person(
+                whole_number(body_seed, "The body's seed", 0, LARGEST_SEED), _PSI, pose=pose - 1 if pose else None
+            ),
             face=Person(whole_number(face_seed, "The face's seed", 0, LARGEST_SEED), _PSI, face_image_or_none or None),
             mode="body" if face_image_or_none else "joint",
             steps=whole_number(steps, "The number of steps", 1, MOST_STEPS),
@@ -59,10 +64,11 @@ def build(studio: Studio, editor: Editor) -> None:
         body_seed = gr.Number(label="body seed", value=0)
         steps = gr.Number(label="steps", value=DEFAULT_STEPS)
         model = gr.Textbox(label="model", value=_default(editor))
+        body_pose = gr.Number(label="body pose", value=0)
         results = [gr.Image(label=label, format="png", type="filepath") for label in ("composite", "body", "face")]
         gr.Button().click(
             insetgan_compose,
-            [face_image, face_seed, body_seed, steps, model],
+            [face_image, face_seed, body_seed, steps, model, body_pose],
             results,
             api_name=API_NAME,
             **QUEUE,

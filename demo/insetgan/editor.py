@@ -53,6 +53,8 @@ class Person:
     """Of an uploaded photo, which is used instead of the seed."""
     strengths: Mapping[str, float] = field(default_factory=dict)
     """Of a body's sliders, by name; 0 changes nothing."""
+    pose: int | None = None
+    """Of the poses that the weights have for bodies, counted from 0; None: its own."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ class Editor(PaperEditor[InsetGANModel]):
         count: int = ROLL,
         progress: Progress | None = None,
         strengths: Mapping[str, float] | None = None,
+        pose: int | None = None,
     ) -> list[tuple[int, Image.Image]]:
         """Seeds, counted up from `first`, and their pictures. kind: "body" or "face". Raises BadValue, UnknownName."""
         seeds = [_seed(first) + i for i in range(count)]
-        sources = [_latent_source(Person(seed, psi, strengths=strengths or {})) for seed in seeds]
+        sources = [_latent_source(Person(seed, psi, strengths=strengths or {}, pose=pose)) for seed in seeds]
         found = gpu.run(tasks.draw(choice.model, kind, sources), progress)
         return [(seed, one.image) for seed, one in zip(seeds, found, strict=True)]
 
@@ -162,6 +165,8 @@ class Editor(PaperEditor[InsetGANModel]):
         )
         second = f", {plan.second} seed {plan.second_seed}" if plan.second else ""
         sliders = "".join(f", {name} {value:+g}" for name, value in plan.body.strengths.items() if value)
+        if plan.body.pose is not None:
+            sliders = f", pose {plan.body.pose + 1}{sliders}"
         done = f"{composed.step} of {composed.steps} steps"
         tone = f", colours of the face moved by {composed.tone:.0f} of 255 levels" if composed.tone else ""
         return (
@@ -216,6 +221,8 @@ def check(choice: InsetGANModel, plan: Plan) -> None:
         low, high = limits[name]
         if not low <= value <= high:
             raise BadValue(f"The slider {name!r} goes from {low:g} to {high:g}, not to {value}.")
+    if plan.body.pose is not None and plan.body.pose not in range(len(choice.poses)):
+        raise BadValue(f"There is no pose {plan.body.pose + 1}; these bodies have {len(choice.poses) or 'none'}.")
     for person in (plan.body, plan.face):
         if not 0 <= person.psi <= 1:
             raise BadValue(f"Truncation must be from 0 to 1, not {person.psi}.")
@@ -231,7 +238,7 @@ def _latent_source(person: Person) -> LatentSource:
     from gan_core.insetgan.sources import LatentSource
 
     used = {name: float(value) for name, value in person.strengths.items() if value}
-    return LatentSource(_seed(person.seed), float(person.psi), strengths=used)
+    return LatentSource(_seed(person.seed), float(person.psi), strengths=used, pose=person.pose)
 
 
 def _remarked(step: Step | Done[Composed], remarks: tuple[str, ...]) -> Step | Done[Composed]:

@@ -1,4 +1,4 @@
-"""Choosing the body or the face: a gallery of seeds, or a photo."""
+"""Choosing the body or the face: a gallery of seeds with what changes them, or a photo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from demo.context import Studio
+from demo.insetgan import stick_figures
 from demo.insetgan.editor import ROLL, Editor, Person
 from demo.parts.errors import guarded
 from demo.parts.events import QUIET, Data
@@ -63,6 +64,11 @@ class PersonPanel:
                     gr.Accordion("Change the bodies", open=False, visible=self._changes(first)) as self.changing,
                     gr.Column(elem_classes="sliders"),
                 ):
+                    self.figures = gr.Gallery(
+                        **self._figures(first), label="Pose", columns=5, height=210, allow_preview=False,
+                        interactive=False, buttons=[], object_fit="contain", elem_classes="seeds",
+                        elem_id=f"insetgan-{self.kind}-poses",
+                    )  # fmt: skip
                     self.bank.build(first)
             with gr.Tab("Photo"), gr.Column(elem_classes="few-examples"):
                 self.photo = photo_input(
@@ -73,21 +79,23 @@ class PersonPanel:
                 self.studio.sessions.shared |= examples_row(self.photo)
         self.start = seed // ROLL * ROLL
         self.first = gr.State(self.start)
+        self.pose = gr.State(None)  # of the model's poses, counted from 0; None: each body's own
 
     @property
     def drawn_by(self) -> set[Any]:
         """The components that the gallery's pictures depend on, but for the weights."""
-        return {self.psi, *self.bank.sliders}
+        return {self.psi, self.pose, *self.bank.sliders}
 
     @property
     def inputs(self) -> set[Any]:
         """The components that `person` reads."""
-        return {self.seed, self.psi, self.photo, *self.bank.sliders}
+        return {self.seed, self.psi, self.photo, self.pose, *self.bank.sliders}
 
     def person(self, data: Data, choice: InsetGANModel) -> Person:
         """The chosen person. Raises BadValue."""
         seed = whole_number(data[self.seed], "A seed", 0, LARGEST_SEED)
-        return Person(seed, float(data[self.psi]), data[self.photo] or None, self.bank.read(choice, data))
+        strengths = self.bank.read(choice, data)
+        return Person(seed, float(data[self.psi]), data[self.photo] or None, strengths, data[self.pose])
 
     def wire(self, model: gr.Dropdown) -> None:
         """Connect the gallery."""
@@ -104,7 +112,11 @@ class PersonPanel:
         def on_model(name: str) -> list[Any]:
             choice = self.editor.model(name)
             changed = [gr.Gallery(**self._shape(choice)), gr.Markdown(**self._hint(choice))]
-            return [*changed, gr.Accordion(visible=self._changes(choice)), *self.bank.updates(choice)]
+            changed += [gr.Accordion(visible=self._changes(choice)), gr.Gallery(**self._figures(choice)), None]
+            return [*changed, *self.bank.updates(choice)]
+
+        def on_pose(event: gr.SelectData) -> int | None:
+            return int(event.index) - 1 if event.index else None
 
         def on_select(data: Data, event: gr.SelectData) -> int:
             return data[self.first] + int(event.index)
@@ -114,8 +126,14 @@ class PersonPanel:
         for slider in self.bank.sliders:
             slider.release(queued(on_change), inputs, [self.gallery], trigger_mode="always_last", **rolled)
         model.change(
-            guarded(on_model), model, [self.gallery, self.hint, self.changing, *self.bank.sliders], **QUIET
+            guarded(on_model),
+            model,
+            [self.gallery, self.hint, self.changing, self.figures, self.pose, *self.bank.sliders],
+            **QUIET,
         ).then(queued(on_change), inputs, [self.gallery], **rolled)
+        self.figures.select(on_pose, None, self.pose, queue=False, api_visibility="private").then(
+            queued(on_change), inputs, [self.gallery], trigger_mode="always_last", **rolled
+        )
         self.gallery.select(on_select, {self.first}, self.seed, queue=False, api_visibility="private")
 
     def rolled(self, data: Data, request: gr.Request, model: str, first: int) -> list[tuple[str, str]]:
@@ -123,7 +141,9 @@ class PersonPanel:
         session: Session = self.studio.sessions.get(request.session_hash)
         choice = self.editor.model(model)
         strengths = self.bank.read(choice, data)
-        pictures = self.editor.roll(choice, self.kind, first, float(data[self.psi]), strengths=strengths)
+        pictures = self.editor.roll(
+            choice, self.kind, first, float(data[self.psi]), strengths=strengths, pose=data[self.pose]
+        )
         thumbnails = []
         for seed, picture in pictures:
             small = picture.copy()
@@ -136,8 +156,15 @@ class PersonPanel:
         tall = self.kind == "body" and choice.size[0] > choice.size[1]
         return {"height": 300 if tall else 146, "elem_classes": ["seeds", *(["tall"] if tall else [])]}
 
+    def _figures(self, choice: InsetGANModel) -> dict[str, Any]:
+        """The poses as drawings, the bodies' own first."""
+        poses = choice.poses if self.kind == "body" else ()
+        own = [(stick_figures.drawn(None), "as it is")] if poses else []
+        named = [(stick_figures.drawn(pose), f"pose {i}") for i, pose in enumerate(poses, start=1)]
+        return {"value": own + named, "visible": bool(poses)}
+
     def _changes(self, choice: InsetGANModel) -> bool:
-        return self.kind == "body" and bool(choice.sliders)
+        return self.kind == "body" and bool(choice.sliders or choice.poses)
 
     def _hint(self, choice: InsetGANModel) -> dict[str, Any]:
         rendered = self.kind == "body" and choice.body == "rendered"

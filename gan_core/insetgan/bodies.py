@@ -14,7 +14,7 @@ from gan_core.insetgan.body_reader import load_body_reader
 from gan_core.insetgan.canvas_encoder import load_canvas_encoder
 from gan_core.insetgan.models import BODIES, BODY_REGIONS
 from gan_core.insetgan.pipeline import InsetGANPipeline, Mode
-from gan_core.insetgan.sources import load_directions
+from gan_core.insetgan.sources import load_directions, load_poses
 from gan_core.insetgan.whole_body import FaceOfBody, FeetOfBody
 from gan_core.perceptual import load_embedded_features
 from gan_core.stylegan2 import Generator
@@ -42,7 +42,7 @@ def load_bodies(
     """The pipeline of the weights in `folder` (weights/): bodies, the newest faces and the encoder that reads them.
 
     inset, encoder: shared with other models; read from the folder where they are not given. A generator of feet, an
-    encoder of bodies and the sliders' directions are used where they are there. Raises WeightsMissing or
+    encoder of bodies, the sliders' directions and poses are used where they are there. Raises WeightsMissing or
     BadCheckpoint.
     """
     folder = Path(folder)
@@ -57,6 +57,7 @@ def load_bodies(
     bodies, canvas_encoder = own / "encoder.safetensors", None
     if bodies.is_file():
         canvas_encoder = load_canvas_encoder(bodies, working_shape(canvas.config["start_shape"]))
+    poses = own / "poses.safetensors"
     directions, head = own / "directions.safetensors", folder / "portraits_hfgi" / "head.safetensors"
     return InsetGANPipeline(
         canvas,
@@ -71,6 +72,7 @@ def load_bodies(
         encoder=encoder,
         canvas_encoder=canvas_encoder,
         directions=load_directions(directions) if directions.is_file() else {},
+        poses=load_poses(poses) if poses.is_file() else None,
         modes=BODY_MODES,
         canvas_rate=CANVAS_RATE,
         tone=True,

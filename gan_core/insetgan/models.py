@@ -25,6 +25,14 @@ _BODIES_LICENCE = "CC0-1.0 with attribution"
 
 
 @dataclass(frozen=True)
+class BodyPose:
+    """A pose that bodies can be given, as a person sees it."""
+
+    joints: tuple[tuple[float, float], ...]
+    """Places in 256 x 512 pixels, in the order of `body_reader.JOINTS`."""
+
+
+@dataclass(frozen=True)
 class BodySlider:
     """A direction in the latents of a canvas as the interface shows it, known before the model is loaded."""
 
@@ -60,6 +68,8 @@ class InsetGANModel:
     """Registry name of an editor whose encoder reads faces for its face generator."""
     sliders: tuple[BodySlider, ...] = ()
     """Of its bodies."""
+    poses: tuple[BodyPose, ...] = ()
+    """That its bodies can be given."""
     seconds: tuple[str, ...] = ()
     """Kinds of a second inset beside regions of the face."""
     enlarged: int = 1
@@ -149,7 +159,7 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
 
 def _bodies(weights: Path) -> InsetGANModel:
     folder = weights / BODIES
-    directions = folder / "directions.safetensors"
+    directions, poses = folder / "directions.safetensors", folder / "poses.safetensors"
     head = (weights / "portraits_hfgi" / "head.safetensors").is_file()
     regions = BODY_REGIONS if head else BODY_REGIONS[1:]
     return InsetGANModel(
@@ -164,6 +174,7 @@ def _bodies(weights: Path) -> InsetGANModel:
         regions=regions,
         encoder=EDITOR,
         sliders=read_entries(directions, "attributes", BodySlider) if directions.is_file() else (),
+        poses=read_entries(poses, "poses", BodyPose) if poses.is_file() else (),
         seconds=("feet",) if files_are_here(folder, ("feet",)) else (),
         enlarged=2,
         steps=40,
@@ -185,7 +196,9 @@ def declare_insetgan_models(
     models = insetgan_models(published_folder, weights)
     if BODIES in models:
         files = ["generator", "reader"]
-        files += [name for name in ("directions", "encoder", "feet") if files_are_here(weights / BODIES, (name,))]
+        files += [
+            name for name in ("directions", "encoder", "feet", "poses") if files_are_here(weights / BODIES, (name,))
+        ]
         registry.declare(
             ModelSpec(
                 name=models[BODIES].model,

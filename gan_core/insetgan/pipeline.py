@@ -108,6 +108,7 @@ class InsetGANPipeline:
         encoder: HasEncoder | None = None,  # reads faces for the inset generator
         canvas_encoder: CanvasEncoder | None = None,  # reads bodies for the canvas generator
         directions: Mapping[str, CanvasDirection] | None = None,  # the canvas's sliders
+        poses: Tensor | None = None,  # of the canvas: `sources.load_poses`'s
         modes: Mapping[str, Mode] = MODES,
         tone: bool = False,  # bring the insets' colours to the canvas's light
         enlarged: int = 1,  # above 1, results come so many times larger as well
@@ -121,7 +122,7 @@ class InsetGANPipeline:
         self.regions = {n: REGIONS[n] for n in regions if self.head or REGIONS[n].outline not in BY_HEAD_FINDER}
         self.canvas_rate, self.inset_rate, self.finder = canvas_rate, inset_rate, finder
         self.reader, self.encoder, self.directions = reader, encoder, dict(directions or {})
-        self.canvas_encoder = canvas_encoder
+        self.canvas_encoder, self.poses = canvas_encoder, poses
         self.others, self.finders = dict(others or {}), dict(finders or {})
         self.modes, self.tone, self.enlarged = dict(modes), tone, enlarged
         for network in (*self.others.values(), reader, canvas_encoder):
@@ -203,7 +204,8 @@ class InsetGANPipeline:
         return self.regions[name]
 
     def _codes(self, kind: str, source: LatentSource) -> Tensor:
-        return codes_of(self._generator(kind), source, self.directions if kind == "body" else {})
+        own = (self.directions, self.poses) if kind == "body" else ({}, None)
+        return codes_of(self._generator(kind), source, *own)
 
     @torch.no_grad()
     def _fresh(self, canvas: GeneratorLatent) -> LatentSource:

@@ -26,6 +26,7 @@ class LatentSource:
     psi: Truncation = 0.7  # truncation; a pair goes from the coarsest to the finest layer
     codes: Tensor | None = field(default=None, repr=False)
     strengths: Mapping[str, float] = field(default_factory=dict)  # of the canvas's directions, by name
+    pose: int | None = None  # of the canvas's poses, counted from 0; None: the latents' own
     picture: Tensor | None = field(default=None, repr=False)  # (1, 3, R, R), shown instead of the codes' as long as
     # these are not optimised: an inversion with what the codes lose of a photo
 
@@ -53,15 +54,51 @@ def load_directions(path: Path) -> dict[str, CanvasDirection]:
     return {slider.name: CanvasDirection(slider, tensors[slider.name].float()) for slider in sliders}
 
 
+def load_poses(path: Path) -> Tensor:
+    """Latents (K, L, w_dim) of the K poses of a file, for the coarsest L layers.
+
+    Raises WeightsMissing or BadCheckpoint.
+    """
+    tensors, config = store.read(path)
+    codes = tensors.get("codes")
+    if codes is None or codes.ndim != 3 or len(codes) != len(config.get("poses", ())):
+        raise BadCheckpoint(f"The file of poses {path.name} is damaged; fetch it again.")
+    return codes.float()
+
+
 @torch.no_grad()
-def codes_of(generator: Generator, source: LatentSource, directions: Mapping[str, CanvasDirection]) -> Tensor:
-    """Codes (1, num_ws, w_dim) on the generator's device. Raises BadValue or UnknownName."""
+def codes_of(
+    generator: Generator,
+    source: LatentSource,
+    directions: Mapping[str, CanvasDirection],
+    poses: Tensor | None = None,
+) -> Tensor:
+    """Codes (1, num_ws, w_dim) on the generator's device. Raises BadValue or UnknownName.
+
+    poses: `load_poses`'s. A pose takes the place of the coarsest layers (style mixing, Karras et al. 2019, section
+    3.1), which decide how a body stands, its outline and the cut of its clothes; colours, faces and backdrops stay.
+    """
+    return _posed(_own_codes(generator, source), source.pose, poses) + _moved(
+        source.strengths, directions, generator.mapping.w_avg
+    )
+
+
+def _posed(codes: Tensor, pose: int | None, poses: Tensor | None) -> Tensor:
+    if pose is None:
+        return codes
+    count = 0 if poses is None else len(poses)
+    if poses is None or not 0 <= pose < count:
+        raise BadValue(f"There is no pose {pose + 1}; these bodies have {count or 'none'}.")
+    return torch.cat([poses[pose, None].to(codes), codes[:, poses.shape[1] :]], 1)
+
+
+def _own_codes(generator: Generator, source: LatentSource) -> Tensor:
     mean = generator.mapping.w_avg
     if source.codes is not None:
         wanted = (1, generator.num_ws, generator.synthesis.w_dim)
         if tuple(source.codes.shape) != wanted:
             raise BadValue(f"The codes have the shape {tuple(source.codes.shape)}, this generator takes {wanted}.")
-        return source.codes.to(mean) + _moved(source.strengths, directions, mean)
+        return source.codes.to(mean)
     if not 0 <= source.seed <= LARGEST_SEED:
         raise BadValue(f"A seed must be a whole number from 0 to {LARGEST_SEED}, not {source.seed}.")
     coarse, fine = source.psi if isinstance(source.psi, tuple) else (source.psi, source.psi)
@@ -73,8 +110,7 @@ def codes_of(generator: Generator, source: LatentSource, directions: Mapping[str
     if generator.mapping.c_dim:
         label = torch.eye(generator.mapping.c_dim)[source.seed % generator.mapping.c_dim][None].to(mean)
     psi = torch.linspace(coarse, fine, generator.num_ws).to(mean)[None, :, None]
-    codes = mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
-    return codes + _moved(source.strengths, directions, mean)
+    return mean + psi * (generator.broadcast(generator.mapping(z, label)) - mean)
 
 
 def _moved(strengths: Mapping[str, float], directions: Mapping[str, CanvasDirection], like: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def client(papers_server, tmp_path):
 def test_documented_signature(client) -> None:
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/insetgan_compose"]
     names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
-    assert names == ["face_image_or_none", "face_seed", "body_seed", "steps", "model"]
+    assert names == ["face_image_or_none", "face_seed", "body_seed", "steps", "model", "body_pose"]
     assert len(endpoint["returns"]) == 3
 
 
@@ -57,6 +57,10 @@ def test_seeds(client) -> None:
 def test_whole_bodies_by_their_name(client) -> None:
     composite, body, face = (pixels(path) for path in ask(client, None, 5, 1, STEPS, "bodies"))
     assert composite.shape == body.shape == (64, 32, 3) and face.shape == (64, 64, 3)
+    posed = ask(client, None, 5, 1, STEPS, "bodies", 2)
+    assert np.abs(pixels(posed[1]) - body).mean() > 1
+    with Image.open(posed[0]) as saved:
+        assert "body seed 1, pose 2" in saved.text["Description"]
 
 
 def test_clients_hear_how_far_it_is(client) -> None:
@@ -91,6 +95,8 @@ def test_a_face_from_a_photo(client, tmp_path) -> None:
         ((None, 1, 1, 10_000, "portraits"), "The number of steps must be"),
         ((None, 1, 1, None, "portraits"), "The number of steps must be"),
         ((None, 1, 1, STEPS, "faces"), "Choose one of: portraits"),
+        ((None, 1, 1, STEPS, "bodies", 3), "The body's pose must be a whole number from 0 to 2"),
+        ((None, 1, 1, STEPS, "portraits", 1), "The body's pose must be a whole number from 0 to 0"),
     ],
 )
 def test_wrong_values_are_explained(client, arguments, words) -> None:

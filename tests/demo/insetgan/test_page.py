@@ -114,6 +114,11 @@ def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
     page.focus("#insetgan-body-slider-0 input[type=range]")
     page.keyboard.press("End")
     page.wait_for_function(changed, arg=young, timeout=WAIT)
+    older = thumbnails(page, "body")[0]
+    figures = page.locator("#insetgan-body-poses .thumbnail-item, #insetgan-body-poses button.gallery-item")
+    assert figures.count() == 3, "as it is, and two poses"
+    figures.nth(2).click()
+    page.wait_for_function(changed, arg=older, timeout=WAIT)
     set_steps(page, 20)
     page.click("#insetgan-start")
     assert "of 255 levels to the body's light" in wait_for_message(page, "^Done")

@@ -6,18 +6,20 @@ import torch
 from PIL import Image
 
 from gan_core.checkpoints import store
+from gan_core.e4e.networks import Encoder4Editing, working_shape
 from gan_core.errors import BadCheckpoint, BadValue, NoFaceFound, UnknownName, WeightsMissing
 from gan_core.faces.geometry import ffhq_quad
 from gan_core.insetgan.bodies import BODY_MODES, load_bodies
 from gan_core.insetgan.body_reader import JOINTS, POINTS, BodyReading
 from gan_core.insetgan.bust import cut_body
+from gan_core.insetgan.canvas_encoder import CanvasEncoder
 from gan_core.insetgan.feet import FEET_SIZE
 from gan_core.insetgan.latents import Schedule
 from gan_core.insetgan.models import BodySlider
 from gan_core.insetgan.pipeline import CompositionRequest, Part
 from gan_core.insetgan.placement import Placement
 from gan_core.insetgan.regions import REGIONS, SQUARE, at_box
-from gan_core.insetgan.sources import CanvasDirection, LatentSource, load_directions
+from gan_core.insetgan.sources import CanvasDirection, LatentSource, load_directions, load_poses
 from gan_core.insetgan.tone import tone_step, toned
 from gan_core.insetgan.whole_body import FaceOfBody, FeetOfBody
 from tests.demo import fakes
@@ -180,6 +182,42 @@ def test_sliders_move_the_body(tmp_path) -> None:
     store.save(tmp_path / "damaged.safetensors", {"build": torch.ones(16)}, config=config)
     with pytest.raises(BadCheckpoint):
         load_directions(tmp_path / "damaged.safetensors")
+
+
+def test_a_pose_takes_the_place_of_the_coarsest_layers(tmp_path) -> None:
+    config = {"poses": [{"joints": [[0.0, 0.0]] * len(JOINTS)}] * 2}
+    given = torch.randn(2, 3, 16, generator=torch.Generator().manual_seed(1)).half().float()
+    store.save(tmp_path / "poses.safetensors", {"codes": given}, config=config)
+    made = pipeline(poses=load_poses(tmp_path / "poses.safetensors"))
+    plain, posed = (made.draw("body", LatentSource(4, pose=pose)) for pose in (None, 1))
+    assert torch.allclose(posed.codes[0, :3], given[1]) and torch.equal(posed.codes[0, 3:], plain.codes[0, 3:])
+    assert not torch.equal(posed.image, plain.image)
+    read = made.draw("body", LatentSource(codes=plain.codes, pose=1))
+    assert torch.equal(read.codes, posed.codes), "a photo's body takes a pose like any other"
+    for pose in (2, -1):
+        with pytest.raises(BadValue, match="these bodies have 2"):
+            made.draw("body", LatentSource(4, pose=pose))
+    with pytest.raises(BadValue, match="these bodies have none"):
+        pipeline().draw("body", LatentSource(4, pose=0))
+    with pytest.raises(BadValue):
+        made.draw("face", LatentSource(4, pose=0))
+    store.save(tmp_path / "damaged.safetensors", {"codes": given[:1]}, config=config)
+    with pytest.raises(BadCheckpoint):
+        load_poses(tmp_path / "damaged.safetensors")
+
+
+def test_a_photo_of_a_body_starts_from_what_the_encoder_reads() -> None:
+    encoder = Encoder4Editing(10, 16, stem=4, stages=((4, 1), (4, 1), (6, 1), (8, 1)), head=8).eval()
+    average = torch.randn(10, 16, generator=torch.Generator().manual_seed(2))
+    made = pipeline(canvas_encoder=CanvasEncoder(encoder, average, working_shape((4, 2))))
+    target = made.draw("body", LatentSource(7, 0.8)).image
+    read = made.canvas_encoder(target)
+    assert read.shape == (1, 10, 16)
+    with torch.no_grad():
+        by_hand = encoder(torch.nn.functional.interpolate(target, (256, 128), mode="bilinear", align_corners=False))
+    assert torch.allclose(read, by_hand + average, atol=1e-4)
+    first = next(made.project_body(target, steps=1))
+    assert (first.codes - read).abs().mean() < (first.codes - made.canvas.mapping.w_avg).abs().mean() / 3
 
 
 def test_only_the_known_part_of_a_photo_counts() -> None:

@@ -18,6 +18,7 @@ from gan_core.training.augment import transform
 from gan_core.training.data import load_pictures
 from gan_core.training.insetgan import prepare_feet, train_reader
 from gan_core.training.insetgan.directions import coarser, directions_of, measure
+from gan_core.training.insetgan.poses import apart, most_different, relative
 from gan_core.training.stylegan2.settings import GanSettings
 from gan_core.training.stylegan2.step import GanTrainer
 from tests.gan_core.insetgan import small
@@ -177,3 +178,16 @@ def test_a_coarser_generator_draws_the_same_half_as_large() -> None:
     assert less.shape == (2, 3, 32, 32)
     shrunk = torch.nn.functional.avg_pool2d(large, 2)
     assert (less - shrunk).abs().mean() < 0.5 * (less - less.mean()).abs().mean() + 0.2
+
+
+def test_the_poses_that_are_taken_differ_most() -> None:
+    rng = torch.Generator().manual_seed(0)
+    usual = 200 * torch.rand(1, len(JOINTS), 2, generator=rng)
+    joints = usual + 0.5 * torch.randn(20, len(JOINTS), 2, generator=rng)
+    joints[7, JOINTS.index("wrist_l")] += 90.0
+    joints[12, JOINTS.index("knee_r")] -= 80.0
+    poses = relative(joints)
+    assert torch.allclose(relative(3 * joints + 40), poses, atol=1e-4), "where and how large a body is does not count"
+    assert set(most_different(poses, 3)[1:]) == {7, 12} and most_different(poses, 3)[0] not in (7, 12)
+    assert len(set(most_different(poses, 30))) == 20
+    assert torch.equal(apart(poses, poses).diagonal(), torch.zeros(20))
