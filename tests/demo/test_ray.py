@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import ray
 
 from demo import gpu, ray_executor
 from demo.gpu import Done, Step, Steps, Worker
@@ -44,6 +44,12 @@ def stumble(worker: Worker, model: str) -> Steps[None]:
     raise KeyError("a mistake of ours")
 
 
+@gpu.task()
+def fill_disk(worker: Worker, model: str) -> Steps[None]:
+    yield Step(0.0, "writing")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @gpu.task(reads=("source",), writes=("target",))
 def copy(worker: Worker, model: str, source: str, target: str) -> Steps[str]:
     Path(target).write_bytes(Path(source).read_bytes()[::-1])
@@ -68,53 +74,19 @@ def with_their_count(generator, numbers):
     return [(number, len(numbers)) for number in numbers]
 
 
-class Aside:
-    """The executor, used from a thread of its own as the app does: in this one Playwright's event loop may be running,
-    and Serve's handles refuse to wait in an event loop's thread."""
-
-    def __init__(self, folder: Path) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        declared = ModelRegistry()
-        declare_models(declared, folder)
-        self._executor = self._pool.submit(
-            ray_executor.connect,
-            None,
-            Scale(2, 2, cpus=0.5),
-            declared,
-            weights=str(folder),
-            device="cpu",
-            together=4,
-        ).result()
-        self.models = self._executor.models
-
-    def stream(self, call, progress):
-        steps = self._executor.stream(call, progress)
-        try:
-            while (step := self._pool.submit(next, steps, None).result()) is not None:
-                yield step
-        finally:
-            self._pool.submit(steps.close).result()
-
-    def close(self) -> None:
-        self._pool.submit(ray.shutdown).result()
-
-
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory):
-    executor = Aside(tmp_path_factory.mktemp("weights"))
+    folder, declared = tmp_path_factory.mktemp("weights"), ModelRegistry()
+    declare_models(declared, folder)
+    arguments = {"weights": str(folder), "device": "cpu", "together": 4}
+    executor = ray_executor.connect(None, Scale(2, 2, cpus=0.5), declared, **arguments)
     yield executor
     executor.close()
+    assert ray_processes() == [], "the cluster ends with the process that made it"
 
 
 def lines(path: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def both_run() -> bool:
-    from ray import serve
-
-    states = serve.status().applications[ray_executor.APPLICATION].deployments["Replica"].replica_states
-    return states.get("RUNNING") == 2
 
 
 def wait_for(condition, seconds: float = 60) -> None:
@@ -136,6 +108,9 @@ def test_a_persons_mistake_arrives_as_it_was_said_and_ours_as_an_error(executor)
     assert str(caught.value) == "Choose a number from 1 to 5."
     with pytest.raises(Exception, match="a mistake of ours"):
         list(executor.stream(stumble(MODEL), None))
+    with pytest.raises(OSError, match="No space left") as full:
+        list(executor.stream(fill_disk(MODEL), None))
+    assert full.value.errno == errno.ENOSPC
 
 
 def test_models_are_loaded_there_and_known_here(executor) -> None:
@@ -165,15 +140,20 @@ def test_closing_stops_the_work(executor, tmp_path) -> None:
 
 
 def test_two_calls_compute_at_the_same_time(executor, tmp_path) -> None:
-    logs = [tmp_path / name for name in ("a", "b", "c")]
-    wait_for(both_run)
-    runs = [executor.stream(count(MODEL, 400, 0.02, str(log)), None) for log in logs]
-    for run in runs:
-        next(run)
-    wait_for(lambda: all(len(lines(log)) > 3 for log in logs))
-    assert len({lines(log)[0][0] for log in logs}) == 2
-    for run in runs:
-        run.close()
+    """Once both replicas have started."""
+
+    def processes() -> int:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        logs = [folder / name for name in ("a", "b", "c")]
+        runs = [executor.stream(count(MODEL, 400, 0.02, str(log)), None) for log in logs]
+        for run in runs:
+            next(run)
+        wait_for(lambda: all(len(lines(log)) > 3 for log in logs))
+        for run in runs:
+            run.close()
+        return len({lines(log)[0][0] for log in logs})
+
+    wait_for(lambda: processes() == 2)
 
 
 def test_a_replica_computes_several_visitors_calls_in_one_batch(executor) -> None:
@@ -196,4 +176,32 @@ def test_a_replica_killed_under_a_call_and_the_call_begins_again_elsewhere(execu
     assert last == Done(20)
     assert len({pid for pid, _ in lines(log)}) == 2
     # The one that was killed is replaced, and everything still works.
+    assert list(executor.stream(count(MODEL, 1, 0, str(log)), None))[-1] == Done(1)
+
+
+def ray_processes() -> list[int]:
+    """Those of the cluster that this process has made: its children and theirs."""
+    parents, names = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            names[int(entry.name)] = (entry / "cmdline").read_text()
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+
+    def is_ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and is_ours(parents[pid]))
+
+    wanted = ("gcs_server", "raylet", "ray::")
+    return [pid for pid, name in names.items() if any(word in name for word in wanted) and is_ours(pid)]
+
+
+def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(executor, tmp_path) -> None:
+    log, heard = tmp_path / "log", []
+    steps = executor.stream(count(MODEL, 10, 0.1, str(log)), lambda *step: heard.append(step))
+    next(steps)
+    for pid in ray_processes():
+        os.kill(pid, signal.SIGKILL)
+    assert list(steps)[-1] == Done(10) and "being restarted" in heard[0][1]
+    assert len({pid for pid, _ in lines(log)}) == 2
     assert list(executor.stream(count(MODEL, 1, 0, str(log)), None))[-1] == Done(1)
