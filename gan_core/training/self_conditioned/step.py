@@ -2,7 +2,8 @@
 
 What differs from `gan_core.training.stylegan2.step.GanTrainer`:
 - Real pictures are drawn uniformly in their labels; each has its label, or the opposite one where it is mirrored.
-- Generated pictures have attribute values drawn uniformly from [0, 1], independent of their latent.
+- Generated pictures have attribute values drawn uniformly from [0, 1], independent of their latent; with more than
+  three attributes three random ones, the others being the latent's own, as real pictures are drawn (`draw_uniformly`).
 - Both networks have a loss on the attribute head: the divergence of its softmax from the soft label, on real pictures
   for the discriminator, on generated ones for the generator.
 - The mapping network is not trained, so that a seed is the same face in both generators and the encoder's latents
@@ -15,6 +16,7 @@ Not in the paper, for small data:
   identity network (another one than in the evaluation), is part of the generator's loss. A share of the pairs differ in
   one attribute only, so that the change of identity is penalised for each attribute alone.
 - At a latent's own attribute values, the generator's picture is kept near the pretrained generator's.
+- There may be a second discriminator, of ImageNet features, as in `GanTrainer`. It reads no attributes.
 """
 
 from __future__ import annotations
@@ -33,8 +35,11 @@ from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
+from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
-from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
+from gan_core.training.people import PeopleStream
+from gan_core.training.places import PlacesStream
+from gan_core.training.self_conditioned.labelling import TOGETHER, Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
 from gan_core.training.stylegan2.step import INITIAL_SEED, GanTrainer
@@ -66,9 +71,10 @@ class SelfConditionedTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
     Args:
-        pictures: uint8 (N, 3, R, R).
+        pictures: uint8 (N, 3, R, R), or a stream of people on the processes' device.
         labels: of the pictures and of their mirror images, in their order.
-        space: measures the attribute values of latents (needed with `unweighted` or `single` only).
+        space: measures the attribute values of latents (needed with `unweighted`, `single` or more than three
+            attributes).
         identity_network: for the identity loss; None for none.
         plain: the pretrained generator (needed with `anchor_weight` only).
 
@@ -81,12 +87,13 @@ class SelfConditionedTrainer(GanTrainer):
     def __init__(
         self,
         settings: SelfConditionedSettings,
-        pictures: Tensor,
+        pictures: Tensor | PeopleStream,
         labels: Labels,
         processes: distributed.ProcessGroup,
         generator_start: State | None = None,
         discriminator_start: State | None = None,
         average_start: State | None = None,
+        projected_start: State | None = None,
         graphs: bool = True,
         space: AttributeSpace | None = None,
         identity_network: FacePredictor | None = None,
@@ -96,7 +103,8 @@ class SelfConditionedTrainer(GanTrainer):
             raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
         if not 0 <= settings.unweighted <= 0.5 or settings.batch % 2:
             raise BadValue("At most half of the pictures can be drawn unweighted, and a batch is of an even number.")
-        if (settings.unweighted or settings.single) and space is None:
+        self.needs_own = bool(settings.unweighted or settings.single or labels.values.shape[1] > TOGETHER)
+        if self.needs_own and space is None:
             raise BadValue("A latent's own values need the directions, which say what they are.")
         if settings.anchor_weight and (plain is None or not settings.unweighted):
             raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
@@ -125,7 +133,8 @@ class SelfConditionedTrainer(GanTrainer):
         generator.train().requires_grad_(True).mapping.requires_grad_(False)
         discriminator.train().requires_grad_(True)
         self.values, self.codes = labels.values.to(device), labels.codes.to(device)
-        self.table = draw_uniformly(labels.values, seed=settings.seed + processes.rank).to(device)
+        self.table = draw_uniformly(self.values, seed=settings.seed + processes.rank)
+        self._projected_start = projected_start
         self.knots = torch.linspace(0, 1, 3, device=device)  # a captured graph may not copy it from the host
         self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
@@ -152,28 +161,38 @@ class SelfConditionedTrainer(GanTrainer):
     def _reals(self) -> Tensor:
         n, device = self.settings.batch, self.processes.device
         evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
-        index = torch.where(self.as_is, torch.randint(len(self.values), (n,), device=device), evenly)
+        index = torch.where(self.as_is, self._rows(), evenly)
         self.real_values = self.values[index]
-        count = len(self.pictures)
-        images = self.pictures[index % count].float() * (2 / 255) - 1
-        return torch.where((index >= count)[:, None, None, None], images.flip(3), images)
+        count = len(self._data)
+        return self._data.at(index % count, index >= count)
+
+    def _rows(self) -> Tensor:
+        """Rows (batch,) of the labels, as often as the data's shares say; half of them of mirror images."""
+        rows = self._data.rows(self.settings.batch)
+        return rows + torch.randint(2, rows.shape, device=rows.device) * len(self._data)
+
+    @property
+    def _data(self) -> PictureStream | PeopleStream:
+        assert not isinstance(self.stream, PlacesStream)  # see `__init__`
+        return self.stream
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         s, device = self.settings, self.processes.device
-        index = torch.randint(len(self.codes), (s.batch,), device=device)
+        index = self._rows()
         inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
         w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
         if self.identity_network is not None:  # one latent for each two rows
             w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
-        if s.unweighted or s.single:
+        if self.needs_own:
             assert self.space is not None
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
             if self.identity_network is not None:
                 own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
             attribute = torch.arange(own.shape[1], device=device)
             edited = attribute == torch.randint(own.shape[1], (s.batch, 1), device=device)
-            kept = self.as_is[:, None] | (self.single[:, None] & ~edited)
+            few = torch.rand_like(own).argsort(1) < TOGETHER
+            kept = self.as_is[:, None] | torch.where(self.single[:, None], ~edited, ~few)
             self.fake_values = torch.where(kept, own, self.fake_values)
         if self.plain is not None:
             with torch.no_grad():
@@ -219,7 +238,8 @@ class SelfConditionedTrainer(GanTrainer):
     def set_progress(self, done: float) -> None:
         """Set the learning rate after a share `done` (0 to 1) of the run; it rises at first."""
         super().set_progress(done)
-        for adam in (self.generator_adam, self.discriminator_adam):
+        adams = [self.generator_adam, self.discriminator_adam]
+        for adam in adams if self.projection is None else [*adams, self.projected_adam]:
             for group in adam.param_groups:
                 group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
 
@@ -233,11 +253,12 @@ class SelfConditionedTrainer(GanTrainer):
     @torch.no_grad()
     def sample(self, count: int, psi: float = 0.7, seed: int = 1) -> Tensor:
         """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
-        face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
+        face, neutral and with each attribute at one, at zero, and at 0.8, as far as ten columns go."""
         attributes, net, device = self.values.shape[1], self.average, self.processes.device
         rows = torch.full((10, attributes), 0.5)
-        for i in range(min(attributes, 3)):
-            rows[1 + 3 * i : 4 + 3 * i, i] = torch.tensor([0.0, 0.8, 1.0])
+        ends = [(i, value) for value in (1.0, 0.0, 0.8) for i in range(attributes)]
+        for row, (i, value) in zip(rows[1:], ends, strict=False):
+            row[i] = value
         weights = weights_for_values(rows).to(device)
         z = torch.randn(-(-count // 10), self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
         w = net.mapping.truncate(net.mapping(z.to(device)), psi)

@@ -13,7 +13,7 @@ from gan_core.checkpoints import store
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.predictors import MEASURES, SIZE, load_predictor
 from gan_core.training.self_conditioned import train_predictors as training
-from gan_core.training.self_conditioned.portraits import read_portraits
+from gan_core.training.self_conditioned.faces import read_portraits
 from gan_core.training.self_conditioned.views import random_views
 from tests.gan_core.self_conditioned.small import plain_generator, predictor, write_faces
 
@@ -26,6 +26,20 @@ def test_views_keep_the_picture_and_say_which_are_mirrored() -> None:
     assert views.shape == (64, 3, SIZE, SIZE) and 10 < mirrored.sum() < 54
     brighter_right = views[..., SIZE // 2 :].mean((1, 2, 3)) > views[..., : SIZE // 2].mean((1, 2, 3))
     assert torch.equal(brighter_right, ~mirrored)
+
+
+def test_pairs_are_of_one_person_and_of_two_pictures_where_there_are() -> None:
+    torch.manual_seed(0)
+    people = np.array(["b", "a", "c", "a", "b", "b", "d"])
+    pairs = training.PairsOfPeople(people, torch.device("cpu"))
+    seen = set()
+    for _ in range(60):
+        first, second = pairs.draw(3).numpy()
+        assert (people[first] == people[second]).all() and len(set(people[first])) == 3
+        assert all((a == b) == (people[a] in "cd") for a, b in zip(first, second, strict=True))
+        seen |= set(zip(first.tolist(), second.tolist(), strict=True))
+    assert len(seen) == 2 + 2 + 6
+    assert pairs.draw(99).shape == (2, 4)
 
 
 def test_contrast_is_least_where_partners_agree() -> None:
@@ -79,7 +93,7 @@ def test_the_command_trains_and_tests(tmp_path: Path, monkeypatch: pytest.Monkey
     path, generator = table(tmp_path), tmp_path / "generator.safetensors"
     net = plain_generator()
     store.save(generator, net.state_dict(), config=net.config)
-    monkeypatch.setattr(training, "FacePredictor", lambda: predictor().train())
+    monkeypatch.setattr(training, "FacePredictor", lambda measures: predictor(measures).train())
     out = tmp_path / "predictors.safetensors"
     arguments = ["--data", str(tmp_path / "face"), "--labels", str(path), "--generator", str(generator)]
     arguments += ["--out", str(out), "--minutes", "0.01", "--folds", "2", "--fold-minutes", "0.005", "--batch", "3"]
