@@ -2,9 +2,10 @@
 
 Opens /live/ in a headless Chromium whose camera shows a film of a moving face (640 x 480), made from an example
 picture. Measured are the seconds to load the page with its models, for a still photo, for a slider and from the start
-of the camera to the first edited frame, and a second's edited frames and inverted faces. With --webgpu the browser is
-given the GPU: by Vulkan, or emulated by the processor. The page is the app's, or a static site of `gan-studio static`
-(--site), which needs neither the app's packages nor Playwright, so that it runs on a bare machine with a GPU.
+of the camera to the first edited frame, and a second's edited frames and inverted faces; the camera gives 30 frames a
+second, so the same frame is also given again and again, as fast as it is edited. With --webgpu the browser is given the GPU: by
+Vulkan, or emulated by the processor. The page is the app's, or a static site of `gan-studio static` (--site), which
+needs neither the app's packages nor Playwright, so that it runs on a bare machine with a GPU.
 
 With --server it is "Live camera, by this server" of the tab: seconds to the first frame, frames a second, and the share
 that was dropped of the camera's. Prints a line a run, with the machine's load before, as other work on it slows
@@ -48,10 +49,32 @@ WEBGPU = {
 }  # fmt: skip
 """Flags of a Chromium by how it gets WebGPU. Headless and on Linux it offers none by itself."""
 _EDITS = 5  # of a photo, by its slider
+_PATIENCE = 180.0  # seconds
 _ADAPTER = """(async () => {
     const adapter = await navigator.gpu?.requestAdapter();
     const { vendor = "none", architecture = "", description = "" } = adapter?.info ?? {};
     return `${vendor} ${architecture} ${description}`.trim();
+})()"""
+_INVERSIONS = """(async () => {
+    const took = [];
+    for (let i = 0; i < 3; i++) {
+        const began = performance.now();
+        await live.worker.call("choose", [0]);
+        took.push(performance.now() - began);
+    }
+    return took.sort((a, b) => a - b)[1] / 1000;
+})()"""
+_UNHELD = """(async () => {
+    const frame = await createImageBitmap(document.querySelector("#video")), seconds = 3;
+    const sliders = [...document.querySelectorAll("#sliders input")];
+    const values = Object.fromEntries(sliders.map(one => [one.name, Number(one.value)]));
+    document.querySelector("#start").click();
+    let count = 0, spent = 0;
+    for (const began = performance.now(); spent < seconds; spent = (performance.now() - began) / 1000, count++) {
+        const copy = await createImageBitmap(frame);
+        await live.worker.call("frame", [copy, performance.now() / 1000, values], [copy]);
+    }
+    return count / spent;
 })()"""
 _SLIDER = "document.querySelector('#sliders input')"
 _NUMBERS = "document.querySelector('#numbers').dataset"
@@ -90,6 +113,7 @@ def measure(page: Chromium, url: str, seconds: float, pictures: Path | None = No
     if pictures:
         shown = page.evaluate("document.querySelector('#canvas').toDataURL()")
         (pictures / "edited.png").write_bytes(base64.b64decode(shown.partition(",")[2]))
+    result["of a photo, the inversion alone, s"] = page.evaluate(_INVERSIONS, _PATIENCE)
     took = []
     for edit in range(_EDITS):
         started = clock("cpu")
@@ -109,6 +133,7 @@ def measure(page: Chromium, url: str, seconds: float, pictures: Path | None = No
     )  # another one where the GPU was lost
     if pictures:
         (pictures / "camera.png").write_bytes(page.screenshot())
+    result["frames a second that wait for no camera"] = page.evaluate(_UNHELD, _PATIENCE)
     return result
 
 
