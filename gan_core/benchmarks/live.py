@@ -3,9 +3,9 @@
 Opens /live/ in a headless Chromium whose camera shows a film of a moving face (640 x 480), made from an example
 picture. Measured are the seconds to load the page with its models, for a still photo, for a slider and from the start
 of the camera to the first edited frame, and a second's edited frames and inverted faces; the camera gives 30 frames a
-second, so the same frame is also given again and again, as fast as it is edited. With --webgpu the browser is given the GPU: by
-Vulkan, or emulated by the processor. The page is the app's, or a static site of `gan-studio static` (--site), which
-needs neither the app's packages nor Playwright, so that it runs on a bare machine with a GPU.
+second, so the same frame is also given again and again, as fast as it is edited. With --webgpu the browser is given
+the GPU: by Vulkan, or emulated by the processor. The page is the app's, or a static site of `gan-studio static`
+(--site), which needs neither the app's packages nor Playwright, so that it runs on a bare machine with a GPU.
 
 With --server it is "Live camera, by this server" of the tab: seconds to the first frame, frames a second, and the share
 that was dropped of the camera's. Prints a line a run, with the machine's load before, as other work on it slows
