@@ -92,12 +92,12 @@ def bodies(weights: Path, device: str) -> Works:
         request = CompositionRequest(LatentSource(1000), LatentSource(5000), region="hair", schedule=Schedule(steps))
         return lambda: list(pipeline.compose(request))
 
-    def first() -> None:
-        reports = pipeline.compose(
-            CompositionRequest(LatentSource(1000), LatentSource(5000), region="hair", schedule=Schedule(40))
+    def first() -> object:
+        return next(
+            pipeline.compose(
+                CompositionRequest(LatentSource(1000), LatentSource(5000), region="hair", schedule=Schedule(40))
+            )
         )
-        next(reports)
-        reports.close()
 
     yield "Compose a body: the first picture", first
     for steps in (40, 100):
