@@ -24,6 +24,9 @@ DAMAGED = "This file is not a video that can be read, or it is damaged."
 # Containers that hold pictures and sound themselves. Play lists name other files and are left out on purpose.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif,apng,h264,hevc,m4v,mjpeg,ivf"
 
+# until PyAV 19, whose metadata are read only when somebody asks for them
+_LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+
 
 def _refuse(*_arguments: Any, **_named: Any) -> Any:
     raise BadVideo("This file points to other files instead of holding a video.")
@@ -37,9 +40,7 @@ def opened(path: Path) -> Iterator[Any]:
             # Python opens the file and only formats of a short list are tried, so that no demuxer opens other files.
             file = stack.enter_context(path.open("rb"))
             options = {"format_whitelist": _FORMATS, "protocol_whitelist": ""}
-            container = stack.enter_context(
-                av.open(file, "r", io_open=_refuse, metadata_errors="ignore", options=options)
-            )
+            container = stack.enter_context(av.open(file, "r", io_open=_refuse, options=options, **_LENIENT))
         except FileNotFoundError as error:
             raise BadVideo("The video file is not there.") from error
         except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
