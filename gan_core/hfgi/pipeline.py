@@ -150,6 +150,7 @@ class HFGIPipeline:
     def random_codes(self, seed: int, psi: float = 0.7) -> Tensor:
         """The codes (1, num_ws, w_dim) of a random face. psi: truncation, 0 is the mean face."""
         z = torch.randn(1, self.generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
+        bring_back(self.generator.mapping, self.device)
         w = self.generator.mapping(z.to(self.device))
         return self.generator.broadcast(self.generator.mapping.truncate(w, psi))
 
