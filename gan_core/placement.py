@@ -89,8 +89,11 @@ class DevicePlacement:
         return max(self.devices, key=lambda device: self._budget(device) - self._taken(device))
 
     def take_in(self, entry: RegistryEntry, value: Any) -> None:
-        """A model was built, on the CPU. It has no place yet."""
+        """A model was built, on the CPU. It has no place yet; its parts keep theirs."""
         entry.value, entry.device = value, None
+        for part in entry.parts:
+            if part.device is not None:  # a constructor may have moved all that it was given to the CPU
+                memory.move(memory.own_submodules(part.value, _shared(part)), part.device)
         self._count(entry)
         entry.size = sum(entry.held.values())
 

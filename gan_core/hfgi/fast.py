@@ -42,17 +42,17 @@ class BatchedHeads(nn.Module):
         self.register_buffer("linear_bias", torch.stack(biases).detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, pixels, pixels) to styles (N, heads, w_dim)."""
+        """(N, C, pixels, pixels) to styles (N, heads, w_dim); pictures of cars have fewer rows."""
         n = x.shape[0]
         x = F.conv2d(x, self.weight_0, self.bias_0.flatten(), stride=2, padding=1)
         x = F.leaky_relu(x, 0.01)
         for level in range(1, self.levels):
-            side = x.shape[-1] // 2
+            height, width = ((side + 1) // 2 for side in x.shape[-2:])
             columns = F.unfold(x.contiguous(), 3, padding=1, stride=2)  # (N, heads * I * 9, places)
-            columns = columns.view(n, self.count, -1, side * side).permute(1, 2, 0, 3).flatten(2)
+            columns = columns.view(n, self.count, -1, height * width).permute(1, 2, 0, 3).flatten(2)
             y = torch.baddbmm(getattr(self, f"bias_{level}"), getattr(self, f"weight_{level}"), columns)
-            x = F.leaky_relu(y, 0.01).view(self.count, -1, n, side * side).permute(2, 0, 1, 3)
-            x = x.reshape(n, -1, side, side)
+            x = F.leaky_relu(y, 0.01).view(self.count, -1, n, height * width).permute(2, 0, 1, 3)
+            x = x.reshape(n, -1, height, width)
         x = x.view(n, self.count, -1).transpose(0, 1)  # (heads, N, I)
         return torch.baddbmm(self.linear_bias[:, None], x, self.linear_weight.transpose(1, 2)).transpose(0, 1)
 

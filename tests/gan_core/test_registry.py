@@ -118,6 +118,19 @@ def test_nothing_is_built_before_first_use_and_once_after():
     assert (info.licence, info.resolution, info.busy) == ("CC0", 256, False)
 
 
+def test_parts_that_a_constructor_moves_away_come_back(moves):
+    registry = make(("gpu",), {"gpu": 64 * KB, "cpu": 64 * KB})
+    declare(registry, "part", 16)
+
+    def build(load):
+        memory.move([load.part("part")], "cpu")  # as a pipeline does with all that it is given
+        return Network(8)
+
+    registry.declare(ModelSpec(name="whole", build=build, resolution=256, licence="CC0", parts=("part",)))
+    use(registry, "whole")
+    assert moves == [(16, "gpu"), (16, "cpu"), (16, "gpu"), (8, "gpu")]
+
+
 def test_unknown_and_double_names():
     registry = make()
     declare(registry, "a")
