@@ -96,6 +96,7 @@ class Aside:
             self._pool.submit(steps.close).result()
 
     def close(self) -> None:
+        self._executor.cluster.close()
         self._pool.submit(ray.shutdown).result()
 
 
@@ -196,4 +197,32 @@ def test_a_replica_killed_under_a_call_and_the_call_begins_again_elsewhere(execu
     assert last == Done(20)
     assert len({pid for pid, _ in lines(log)}) == 2
     # The one that was killed is replaced, and everything still works.
+    assert list(executor.stream(count(MODEL, 1, 0, str(log)), None))[-1] == Done(1)
+
+
+def ray_processes() -> list[int]:
+    """Those of the cluster that this process has made: its children and theirs."""
+    parents, names = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            names[int(entry.name)] = (entry / "cmdline").read_text()
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+
+    def is_ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and is_ours(parents[pid]))
+
+    wanted = ("gcs_server", "raylet", "ray::")
+    return [pid for pid, name in names.items() if any(word in name for word in wanted) and is_ours(pid)]
+
+
+def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(executor, tmp_path) -> None:
+    log, heard = tmp_path / "log", []
+    steps = executor.stream(count(MODEL, 30, 0.1, str(log)), lambda *step: heard.append(step))
+    next(steps)
+    for pid in ray_processes():
+        os.kill(pid, signal.SIGKILL)
+    assert list(steps)[-1] == Done(30) and "being restarted" in heard[0][1]
+    assert len({pid for pid, _ in lines(log)}) == 2
     assert list(executor.stream(count(MODEL, 1, 0, str(log)), None))[-1] == Done(1)
