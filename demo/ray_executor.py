@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 APPLICATION = "gan-studio"
 _TRIES = 3  # of a call whose replica dies under it
-_PATIENCE = 30.0  # seconds that a call waits for a cluster that is being restarted
+_PATIENCE = 60.0  # seconds that a call waits for a cluster that is being restarted
 _ANSWER = 10.0  # seconds that the cluster has for saying that it is there
 _RESTARTED = "The machines that compute are being restarted"
 _LOST = "The machine that worked on this was lost, and so were those that tried again. Please try again in a minute."

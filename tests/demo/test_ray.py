@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from demo import gpu, ray_executor
+from demo import gpu, ray_cluster, ray_executor
 from demo.gpu import Done, Step, Steps, Worker
 from demo.scale import Scale
 from gan_core.errors import BadValue
@@ -217,12 +217,15 @@ def ray_processes() -> list[int]:
     return [pid for pid, name in names.items() if any(word in name for word in wanted) and is_ours(pid)]
 
 
-def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(executor, tmp_path) -> None:
+def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(
+    executor, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "_EVERY", 0.5)
     log, heard = tmp_path / "log", []
-    steps = executor.stream(count(MODEL, 30, 0.1, str(log)), lambda *step: heard.append(step))
+    steps = executor.stream(count(MODEL, 10, 0.1, str(log)), lambda *step: heard.append(step))
     next(steps)
     for pid in ray_processes():
         os.kill(pid, signal.SIGKILL)
-    assert list(steps)[-1] == Done(30) and "being restarted" in heard[0][1]
+    assert list(steps)[-1] == Done(10) and "being restarted" in heard[0][1]
     assert len({pid for pid, _ in lines(log)}) == 2
     assert list(executor.stream(count(MODEL, 1, 0, str(log)), None))[-1] == Done(1)
