@@ -38,7 +38,7 @@ def test_the_manifests_name_settings_and_code_that_exist() -> None:
     module, name = application["import_path"].split(":")
     assert f"def {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
     (container,) = pages["spec"]["template"]["spec"]["containers"]
-    assert set(re.findall(r" (--(?!address|num-cpus|disable)[a-z-]+)", container["args"][0])) <= flags
+    assert set(re.findall(r" (--(?!address|num-cpus|disable|block)[a-z-]+)", container["args"][0])) <= flags
     assert {entry["name"] for entry in container["env"]} <= settings
     assert application["name"] == "gan-studio"
 
