@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from demo.assistants import send_every_picture
     from demo.context import assemble
     from demo.layout import build_page, launch_options
-    from demo.monitoring import endpoints, set_up_logs
+    from demo.logs import set_up_logs
+    from demo.monitoring import endpoints
     from demo.page_cache import PageCache
     from demo.refusals import Refusals
     from demo.texts import translated

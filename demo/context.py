@@ -145,6 +145,7 @@ def _ray(settings: Settings) -> ray_executor.RayExecutor:
     return ray_executor.connect(
         settings.ray_address, settings.scale, declared,
         weights=str(settings.weights), device=settings.device, memory=settings.memory, together=settings.together,
+        log_format=settings.log_format,
     )  # fmt: skip
 
 

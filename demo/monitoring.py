@@ -1,4 +1,4 @@
-"""What a host watches: is it alive, is it ready, what does it do; and logs that a machine reads.
+"""What a host watches: is it alive, is it ready, what does it do.
 
 `/healthz` answers 200 as long as the process serves at all, `/readyz` once the models that are loaded in advance have
 run (503 before), `/metrics` in Prometheus's text format where the app was started with --metrics. None of them names a
@@ -7,10 +7,6 @@ visitor or a picture.
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -105,29 +101,3 @@ class _Collector:
             if info.loaded:
                 models.add_metric((info.name, info.device or ""), info.memory_bytes)
         yield models
-
-
-def set_up_logs(form: str) -> None:
-    """Log to the standard error stream, as lines of text or of JSON (`form`: "text" or "json")."""
-    handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(_JSON() if form == "json" else text)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-class _JSON(logging.Formatter):
-    """One object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
-        entry = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            "process": os.getpid(),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)

@@ -1,28 +1,29 @@
 """Runs calls in the replicas of a Ray Serve deployment, on this machine or on many: `app.py --executor ray`.
 
 The page stays as it is; only where a call computes is another place. Several pages (front ends) share one deployment:
-the first one makes it. A call goes to a replica where its model is warm if one of those is free, else to the one with
-the least to do. A call whose replica dies is begun again on another one; one under which the whole cluster goes away,
-when that is back (`demo.ray_cluster`).
+the first one makes it. The page is no part of the cluster: a process of its own is (`demo.ray_bridge`), which is
+started again whenever it ends, as it does when the cluster's head is restarted. Calls that were under way begin again.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import importlib.util
+import itertools
 import logging
 import os
 import queue
 import socket
+import subprocess
+import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
-from demo import call_files
 from demo.executors import joined
 from demo.gpu import Call, Done, Progress, Steps
-from demo.ray_cluster import AWAY, Cluster, ClusterLost, Connection
+from demo.ray_bridge import Ask, Channel, Failed, Joining, Ready, Stop, Told
 from demo.scale import Scale
 from gan_core.errors import Busy, NotInstalled
 from gan_core.model_spec import ModelInfo
@@ -31,96 +32,164 @@ from gan_core.registry import ModelRegistry
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-APPLICATION = "gan-studio"
-_TRIES = 3  # of a call whose replica dies under it
-_PATIENCE = 60.0  # seconds that a call waits for a cluster that is being restarted
-_ANSWER = 10.0  # seconds that the cluster has for saying that it is there
+BRIDGE = ("-c", "from demo.ray_bridge import main; main()")
+"""Not -m: what it sends would be of a module named __main__ then."""
+AWAY = "The machines that compute are being restarted. Please try again in a minute."
 _RESTARTED = "The machines that compute are being restarted"
-_LOST = "The machine that worked on this was lost, and so were those that tried again. Please try again in a minute."
+_TRIES = 3  # of a call under which the cluster goes away
+_PATIENCE = 60.0  # seconds that such a call waits for it
+_PAUSE = 1.0  # seconds until another process is started after one that ended
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+class BridgeLost(Exception):
+    """The process between the page and the cluster ended."""
+
+
+class Link:
+    """One such process, and the calls that it has. Made once it has joined the cluster."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self._process, self._channel = process, channel
+        self._numbers = itertools.count()
+        self._answers: dict[int, queue.SimpleQueue[Told | None]] = {}
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @classmethod
+    def start(cls, command: Sequence[str], joining: Joining) -> Link:
+        """Start the process and wait until it has joined. Raises ConnectionError where no cluster is, and RuntimeError
+        with what else is wrong."""
+        ours, theirs = socket.socketpair()
+        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, *command, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),), env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        channel, answer = Channel(Connection(ours.detach())), None
+        try:
+            channel.send(joining)
+            answer = channel.receive()
+        except (EOFError, OSError) as error:
+            answer = Failed(f"the process that joins it ended: {error}", absent=False)
+        finally:
+            if not isinstance(answer, Ready):
+                channel.close()
+                process.wait()
+        if isinstance(answer, Ready):
+            return cls(process, channel)
+        raise (ConnectionError if answer.absent else RuntimeError)(answer.text)
+
+    def listen(self) -> None:
+        """Pass on what comes, until the process has ended."""
+        while True:
+            try:
+                told: Told = self._channel.receive()
+            except (EOFError, OSError):
+                break
+            if waiting := self._answers.get(told.number):
+                waiting.put(told)
+        with self._lock:
+            self._ended = True
+            for waiting in list(self._answers.values()):
+                waiting.put(None)
+        self._process.wait()
+
+    def close(self) -> None:
+        """The process hears of it and ends, and `listen` does."""
+        self._channel.close()
+        self._process.wait()
+
+    def stream(self, call: Call[Any]) -> Iterator[Told]:
+        """What is told of a call. Closing the iterator stops the call. Raises BridgeLost."""
+        number, answers = next(self._numbers), queue.SimpleQueue[Told | None]()
+        with self._lock:
+            if self._ended:
+                raise BridgeLost
+            self._answers[number] = answers
+        ended = False
+        try:
+            self._send(Ask(number, call))
+            while (told := answers.get()) is not None:
+                ended = told.error is not None or isinstance(told.step, Done)
+                yield told
+                if ended:
+                    return
+            ended = True
+            raise BridgeLost
+        finally:
+            del self._answers[number]
+            if not ended:
+                self._send(Stop(number))
+
+    def _send(self, value: Any) -> None:
+        try:
+            self._channel.send(value)
+        except OSError as error:
+            logger.info("the bridge to Ray is gone: %s", error)  # `listen` hears of it, too
 
 
 class RayExecutor:
     """See the module's docstring.
 
-    cluster: with a connection, or soon. declared: a registry in which every model is declared and none is ever loaded.
+    start: makes a link, as `Link.start`. declared: a registry in which every model is declared and none is ever loaded.
     places: what `devices` says.
     """
 
-    def __init__(self, cluster: Cluster, declared: ModelRegistry, places: tuple[str, ...]) -> None:
-        self.cluster, self._declared, self._places = cluster, declared, places
-        self._states: dict[str, tuple[ModelInfo, ...]] = {}  # by replica, as of its last answer
-        self._under_way: Counter[str] = Counter()  # calls by model
-        self._lock = threading.Lock()
+    def __init__(self, start: Callable[[], Link], declared: ModelRegistry, places: tuple[str, ...]) -> None:
+        self._start, self._declared, self._places = start, declared, places
+        self._link: Link | None = None
+        self._states: list[tuple[ModelInfo, ...]] = []  # of the replicas' registries
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+
+    def connect(self) -> None:
+        """Join the cluster, now or, where there is none yet, as soon as it is there. Raises RuntimeError."""
+        try:
+            self._link = self._start()
+        except ConnectionError as error:
+            logger.warning("no Ray cluster yet: %s", error)
+        threading.Thread(target=self._keep, name="ray", daemon=True).start()
+
+    def close(self) -> None:
+        """Leave the cluster for good."""
+        self._closed.set()
+        if self._link:
+            self._link.close()
 
     def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
-        """See `demo.gpu.Executor`. Raises Busy when replicas died under it several times, or the cluster is away."""
-        from ray.exceptions import RayError, TaskCancelledError
-        from ray.serve.exceptions import RequestCancelledError
-
-        packed, files = call_files.packed(call)
-        for attempt in range(_TRIES):
-            replica, connection = "", self.cluster.connection()
+        """See `demo.gpu.Executor`. Raises Busy while the cluster is away."""
+        for _ in range(_TRIES):
+            with self._changed:
+                link = self._link
+            if link is None:
+                raise Busy(AWAY)
             try:
-                for message in self._messages(connection, packed, files):
-                    replica = message.replica
-                    if message.models:
-                        self._remember(replica, message.models)
-                    if message.loading is not None:
+                for told in link.stream(call):
+                    if told.models is not None:
+                        self._states = told.models
+                    if told.loading is not None:
                         if progress:
-                            progress(*message.loading)
-                    elif message.error is not None:
-                        raise message.error
-                    elif message.step is not None:
-                        if isinstance(message.step, Done):
-                            yield call_files.collected(call, message.step, message.files)
-                            return
-                        yield message.step
-            except ClusterLost:
+                            progress(*told.loading)
+                    elif told.error is not None:
+                        raise told.error
+                    elif told.step is not None:
+                        yield told.step
+                return
+            except BridgeLost:
                 logger.warning("the cluster was lost in %s", call.task.name)
-                self._await_cluster(progress)
-            except (TaskCancelledError, RequestCancelledError):
-                raise
-            except RayError as error:
-                if getattr(error, "cause", None) is not None:  # the task's own mistake, not the machine's
-                    raise
-                self._forget(replica)
-                logger.warning("a replica was lost in %s (try %d): %s", call.task.name, attempt + 1, error)
-                if self.cluster.doubt(connection):
-                    self._await_cluster(progress)
-        raise Busy(_LOST)
-
-    def _await_cluster(self, progress: Progress | None) -> None:
-        """Before a call is begun again. Raises Busy if the cluster is not back soon."""
-        with self._lock:
-            self._states.clear()
-        if progress:
-            progress(0.0, _RESTARTED)
-        if not self.cluster.wait(_PATIENCE):
-            raise Busy(AWAY)
-
-    def _messages(self, connection: Connection, call: Call[Any], files: dict[str, bytes]) -> Iterator[Any]:
-        with self._lock:
-            warm = sum(_loaded(state, call.model) for state in self._states.values())
-            # Where the model is warm while one of those replicas is free; else anywhere, where it will be warm then.
-            place = call.model if self._under_way[call.model] < warm else ""
-            self._under_way[call.model] += 1
-        response = connection.handle.options(stream=True, multiplexed_model_id=place).run.remote(call, files)
-        done = False
-        try:
-            yield from _received(response, connection)
-            done = True
-        finally:
-            with self._lock:
-                self._under_way[call.model] -= 1
-            if not (done or connection.lost):
-                with contextlib.suppress(Exception):  # whatever state it is in, nobody waits for it any more
-                    response.cancel()
+            if progress:
+                progress(0.0, _RESTARTED)
+            with self._changed:
+                back = self._changed.wait_for(lambda gone=link: self._link not in (None, gone), _PATIENCE)  # type: ignore[misc]
+            if not back:
+                break
+        raise Busy(AWAY)
 
     def models(self) -> list[ModelInfo]:
         """See `demo.gpu.Executor`. A replica's models are known from its last answer."""
-        with self._lock:
-            states = list(self._states.values())
-        return [joined(infos) for infos in zip(self._declared.models(), *states, strict=True)]
+        return [joined(infos) for infos in zip(self._declared.models(), *self._states, strict=True)]
 
     def devices(self) -> tuple[str, ...]:
         """See `demo.gpu.Executor`."""
@@ -134,100 +203,40 @@ class RayExecutor:
         """See `demo.gpu.Executor`. This process has no device; a replica loads what it is asked for."""
         work()
 
-    def _remember(self, replica: str, models: tuple[ModelInfo, ...]) -> None:
-        placed = tuple(
-            dataclasses.replace(info, device=f"{info.device} of {replica}" if info.device else None) for info in models
-        )
-        with self._lock:
-            self._states[replica] = placed
-
-    def _forget(self, replica: str) -> None:
-        with self._lock:
-            self._states.pop(replica, None)
-
-
-def _received(response: Any, connection: Connection) -> Iterator[Any]:
-    """The messages of a response, read in a thread of its own: it waits for ever for a cluster that is lost. Raises
-    ClusterLost then."""
-    messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def read() -> None:
-        try:
-            for message in response:
-                messages.put(message)
-            messages.put(None)
-        except BaseException as error:  # raised again by who waits
-            messages.put(error)
-
-    threading.Thread(target=read, name="ray-messages", daemon=True).start()
-    while True:
-        try:
-            message = messages.get(timeout=1.0)
-        except queue.Empty:
-            if connection.lost:
-                raise ClusterLost from None
-            continue
-        if message is None:
-            return
-        if isinstance(message, BaseException):
-            raise message
-        yield message
+    def _keep(self) -> None:
+        while not self._closed.is_set():
+            if self._link is not None:
+                self._link.listen()
+                with self._changed:
+                    self._link, self._states = None, []
+                if not self._closed.is_set():
+                    logger.error("the Ray cluster is lost; it is joined again when it is back")
+            if self._closed.wait(_PAUSE):
+                return
+            try:
+                link = self._start()
+            except (ConnectionError, RuntimeError) as error:
+                logger.info("no Ray cluster yet: %s", error)
+                continue
+            logger.info("the Ray cluster is joined")
+            with self._changed:
+                self._link = link
+                self._changed.notify_all()
 
 
-def _loaded(state: tuple[ModelInfo, ...], model: str) -> bool:
-    return any(info.name == model and info.loaded for info in state)
-
-
-def connect(address: str | None, scale: Scale, declared: ModelRegistry, **arguments: Any) -> RayExecutor:
+def connect(
+    address: str | None, scale: Scale, declared: ModelRegistry, *, log_format: str = "text", **arguments: Any
+) -> RayExecutor:
     """Join the cluster (None: one made on this machine now), and find the deployment there or make it; again whenever
     the cluster was away.
 
-    arguments: of `demo.replica.Replica`.
-    Raises NotInstalled without Ray.
+    arguments: of `demo.replica.Replica`. Raises NotInstalled without Ray, RuntimeError where the deployment fails.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else what waits for a lost cluster makes one of its own
-    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**8))  # else it ends the process after 60 s
-    try:
-        import ray
-    except ImportError as error:
-        raise NotInstalled("--executor ray needs the package ray: pip install gan-studio[scale].") from error
-    cluster = Cluster(lambda: _join(address, scale, arguments), _answers, ray.shutdown)
-    cluster.connect()
+    if importlib.util.find_spec("ray") is None:
+        raise NotInstalled("--executor ray needs the package ray: pip install gan-studio[scale].")
+    joining = Joining(address, scale, arguments, log_format)
     unit = f"{scale.gpus:g} GPU" if scale.gpus else f"{scale.cpus:g} CPU"
-    return RayExecutor(cluster, declared, tuple(f"Ray replica {i + 1} ({unit})" for i in range(scale.most)))
-
-
-def _join(address: str | None, scale: Scale, arguments: dict[str, Any]) -> Any:
-    """The deployment's handle."""
-    import ray
-    from ray import serve
-
-    from demo import replica
-
-    if not ray.is_initialized():
-        local: dict[str, Any] = {} if address else {"include_dashboard": False, "num_cpus": _cpus(scale)}
-        ray.init(address=address, namespace=APPLICATION, configure_logging=False, log_to_driver=False, **local)
-    serve.start(proxy_location="Disabled")
-    application = serve.status().applications.get(APPLICATION)
-    if application is None or application.status not in ("RUNNING", "DEPLOYING"):
-        logger.info("deploying %s", scale)
-        serve.run(replica.bind(scale, **arguments), name=APPLICATION, route_prefix=None)
-    return serve.get_app_handle(APPLICATION)
-
-
-def _answers() -> bool:
-    """Whether the head listens, and Serve's controller answers."""
-    import ray
-
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    socket.create_connection((host, int(port)), _ANSWER).close()
-    controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-    ray.get(controller.check_alive.remote(), timeout=_ANSWER)
-    return True
-
-
-def _cpus(scale: Scale) -> int:
-    """Of a cluster made on this machine: as many as the replicas take, whatever the machine has; Serve's own
-    controller takes none."""
-    return max(os.cpu_count() or 1, round(scale.most * scale.cpus))
+    places = tuple(f"Ray replica {i + 1} ({unit})" for i in range(scale.most))
+    executor = RayExecutor(lambda: Link.start(BRIDGE, joining), declared, places)
+    executor.connect()
+    return executor

@@ -1,6 +1,6 @@
 """One replica of the Ray Serve deployment: a worker with a registry of its own, on any machine of the cluster.
 
-Only `demo.ray_executor` talks to it. Everything that crosses is pickled: a `Call` and the files it reads there, and
+Only `demo.ray_calls` talks to it. Everything that crosses is pickled: a `Call` and the files it reads there, and
 `Message`s back.
 """
 

@@ -44,11 +44,11 @@ def test_the_manifests_name_settings_and_code_that_exist() -> None:
 
 
 def test_arguments_of_the_cluster_make_a_deployment() -> None:
-    from demo import ray_executor, replica
+    from demo import ray_calls, replica
 
     service = next(yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text()))
     (application,) = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
     made = replica.application(application["args"])
     deployment = made._bound_deployment
-    assert application["name"] == ray_executor.APPLICATION and deployment.name == replica.DEPLOYMENT
+    assert application["name"] == ray_calls.APPLICATION and deployment.name == replica.DEPLOYMENT
     assert deployment.ray_actor_options["num_gpus"] == 1 and deployment.ray_actor_options["num_cpus"] == 4

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from gradio_client import Client, handle_file
 
-from demo import monitoring
+from demo import logs, monitoring
 from gan_core.errors import NotInstalled
 from tests.demo import fakes
 from tests.demo.conftest import started
@@ -89,7 +89,7 @@ def test_an_error_in_the_log_has_its_traceback() -> None:
     except ValueError as error:
         info = (ValueError, error, error.__traceback__)
     record = logging.LogRecord("a", logging.ERROR, "", 1, "text %s", ("filled in",), info)
-    entry = json.loads(monitoring._JSON().format(record))
+    entry = json.loads(logs._JSON().format(record))
     assert entry["message"] == "text filled in" and "ValueError: wrong" in entry["exception"]
 
 

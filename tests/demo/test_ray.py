@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import ray
 
-from demo import gpu, ray_cluster, ray_executor
+from demo import gpu, ray_executor
 from demo.gpu import Done, Step, Steps, Worker
 from demo.scale import Scale
 from gan_core.errors import BadValue
@@ -68,54 +67,19 @@ def with_their_count(generator, numbers):
     return [(number, len(numbers)) for number in numbers]
 
 
-class Aside:
-    """The executor, used from a thread of its own as the app does: in this one Playwright's event loop may be running,
-    and Serve's handles refuse to wait in an event loop's thread."""
-
-    def __init__(self, folder: Path) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        declared = ModelRegistry()
-        declare_models(declared, folder)
-        self._executor = self._pool.submit(
-            ray_executor.connect,
-            None,
-            Scale(2, 2, cpus=0.5),
-            declared,
-            weights=str(folder),
-            device="cpu",
-            together=4,
-        ).result()
-        self.models = self._executor.models
-
-    def stream(self, call, progress):
-        steps = self._executor.stream(call, progress)
-        try:
-            while (step := self._pool.submit(next, steps, None).result()) is not None:
-                yield step
-        finally:
-            self._pool.submit(steps.close).result()
-
-    def close(self) -> None:
-        self._executor.cluster.close()
-        self._pool.submit(ray.shutdown).result()
-
-
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory):
-    executor = Aside(tmp_path_factory.mktemp("weights"))
+    folder, declared = tmp_path_factory.mktemp("weights"), ModelRegistry()
+    declare_models(declared, folder)
+    arguments = {"weights": str(folder), "device": "cpu", "together": 4}
+    executor = ray_executor.connect(None, Scale(2, 2, cpus=0.5), declared, **arguments)
     yield executor
     executor.close()
+    assert ray_processes() == [], "the cluster ends with the process that made it"
 
 
 def lines(path: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def both_run() -> bool:
-    from ray import serve
-
-    states = serve.status().applications[ray_executor.APPLICATION].deployments["Replica"].replica_states
-    return states.get("RUNNING") == 2
 
 
 def wait_for(condition, seconds: float = 60) -> None:
@@ -166,15 +130,20 @@ def test_closing_stops_the_work(executor, tmp_path) -> None:
 
 
 def test_two_calls_compute_at_the_same_time(executor, tmp_path) -> None:
-    logs = [tmp_path / name for name in ("a", "b", "c")]
-    wait_for(both_run)
-    runs = [executor.stream(count(MODEL, 400, 0.02, str(log)), None) for log in logs]
-    for run in runs:
-        next(run)
-    wait_for(lambda: all(len(lines(log)) > 3 for log in logs))
-    assert len({lines(log)[0][0] for log in logs}) == 2
-    for run in runs:
-        run.close()
+    """Once both replicas have started."""
+
+    def processes() -> int:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        logs = [folder / name for name in ("a", "b", "c")]
+        runs = [executor.stream(count(MODEL, 400, 0.02, str(log)), None) for log in logs]
+        for run in runs:
+            next(run)
+        wait_for(lambda: all(len(lines(log)) > 3 for log in logs))
+        for run in runs:
+            run.close()
+        return len({lines(log)[0][0] for log in logs})
+
+    wait_for(lambda: processes() == 2)
 
 
 def test_a_replica_computes_several_visitors_calls_in_one_batch(executor) -> None:
@@ -217,10 +186,7 @@ def ray_processes() -> list[int]:
     return [pid for pid, name in names.items() if any(word in name for word in wanted) and is_ours(pid)]
 
 
-def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(
-    executor, tmp_path, monkeypatch
-) -> None:
-    monkeypatch.setattr(ray_cluster, "_EVERY", 0.5)
+def test_the_whole_cluster_dies_and_the_call_begins_again_when_there_is_another(executor, tmp_path) -> None:
     log, heard = tmp_path / "log", []
     steps = executor.stream(count(MODEL, 10, 0.1, str(log)), lambda *step: heard.append(step))
     next(steps)
