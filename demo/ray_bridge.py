@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -120,13 +120,28 @@ class Channel:
             end.shutdown(socket.SHUT_RDWR)  # an error says that the other end is gone
 
 
+@dataclass
+class _Running:
+    """A call that is under way."""
+
+    responses: list[Any] = field(default_factory=list)
+    """What can be cancelled of it."""
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """From another thread."""
+        self.stopped = True
+        for response in list(self.responses):
+            with contextlib.suppress(Exception):  # whatever state it is in, nobody waits for it any more
+                response.cancel()
+
+
 class Bridge:
     """Runs what the page asks for, each call in a thread."""
 
     def __init__(self, channel: Channel, calls: Calls) -> None:
         self._channel, self._calls = channel, calls
-        self._responses: dict[int, list[Any]] = {}  # of calls that are under way
-        self._stopped: set[int] = set()
+        self._running: dict[int, _Running] = {}
 
     def serve(self) -> None:
         """Until the page is gone."""
@@ -136,38 +151,31 @@ class Bridge:
             except (EOFError, OSError):
                 return
             if isinstance(wanted, Ask):
-                self._responses[wanted.number] = []
-                threading.Thread(target=self._run, args=(wanted,), name=wanted.call.task.name, daemon=True).start()
-            else:
-                self._stop(wanted.number)
+                running = self._running[wanted.number] = _Running()
+                name = wanted.call.task.name
+                threading.Thread(target=self._run, args=(wanted, running), name=name, daemon=True).start()
+            elif running := self._running.get(wanted.number):
+                running.stop()
 
-    def _stop(self, number: int) -> None:
-        if number in self._responses:
-            self._stopped.add(number)
-            for response in list(self._responses[number]):
-                with contextlib.suppress(Exception):  # whatever state it is in, nobody waits for it any more
-                    response.cancel()
-
-    def _run(self, wanted: Ask) -> None:
+    def _run(self, wanted: Ask, running: _Running) -> None:
         number = wanted.number
 
         def loading(fraction: float, text: str) -> None:
             self._tell(Told(number, loading=(fraction, text)))
 
         try:
-            steps = self._calls.stream(wanted.call, loading, self._responses[number])
+            steps = self._calls.stream(wanted.call, loading, running.responses)
             with contextlib.closing(steps):
                 for step in steps:
-                    if number in self._stopped:
+                    if running.stopped:
                         return
                     last = isinstance(step, Done)
                     self._tell(Told(number, step, models=self._calls.models() if last else None))
         except BaseException as error:  # raised again in the page
-            if number not in self._stopped:
+            if not running.stopped:
                 self._tell(Told(number, error=_sendable(error), models=self._calls.models()))
         finally:
-            self._responses.pop(number, None)
-            self._stopped.discard(number)
+            del self._running[number]
 
     def _tell(self, told: Told) -> None:
         try:
@@ -178,8 +186,15 @@ class Bridge:
 
 def _sendable(error: BaseException) -> BaseException:
     """A person's mistake and what the machine's files say as they are; of any other error what it says, for Ray's hold
-    much that cannot be pickled."""
-    return error if isinstance(error, (StudioError, OSError)) else RuntimeError(f"{type(error).__name__}: {error}")
+    much that cannot be pickled. A replica's own error is within one of Ray's, of a class that only this process has."""
+    own = getattr(error, "cause", None) or error
+    if isinstance(own, (StudioError, OSError)):
+        try:
+            pickle.loads(pickle.dumps(own))
+            return own
+        except Exception:  # of any kind: its class decides
+            logger.info("%s is passed on as words", type(own).__name__)
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def watch(answers: Callable[[], bool]) -> None:

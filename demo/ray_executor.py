@@ -38,6 +38,7 @@ AWAY = "The machines that compute are being restarted. Please try again in a min
 _RESTARTED = "The machines that compute are being restarted"
 _TRIES = 3  # of a call under which the cluster goes away
 _PATIENCE = 60.0  # seconds that such a call waits for it
+_LEAVE = 30.0  # seconds that the process between has for leaving the cluster
 _PAUSE = 1.0  # seconds until another process is started after one that ended
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,7 +77,7 @@ class Link:
         finally:
             if not isinstance(answer, Ready):
                 channel.close()
-                process.wait()
+                _end(process)
         if isinstance(answer, Ready):
             return cls(process, channel)
         raise (ConnectionError if answer.absent else RuntimeError)(answer.text)
@@ -94,12 +95,12 @@ class Link:
             self._ended = True
             for waiting in list(self._answers.values()):
                 waiting.put(None)
-        self._process.wait()
+        _end(self._process)
 
     def close(self) -> None:
         """The process hears of it and ends, and `listen` does."""
         self._channel.close()
-        self._process.wait()
+        _end(self._process)
 
     def stream(self, call: Call[Any]) -> Iterator[Told]:
         """What is told of a call. Closing the iterator stops the call. Raises BridgeLost."""
@@ -130,6 +131,15 @@ class Link:
             logger.info("the bridge to Ray is gone: %s", error)  # `listen` hears of it, too
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for it, but not for ever: what Ray has open may."""
+    try:
+        process.wait(_LEAVE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class RayExecutor:
     """See the module's docstring.
 
@@ -154,9 +164,11 @@ class RayExecutor:
 
     def close(self) -> None:
         """Leave the cluster for good."""
-        self._closed.set()
-        if self._link:
-            self._link.close()
+        with self._changed:
+            self._closed.set()
+            link = self._link
+        if link:
+            link.close()
 
     def stream(self, call: Call[T], progress: Progress | None) -> Steps[T]:
         """See `demo.gpu.Executor`. Raises Busy while the cluster is away."""
@@ -215,13 +227,17 @@ class RayExecutor:
                 return
             try:
                 link = self._start()
-            except (ConnectionError, RuntimeError) as error:
+            except (OSError, RuntimeError) as error:  # ConnectionError is one; or this machine has no more processes
                 logger.info("no Ray cluster yet: %s", error)
                 continue
-            logger.info("the Ray cluster is joined")
             with self._changed:
-                self._link = link
+                wanted = not self._closed.is_set()
+                self._link = link if wanted else None
                 self._changed.notify_all()
+            if not wanted:
+                link.close()
+                return
+            logger.info("the Ray cluster is joined")
 
 
 def connect(

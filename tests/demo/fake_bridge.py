@@ -15,6 +15,13 @@ from gan_core.errors import BadValue
 STOPPED = threading.Event()
 
 
+class Odd(BadValue):
+    """Cannot be unpickled: its arguments are not what it is made with."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"not {one} but {two}")
+
+
 class Response:
     """What a call can be stopped by."""
 
@@ -40,6 +47,8 @@ class Lives:
             raise BadValue("Choose a number from 1 to 5.")
         if name == "stumble":
             raise KeyError("a mistake of ours")
+        if name == "puzzle":
+            raise Odd(1, 2)
         if name == "die" and self.life == "1":
             os.kill(os.getpid(), signal.SIGKILL)
         if name == "wait" and self.life == "1":

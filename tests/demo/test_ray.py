@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import tempfile
@@ -41,6 +42,12 @@ def refuse(worker: Worker, model: str, sentence: str) -> Steps[None]:
 def stumble(worker: Worker, model: str) -> Steps[None]:
     yield Step(0.0, "looking")
     raise KeyError("a mistake of ours")
+
+
+@gpu.task()
+def fill_disk(worker: Worker, model: str) -> Steps[None]:
+    yield Step(0.0, "writing")
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @gpu.task(reads=("source",), writes=("target",))
@@ -101,6 +108,9 @@ def test_a_persons_mistake_arrives_as_it_was_said_and_ours_as_an_error(executor)
     assert str(caught.value) == "Choose a number from 1 to 5."
     with pytest.raises(Exception, match="a mistake of ours"):
         list(executor.stream(stumble(MODEL), None))
+    with pytest.raises(OSError, match="No space left") as full:
+        list(executor.stream(fill_disk(MODEL), None))
+    assert full.value.errno == errno.ENOSPC
 
 
 def test_models_are_loaded_there_and_known_here(executor) -> None:

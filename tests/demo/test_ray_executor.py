@@ -1,6 +1,7 @@
 """The page's side of a Ray cluster that goes away and comes back, without Ray: `fake_bridge` is its cluster."""
 
 import os
+import signal
 import threading
 
 import pytest
@@ -34,6 +35,11 @@ def refuse(worker: Worker, model: str) -> Steps[str]:
 
 @gpu.task()
 def stumble(worker: Worker, model: str) -> Steps[str]:
+    yield Done("never run here")
+
+
+@gpu.task()
+def puzzle(worker: Worker, model: str) -> Steps[str]:
     yield Done("never run here")
 
 
@@ -72,6 +78,9 @@ def test_mistakes(executor) -> None:
         list(executor.stream(refuse("model"), None))
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         list(executor.stream(stumble("model"), None))
+    with pytest.raises(RuntimeError, match="not 1 but 2"):  # an error that cannot be pickled
+        list(executor.stream(puzzle("model"), None))
+    assert list(executor.stream(draw("model"), None))[-1] == Done("life 1")
 
 
 def test_closing_stops_the_call(executor, tmp_path) -> None:
@@ -124,6 +133,36 @@ def test_a_cluster_that_does_not_come_back_is_not_waited_for_long(executor, clus
     cluster.unlink()
     with pytest.raises(Busy, match=AWAY):
         list(steps)
+
+
+def test_a_process_that_does_not_end_is_ended(executor, monkeypatch) -> None:
+    """Otherwise the page would neither end nor join the cluster again."""
+    monkeypatch.setattr(ray_executor, "_LEAVE", 0.1)
+    executor.connect()
+    process = executor._link._process
+    process.send_signal(signal.SIGSTOP)
+    executor.close()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_page_that_ends_while_it_joins_leaves_no_process(cluster, monkeypatch) -> None:
+    """It is closed between the start of a process and its use."""
+    monkeypatch.setattr(ray_executor, "_PAUSE", 0.05)
+    links = []
+
+    def start():
+        if not cluster.exists():
+            raise ConnectionError("nobody listens")
+        links.append(Link.start(COMMAND, Joining(str(cluster), Scale(), {})))
+        executor.close()
+        return links[0]
+
+    cluster.unlink()
+    executor = RayExecutor(start, ModelRegistry(), ("a replica",))
+    executor.connect()
+    cluster.write_text("1")
+    until(lambda: links and links[0]._process.returncode is not None, 20)
+    assert executor._link is None
 
 
 def test_a_page_that_is_started_first_waits_for_the_cluster(executor, cluster) -> None:
