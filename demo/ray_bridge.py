@@ -154,8 +154,8 @@ class Bridge:
                 running = self._running[wanted.number] = _Running()
                 name = wanted.call.task.name
                 threading.Thread(target=self._run, args=(wanted, running), name=name, daemon=True).start()
-            elif running := self._running.get(wanted.number):
-                running.stop()
+            elif unwanted := self._running.get(wanted.number):
+                unwanted.stop()
 
     def _run(self, wanted: Ask, running: _Running) -> None:
         number = wanted.number

@@ -3,14 +3,18 @@
 Starts the app with `--executor ray` once for each number of replicas, and has simulated people ask through the real
 API, each again as soon as they are answered: move a slider of "Edit at the edges", or with --ask completions fill a
 hole in eight ways, of which the computing is a larger share. The people, the page and the replicas share the machine's
-cores. With --kill a replica is killed (-9) in the middle of the last run: every request must still be answered.
+cores. With --no-page there is neither page nor API, and the local executor is measured, too
+(`gan_core.benchmarks.executors`). With --kill a replica is killed (-9) in the middle of the last run: every request
+must still be answered.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -98,7 +102,7 @@ def kill_a_replica() -> None:
             continue
         if "ServeReplica" in words:
             os.kill(int(entry.name), signal.SIGKILL)
-            print(f"killed {words.strip(chr(0))}")  # noqa: T201
+            print(f"killed {words.strip(chr(0))}", file=sys.stderr)  # noqa: T201
             return
     raise SystemExit("no replica was found on this machine")
 
@@ -107,26 +111,41 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--cpus", default="1", help="of each replica")
-    parser.add_argument("--gpus", default="0", help="of each replica")
+    parser.add_argument("--cpus", type=float, default=1, help="of each replica")
+    parser.add_argument("--gpus", type=float, default=0, help="of each replica")
     parser.add_argument("--ask", choices=KINDS, default="slider", help="what people ask for")
-    parser.add_argument("--people", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--people", type=int, help="6; without a page 16")
+    parser.add_argument("--seconds", type=float, help="of each run: 40; without a page 5")
     parser.add_argument("--kill", action="store_true", help="kill a replica in the middle of the last run")
+    parser.add_argument("--no-page", action="store_true", help="only the executors, with sliders; local, too")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each, without a page")
     args = parser.parse_args()
+    if args.no_page:
+        without_page(args)
+    else:
+        through_the_page(args)
+
+
+def without_page(args: argparse.Namespace) -> None:
+    """Print a line of JSON for each executor, as soon as it is measured."""
+    from gan_core.benchmarks import executors
+
+    kill = kill_a_replica if args.kill else None
+    people, seconds = args.people or 16, args.seconds or 5.0
+    for found in executors.compare(args.replicas, people, seconds, args.rounds, args.cpus, args.gpus, kill):
+        print(json.dumps(found), flush=True)  # noqa: T201
+
+
+def through_the_page(args: argparse.Namespace) -> None:
+    """Print a line for each number of replicas."""
+    people, seconds = args.people or 6, args.seconds or 40.0
     first = 0.0
     for index, count in enumerate(args.replicas):
-        flags = [
-            "--executor",
-            "ray",
-            f"--replicas={count}",
-            f"--replica-cpus={args.cpus}",
-            f"--replica-gpus={args.gpus}",
-        ]
+        flags = ["--executor=ray", f"--replicas={count}", f"--replica-cpus={args.cpus}", f"--replica-gpus={args.gpus}"]
         with tempfile.TemporaryDirectory() as folder, server(Path(folder), 1, [*flags, "--no-preload"]) as (url, _, _):
             kill = kill_a_replica if args.kill and index == len(args.replicas) - 1 else None
-            answers, wrong = visits(url, args.people, args.seconds, KINDS[args.ask], kill)
-        rate = answers / args.seconds
+            answers, wrong = visits(url, people, seconds, KINDS[args.ask], kill)
+        rate = answers / seconds
         first = first or rate
         print(f"{count} replicas: {rate:.2f} answers a second, {rate / first:.2f} times the first; {len(wrong)} failed")  # noqa: T201
         for text in sorted(set(wrong)):

@@ -8,6 +8,7 @@ import pytest
 
 from demo import gpu, turns
 from gan_core.benchmarks import batching as bench
+from gan_core.benchmarks import sliders
 from gan_core.registry import ModelSpec
 from tests.demo import fakes
 from tests.import_graph import ImportGraph
@@ -24,7 +25,8 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture)
         registry.declare(ModelSpec(bench.EMBEDDED, lambda load: fakes.FakePipeline(), 256, "CC0-1.0"))
 
     monkeypatch.setattr(bench, "declare_models", declare)
-    monkeypatch.setattr(bench, "embedded_sliders", lambda: fakes.SLIDERS)
+    for module in (bench, sliders):
+        monkeypatch.setattr(module, "embedded_sliders", lambda: fakes.SLIDERS)
     monkeypatch.setattr(gpu, "_executor", None)
     monkeypatch.setattr(turns, "line", turns.line)
     flags = "--device cpu --visitors 4 --together 4 --seconds 0.3 --rounds 2 --threads 1"
