@@ -55,7 +55,8 @@ class Link:
         self._numbers = itertools.count()
         self._answers: dict[int, queue.SimpleQueue[Told | None]] = {}
         self._lock = threading.Lock()
-        self._ended = False
+        self.ended = False
+        """Whether nothing comes any more."""
 
     @classmethod
     def start(cls, command: Sequence[str], joining: Joining) -> Link:
@@ -92,7 +93,7 @@ class Link:
             if waiting := self._answers.get(told.number):
                 waiting.put(told)
         with self._lock:
-            self._ended = True
+            self.ended = True
             for waiting in list(self._answers.values()):
                 waiting.put(None)
         _end(self._process)
@@ -106,7 +107,7 @@ class Link:
         """What is told of a call. Closing the iterator stops the call. Raises BridgeLost."""
         number, answers = next(self._numbers), queue.SimpleQueue[Told | None]()
         with self._lock:
-            if self._ended:
+            if self.ended:
                 raise BridgeLost
             self._answers[number] = answers
         ended = False
@@ -175,7 +176,7 @@ class RayExecutor:
         for _ in range(_TRIES):
             with self._changed:
                 link = self._link
-            if link is None:
+            if link is None or link.ended:  # its process may take a while to end
                 raise Busy(AWAY)
             try:
                 for told in link.stream(call):

@@ -2,7 +2,7 @@
 
 Only what joins the papers may know several of them: gan_core/models.py (the models), gan_core/checkpoints/formats.py
 (the published formats) and demo/layout.py (the tabs). No module of a paper imports one of these, but for a tab, which
-knows the app's registry (demo/context.py) and through it gan_core/models.py.
+knows the app's registry (demo/computing.py) and through it gan_core/models.py.
 """
 
 import ast

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from demo import context, gpu
+from demo import computing, gpu
 from demo.executors import LocalExecutor
 from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.geometry import face_from_points
@@ -186,18 +186,18 @@ def install(monkeypatch):
     monkeypatch.setattr("demo.self_conditioned.tab.self_conditioned_models", lambda **_folders: {})
     monkeypatch.setattr("demo.comodgan.tab.comodgan_models", lambda _folder: {})
     monkeypatch.setattr("demo.insetgan.tab.insetgan_models", lambda _folder: {})
-    monkeypatch.setattr("demo.context.declare_models", lambda registry, _folder: declare(registry, specs()))
+    monkeypatch.setattr("demo.computing.declare_models", lambda registry, _folder: declare(registry, specs()))
 
 
 def install_beside(monkeypatch, more, name, models):
     """On top of `install`: declare `more` models, and have the function `name` give these choices of weights."""
-    before = context.declare_models
+    before = computing.declare_models
 
     def declare_all(registry, folder):
         before(registry, folder)
         declare(registry, more)
 
-    monkeypatch.setattr(context, "declare_models", declare_all)
+    monkeypatch.setattr(computing, "declare_models", declare_all)
     monkeypatch.setattr(name, lambda *_folders, **_named: models)
 
 

@@ -119,7 +119,7 @@ def test_a_cluster_that_does_not_answer_is_left_and_joined_again_when_it_is_back
     with pytest.raises(Busy, match="Please try again in a minute"):  # who comes now reads it at once
         next(executor.stream(draw("model"), None))
     cluster.write_text("2")
-    until(lambda: executor._link is not None, 20)
+    until(lambda: (link := executor._link) and not link.ended, 20)
     assert list(executor.stream(draw("model"), None))[-1] == Done("life 2")
     visitor.join(20)
     assert found[-1] == Done("life 2")
@@ -171,7 +171,7 @@ def test_a_page_that_is_started_first_waits_for_the_cluster(executor, cluster) -
     with pytest.raises(Busy, match=AWAY):
         next(executor.stream(draw("model"), None))
     cluster.write_text("5")
-    until(lambda: executor._link is not None, 20)
+    until(lambda: (link := executor._link) and not link.ended, 20)
     assert list(executor.stream(draw("model"), None))[-1] == Done("life 5")
 
 
