@@ -80,12 +80,12 @@ def load_face_encoder(folder: Path | str, generator: Generator, name: str = "por
     return FaceEncoder(encoder, generator, average)
 
 
-def load_encoder(folder: Path | str, *, device: str | torch.device = "cpu") -> Encode:
-    """The encoder that ships with the project, in `folder` (weights/), alone and in float32.
+def load_encoder(folder: Path | str, name: str = "portraits_hfgi", *, device: str | torch.device = "cpu") -> Encode:
+    """An encoder that ships with the project, in `folder` (weights/), alone and in float32; `name` as above.
 
     Raises WeightsMissing or BadCheckpoint.
     """
-    encoder, average = read_encoder(Path(folder))
+    encoder, average = read_encoder(Path(folder), name)
     encoder.to(device, memory_format=torch.channels_last)
     average = average.to(device)
     return lambda images: encoder(resize(images.to(device), WORKING_SIZE)) + average

@@ -21,7 +21,17 @@ from gan_core.checkpoints.keys import load_strict
 SIZE = 112  # pixels a side that the network sees
 MARGIN = 0.08  # share of the aligned crop's side that is cropped all around, which shows mostly backdrop
 MEASURES = ("age", "yaw_deg", "corner_lift")  # columns of the portraits' table that it predicts
-UNITS = {"age": "years", "yaw_deg": "degrees, to the image's right", "corner_lift": "eye distances"}
+PEOPLE_MEASURES = (*MEASURES, "mouth_open", "glasses", "side_light", "gaze")  # of several collections' tables
+TURNED = ("yaw_deg", "side_light", "gaze")  # measures of which a mirrored picture has the opposite
+UNITS = {
+    "age": "years",
+    "yaw_deg": "degrees, to the image's right",
+    "corner_lift": "eye distances",
+    "mouth_open": "eye distances",
+    "glasses": "0 without, 1 with",
+    "side_light": "log ratio of the cheeks' brightness, the image's right over left",
+    "gaze": "eye widths, to the image's right, beyond what the head's turn explains",
+}
 
 
 class Block(nn.Module):
@@ -80,6 +90,11 @@ class FacePredictor(nn.Module):
         """What `attributes` gives, in order."""
         return tuple(self.config["measures"])
 
+    @property
+    def sign(self) -> Tensor:
+        """(A,), on the CPU: -1 for measures of which a mirrored picture has the opposite, 1 for the others."""
+        return torch.tensor([-1.0 if name in TURNED else 1.0 for name in self.measures])
+
     @staticmethod
     def prepare(images: Tensor) -> Tensor:
         """The face's part of aligned crops (N, 3, R, R), (N, 3, SIZE, SIZE)."""
@@ -107,13 +122,11 @@ class FacePredictor(nn.Module):
     @torch.inference_mode()
     def predict(self, images: Tensor, batch: int = 32) -> tuple[Tensor, Tensor]:
         """Identity (N, identity), of unit length, and measures (N, A) in their own units; of both the mean of a picture
-        and its mirror image, whose yaw is the opposite.
+        and its mirror image, which has the opposite of some measures (`TURNED`).
 
         images: aligned crops (N, 3, R, R) in about [-1, 1].
         """
-        device, turned = self.mean.device, self.config["measures"].index("yaw_deg")
-        sign = torch.ones_like(self.mean)
-        sign[turned] = -1
+        device, sign = self.mean.device, self.sign.to(self.mean)
         identities, values = [], []
         for part in images.split(batch):
             x = self.prepare(part.to(device).clamp(-1, 1))

@@ -78,6 +78,15 @@ class PictureStream:
         """Pictures (count, 3, H, W), float32 in [-1, 1]."""
         return random_batch(self.pictures, count)
 
+    def rows(self, count: int) -> Tensor:
+        """Indices (count,) of random pictures."""
+        return torch.randint(len(self.pictures), (count,), device=self.pictures.device)
+
+    def at(self, index: Tensor, mirrored: Tensor) -> Tensor:
+        """These pictures (N, 3, H, W), float32 in [-1, 1]; those of `mirrored` (N,) are mirror images."""
+        batch = self.pictures[index].float().mul_(2 / 255).sub_(1)
+        return torch.where(mirrored[:, None, None, None], batch.flip(3), batch)
+
 
 def random_batch(pictures: Tensor, count: int) -> Tensor:
     """`count` pictures drawn with replacement, half of them mirrored, float32 in [-1, 1]; no synchronisation."""

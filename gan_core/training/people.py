@@ -159,9 +159,22 @@ class PeopleStream:
 
     def draw(self, count: int) -> Tensor:
         """Pictures (count, 3, R, R), float32 in [-1, 1], half of them mirrored."""
-        people, device = self.people, self.people.pictures.device
-        index = torch.searchsorted(self._ends, torch.rand(count, device=device) * self._ends[-1])
-        index = index.clamp_(max=len(people) - 1)
+        pictures = self._changed(self.rows(count))
+        mirror = self._chance(count, 0.5)
+        return torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
+
+    def rows(self, count: int) -> Tensor:
+        """Indices (count,) of random pictures, each as often as its weight says."""
+        drawn = torch.rand(count, device=self.people.pictures.device) * self._ends[-1]
+        return torch.searchsorted(self._ends, drawn).clamp_(max=len(self.people) - 1)
+
+    def at(self, index: Tensor, mirrored: Tensor) -> Tensor:
+        """These pictures (N, 3, R, R), changed at random, in [-1, 1]; those of `mirrored` (N,) are mirror images."""
+        pictures = self._changed(index)
+        return torch.where(mirrored[:, None, None, None], pictures.flip(3), pictures).clamp(-1, 1)
+
+    def _changed(self, index: Tensor) -> Tensor:
+        people, count = self.people, len(index)
         pictures = _unit(people.pictures[index])
         # The first pictures of a batch, which are random ones anyway: only they have to be computed.
         changed = round(count * self.variation.backdrop) if len(people.backdrops) else 0
@@ -172,8 +185,7 @@ class PeopleStream:
         soft = round(count * self.variation.soft)
         if soft:
             pictures[-soft:] = self._blurred(pictures[-soft:], 0.8)
-        mirror = self._chance(count, 0.5)
-        return torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
+        return pictures
 
     def _chance(self, count: int, p: float) -> Tensor:
         return torch.rand(count, 1, 1, 1, device=self.people.pictures.device) < p

@@ -21,15 +21,19 @@ from torch.nn import functional as F
 
 from gan_core.self_conditioned.pipeline import SelfConditionedPipeline, load_embedded
 from gan_core.training.grids import save_grid
+from gan_core.training.self_conditioned.base import add_base, base_generator
 
 
-def draw_contact_sheet(pipe: SelfConditionedPipeline, seeds: list[int], count: int, side: int, psi: float) -> Tensor:
-    """Filmstrips (rows * count, 3, side, side), two rows for each attribute and seed."""
+def draw_contact_sheet(
+    pipe: SelfConditionedPipeline, seeds: list[int], count: int, side: int, psi: float, *, plain: bool = True
+) -> Tensor:
+    """Filmstrips (rows * count, 3, side, side), two rows for each attribute and seed; one without the plain one."""
     rows = []
     for attribute in pipe.attributes:
         for seed in seeds:
             code = pipe.random_face(seed, psi)
-            rows += [pipe.filmstrip(code, attribute.name, count, plain=plain) for plain in (False, True)]
+            ways = (False, True) if plain else (False,)
+            rows += [pipe.filmstrip(code, attribute.name, count, plain=way) for way in ways]
     return F.interpolate(torch.cat(rows), (side, side), mode="area")
 
 
@@ -47,17 +51,22 @@ def seconds(work: Callable[[], object], times: int) -> float:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=Path("weights"))
+    add_base(parser)
     parser.add_argument("--own", type=Path, help="folder of the model's three files; in --weights if not given")
     parser.add_argument("--out", type=Path, required=True, help="picture to write")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--count", type=int, default=9, help="pictures a strip")
     parser.add_argument("--side", type=int, default=128, help="pixels of each picture's side")
     parser.add_argument("--psi", type=float, default=0.7)
+    parser.add_argument("--without-plain", action="store_true", help="leave out the plain direction's rows")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--times", type=int, default=5, help="repetitions of what is timed; 0: no timing")
     args = parser.parse_args()
-    pipe = load_embedded(args.weights, own=args.own, encode=lambda images: images)
-    sheet = draw_contact_sheet(pipe, [int(seed) for seed in args.seeds.split(",")], args.count, args.side, args.psi)
+    pipe = load_embedded(
+        args.weights, own=args.own, plain=base_generator(args), encode=lambda images: images, device=args.device
+    )
+    seeds, plain = [int(seed) for seed in args.seeds.split(",")], not args.without_plain
+    sheet = draw_contact_sheet(pipe, seeds, args.count, args.side, args.psi, plain=plain)
     save_grid(sheet, args.out, args.count, quality=88)
     if args.times:
         code, name = pipe.random_face(0), pipe.space.names[0]

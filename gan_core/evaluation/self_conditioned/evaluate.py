@@ -1,4 +1,4 @@
-"""The paper's evaluation: `python -m gan_core.evaluation.self_conditioned.evaluate --data FACES --out FOLDER`.
+"""The paper's evaluation: `python -m gan_core.evaluation.self_conditioned.evaluate --people PEOPLE --out FOLDER`.
 
 Random faces are edited by random amounts, by this method and by two kinds of plain directions in the plain generator:
 hyperplanes (InterFaceGAN, Shen et al. 2020) and principal components (GANSpace, Harkonen et al. 2020). The predictor
@@ -26,7 +26,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.e4e.encoding import load_encoder
 from gan_core.errors import WeightsMissing
 from gan_core.evaluation.metrics.features import NAME, EmbeddedFeatures
 from gan_core.evaluation.metrics.ids import frechet_distance
@@ -34,7 +33,8 @@ from gan_core.evaluation.self_conditioned.curves import Curve, compare, draw_cur
 from gan_core.self_conditioned.labels import weights_for_values
 from gan_core.self_conditioned.pipeline import SelfConditionedPipeline, load_embedded
 from gan_core.stylegan2 import Discriminator
-from gan_core.training.data import find_pictures, load_pictures
+from gan_core.training.self_conditioned.base import add_base, base_encoder, base_file, base_generator
+from gan_core.training.self_conditioned.faces import add_data, faces_of
 from gan_core.training.self_conditioned.labelling import Labels, invert_all, label, load_labels
 
 log = logging.getLogger(__name__)
@@ -303,12 +303,12 @@ def evaluate_edits(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face and the rest")
+    add_data(parser)
+    add_base(parser)
     parser.add_argument(
         "--own", type=Path, help="folder of generator, directions, predictors; in --weights if not given"
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces")
-    parser.add_argument("--labels", type=Path, help="labels of step b; made again where there are none")
+    parser.add_argument("--values", type=Path, help="labels file of step b; made again where there is none")
     parser.add_argument("--out", type=Path, required=True, help="folder for numbers and curves")
     parser.add_argument("--faces", type=int, default=100)
     parser.add_argument("--sizes", type=int, default=12, help="edits of each face and attribute")
@@ -317,21 +317,18 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    encode = load_encoder(args.weights, device=args.device)
-    pipe = load_embedded(args.weights, own=args.own, encode=encode, device=args.device)
+    encode = base_encoder(args, args.device)
+    pipe = load_embedded(args.weights, own=args.own, plain=base_generator(args), encode=encode, device=args.device)
     methods = Methods(pipe)
-    paths = find_pictures(args.data)[: args.limit]
-    pictures = load_pictures(paths, pipe.resolution)
-    if args.labels is not None:
-        labels = load_labels(args.labels).of(paths)
+    faces = faces_of(args, args.limit)
+    pictures = faces.pictures(pipe.resolution)
+    if args.values is not None:
+        labels = load_labels(args.values).of(faces.names)
     else:
         codes = invert_all(encode, pictures)
-        names = tuple(path.stem for path in paths)
         values = label(copy.deepcopy(pipe.space).cpu(), codes)[1]
-        labels = Labels(names, pipe.space.names, values, codes)
-    discriminator, _ = build_from_file(
-        Discriminator, args.weights / "portraits_face" / "discriminator.safetensors", "discriminator"
-    )
+        labels = Labels(faces.names, pipe.space.names, values, codes)
+    discriminator, _ = build_from_file(Discriminator, base_file(args, "discriminator"), "discriminator")
     facts: dict[str, object] = {"distance": NAME, "faces": args.faces, "sizes": args.sizes, "psi": args.psi}
     facts["gains"] = methods.calibrate(args.psi)
     log.info("gains: %s", json.dumps(facts["gains"]))

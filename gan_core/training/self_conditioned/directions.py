@@ -21,17 +21,26 @@ from gan_core.errors import BadValue
 from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.self_conditioned.space import Attribute, AttributeSpace
 from gan_core.stylegan2 import EqualLinear, Generator
+from gan_core.training.self_conditioned.linear import separate
 
 EXTREMES = 0.3  # share of the drawn faces at either end, which the classifier separates
 TEST_SHARE = 0.2
+STRENGTH = 0.003  # of the classifier's errors against the length of its normal
 CANDIDATES, FACES, REACH = 24, 8, 3.0  # style channels tried, on how many faces, by how many standard deviations
 
 ATTRIBUTES = (
     Attribute("age", "Age", "young", "old", "age"),
     Attribute("pose", "Turn of the head", "to the left", "to the right", "yaw_deg", note="as seen in the picture"),
     Attribute("smile", "Smile", "serious", "smiling", "corner_lift"),
+    Attribute("mouth", "Mouth", "shut", "open", "mouth_open"),
+    Attribute("glasses", "Glasses", "none", "glasses", "glasses"),
+    Attribute("light", "Light", "from the left", "from the right", "side_light", note="as seen in the picture"),
+    Attribute("gaze", "Gaze", "to the left", "to the right", "gaze", note="as seen in the picture"),
 )
-LAYERS = {"age": (0, 10), "pose": (0, 6), "smile": (2, 8)}
+LAYERS = {
+    "age": (0, 10), "pose": (0, 6), "smile": (2, 8), "mouth": (2, 8), "glasses": (0, 8), "light": (2, 11),
+    "gaze": (2, 8),
+}  # fmt: skip
 """Latents of a 14-layer generator that an attribute's distance is averaged over, first and last."""
 
 
@@ -52,7 +61,7 @@ def draw_and_score(
     z = torch.randn(count, generator.config["z_dim"], generator=torch.Generator().manual_seed(seed))
     columns = [predictor.measures.index(name) for name in measures]
     latents, scores = [], []
-    for part in tqdm(z.split(16), desc="drawing faces"):
+    for part in tqdm(z.split(16 if device.type == "cpu" else 128), desc="drawing faces"):
         w = generator.mapping(part.to(device))
         images = generator.synthesis(generator.broadcast(w), noise="const")
         latents.append(w.cpu())
@@ -66,26 +75,23 @@ def fit_hyperplane(w: Tensor, scores: np.ndarray) -> tuple[Tensor, float, dict[s
 
     Raises BadValue if all scores are equal.
     """
-    from sklearn.svm import LinearSVC
-
-    rows, test = w.double().numpy(), max(int(TEST_SHARE * len(w)), 1)
+    rows, test = w.double(), max(int(TEST_SHARE * len(w)), 1)
     low, high = np.quantile(scores[:-test], [EXTREMES, 1 - EXTREMES])
     if not low < high:
         raise BadValue("The predictor gives all drawn faces the same score; there is no direction to find.")
     mean, spread = rows.mean(0), rows.std()
     rows = (rows - mean) / spread
     chosen = np.flatnonzero((scores[:-test] <= low) | (scores[:-test] >= high))
-    machine = LinearSVC(C=0.003, dual=False).fit(rows[chosen], scores[chosen] >= high)
-    normal = machine.coef_[0] / np.linalg.norm(machine.coef_[0])
-    offset = machine.intercept_[0] / np.linalg.norm(machine.coef_[0])
-    distance = rows @ normal + offset
+    normal, offset = separate(rows[chosen], torch.from_numpy(scores[chosen] >= high), STRENGTH)
+    offset, normal = offset / float(normal.norm()), normal / normal.norm()
+    distance = (rows @ normal + offset).numpy()
     ends = (scores[-test:] <= low) | (scores[-test:] >= high)
     right = (distance[-test:] > 0)[ends] == (scores[-test:] >= high)[ends]
     facts = {
         "accuracy_of_extremes": float(right.mean()) if ends.any() else float("nan"),
         "correlation_with_score": float(np.corrcoef(distance[-test:], scores[-test:])[0, 1]) if test > 1 else 0.0,
     }
-    return torch.from_numpy(normal).float(), float(spread * offset - mean @ normal), facts
+    return normal.float(), float(spread * offset - mean @ normal), facts
 
 
 def spread_over_layers(normal: Tensor, num_ws: int, layers: tuple[int, int]) -> Tensor:
@@ -100,7 +106,7 @@ def spread_over_layers(normal: Tensor, num_ws: int, layers: tuple[int, int]) -> 
 def find_directions(
     generator: Generator,
     predictor: FacePredictor,
-    attributes: Sequence[Attribute] = ATTRIBUTES,
+    attributes: Sequence[Attribute] = ATTRIBUTES[:3],
     *,
     count: int = 4000,
     style: Sequence[str] = (),  # names of attributes that use a style channel
@@ -127,6 +133,18 @@ def find_directions(
     distances = torch.einsum("nd,ad->na", drawn.w, stacked.sum(1)) + offset
     low, high = torch.quantile(distances, torch.tensor([0.005, 0.995]), dim=0)
     return AttributeSpace(described, stacked, offset, low, high), facts
+
+
+def attributes_for(predictor: FacePredictor, wanted: Sequence[str] = ()) -> tuple[Attribute, ...]:
+    """The attributes of these names, in this order; all that the predictor measures if none is named.
+
+    Raises BadValue for one that it does not measure.
+    """
+    known = {a.name: a for a in ATTRIBUTES if a.measure in predictor.measures}
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise BadValue(f"The predictor does not measure {', '.join(missing)}; it measures {', '.join(known)}.")
+    return tuple(known[name] for name in wanted or known)
 
 
 # ---------------------------------------------------------------- style space

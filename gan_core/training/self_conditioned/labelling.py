@@ -3,17 +3,19 @@
 Every training picture and its mirror image is inverted, and its latent's signed distance to each hyperplane, clipped at
 the data's 0.5 and 99.5 percentiles and mapped to [0, 1], is its label (Liu et al. 2022, section 3). Training then draws
 pictures uniformly in the labels: a random point of the label cube, then one of its nearest neighbours (section 4).
+With more than three attributes the neighbours are nearest in three random ones: the corners of a cube of more
+dimensions are near to no picture, and the same few would be drawn again and again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,32 +23,34 @@ from gan_core.checkpoints import store
 from gan_core.e4e.encoding import Encode
 from gan_core.errors import BadCheckpoint, BadValue
 from gan_core.self_conditioned.labels import range_of, values_of
+from gan_core.self_conditioned.predictors import TURNED
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.training.self_conditioned.directions import ScoredSamples
+from gan_core.training.self_conditioned.linear import ridge
 
-MIRRORED = ("pose",)  # attributes of which a mirrored picture has the opposite value, 1 - value
 NEIGHBOURS, DRAWS = 10, 250_000
+TOGETHER = 3  # attributes in which a drawn point is compared with the pictures
+_POINTS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class Labels:
     """Attribute values and latents of pictures and of their mirror images."""
 
-    names: tuple[str, ...]  # of the picture files, without suffix
+    names: tuple[str, ...]  # of the pictures, see `faces.Faces`
     attributes: tuple[str, ...]
     values: Tensor  # (2 N, A) in [0, 1]: the pictures, then their mirror images
     codes: Tensor  # (2 N, num_ws, w_dim), float16
 
-    def of(self, paths: Sequence[Path]) -> Labels:
+    def of(self, names: Sequence[str]) -> Labels:
         """The labels of some pictures, in their order. Raises BadValue if one has none."""
         at = {name: i for i, name in enumerate(self.names)}
-        missing = [path.stem for path in paths if path.stem not in at]
+        missing = [name for name in names if name not in at]
         if missing:
             raise BadValue(f"{len(missing)} pictures have no label, {missing[0]} for one; label them first (step b).")
-        rows = torch.tensor([at[path.stem] for path in paths])
+        rows = torch.tensor([at[name] for name in names])
         both = torch.cat([rows, rows + len(self.names)])
-        names = tuple(path.stem for path in paths)
-        return replace(self, names=names, values=self.values[both], codes=self.codes[both])
+        return replace(self, names=tuple(names), values=self.values[both], codes=self.codes[both])
 
     def save(self, path: Path) -> None:
         """Write to a file."""
@@ -66,7 +70,7 @@ def load_labels(path: Path) -> Labels:
 
 @torch.no_grad()
 def invert_all(encode: Encode, pictures: Tensor, batch: int = 16) -> Tensor:
-    """Latents (2 N, num_ws, w_dim), float16, of uint8 pictures (N, 3, R, R) and of their mirror images."""
+    """Latents (2 N, num_ws, w_dim), float16, on the CPU, of uint8 pictures (N, 3, R, R) and of their mirror images."""
     rows = []
     for mirrored in (False, True):
         for part in tqdm(pictures.split(batch), desc="mirror images" if mirrored else "pictures"):
@@ -88,26 +92,23 @@ def refit(
     which count as much as the codes, so that the planes are valid for both. (A plane fitted to codes alone is not valid
     for drawn faces: it uses differences between layers, which these do not have.)
     """
-    from sklearn.linear_model import RidgeCV
-
     num_ws = codes.shape[1]
     ends = [0, num_ws // 3, 2 * (num_ws // 3), num_ws]
     groups = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
-    rows = torch.cat([codes[:, group].float().mean(1) for group in groups], 1).double().numpy()
-    mean, spread, weight = scores.mean(0), scores.std(0), np.ones(len(rows))
+    rows = torch.cat([codes[:, group].float().mean(1) for group in groups], 1).double()
+    mean, spread, weight = scores.mean(0), scores.std(0), torch.ones(len(rows), dtype=torch.float64)
     if drawn is not None:
-        rows = np.concatenate([rows, drawn.w.double().repeat(1, len(groups)).numpy()])
+        rows = torch.cat([rows, drawn.w.double().repeat(1, len(groups))])
         scores = np.concatenate([scores, drawn.scores])
-        weight = np.append(weight, np.full(len(drawn.w), len(weight) / len(drawn.w)))
+        weight = torch.cat([weight, weight.new_full((len(drawn.w),), len(weight) / len(drawn.w))])
     normals, offsets = space.normals.clone(), space.offsets.clone()
     for i, attribute in enumerate(space.attributes):
         if attribute.method == "style":
             continue
-        wanted = (scores[:, i] - mean[i]) / spread[i]
-        ridge = RidgeCV(alphas=np.logspace(0, 4, 9)).fit(rows, wanted, sample_weight=weight)
-        for group, normal in zip(groups, ridge.coef_.reshape(3, -1), strict=True):
-            normals[i, group] = torch.from_numpy(normal).float() / (group.stop - group.start)
-        offsets[i] = float(ridge.intercept_)
+        wanted = torch.from_numpy((scores[:, i] - mean[i]) / spread[i]).double()
+        found, offsets[i] = ridge(rows, wanted, weight)
+        for group, normal in zip(groups, found.view(3, -1), strict=True):
+            normals[i, group] = normal.float() / (group.stop - group.start)
     return AttributeSpace(space.attributes, normals, offsets, space.low, space.high, space.moves, space.gain)
 
 
@@ -115,11 +116,11 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
     """The space with the data's range, the values (2 N, A), and the distances (2 N, A), of inverted pictures.
 
     codes: (2 N, num_ws, w_dim), mirror images last. A picture and its mirror image have the same value, or opposite
-    ones (`MIRRORED`): their two estimates are averaged, and the range of opposite ones is made symmetric.
+    ones (of the measures `TURNED`): their two estimates are averaged, and the range of opposite ones is made symmetric.
     """
     distances = space.distances(codes.float())
     middle = distances.mean(0)
-    sign = torch.tensor([-1.0 if name in MIRRORED else 1.0 for name in space.names])
+    sign = torch.tensor([-1.0 if attribute.measure in TURNED else 1.0 for attribute in space.attributes])
     centred = distances - middle
     first, second = centred.chunk(2)
     both = (first + second * sign) / 2
@@ -136,19 +137,26 @@ def label(space: AttributeSpace, codes: Tensor) -> tuple[AttributeSpace, Tensor,
 
 
 def draw_uniformly(values: Tensor, *, count: int = DRAWS, neighbours: int = NEIGHBOURS, seed: int = 0) -> Tensor:
-    """Indices (count,) of pictures with values (M, A) in [0, 1], spread evenly over the label cube."""
+    """Indices (count,), on the device of the values, of pictures with values (M, A) in [0, 1], spread evenly over the
+    label cube, or over those of every three attributes."""
     if values.ndim != 2 or not len(values):
         raise BadValue("Drawing by labels needs at least one labelled picture.")
-    random = np.random.RandomState(seed)
-    points = random.rand(count, values.shape[1])
-    neighbours = min(neighbours, len(values))
-    _, nearest = cKDTree(values.numpy()).query(points, k=neighbours)
-    nearest = nearest.reshape(count, neighbours)
-    return torch.from_numpy(nearest[np.arange(count), random.randint(neighbours, size=count)]).long()
+    random, neighbours = torch.Generator().manual_seed(seed), min(neighbours, len(values))
+    attributes = values.shape[1]
+    chosen = list(combinations(range(attributes), min(TOGETHER, attributes)))
+    found = []
+    for which, part in zip(chosen, torch.arange(count).tensor_split(len(chosen)), strict=True):
+        of_these = values[:, list(which)].float()
+        for rows in part.split(_POINTS_AT_ONCE):
+            points = torch.rand(len(rows), len(which), generator=random).to(of_these)
+            nearest = torch.cdist(points, of_these).topk(neighbours, largest=False).indices
+            pick = torch.randint(neighbours, (len(rows), 1), generator=random).to(nearest.device)
+            found.append(nearest.gather(1, pick)[:, 0])
+    return torch.cat(found)
 
 
 def agreement(distances: Tensor, columns: dict[str, np.ndarray], measures: dict[str, str]) -> dict[str, float]:
-    """Correlation of each attribute's distance (N,) with its column of the portraits' table, where that is known.
+    """Correlation of each attribute's distance (N,) with its label, where that is known of three pictures or more.
 
     measures: the column of each attribute, in the order of the distances' (N, A) columns.
     """
@@ -156,6 +164,7 @@ def agreement(distances: Tensor, columns: dict[str, np.ndarray], measures: dict[
     for i, (name, column) in enumerate(measures.items()):
         if column in columns:
             known = np.isfinite(columns[column])
-            truth = columns[column][known]
-            facts[name] = float(np.corrcoef(distances[:, i].numpy()[known], truth)[0, 1])
+            truth, guess = columns[column][known], distances[:, i].numpy()[known]
+            if len(truth) > 2 and truth.std() > 0 and guess.std() > 0:
+                facts[name] = float(np.corrcoef(guess, truth)[0, 1])
     return facts

@@ -29,6 +29,7 @@ from gan_core.self_conditioned.predictors import FacePredictor, load_predictor
 from gan_core.self_conditioned.space import AttributeSpace, load_space
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
+from gan_core.training.self_conditioned.base import add_base, base_generator
 from gan_core.training.self_conditioned.losses import identity_change, thumbnails
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def main() -> None:
         "--identity-network", type=Path, required=True, help="file of a predictor, not the one that evaluates"
     )
     parser.add_argument("--directions", type=Path, required=True, help="file of the attributes' directions")
-    parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder with portraits_face")
+    add_base(parser)
     parser.add_argument(
         "--reach", required=True, type=_numbers, help="change of each attribute's measure over its range: 22,16,0.05"
     )
@@ -131,7 +132,7 @@ def main() -> None:
     names = RefineSettings.__dataclass_fields__
     settings = RefineSettings(**{name: getattr(args, name) for name in names})
     generator, _ = build_from_file(SelfConditionedGenerator, args.source, "generator")
-    plain, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
+    plain = base_generator(args)
     space, identity_network = load_space(args.directions), load_predictor(args.identity_network)
     refine(generator.to(device), plain.to(device), space.to(device), identity_network.to(device), settings)
     config = store.read(args.source)[1]

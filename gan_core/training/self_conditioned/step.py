@@ -15,6 +15,7 @@ Not in the paper, for small data:
   identity network (another one than in the evaluation), is part of the generator's loss. A share of the pairs differ in
   one attribute only, so that the change of identity is penalised for each attribute alone.
 - At a latent's own attribute values, the generator's picture is kept near the pretrained generator's.
+- There may be a second discriminator, of ImageNet features, as in `GanTrainer`. It reads no attributes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
 from gan_core.training.growing import FadingDiscriminator
+from gan_core.training.people import PeopleStream
 from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
@@ -66,7 +68,7 @@ class SelfConditionedTrainer(GanTrainer):
     """Networks, optimizers and pieces of a step.
 
     Args:
-        pictures: uint8 (N, 3, R, R).
+        pictures: uint8 (N, 3, R, R), or a stream of people on the processes' device.
         labels: of the pictures and of their mirror images, in their order.
         space: measures the attribute values of latents (needed with `unweighted` or `single` only).
         identity_network: for the identity loss; None for none.
@@ -81,12 +83,13 @@ class SelfConditionedTrainer(GanTrainer):
     def __init__(
         self,
         settings: SelfConditionedSettings,
-        pictures: Tensor,
+        pictures: Tensor | PeopleStream,
         labels: Labels,
         processes: distributed.ProcessGroup,
         generator_start: State | None = None,
         discriminator_start: State | None = None,
         average_start: State | None = None,
+        projected_start: State | None = None,
         graphs: bool = True,
         space: AttributeSpace | None = None,
         identity_network: FacePredictor | None = None,
@@ -125,7 +128,8 @@ class SelfConditionedTrainer(GanTrainer):
         generator.train().requires_grad_(True).mapping.requires_grad_(False)
         discriminator.train().requires_grad_(True)
         self.values, self.codes = labels.values.to(device), labels.codes.to(device)
-        self.table = draw_uniformly(labels.values, seed=settings.seed + processes.rank).to(device)
+        self.table = draw_uniformly(self.values, seed=settings.seed + processes.rank)
+        self._projected_start = projected_start
         self.knots = torch.linspace(0, 1, 3, device=device)  # a captured graph may not copy it from the host
         self.real_values = torch.zeros(settings.batch, attributes, device=device)  # of this step's pictures
         self.fake_values = torch.zeros(settings.batch, attributes, device=device)
@@ -152,15 +156,19 @@ class SelfConditionedTrainer(GanTrainer):
     def _reals(self) -> Tensor:
         n, device = self.settings.batch, self.processes.device
         evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
-        index = torch.where(self.as_is, torch.randint(len(self.values), (n,), device=device), evenly)
+        index = torch.where(self.as_is, self._rows(), evenly)
         self.real_values = self.values[index]
-        count = len(self.pictures)
-        images = self.pictures[index % count].float() * (2 / 255) - 1
-        return torch.where((index >= count)[:, None, None, None], images.flip(3), images)
+        count = len(self.stream)
+        return self.stream.at(index % count, index >= count)
+
+    def _rows(self) -> Tensor:
+        """Rows (batch,) of the labels, as often as the data's shares say; half of them of mirror images."""
+        rows = self.stream.rows(self.settings.batch)
+        return rows + torch.randint(2, rows.shape, device=rows.device) * len(self.stream)
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         s, device = self.settings, self.processes.device
-        index = torch.randint(len(self.codes), (s.batch,), device=device)
+        index = self._rows()
         inverted = torch.arange(s.batch, device=device) < round(s.inverted * s.batch)
         w_plus = torch.where(inverted[:, None, None], self.codes[index].float(), w_plus)
         if self.identity_network is not None:  # one latent for each two rows
@@ -219,7 +227,8 @@ class SelfConditionedTrainer(GanTrainer):
     def set_progress(self, done: float) -> None:
         """Set the learning rate after a share `done` (0 to 1) of the run; it rises at first."""
         super().set_progress(done)
-        for adam in (self.generator_adam, self.discriminator_adam):
+        adams = [self.generator_adam, self.discriminator_adam]
+        for adam in adams if self.projection is None else [*adams, self.projected_adam]:
             for group in adam.param_groups:
                 group["lr"] *= _risen(self.images_seen, self.settings.warm_kimg)
 
@@ -233,11 +242,12 @@ class SelfConditionedTrainer(GanTrainer):
     @torch.no_grad()
     def sample(self, count: int, psi: float = 0.7, seed: int = 1) -> Tensor:
         """Pictures of the averaged generator for a grid of ten columns, (count, 3, R, R) on the CPU: each row is one
-        face, neutral and with each attribute low and high, then all of them, as far as ten columns go."""
+        face, neutral and with each attribute at one, at zero, and at 0.8, as far as ten columns go."""
         attributes, net, device = self.values.shape[1], self.average, self.processes.device
         rows = torch.full((10, attributes), 0.5)
-        for i in range(min(attributes, 3)):
-            rows[1 + 3 * i : 4 + 3 * i, i] = torch.tensor([0.0, 0.8, 1.0])
+        ends = [(i, value) for value in (1.0, 0.0, 0.8) for i in range(attributes)]
+        for row, (i, value) in zip(rows[1:], ends, strict=False):
+            row[i] = value
         weights = weights_for_values(rows).to(device)
         z = torch.randn(-(-count // 10), self.settings.z_dim, generator=torch.Generator().manual_seed(seed))
         w = net.mapping.truncate(net.mapping(z.to(device)), psi)

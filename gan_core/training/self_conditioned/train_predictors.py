@@ -1,10 +1,13 @@
-"""Trains the predictor: `python -m gan_core.training.self_conditioned.train_predictors --data FACES --labels CSV ...`.
+"""Trains the predictor.
 
-Identity is learned without labels: two views of one face must be more similar than views of different faces (SimCLR,
-Chen et al. 2020). The faces are portraits of people with one portrait only, and faces of the generator, whose second
-view has a slightly different code and other colours. Attributes are learned from the portraits' table at the same time.
-People with two portraits are the test set, for identity (the same person ten years apart) and for the attributes.
---folds additionally trains without each part of the other people, for a cross-validation.
+    python -m gan_core.training.self_conditioned.train_predictors --people PEOPLE --labels TABLES ...
+
+Identity is learned from views: two of one face must be more similar than views of different faces (SimCLR, Chen et al.
+2020). The faces are those of real people, where another picture of the person is the second view if there is one, and
+faces of the generator, whose second view has a slightly different code and other colours. Attributes are learned from
+the labels at the same time. Of collections of people, those held out are the test set; of a folder of portraits
+(--data), people with two portraits, ten years apart. --folds additionally trains without each part of the other people,
+for a cross-validation.
 """
 
 from __future__ import annotations
@@ -14,22 +17,23 @@ import json
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from gan_core.checkpoints import store
 from gan_core.checkpoints.embedded import build_from_file
-from gan_core.self_conditioned.predictors import MEASURES, FacePredictor
+from gan_core.errors import BadValue
+from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
-from gan_core.training.data import load_pictures
-from gan_core.training.self_conditioned.portraits import Portraits, read_portraits
+from gan_core.training.self_conditioned.faces import Faces, add_data, faces_of, measures_of
 from gan_core.training.self_conditioned.views import random_views
 
 log = logging.getLogger(__name__)
@@ -84,34 +88,53 @@ def contrast(identities: Tensor) -> Tensor:
     return F.cross_entropy(scores, partner)
 
 
+class PairsOfPeople:
+    """Draws two pictures each of different people, on a device; the same picture twice of who has only one."""
+
+    def __init__(self, people: np.ndarray, device: torch.device) -> None:
+        _, owner, counts = np.unique(people, return_inverse=True, return_counts=True)
+        self.order = torch.from_numpy(np.argsort(owner, kind="stable")).to(device)  # pictures, person after person
+        self.counts = torch.from_numpy(counts).to(device)
+        self.first = self.counts.cumsum(0) - self.counts
+
+    def draw(self, count: int) -> Tensor:
+        """Indices (2, n) of pictures of n people, `count` or all."""
+        device = self.order.device
+        person = torch.randperm(len(self.counts), device=device)[:count]
+        have = self.counts[person]
+        one = (torch.rand(len(person), device=device) * have).long()
+        further = 1 + (torch.rand(len(person), device=device) * (have - 1)).long()
+        return self.order[self.first[person] + torch.stack([one, (one + further) % have])]
+
+
 def fit(
-    portraits: Portraits,
+    faces: Faces,
     generated: GeneratedFaces,
     device: torch.device,
     *,
     minutes: float,
+    measures: Sequence[str],
     batch: int,
     lr: float = 2e-3,
     seed: int = 0,
     what: str = "",
 ) -> FacePredictor:
-    """Train a network on these portraits for a time; returned in evaluation mode, on the device."""
+    """Train a network on these faces for a time; returned in evaluation mode, on the device."""
     torch.manual_seed(seed)
-    pictures = load_pictures(portraits.paths, generated.generator.resolution).to(device)
-    labels = torch.tensor(np.stack([portraits.columns[name] for name in MEASURES], 1), dtype=torch.float32)
-    mean, spread = labels.nanmean(0), torch.tensor(np.nanstd(labels.numpy(), 0))
-    mean[MEASURES.index("yaw_deg")] = 0  # mirrored as often as not
+    pictures, pairs = faces.pictures(generated.generator.resolution).to(device), PairsOfPeople(faces.people, device)
+    labels = torch.tensor(np.stack([faces.columns[name] for name in measures], 1), dtype=torch.float32)
     # On the CPU the backward pass of narrow convolutions crashes in channels_last (PyTorch 2.14).
     layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    network = FacePredictor().to(device, memory_format=layout)
+    network = FacePredictor(measures=measures).to(device, memory_format=layout)
+    sign = network.sign
+    mean, spread = labels.nanmean(0), torch.tensor(np.nanstd(labels.numpy(), 0))
+    mean[sign < 0] = 0  # mirrored as often as not
     network.mean.copy_(mean)
     network.spread.copy_(spread)
     to_code = nn.Linear(network.to_identity.in_features, generated.whitening.shape[1]).to(device)
     labels = ((labels - mean) / spread).to(device)
     known = labels.isfinite()
-    labels = labels.nan_to_num()
-    sign = torch.ones(len(MEASURES), device=device)
-    sign[MEASURES.index("yaw_deg")] = -1
+    labels, sign = labels.nan_to_num(), sign.to(device)
 
     parameters = [*network.parameters(), *to_code.parameters()]
     adam = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.05, betas=(0.9, 0.98))
@@ -121,24 +144,24 @@ def fit(
     while (done := (time.monotonic() - begin) / (minutes * 60)) < 1:
         rate = lr * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
         adam.param_groups[0]["lr"] = rate
-        index = torch.randperm(len(pictures), device=device)[:batch]
-        real = pictures[index].float() / 127.5 - 1
+        index = pairs.draw(batch)
+        n = index.shape[1]
+        real = pictures[index].float() / 127.5 - 1  # (2, n, 3, R, R)
         fakes, codes = generated.pairs(batch)
-        n = len(index)
-        views, mirrored = random_views(torch.cat([real, fakes[:batch], real, fakes[batch:]]))
+        views, mirrored = random_views(torch.cat([real[0], fakes[:batch], real[1], fakes[batch:]]))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             x = network.stem(views.contiguous(memory_format=layout))
             for stage in network.stages:
                 x = stage(x)
             flat = network.neck(x).flatten(1)
             identity, measured, guessed = network.to_identity(flat), network.to_measures(flat), to_code(flat)
-        # Both halves hold the portraits first, then the generated faces.
+        # Both halves hold the real people first, then the generated faces.
         mirrored, measured, guessed = (x.view(2, n + batch, -1) for x in (mirrored, measured.float(), guessed.float()))
         wanted = torch.where(mirrored[:, :n], labels[index] * sign, labels[index])
         error = F.smooth_l1_loss(measured[:, :n], wanted, reduction="none", beta=0.5) * known[index]
         straight = ~mirrored[0, n:]  # a mirrored face has another code
         guess = ((guessed[0, n:] - codes).square() * straight).mean()
-        loss = contrast(F.normalize(identity.float(), dim=1)) + 3 * error.mean() + 0.3 * guess
+        loss = contrast(F.normalize(identity.float(), dim=1)) + error.sum(2).mean() + 0.3 * guess
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
@@ -153,12 +176,13 @@ def fit(
 
 def roc_auc(same: np.ndarray, different: np.ndarray) -> float:
     """Probability that a score of `same` is above one of `different` (equal ones count half)."""
-    truth = np.concatenate([np.ones(len(same)), np.zeros(len(different))])
-    return float(roc_auc_score(truth, np.concatenate([same, different])))
+    others = np.sort(different)
+    below = np.searchsorted(others, same, "left") + np.searchsorted(others, same, "right")
+    return float(below.mean() / (2 * len(others)))
 
 
 def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
-    """How well the cosine similarity separates portraits of one person from those of two people.
+    """How well the cosine similarity separates pictures of one person from those of two people.
 
     identities: (N, D) of unit length.
     """
@@ -177,69 +201,76 @@ def identity_facts(identities: Tensor, people: np.ndarray) -> dict[str, float]:
     }
 
 
-def measure_facts(values: Tensor, columns: dict[str, np.ndarray]) -> dict[str, float]:
-    """Mean absolute error and correlation of predictions (N, A) for each measure, of pictures with a label."""
+def measure_facts(values: Tensor, columns: dict[str, np.ndarray], measures: Sequence[str]) -> dict[str, float]:
+    """Mean absolute error and correlation of predictions (N, A) for each measure, of pictures with a label; for glasses
+    and the like how well they part 0 from 1 (ROC AUC)."""
     facts: dict[str, float] = {}
-    for i, name in enumerate(MEASURES):
+    for i, name in enumerate(measures):
         known = np.isfinite(columns[name])
         truth, guess = columns[name][known], values[:, i].numpy()[known]
+        if len(truth) < 3 or truth.std() == 0:
+            continue
         facts |= {f"{name}_mae": float(np.abs(truth - guess).mean())}
         facts |= {f"{name}_correlation": float(np.corrcoef(truth, guess)[0, 1])}
+        if set(truth.tolist()) == {0.0, 1.0}:
+            facts |= {f"{name}_roc_auc": roc_auc(guess[truth == 1], guess[truth == 0])}
     return facts
 
 
 def cross_validate(
-    portraits: Portraits, generated: GeneratedFaces, device: torch.device, folds: int, minutes: float, batch: int
+    faces: Faces, generated: GeneratedFaces, device: torch.device, folds: int, **settings: Any
 ) -> dict[str, float]:
-    """`measure_facts` of every portrait by a network that was not trained on its person."""
-    people = np.unique(portraits.people)
+    """`measure_facts` of every picture by a network that was not trained on its person. settings: of `fit`."""
+    people = np.unique(faces.people)
     part = dict(zip(people, np.random.RandomState(0).permutation(len(people)) % folds, strict=True))
-    of = np.array([part[person] for person in portraits.people])
-    values = torch.zeros(len(of), len(MEASURES))
+    of = np.array([part[person] for person in faces.people])
+    values = torch.zeros(len(of), len(settings["measures"]))
     for fold in range(folds):
-        network = fit(
-            portraits.subset(of != fold), generated, device, minutes=minutes, batch=batch, what=f"fold {fold + 1}"
-        )
-        test = load_pictures(portraits.subset(of == fold).paths, generated.generator.resolution)
+        network = fit(faces.subset(of != fold), generated, device, what=f"fold {fold + 1}", **settings)
+        test = faces.subset(of == fold).pictures(generated.generator.resolution)
         values[torch.from_numpy(of == fold)] = network.predict(test.float() / 127.5 - 1)[1]
-    return measure_facts(values, portraits.columns)
+    return measure_facts(values, faces.columns, settings["measures"])
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of aligned faces")
-    parser.add_argument("--labels", type=Path, required=True, help="the portraits' table")
+    add_data(parser)
     parser.add_argument("--generator", type=Path, required=True, help="the face generator's file")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--folds", type=int, default=0, help="0: no cross-validation")
     parser.add_argument("--fold-minutes", type=float, default=0.25)
-    parser.add_argument("--batch", type=int, default=96, help="people a step, portraits and generated ones each")
+    parser.add_argument("--batch", type=int, default=96, help="people a step, real and generated ones each")
     parser.add_argument("--near", type=float, default=NEAR, help="how far away the second code may lie")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="use only so many portraits (trials)")
+    parser.add_argument("--limit", type=int, help="use only so many pictures of each collection (trials)")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     device = distributed.init(args.device).device
-    portraits = read_portraits(args.data, args.labels, MEASURES, args.limit)
+    if args.labels is None:
+        raise BadValue("The predictor learns from labels: give the table, or the folder of tables, with --labels.")
+    faces = faces_of(args, args.limit)
+    measures = tuple(name for name in measures_of(args) if name in faces.columns)
     generated = GeneratedFaces(build_from_file(Generator, args.generator, "generator")[0], device, args.near)
-    learned, test = portraits.subset(~portraits.twice), portraits.subset(portraits.twice)
-    log.info(
-        "%d portraits to learn from, %d of %d people to test", *map(len, (learned.paths, test.paths, set(test.people)))
-    )
+    tested = faces.twice if args.people is None else faces.held_out
+    learned, test = faces.subset(~tested), faces.subset(tested)
+    log.info("%d pictures to learn %s from, %d of %d people to test",
+             len(learned), ", ".join(measures), len(test), len(set(test.people)))  # fmt: skip
 
-    network = fit(learned, generated, device, minutes=args.minutes, batch=args.batch, seed=args.seed, what="predictor")
+    settings = {"measures": measures, "batch": args.batch, "seed": args.seed}
+    network = fit(learned, generated, device, minutes=args.minutes, what="predictor", **settings)
     facts: dict[str, dict[str, float]] = {}
-    if test.paths:
-        pictures = load_pictures(test.paths, generated.generator.resolution).float() / 127.5 - 1
-        identities, values = network.predict(pictures)
-        facts = {"identity": identity_facts(identities, test.people), "held_out": measure_facts(values, test.columns)}
+    if len(test):
+        identities, values = network.predict(test.pictures(generated.generator.resolution).float() / 127.5 - 1)
+        facts = {"held_out": measure_facts(values, test.columns, measures)}
+        if test.twice.any():
+            facts["identity"] = identity_facts(identities, test.people)
     _save(args.out, network, facts)
     if args.folds:
-        minutes, batch = args.fold_minutes, args.batch
-        facts["cross_validation"] = cross_validate(learned, generated, device, args.folds, minutes, batch)
+        settings["minutes"] = args.fold_minutes
+        facts["cross_validation"] = cross_validate(learned, generated, device, args.folds, **settings)
         _save(args.out, network, facts)
 
 

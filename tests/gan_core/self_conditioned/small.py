@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from gan_core.checkpoints import store
 from gan_core.self_conditioned.networks import SelfConditionedGenerator
 from gan_core.self_conditioned.pipeline import EMBEDDED_FOLDER, SelfConditionedPipeline
-from gan_core.self_conditioned.predictors import FacePredictor
+from gan_core.self_conditioned.predictors import MEASURES, FacePredictor
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.self_conditioned.directions import ATTRIBUTES
@@ -38,15 +39,15 @@ def discriminator(seed: int = 0) -> Discriminator:
     return Discriminator(SIZE, **SHAPE)
 
 
-def predictor() -> FacePredictor:
+def predictor(measures: Sequence[str] = MEASURES) -> FacePredictor:
     torch.manual_seed(3)
-    return FacePredictor(widths=(4, 4, 4, 4, 4), neck=4, identity=8).eval()
+    return FacePredictor(widths=(4, 4, 4, 4, 4), neck=4, identity=8, measures=measures).eval()
 
 
 def space() -> AttributeSpace:
     torch.manual_seed(4)
     return AttributeSpace(
-        ATTRIBUTES,
+        ATTRIBUTES[:3],
         torch.randn(3, LAYERS, W_DIM) / LAYERS,
         torch.zeros(3),
         torch.full((3,), -2.0),

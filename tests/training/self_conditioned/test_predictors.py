@@ -13,7 +13,7 @@ from gan_core.checkpoints import store
 from gan_core.errors import BadValue
 from gan_core.self_conditioned.predictors import MEASURES, SIZE, load_predictor
 from gan_core.training.self_conditioned import train_predictors as training
-from gan_core.training.self_conditioned.portraits import read_portraits
+from gan_core.training.self_conditioned.faces import read_portraits
 from gan_core.training.self_conditioned.views import random_views
 from tests.gan_core.self_conditioned.small import plain_generator, predictor, write_faces
 
@@ -79,7 +79,7 @@ def test_the_command_trains_and_tests(tmp_path: Path, monkeypatch: pytest.Monkey
     path, generator = table(tmp_path), tmp_path / "generator.safetensors"
     net = plain_generator()
     store.save(generator, net.state_dict(), config=net.config)
-    monkeypatch.setattr(training, "FacePredictor", lambda: predictor().train())
+    monkeypatch.setattr(training, "FacePredictor", lambda measures: predictor(measures).train())
     out = tmp_path / "predictors.safetensors"
     arguments = ["--data", str(tmp_path / "face"), "--labels", str(path), "--generator", str(generator)]
     arguments += ["--out", str(out), "--minutes", "0.01", "--folds", "2", "--fold-minutes", "0.005", "--batch", "3"]

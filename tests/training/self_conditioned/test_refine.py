@@ -64,7 +64,17 @@ def test_the_command_writes_a_generator_that_says_how_it_was_refined(
     store.save(tmp_path / "identity_network.safetensors", identity_network.state_dict(), config=identity_network.config)
     space().save(tmp_path / "directions.safetensors")
     out = tmp_path / "out.safetensors"
-    words = ["refine", str(tmp_path / "in.safetensors"), str(out), "--weights", str(tmp_path), "--reach", "1,1,1"]
+    words = [
+        "refine",
+        str(tmp_path / "in.safetensors"),
+        str(out),
+        "--weights",
+        str(tmp_path),
+        "--base",
+        "portraits",
+        "--reach",
+        "1,1,1",
+    ]
     words += [
         "--identity-network",
         str(tmp_path / "identity_network.safetensors"),

@@ -104,11 +104,11 @@ def test_labels_follow_their_pictures(tmp_path: Path) -> None:
     known = labels()
     known.save(tmp_path / "labels.safetensors")
     again = load_labels(tmp_path / "labels.safetensors")
-    some = again.of([Path("x/t_3.jpg"), Path("t_1.jpg")])
+    some = again.of(["t_3", "t_1"])
     assert some.names == ("t_3", "t_1")
     torch.testing.assert_close(some.values, known.values[[3, 1, 9, 7]], atol=1e-3, rtol=1e-3)
     with pytest.raises(BadValue, match="step b"):
-        again.of([Path("nobody.jpg")])
+        again.of(["nobody"])
 
 
 def test_agreement_with_a_table() -> None:
@@ -206,13 +206,13 @@ def test_the_command_goes_through_its_steps_and_on(tmp_path: Path, monkeypatch: 
     write_faces(faces)
     torch.manual_seed(0)
 
-    def encoder(folder: Path, **_: object):  # noqa: ANN202
+    def encoder(folder: Path, name: str, **_: object):  # noqa: ANN202
         return lambda images: images.flatten(1)[:, : LAYERS * W_DIM].view(-1, LAYERS, W_DIM)
 
     monkeypatch.setattr("gan_core.e4e.encoding.load_encoder", encoder)
     monkeypatch.setattr(SelfConditionedTrainer, "sample", lambda *_: torch.zeros(1, 3, 8, 8))
-    monkeypatch.setattr(command, "load_pictures", lambda paths, size: _load(paths))
-    common = ("--out", str(out), "--weights", str(weights), "--device", "cpu")
+    monkeypatch.setattr("gan_core.training.self_conditioned.faces.load_pictures", lambda paths, size: _load(paths))
+    common = ("--out", str(out), "--weights", str(weights), "--base", "portraits", "--device", "cpu")
     with pytest.raises(WeightsMissing, match="--predictor"):
         run(monkeypatch, *common, "--steps", "a")
     with pytest.raises(BadValue, match="--data"):
