@@ -31,6 +31,7 @@ from gan_core.training.self_conditioned.linear import ridge
 NEIGHBOURS, DRAWS = 10, 250_000
 TOGETHER = 3  # attributes in which a drawn point is compared with the pictures
 _POINTS_AT_ONCE = 4096
+_EXACT = "donot_use_mm_for_euclid_dist"  # products in reduced precision would mix up near neighbours
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def draw_uniformly(values: Tensor, *, count: int = DRAWS, neighbours: int = NEIG
         of_these = values[:, list(which)].float()
         for rows in part.split(_POINTS_AT_ONCE):
             points = torch.rand(len(rows), len(which), generator=random).to(of_these)
-            nearest = torch.cdist(points, of_these).topk(neighbours, largest=False).indices
+            nearest = torch.cdist(points, of_these, compute_mode=_EXACT).topk(neighbours, largest=False).indices
             pick = torch.randint(neighbours, (len(rows), 1), generator=random).to(nearest.device)
             found.append(nearest.gather(1, pick)[:, 0])
     return torch.cat(found)

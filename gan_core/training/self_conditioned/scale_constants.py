@@ -92,7 +92,7 @@ def scale_to_reach(
                                               for v in (found, factors)))  # fmt: skip
         for i, (far, wanted) in enumerate(zip(found, reach, strict=True)):
             # An edit that goes the wrong way, or nowhere, is not made stronger.
-            step = wanted / far if far > 0.05 * wanted else 1.0
+            step = wanted / far if far / wanted > 0.05 else 1.0
             factors[i] = min(max(factors[i] * min(step, 2.0), 1 / MOST), MOST)
         generator.constants.data.copy_(scaled(start, factors))
     return factors

@@ -34,8 +34,10 @@ from gan_core.self_conditioned.predictors import FacePredictor
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Generator
 from gan_core.training import distributed
+from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.people import PeopleStream
+from gan_core.training.places import PlacesStream
 from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
@@ -158,13 +160,18 @@ class SelfConditionedTrainer(GanTrainer):
         evenly = self.table[torch.randint(len(self.table), (n,), device=device)]
         index = torch.where(self.as_is, self._rows(), evenly)
         self.real_values = self.values[index]
-        count = len(self.stream)
-        return self.stream.at(index % count, index >= count)
+        count = len(self._data)
+        return self._data.at(index % count, index >= count)
 
     def _rows(self) -> Tensor:
         """Rows (batch,) of the labels, as often as the data's shares say; half of them of mirror images."""
-        rows = self.stream.rows(self.settings.batch)
-        return rows + torch.randint(2, rows.shape, device=rows.device) * len(self.stream)
+        rows = self._data.rows(self.settings.batch)
+        return rows + torch.randint(2, rows.shape, device=rows.device) * len(self._data)
+
+    @property
+    def _data(self) -> PictureStream | PeopleStream:
+        assert not isinstance(self.stream, PlacesStream)  # see `__init__`
+        return self.stream
 
     def _draw(self, w_plus: Tensor) -> Tensor:
         s, device = self.settings, self.processes.device

@@ -28,6 +28,20 @@ def test_views_keep_the_picture_and_say_which_are_mirrored() -> None:
     assert torch.equal(brighter_right, ~mirrored)
 
 
+def test_pairs_are_of_one_person_and_of_two_pictures_where_there_are() -> None:
+    torch.manual_seed(0)
+    people = np.array(["b", "a", "c", "a", "b", "b", "d"])
+    pairs = training.PairsOfPeople(people, torch.device("cpu"))
+    seen = set()
+    for _ in range(60):
+        first, second = pairs.draw(3).numpy()
+        assert (people[first] == people[second]).all() and len(set(people[first])) == 3
+        assert all((a == b) == (people[a] in "cd") for a, b in zip(first, second, strict=True))
+        seen |= set(zip(first.tolist(), second.tolist(), strict=True))
+    assert len(seen) == 2 + 2 + 6
+    assert pairs.draw(99).shape == (2, 4)
+
+
 def test_contrast_is_least_where_partners_agree() -> None:
     people = torch.eye(6)
     assert training.contrast(torch.cat([people, people])) < 0.01
