@@ -2,7 +2,8 @@
 
 What differs from `gan_core.training.stylegan2.step.GanTrainer`:
 - Real pictures are drawn uniformly in their labels; each has its label, or the opposite one where it is mirrored.
-- Generated pictures have attribute values drawn uniformly from [0, 1], independent of their latent.
+- Generated pictures have attribute values drawn uniformly from [0, 1], independent of their latent; with more than
+  three attributes three random ones, the others being the latent's own, as real pictures are drawn (`draw_uniformly`).
 - Both networks have a loss on the attribute head: the divergence of its softmax from the soft label, on real pictures
   for the discriminator, on generated ones for the generator.
 - The mapping network is not trained, so that a seed is the same face in both generators and the encoder's latents
@@ -38,7 +39,7 @@ from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.people import PeopleStream
 from gan_core.training.places import PlacesStream
-from gan_core.training.self_conditioned.labelling import Labels, draw_uniformly
+from gan_core.training.self_conditioned.labelling import TOGETHER, Labels, draw_uniformly
 from gan_core.training.self_conditioned.losses import attribute_divergence, identity_change, thumbnails
 from gan_core.training.self_conditioned.settings import SelfConditionedSettings
 from gan_core.training.stylegan2.step import INITIAL_SEED, GanTrainer
@@ -72,7 +73,8 @@ class SelfConditionedTrainer(GanTrainer):
     Args:
         pictures: uint8 (N, 3, R, R), or a stream of people on the processes' device.
         labels: of the pictures and of their mirror images, in their order.
-        space: measures the attribute values of latents (needed with `unweighted` or `single` only).
+        space: measures the attribute values of latents (needed with `unweighted`, `single` or more than three
+            attributes).
         identity_network: for the identity loss; None for none.
         plain: the pretrained generator (needed with `anchor_weight` only).
 
@@ -101,7 +103,8 @@ class SelfConditionedTrainer(GanTrainer):
             raise BadValue(f"There are {len(pictures)} pictures and labels of {len(labels.names)}.")
         if not 0 <= settings.unweighted <= 0.5 or settings.batch % 2:
             raise BadValue("At most half of the pictures can be drawn unweighted, and a batch is of an even number.")
-        if (settings.unweighted or settings.single) and space is None:
+        self.needs_own = bool(settings.unweighted or settings.single or labels.values.shape[1] > TOGETHER)
+        if self.needs_own and space is None:
             raise BadValue("A latent's own values need the directions, which say what they are.")
         if settings.anchor_weight and (plain is None or not settings.unweighted):
             raise BadValue("An anchor needs the pretrained generator, and a share of pictures drawn unweighted.")
@@ -181,14 +184,15 @@ class SelfConditionedTrainer(GanTrainer):
         if self.identity_network is not None:  # one latent for each two rows
             w_plus = w_plus[0::2, None].expand(-1, 2, -1, -1).flatten(0, 1)
         self.fake_values = torch.rand(s.batch, self.values.shape[1], device=device)
-        if s.unweighted or s.single:
+        if self.needs_own:
             assert self.space is not None
             own = torch.where(inverted[:, None], self.values[index], self.space.values(w_plus))
             if self.identity_network is not None:
                 own = own[0::2, None].expand(-1, 2, -1).flatten(0, 1)
             attribute = torch.arange(own.shape[1], device=device)
             edited = attribute == torch.randint(own.shape[1], (s.batch, 1), device=device)
-            kept = self.as_is[:, None] | (self.single[:, None] & ~edited)
+            few = torch.rand_like(own).argsort(1) < TOGETHER
+            kept = self.as_is[:, None] | torch.where(self.single[:, None], ~edited, ~few)
             self.fake_values = torch.where(kept, own, self.fake_values)
         if self.plain is not None:
             with torch.no_grad():

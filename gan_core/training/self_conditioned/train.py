@@ -139,7 +139,7 @@ def step_d(args: argparse.Namespace, processes: distributed.ProcessGroup) -> Non
         average_start=starts[2],
         projected_start=starts[3],
         graphs=not args.no_graphs,
-        space=load_space(args.out / "directions.safetensors") if settings.unweighted or settings.single else None,
+        space=load_space(args.out / "directions.safetensors"),
         identity_network=load_predictor(args.identity_network) if args.identity_network is not None else None,
         plain=base_generator(args) if settings.anchor_weight else None,
     )
