@@ -346,13 +346,8 @@ def test_every_other_picture_is_drawn_as_the_data_is_and_asked_for_its_own_value
 
 def test_of_many_attributes_three_are_asked_for_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    many = AttributeSpace(
-        ATTRIBUTES[:6],
-        torch.randn(6, LAYERS, W_DIM) / LAYERS,
-        torch.zeros(6),
-        torch.full((6,), -2.0),
-        torch.ones(6) * 2,
-    )
+    normals, ends = torch.randn(6, LAYERS, W_DIM) / LAYERS, torch.full((6,), 2.0)
+    many = AttributeSpace(ATTRIBUTES[:6], normals, torch.zeros(6), -ends, ends)
     codes = torch.randn(12, LAYERS, W_DIM).half()
     known = Labels(tuple("abcdef"), many.names, label(many, codes)[1], codes)
     pictures = torch.zeros(6, 3, SIZE, SIZE, dtype=torch.uint8)
