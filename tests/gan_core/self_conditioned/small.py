@@ -15,9 +15,10 @@ from gan_core.self_conditioned.pipeline import EMBEDDED_FOLDER, SelfConditionedP
 from gan_core.self_conditioned.predictors import MEASURES, FacePredictor
 from gan_core.self_conditioned.space import AttributeSpace
 from gan_core.stylegan2 import Discriminator, Generator
-from gan_core.training.self_conditioned.directions import ATTRIBUTES
+from gan_core.training.self_conditioned import directions
 
 SIZE, LAYERS, W_DIM = 32, 8, 8
+ATTRIBUTES = directions.ATTRIBUTES[:3]  # age, turn and smile
 SHAPE = {"channel_base": 256, "channel_max": 16}
 SIZES = {"z_dim": 8, "w_dim": W_DIM, "mapping_layers": 2, **SHAPE}
 
