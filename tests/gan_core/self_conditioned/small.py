@@ -48,7 +48,7 @@ def predictor(measures: Sequence[str] = MEASURES) -> FacePredictor:
 def space() -> AttributeSpace:
     torch.manual_seed(4)
     return AttributeSpace(
-        ATTRIBUTES[:3],
+        ATTRIBUTES,
         torch.randn(3, LAYERS, W_DIM) / LAYERS,
         torch.zeros(3),
         torch.full((3,), -2.0),
