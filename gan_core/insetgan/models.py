@@ -178,7 +178,7 @@ def _bodies(weights: Path) -> InsetGANModel:
         seconds=("feet",) if files_are_here(folder, ("feet",)) else (),
         enlarged=2,
         steps=40,
-        finding=48,
+        finding=24 if files_are_here(folder, ("encoder",)) else 48,
     )
 
 
