@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -18,7 +19,7 @@ from demo.parts.pictures import shown
 from demo.parts.queued import QUEUE, queued
 from demo.parts.sliders import SliderGroup
 from demo.session import Session
-from gan_core.insetgan.models import InsetGANModel
+from gan_core.insetgan.models import BodyPose, InsetGANModel
 
 _PSI = 0.7
 _RENDERED = (
@@ -64,9 +65,10 @@ class PersonPanel:
                     gr.Accordion("Change the bodies", open=False, visible=self._changes(first)) as self.changing,
                     gr.Column(elem_classes="sliders"),
                 ):
+                    self.poses = gr.Markdown("Pose", visible=bool(self._poses(first)), elem_classes="hint")
                     self.figures = gr.Gallery(
-                        **self._figures(first), label="Pose", columns=5, height=210, allow_preview=False,
-                        interactive=False, buttons=[], object_fit="contain", elem_classes="seeds",
+                        **self._figures(first), show_label=False, columns=5, height=260, allow_preview=False,
+                        interactive=False, buttons=[], object_fit="contain", elem_classes=["seeds", "tall"],
                         elem_id=f"insetgan-{self.kind}-poses",
                     )  # fmt: skip
                     self.bank.build(first)
@@ -112,7 +114,8 @@ class PersonPanel:
         def on_model(name: str) -> list[Any]:
             choice = self.editor.model(name)
             changed = [gr.Gallery(**self._shape(choice)), gr.Markdown(**self._hint(choice))]
-            changed += [gr.Accordion(visible=self._changes(choice)), gr.Gallery(**self._figures(choice)), None]
+            changed += [gr.Accordion(visible=self._changes(choice)), gr.Markdown(visible=bool(self._poses(choice)))]
+            changed += [gr.Gallery(**self._figures(choice)), None]
             return [*changed, *self.bank.updates(choice)]
 
         def on_pose(event: gr.SelectData) -> int | None:
@@ -128,7 +131,7 @@ class PersonPanel:
         model.change(
             guarded(on_model),
             model,
-            [self.gallery, self.hint, self.changing, self.figures, self.pose, *self.bank.sliders],
+            [self.gallery, self.hint, self.changing, self.poses, self.figures, self.pose, *self.bank.sliders],
             **QUIET,
         ).then(queued(on_change), inputs, [self.gallery], **rolled)
         self.figures.select(on_pose, None, self.pose, queue=False, api_visibility="private").then(
@@ -156,9 +159,12 @@ class PersonPanel:
         tall = self.kind == "body" and choice.size[0] > choice.size[1]
         return {"height": 300 if tall else 146, "elem_classes": ["seeds", *(["tall"] if tall else [])]}
 
+    def _poses(self, choice: InsetGANModel) -> Sequence[BodyPose]:
+        return choice.poses if self.kind == "body" else ()
+
     def _figures(self, choice: InsetGANModel) -> dict[str, Any]:
         """The poses as drawings, the bodies' own first."""
-        poses = choice.poses if self.kind == "body" else ()
+        poses = self._poses(choice)
         own = [(stick_figures.drawn(None), "as it is")] if poses else []
         named = [(stick_figures.drawn(pose), f"pose {i}") for i, pose in enumerate(poses, start=1)]
         return {"value": own + named, "visible": bool(poses)}
