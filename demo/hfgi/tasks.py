@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InvertedFace:
-    """An inverted face. The inversion's tensors are on the CPU."""
+    """An inverted face. The inversion is packed."""
 
     inversion: Inversion
     plain: Image.Image
@@ -121,7 +121,7 @@ def refine(worker: Worker, model: str, inversion: Inversion) -> Steps[InvertedFa
 
 def _inverted(pipeline: HFGIPipeline, inversion: Inversion) -> InvertedFace:
     consulted = pipeline.edit(inversion, {})
-    return InvertedFace(inversion.to("cpu"), to_pil(inversion.image), to_pil(consulted))
+    return InvertedFace(inversion.packed(), to_pil(inversion.image), to_pil(consulted))
 
 
 @gpu.task(seconds=10, together=True)

@@ -69,10 +69,17 @@ class Inversion:
         return tensor_bytes([*self._tensors().values(), *self.tuned.values()])
 
     def to(self, device: torch.device | str) -> Inversion:
-        """The same on another device."""
-        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        """The same on another device, in float32."""
+        moved = {name: tensor.to(device, torch.float32) for name, tensor in self._tensors().items()}
         tuned = {name: tensor.to(device) for name, tensor in self.tuned.items()}
         return Inversion(**moved, tuned=tuned, refined=self.refined)
+
+    def packed(self) -> Inversion:
+        """The same on the CPU, its pictures in half precision (0.06 of 255 grey levels): what is kept between two
+        edits, and sent to another process. `HFGIPipeline` unpacks it where it is used."""
+        pictures = {n: t.to("cpu", torch.float16) for n, t in self._tensors().items() if n != "codes"}
+        tuned = {name: tensor.cpu() for name, tensor in self.tuned.items()}
+        return Inversion(self.codes.cpu(), **pictures, tuned=tuned, refined=self.refined)
 
     def _tensors(self) -> dict[str, Tensor]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -203,8 +210,10 @@ class HFGIPipeline:
         return edit_faces(self, edits)
 
     def here(self, inversion: Inversion) -> Inversion:
-        """An inversion on the device; a copy is made once, however often it is edited."""
-        return inversion if inversion.codes.device == self.device else self._copies.of(inversion, self.device)
+        """An inversion on the device, in float32; a copy for a GPU is made once, however often it is edited."""
+        if inversion.codes.device != self.device:
+            return self._copies.of(inversion, self.device)
+        return inversion if inversion.image.dtype == torch.float32 else inversion.to(self.device)
 
     @property
     def pictures_at_once(self) -> int:

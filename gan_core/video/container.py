@@ -134,12 +134,15 @@ def colour(frame: Any) -> tuple[Any, Any]:
 
 
 def upright(frame: Any) -> Image.Image:
-    """RGB picture of a frame, turned as its recorded rotation says."""
+    """RGB picture of a frame, turned as its recorded rotation says.
+
+    By one thread: threads that PyAV keeps let a process that is forked later, as on ZeroGPU, wait for ever.
+    """
     if max(frame.width, frame.height) > MAX_SIDE:
         raise BadVideo(f"The video's pictures must be between 16 and {MAX_SIDE} pixels wide and high.")
     matrix, span = colour(frame)
     pixels = frame.reformat(
-        format="rgb24", src_colorspace=matrix, src_color_range=span, dst_color_range=ColorRange.JPEG
+        format="rgb24", src_colorspace=matrix, src_color_range=span, dst_color_range=ColorRange.JPEG, threads=1
     ).to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as numpy turns
     return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, quarter_turns)))

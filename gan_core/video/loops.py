@@ -34,6 +34,7 @@ def write_loop(frames: Sequence[Image.Image], path: Path, *, rate: float, note: 
         stream.options = {"crf": "16", "preset": "veryfast"}
         for picture in frames:
             pixels = np.asarray(picture.convert("RGB"))[:height, :width]
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            output.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))  # see `container.upright`
         output.mux(stream.encode(None))
     return path

@@ -91,6 +91,7 @@ class VideoWriter:
             dst_colorspace=matrix,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
+            threads=1,  # see `upright`
         )
         fresh.pts, fresh.time_base = frame.pts, self._video.time_base
         return self._stream.encode(fresh)

@@ -117,6 +117,18 @@ def test_edit(pipe: HFGIPipeline, face: torch.Tensor) -> None:
     assert torch.allclose(undone, pipe.edit(inverted, {}), atol=1e-4)
 
 
+def test_a_packed_inversion_is_half_as_large_and_edited_alike(pipe: HFGIPipeline, face: torch.Tensor) -> None:
+    inversion = pipe.invert(face)
+    packed = inversion.packed()
+    assert packed.size < 0.55 * inversion.size and torch.equal(packed.codes, inversion.codes)
+    strengths = {next(iter(pipe.attributes)): 2.0}
+    for edit in ({}, strengths):
+        difference = (pipe.edit(packed, edit) - pipe.edit(inversion, edit)).abs().max()
+        assert difference < 1 / 127.5, "at most a grey level"
+    again = packed.to("cpu")
+    assert again.image.dtype == torch.float32 and (again.face - inversion.face).abs().max() < 1e-3
+
+
 def test_without_consultation_it_is_the_plain_generator(pipe: HFGIPipeline, face: torch.Tensor) -> None:
     inverted = pipe.invert(face)
     assert torch.equal(pipe.edit(inverted, {}, consult=False), inverted.image.clamp(-1, 1))
