@@ -105,7 +105,7 @@ def edited(
 def read_frames(path: Path) -> list[Image.Image]:
     """All pictures of a video."""
     with av.open(str(path)) as container:
-        return [frame.to_image() for frame in container.decode(video=0)]
+        return [frame.to_image(threads=1) for frame in container.decode(video=0)]
 
 
 def clips(pipeline: HFGIPipeline, photos: Sequence[Path], count: int, noise: float) -> Iterator[tuple[str, Clip]]:

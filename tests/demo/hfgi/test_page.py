@@ -16,6 +16,11 @@ pytestmark = pytest.mark.browser
 CLEAR = "#hfgi-photo button[aria-label='Clear'], #hfgi-photo button[aria-label='Remove Image']"
 
 
+def _frame(picture: Image.Image) -> av.VideoFrame:
+    """By one thread: see `gan_core.video.container.upright`."""
+    return av.VideoFrame.from_image(picture).reformat(format="yuv420p", threads=1)
+
+
 def upload(page, path):
     page.set_input_files("#hfgi-photo input[type=file]", str(path))
 
@@ -189,7 +194,7 @@ def clip(tmp_path):
         stream = output.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
         for index in range(30):
-            frame = av.VideoFrame.from_image(fakes.draw_photo(faces=((290 + 2 * index, 240, 90),)))
+            frame = _frame(fakes.draw_photo(faces=((290 + 2 * index, 240, 90),)))
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
@@ -231,7 +236,7 @@ def test_a_video_without_a_face_is_a_sentence_and_can_be_tried_again(fake_server
         stream = output.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for _ in range(10):
-            output.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (320, 240), "teal"))))
+            output.mux(stream.encode(_frame(Image.new("RGB", (320, 240), "teal"))))
         output.mux(stream.encode(None))
     page = open_page(fake_server.url)
     page.get_by_role("tab", name="Video").first.click()

@@ -63,7 +63,7 @@ def write_clip(
         audio = output.add_stream(sound, rate=48000, layout="mono") if sound else None
         seconds = len(frames) / rate or 1.0
         for i, picture in enumerate(frames):
-            frame = av.VideoFrame.from_image(picture)
+            frame = av.VideoFrame.from_image(picture).reformat(format=video.pix_fmt, threads=1)  # as `upright`
             frame.pts = round((times[i] if times else i / rate) * 1000)
             frame.time_base = base
             output.mux(video.encode(frame))
@@ -86,7 +86,7 @@ def read_clip(path: Path):
         metadata = dict(container.metadata)
         frames, times = [], []
         for frame in container.decode(video=0):
-            frames.append(frame.to_ndarray(format="rgb24"))
+            frames.append(frame.to_ndarray(format="rgb24", threads=1))
             times.append(frame.time)
     sound = None
     with av.open(str(path)) as container:
