@@ -113,6 +113,7 @@ def show_faces(page, which):
 
 
 def test_the_sliders_edit_the_camera_and_nothing_is_left(live, fake_server):
+    earlier = set(fake_server.files())  # of visitors of earlier tests, who may be leaving still
     start(live)
     wait_for(live, "One face: move a slider.")
     before, plain = shown(live)
@@ -132,7 +133,7 @@ def test_the_sliders_edit_the_camera_and_nothing_is_left(live, fake_server):
     assert float(numbers.get_attribute("data-rate")) > 0.5
     assert int(numbers.get_attribute("data-came")) >= int(numbers.get_attribute("data-dropped")) > 0
     assert "frames a second" in numbers.inner_text() and "dropped" in numbers.inner_text()
-    assert fake_server.files() == [], "a frame is written to no file"
+    assert set(fake_server.files()) <= earlier, "a frame is written to no file"
     live.click("#hfgi-live-stop")
     wait_for(live, "Stopped.")
     assert live.evaluate("document.querySelector('#hfgi-live-view video').srcObject") is None

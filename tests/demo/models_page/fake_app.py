@@ -22,7 +22,7 @@ if __name__ == "__main__":
     published.PUBLISHED = (*small, *rest)
 
     import app
-    from demo import context
+    from demo import computing
     from gan_core.insetgan.models import insetgan_models
     from gan_core.models import declare_models
     from tests.demo import fakes
@@ -41,5 +41,5 @@ if __name__ == "__main__":
         declare_models(registry, folder)
         fakes.declare(registry, fakes.specs())
 
-    patch.setattr(context, "declare_models", declare_all)
+    patch.setattr(computing, "declare_models", declare_all)
     app.main(sys.argv[1:])
