@@ -7,9 +7,11 @@ Machines with a GPU often have no Playwright and no registry to get it from. The
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +55,7 @@ class Chromium:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START, str(read), str(write), *command],
                 pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                start_new_session=True,
             )  # fmt: skip
         os.close(read)
         os.close(write)
@@ -83,7 +86,12 @@ class Chromium:
             self._process.kill()
             self._process.wait()
         os.close(self._from)
-        self._profile.cleanup()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # its helpers, which may outlive it and write to the profile
+        deadline = time.monotonic() + _CLOSED
+        while Path(self._profile.name).exists() and time.monotonic() < deadline:
+            self._profile.cleanup()
+            time.sleep(0.05)
 
     def call(self, method: str, patience: float = 60.0, **values: Any) -> dict[str, Any]:
         """Ask something of the protocol. Raises BrowserFailed after `patience` seconds or where it answers an error."""
