@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -88,20 +88,13 @@ def bodies(weights: Path, device: str) -> Works:
 
     pipeline = load_bodies(weights, device=device)
 
-    def run(steps: int) -> Callable[[], object]:
-        request = CompositionRequest(LatentSource(1000), LatentSource(5000), region="hair", schedule=Schedule(steps))
-        return lambda: list(pipeline.compose(request))
+    def composed(steps: int) -> Iterator[object]:
+        body, face = LatentSource(1000), LatentSource(5000)
+        return pipeline.compose(CompositionRequest(body, face, region="hair", schedule=Schedule(steps)))
 
-    def first() -> object:
-        return next(
-            pipeline.compose(
-                CompositionRequest(LatentSource(1000), LatentSource(5000), region="hair", schedule=Schedule(40))
-            )
-        )
-
-    yield "Compose a body: the first picture", first
-    for steps in (40, 100):
-        yield f"Compose a body: {steps} steps", run(steps)
+    yield "Compose a body: the first picture", lambda: next(composed(40))
+    yield "Compose a body: 40 steps", lambda: list(composed(40))
+    yield "Compose a body: 100 steps", lambda: list(composed(100))
 
 
 TABS = {"faces": faces, "holes": holes, "swaps": swaps, "bodies": bodies}

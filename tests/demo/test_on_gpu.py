@@ -29,8 +29,7 @@ def test_faces(executor) -> None:
     from demo.hfgi import tasks
     from gan_core.hfgi.models import EMBEDDED
 
-    faces = gpu.run(tasks.random_faces(EMBEDDED, (1, 2)))
-    face = faces[0][1] if isinstance(faces[0], tuple) else faces[0]
+    (_, face), _ = gpu.run(tasks.random_faces(EMBEDDED, (1, 2)))
     inversion = gpu.run(tasks.invert(EMBEDDED, face)).inversion
     assert gpu.run(tasks.edit(EMBEDDED, inversion, {"smile": 2.0})).consulted.size == (256, 256)
     assert len(gpu.run(tasks.random_faces(EMBEDDED, (3, 4)))) == 2, "when the generator's copy draws"

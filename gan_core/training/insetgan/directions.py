@@ -28,7 +28,17 @@ log = logging.getLogger(__name__)
 FARTHEST = 3.0  # of the sliders
 REACH = 2.5  # standard deviations of a measure by which it has changed there, by the linear model
 UNUSUAL = 3.0  # standard deviations of the latents along a direction beyond which no slider goes
-KEPT = ("skin", "backdrop_light", "backdrop_warm", "backdrop_busy", "yaw", "top_light", "top_warm", "legs_light")
+KEPT = (
+    "skin",
+    "backdrop_light",
+    "backdrop_warm",
+    "backdrop_busy",
+    "yaw",
+    "top_light",
+    "top_warm",
+    "legs_light",
+    "arms",
+)
 """Measures that a slider leaves as they are, unless it is its own. Others are read too inexactly to be kept."""
 LEAST = 1.2  # standard deviations of its measure between the ends of a slider that is offered
 LABELS = {

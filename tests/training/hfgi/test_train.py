@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from gan_core.checkpoints import store
+from gan_core.e4e.networks import working_shape
 from gan_core.errors import WeightsMissing
+from gan_core.insetgan.canvas_encoder import load_canvas_encoder
 from gan_core.stylegan2 import Discriminator, Generator
 from gan_core.training.data import PictureStream
 from gan_core.training.feature_distance import FeatureDistance
@@ -134,6 +136,18 @@ def run(
     monkeypatch.setattr(sys, "argv", [*words.split(), *extra])
     train.main()
     return [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_encoder_of_tall_pictures(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = {"stem": 4, "stages": ((4, 1), (4, 1), (6, 1), (8, 1)), "head": 4}
+    monkeypatch.setattr(stages, "TALL_ENCODER", tiny)
+    shape = {"channel_base": 512, "channel_max": 16, "start_shape": (8, 4)}
+    tall = Generator(64, z_dim=16, w_dim=16, mapping_layers=2, **shape)
+    store.save(workplace / "generator.safetensors", tall.state_dict(), config=tall.config)
+    run(workplace, monkeypatch, "encoder", 0.02)
+    encoder = load_canvas_encoder(workplace / "out" / "encoder.safetensors", working_shape((8, 4)))
+    assert encoder.shape == (256, 128) and encoder.encoder.config["stem"] == 4
+    assert encoder(torch.zeros(2, 3, 64, 32)).shape == (2, tall.num_ws, 16)
 
 
 def test_both_stages(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
