@@ -125,12 +125,15 @@ def measured(
     return rows
 
 
-def ratios(found: dict[str, list[Report]], region: Region, head: HeadNet | None) -> dict[str, dict[str, float]]:
-    """For each mode the ratio of its seam energy to that of the same pair's plain paste."""
+def ratios(
+    found: dict[str, list[Report]], region: Region, head: HeadNet | None, *, shown: bool = False
+) -> dict[str, dict[str, float]]:
+    """For each mode the ratio of its seam energy to that of the same pair's plain paste: of hard pastes, or of the
+    picture that is `shown`, whose border is feathered."""
     before = np.array([seam(r.pasted, region, head) for r in found["joint"]])
     result = {}
     for mode, reports in found.items():
-        after = np.array([seam(r.best, region, head) for r in reports])
+        after = np.array([seam(r.best, region, head, r.best.image if shown else None) for r in reports])
         each = after / before
         result[mode] = {
             "mean": round(float(after.sum() / before.sum()), 3),
@@ -204,6 +207,7 @@ def evaluate(
         facts[f"{psi:g}"] = {
             "pairs": len(found["joint"]),
             "seam_over_pasted": ratios(found, REGIONS[region], pipeline.head),
+            "seam_shown_over_pasted": ratios(found, REGIONS[region], pipeline.head, shown=True),
             "fixed_face": fixed_face(pipeline, found["body"], region),
         }
         say(json.dumps(facts[f"{psi:g}"]))
