@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from html import escape
 
@@ -11,14 +12,17 @@ from gan_core.self_conditioned.models import SelfConditionedModel
 
 HINT = (
     "*Before*: the picture, or how the self-conditioned generator draws a random face (the plain one draws it a little "
-    "differently). Values: 0 and 1 are the ends of what the training portraits show (0.5 and 99.5 percentiles). Years, "
-    "degrees, the lift of the mouth's corners (of the eyes' distance) and similarity are predicted by a small network "
-    "of the project's own; it errs too. Similarity: the cosine of the identities before and after; 1 is the same."
+    "differently). Values: 0 and 1 are the ends of what the training pictures show (0.5 and 99.5 percentiles). Years, "
+    "degrees, the lift of the mouth's corners and its opening (of the eyes' distance), glasses (1: certainly), how "
+    "much brighter the right cheek is, and similarity are predicted by a small network of the project's own; it errs "
+    "too. Similarity: the cosine of the identities before and after; 1 is the same."
 )
 _FORMATS: dict[str, Callable[[float], str]] = {
     "age": lambda x: f"{x:.0f} years",
     "yaw_deg": lambda x: f"{x:+.0f}°",
     "corner_lift": lambda x: f"{100 * x:+.0f} %",  # of the distance between the eyes
+    "mouth_open": lambda x: f"{100 * x:.0f} %",
+    "side_light": lambda x: f"{100 * math.expm1(x):+.0f} %",
 }
 
 
