@@ -10,6 +10,8 @@ A third of the drawings are computed lines, a third are doodles, the others lie 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,17 +19,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.blur import gaussian_blur
-from gan_core.comodgan.edges import PENS, Pen, darkness, inked
+from gan_core.comodgan.edges import PENS, Pen, darkness, inked, lines
 from gan_core.training.comodgan.strokes import stroke_bank
 
 # Lengths are in pixels of a picture 256 pixels wide.
-COARSE = Pen(2.2, 2.2)  # what a doodle is made of
-SHIFT, GROWTH, PARTS, TREMOR = 4.0, 0.04, 6.0, 1.0
+COARSE = (Pen(1.9, 1.7), Pen(2.6, 3.0))  # what doodles are made of
+SHIFT, GROWTH, PARTS, TREMOR = 4.0, 0.04, 7.0, 1.0
 """Farthest that a hand moves the whole; most that it enlarges it by; farthest that it moves parts; its tremor."""
 MOST_MOVED = SHIFT + GROWTH * 128 + PARTS + TREMOR  # along either axis
 _WIDTH = (1.6, 3.4)  # of lines by hand: the page's brush makes 2, and `drawings` leaves 1.5 to 4.4 as they are
 _DARK = (0.45, 0.85)  # least darkness of a line that a careful hand and a doodle draw
 _LONG = 6.0  # standard deviation of the blur that tells long lines from short ones
+_ALONE = 2 / (math.sqrt(2 * math.pi) * _LONG)  # such a blur of a straight line 2 pixels wide
 _ERASED, _BARE, _ADDED = 0.5, 0.6, 0.4  # shares of drawings with a hole, without backdrop, with stray strokes
 _SHEETS = 512  # of stray strokes
 
@@ -48,7 +51,7 @@ class Drawn:
 
 
 class Hand:
-    """Draws pictures.
+    """Draws pictures, the rows of a batch with one pen after the other.
 
     holes: (M, R, R) uint8 on the pictures' device, 1 = hole, the regions to leave out. seed: of the stray strokes.
     """
@@ -67,24 +70,20 @@ class Hand:
         n, side = len(pictures), pictures.shape[-1]
         if amount is None:
             amount = (self._random(n) * 3 - 1).clamp(0, 1)
-        medium = darkness(pictures)
-        dark, pens = medium.clone(), medium.clone()
-        pens[:: len(PENS)] = inked(medium[:: len(PENS)])
-        for k, pen in enumerate(PENS[1:], 1):  # of every third row
-            dark[k :: len(PENS)] = darkness(pictures[k :: len(PENS)], pen)
-            pens[k :: len(PENS)] = inked(dark[k :: len(PENS)], pen)
+        dark = _by_turns(darkness, pictures, PENS)
+        computed = _by_turns(inked, dark, PENS)
         width = self._random(n) * (_WIDTH[1] - _WIDTH[0]) + _WIDTH[0]
         least = _DARK[0] + (_DARK[1] - _DARK[0]) * amount
         dark = gaussian_blur(dark, 1.2 * side / 256)
-        dark = torch.where(self._random(n) < amount, darkness(pictures, COARSE), dark)
+        dark = torch.where(self._random(n) < amount, _by_turns(darkness, pictures, COARSE), dark)
         careful = self._random(n) < (1 - amount) / 2  # the computed lines, but by a hand
-        by_hand = torch.where(careful, pens, ridges(dark, width, least))
+        by_hand = torch.where(careful, computed, ridges(dark, width, least, 8 + 6 * amount))
         by_hand = torch.maximum(by_hand * self._unbroken(n, side), self._strokes(n))
         by_hand = moved(by_hand, displacement(0.3 + 0.7 * amount, side))
         by_hand = ((by_hand - 0.5) * 1.6 + 0.5).clamp(0, 1)  # moving has softened it
-        drawing = torch.where(amount > 0, by_hand, pens)
+        drawing = torch.where(amount > 0, by_hand, computed)
         kept = self._kept(mattes, n, side)
-        return Drawn(inked(medium), drawing * kept, kept, amount)
+        return Drawn(lines(pictures), drawing * kept, kept, amount)
 
     def _random(self, *shape: int) -> Tensor:
         """Random numbers in [0, 1), (N, 1, 1, 1) or (N, 1, H, W)."""
@@ -114,17 +113,25 @@ class Hand:
         return torch.where(self._random(n) < _BARE, kept * person, kept)
 
 
+def _by_turns(function: Callable[[Tensor, Pen], Tensor], rows: Tensor, pens: Sequence[Pen]) -> Tensor:
+    """`function` of rows (N, C, R, R), each with one of the pens, (N, 1, R, R)."""
+    result, turns = torch.empty_like(rows[:, :1]), len(pens)
+    for k, pen in enumerate(pens[: len(rows)]):
+        result[k::turns] = function(rows[k::turns], pen)
+    return result
+
+
 def any_of(bank: Tensor, count: int) -> Tensor:
     """Random rows (count, 1, R, R), float32, of a bank (M, R, R), half of them mirrored."""
     rows = bank[torch.randint(len(bank), (count,), device=bank.device)][:, None].float()
     return torch.where(torch.rand(count, 1, 1, 1, device=bank.device) < 0.5, rows.flip(3), rows)
 
 
-def ridges(dark: Tensor, width: Tensor, least: Tensor) -> Tensor:
+def ridges(dark: Tensor, width: Tensor, least: Tensor, length: Tensor) -> Tensor:
     """Lines of one width along the ridges of a smooth map (N, 1, H, W), of the same form, in [0, 1], 1 = line.
 
-    width: (N, 1, 1, 1), of the lines, in pixels of a picture 256 pixels wide. least: (N, 1, 1, 1), height at which a
-    ridge begins. Short ridges are left out.
+    width: (N, 1, 1, 1), of the lines. least: of the same form, height at which a ridge begins. length: of the same
+    form, of the shortest line. Lengths are in pixels of a picture 256 pixels wide.
     """
     scale = max(dark.shape[-2:]) / 256
     p = F.pad(dark, (1, 1, 1, 1), mode="replicate")
@@ -142,7 +149,8 @@ def ridges(dark: Tensor, width: Tensor, least: Tensor) -> Tensor:
     thin = (1.5 - distance).clamp(0, 1) * high
     company = gaussian_blur(thin, _LONG * scale) * scale
     drawn = ((width * scale).clamp_min(1) / 2 + 0.5 - distance).clamp(0, 1)
-    return drawn * high * ((company - 0.06) * 40).clamp(0, 1)
+    shortest = torch.erf(length / (2 * math.sqrt(2) * _LONG)) * _ALONE  # the company of a line's middle
+    return drawn * high * ((company - shortest) * 50 + 0.5).clamp(0, 1)
 
 
 def displacement(amount: Tensor, side: int) -> Tensor:
