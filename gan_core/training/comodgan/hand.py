@@ -36,7 +36,7 @@ _SHEETS = 512  # of stray strokes
 
 
 @dataclass
-class Drawn:
+class HandDrawn:
     """Drawings of a batch of pictures.
 
     lines: (N, 1, R, R) in [0, 1], 1 = line, those of the pictures by the first of `PENS`. drawing: of the same form,
@@ -61,11 +61,11 @@ class Hand:
         self.strokes = torch.from_numpy(stroke_bank(_SHEETS, holes.shape[-1], seed)).to(holes.device)
 
     @torch.no_grad()
-    def draw(self, pictures: Tensor, mattes: Tensor | None = None, amount: Tensor | None = None) -> Drawn:
+    def draw(self, pictures: Tensor, mattes: Tensor | None = None, amount: Tensor | None = None) -> HandDrawn:
         """Drawings of pictures (N, 3, R, R) in [-1, 1].
 
         mattes: (N, 1, R, R) in [0, 1], 1 where the person is; all 1 or None where unknown. amount: (N, 1, 1, 1) in
-        [0, 1], see `Drawn`; random if None.
+        [0, 1], see `HandDrawn`; random if None.
         """
         n, side = len(pictures), pictures.shape[-1]
         if amount is None:
@@ -83,7 +83,7 @@ class Hand:
         by_hand = ((by_hand - 0.5) * 1.6 + 0.5).clamp(0, 1)  # moving has softened it
         drawing = torch.where(amount > 0, by_hand, computed)
         kept = self._kept(mattes, n, side)
-        return Drawn(lines(pictures), drawing * kept, kept, amount)
+        return HandDrawn(lines(pictures), drawing * kept, kept, amount)
 
     def _random(self, *shape: int) -> Tensor:
         """Random numbers in [0, 1), (N, 1, 1, 1) or (N, 1, H, W)."""
@@ -91,10 +91,10 @@ class Hand:
         return torch.rand(rows, 1, *(sides or (1, 1)), device=self.holes.device)
 
     def _unbroken(self, n: int, side: int) -> Tensor:
-        """1 where a hand's line is not interrupted, (n, 1, R, R): gaps are the valleys of noise."""
+        """1 where a hand's line is not interrupted, (n, 1, R, R): gaps, in half of the drawings, are the valleys of noise."""
         coarse = max(side // 10, 2)
         noise = F.interpolate(self._random(n, coarse, coarse), (side, side), mode="bilinear", align_corners=False)
-        return ((noise - 0.3 * self._random(n)) * 10 + 0.5).clamp(0, 1)
+        return ((noise + 0.3 - 0.6 * self._random(n)) * 10 + 0.5).clamp(0, 1)
 
     def _strokes(self, n: int) -> Tensor:
         strokes = any_of(self.strokes, n) / 255

@@ -24,7 +24,7 @@ from gan_core.errors import BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.augment import draw_transforms, transform
-from gan_core.training.comodgan.hand import Drawn, Hand, any_of
+from gan_core.training.comodgan.hand import HandDrawn, Hand, any_of
 from gan_core.training.comodgan.losses import (
     colour_loss,
     counted_pixels,
@@ -97,7 +97,7 @@ class CoModGANTrainer(GanTrainer):
         self._projected_start = starts.projected
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
-        self.drawn: Drawn | None = None  # and the drawings made of them
+        self.drawn: HandDrawn | None = None  # and the drawings made of them
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
         self.moves: Any = None  # the augmentation of this step's pictures
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
