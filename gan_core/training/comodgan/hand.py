@@ -78,12 +78,12 @@ class Hand:
         dark = torch.where(self._random(n) < amount, _by_turns(darkness, pictures, COARSE), dark)
         careful = self._random(n) < (1 - amount) / 2  # the computed lines, but by a hand
         by_hand = torch.where(careful, computed, ridges(dark, width, least, 8 + 6 * amount))
-        by_hand = torch.maximum(by_hand * self._unbroken(n, side), self._strokes(n))
+        kept = self._kept(mattes, n, side)
+        by_hand = torch.maximum(by_hand * kept * self._unbroken(n, side), self._strokes(n))
         by_hand = moved(by_hand, displacement(0.3 + 0.7 * amount, side))
         by_hand = ((by_hand - 0.5) * 1.6 + 0.5).clamp(0, 1)  # moving has softened it
-        drawing = torch.where(amount > 0, by_hand, computed)
-        kept = self._kept(mattes, n, side)
-        return HandDrawn(lines(pictures), drawing * kept, kept, amount)
+        drawing = torch.where(amount > 0, by_hand, computed * kept)
+        return HandDrawn(lines(pictures), drawing, kept, amount)
 
     def _random(self, *shape: int) -> Tensor:
         """Random numbers in [0, 1), (N, 1, 1, 1) or (N, 1, H, W)."""
@@ -91,7 +91,7 @@ class Hand:
         return torch.rand(rows, 1, *(sides or (1, 1)), device=self.holes.device)
 
     def _unbroken(self, n: int, side: int) -> Tensor:
-        """1 where a hand's line is not interrupted, (n, 1, R, R): gaps, in half of the drawings, are the valleys of noise."""
+        """1 where a hand's line is not interrupted, (n, 1, R, R): half of the drawings have gaps, the valleys of noise."""
         coarse = max(side // 10, 2)
         noise = F.interpolate(self._random(n, coarse, coarse), (side, side), mode="bilinear", align_corners=False)
         return ((noise + 0.3 - 0.6 * self._random(n)) * 10 + 0.5).clamp(0, 1)

@@ -24,7 +24,7 @@ from gan_core.errors import BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.augment import draw_transforms, transform
-from gan_core.training.comodgan.hand import HandDrawn, Hand, any_of
+from gan_core.training.comodgan.hand import Hand, HandDrawn, any_of
 from gan_core.training.comodgan.losses import (
     colour_loss,
     counted_pixels,
