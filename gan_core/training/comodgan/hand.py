@@ -91,7 +91,7 @@ class Hand:
         return torch.rand(rows, 1, *(sides or (1, 1)), device=self.holes.device)
 
     def _unbroken(self, n: int, side: int) -> Tensor:
-        """1 where a hand's line is not interrupted, (n, 1, R, R): half of the drawings have gaps, the valleys of noise."""
+        """1 where a hand's line goes on, (n, 1, R, R): half of the drawings have gaps, the valleys of noise."""
         coarse = max(side // 10, 2)
         noise = F.interpolate(self._random(n, coarse, coarse), (side, side), mode="bilinear", align_corners=False)
         return ((noise + 0.3 - 0.6 * self._random(n)) * 10 + 0.5).clamp(0, 1)
