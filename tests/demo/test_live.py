@@ -200,6 +200,19 @@ def test_a_photo_comes_out_as_the_servers(page, tmp_path: Path, path: Path, stre
 
 
 @pytest.mark.browser
+def test_a_slider_moved_while_a_face_is_read_is_drawn_once(page, tmp_path: Path) -> None:
+    page.set_input_files("#file", str(OTHER))
+    wait_for(page, "Looking for faces")
+    set_sliders(page, smile=2.0)
+    page.dispatch_event("#sliders input[name=smile]", "input")
+    page.wait_for_selector("#numbers[data-edits='1']")
+    wait_for(page, "Move a slider")
+    picture = np.asarray(saved(page, tmp_path / "edited.png").convert("RGB"), float)
+    assert np.abs(picture - edited_by_the_server(OTHER, {"smile": 2.0})).mean() < 1
+    assert page.get_attribute("#numbers", "data-edits") == "1"
+
+
+@pytest.mark.browser
 def test_sliders_at_zero_leave_the_photo(page, tmp_path: Path) -> None:
     page.set_input_files("#file", str(FACE))
     page.wait_for_selector("#numbers[data-edits='1']")

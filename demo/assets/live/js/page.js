@@ -58,9 +58,10 @@ function show(bitmap, change) {
 // ---------------------------------------------------------------- a photo
 
 let redrawing = null, again = false;
+let chosen = false;  // a face of the photo is inverted: until then there is nothing to edit, and then it is drawn anyway
 
 async function onSlider() {
-  if (camera.on || !original) return;
+  if (camera.on || !original || !chosen) return;
   again = true;
   redrawing ??= redraw().finally(() => { redrawing = null; });
   await redrawing;
@@ -85,6 +86,7 @@ async function openPhoto(file) {
   await attempt(async () => {
     say("working", "Looking for faces ...");
     const bitmap = await decoded(file);
+    chosen = false;
     show(bitmap, null);
     const boxes = await worker.call("open", [await createImageBitmap(bitmap)]);
     showBoxes(boxes);
@@ -95,8 +97,9 @@ async function openPhoto(file) {
 async function choose(index, count) {
   [...$("boxes").children].forEach((box, i) => box.setAttribute("aria-pressed", String(i === index)));
   say("working", `${count > 1 ? `${count} faces found; face ${index + 1} is edited.` : "One face found."} Inverting it ...`);
+  chosen = false;
   await worker.call("choose", [index]);
-  again = true;
+  chosen = again = true;
   await redraw();
   if (count > 1) say("ready", `${count} faces found; face ${index + 1} is edited. Click another one to edit that.`);
 }
