@@ -34,6 +34,7 @@ class Inset(GeneratorLatent):
     """Latent codes of a picture that is put into the canvas."""
 
     region: Region = field(kw_only=True)
+    inner: float = 1.0  # factor of the losses that compare or keep what is inside its frame
     finder: RegionFinder = find_by_face
 
 
