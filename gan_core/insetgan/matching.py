@@ -1,7 +1,7 @@
 """Where a further inset starts: of several pictures of a seed the one nearest to the canvas.
 
-A generator of faces has an encoder to start from; one of feet has none, and an optimisation of some dozen steps does not
-turn bare legs on sand into jeans on grass.
+A generator of faces has an encoder to start from; one of feet has none, and an optimisation of some dozen steps does
+not turn bare legs on sand into jeans on grass.
 """
 
 from __future__ import annotations
