@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.comodgan.models import declare_comodgan_models
-from gan_core.e4e.models import EMBEDDED as ENCODER
-from gan_core.e4e.models import declare_encoder
+from gan_core.e4e.models import EDITOR, declare_encoder
 from gan_core.hfgi.models import declare_hfgi_models
 from gan_core.insetgan.models import declare_insetgan_models
 from gan_core.registry import Load, ModelRegistry, ModelSpec
@@ -42,7 +41,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
     declare_hfgi_models(registry, published_folder, PEOPLE_GENERATOR)
     declare_swapping_autoencoder_models(registry, published_folder)
     declare_insetgan_models(registry, published_folder, FACE_GENERATOR, PEOPLE_GENERATOR)
-    declare_self_conditioned_models(registry, FACE_GENERATOR, ENCODER, published_folder=published_folder)
+    declare_self_conditioned_models(registry, PEOPLE_GENERATOR, EDITOR, published_folder=published_folder)
     declare_comodgan_models(registry, published_folder)
 
 

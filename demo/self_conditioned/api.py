@@ -31,8 +31,8 @@ def build(studio: Studio, editor: Editor) -> None:
         Args:
             image_or_none: a photo, whose largest face is used: uploaded here, or as a data: URI. Else: the seed
             seed: of a random face, where there is no photo
-            attribute: age, pose or smile
-            value: from 0 to 1 over the attribute's range among portraits; 0.5 is neutral
+            attribute: age, pose, smile, mouth, glasses or light
+            value: from 0 to 1 over the attribute's range among the training pictures; 0.5 is neutral
             model: a choice of weights; "portraits" is always there
             more_values: of other attributes to set as well, such as {"smile": 0.9}
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MIN_SIDE = 64
 PSI = 0.7
 STRIP_FRAMES = 9
-OPENING_SEED, OPENING_VALUE = 1, 0.95
+OPENING_SEED, OPENING_VALUE = 10, 0.95
 GRID_SIDES = (3, 5, 7)
 MOST_REFINING = 200  # steps
 REFINING = "self_conditioned.refine"  # the visitor's job

@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.context import Studio
 from demo.parts.events import Data
-from demo.parts.examples import examples_row
+from demo.parts.examples import PEOPLE, examples_row
 from demo.parts.long_job import start_and_stop
 from demo.parts.photo import photo_input
 from demo.self_conditioned.editor import MOST_REFINING, OPENING_SEED, PSI, Origin
@@ -43,7 +43,7 @@ class FacePanel:
             self.psi = gr.Slider(0, 1, value=PSI, step=0.05, label="Truncation", elem_id="self-conditioned-psi")
         with gr.Column(elem_classes="few-examples"):
             self.photo = photo_input(label="Or your own picture", height=230, elem_id="self-conditioned-photo")
-            self.studio.sessions.shared |= examples_row(self.photo)
+            self.studio.sessions.shared |= examples_row(self.photo, PEOPLE)
         with gr.Column(visible=False, elem_classes="tight", elem_id="self-conditioned-refining") as self.refining:
             gr.Markdown(_REFINE, elem_classes="hint")
             with gr.Row(elem_classes="actions"):

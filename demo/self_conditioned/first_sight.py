@@ -6,7 +6,8 @@ from demo.parts.first_sight import About
 from demo.parts.settings_bar import Preset
 
 ABOUT = About(
-    "Set how old, how turned, how smiling a face is, from end to end; beside it the same by a plain direction.",
+    "Set how old, how turned, how smiling a face is, its glasses and its light, from end to end; beside it the same by "
+    "a plain direction.",
     (
         "Most training portraits lie in the middle of each attribute, so plain edits fail at the ends.",
         "This generator was trained again on its own edited faces, drawn evenly from end to end.",
@@ -22,4 +23,7 @@ PRESETS = [
     Preset("Serious", {"smile": 0.03}),
     Preset("Look left", {"pose": 0.03}),
     Preset("Look right", {"pose": 0.97}),
+    Preset("With glasses", {"glasses": 0.97}),
+    Preset("Mouth open", {"mouth": 0.97}),
+    Preset("Lit from the left", {"light": 0.03}),
 ]

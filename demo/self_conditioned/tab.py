@@ -46,7 +46,7 @@ from gan_core.self_conditioned.models import SelfConditionedModel, self_conditio
 
 _MISSING = (
     "The weights of the self-conditioned generator are not on this machine, so this tab has nothing to draw with. "
-    "They belong in weights/portraits_edges."
+    "They belong in weights/people_edges."
 )
 _CREDIT = (
     "Method: [Self-Conditioned GAN for Image Editing](https://github.com/yzliu567/sc-gan) (Liu et al., SIGGRAPH 2022), "

@@ -34,16 +34,26 @@ _AROUND, _FLOOR = 16.0, 0.02  # of the local contrast: the blur's standard devia
 
 def lines(image: Tensor, pen: Pen = PENS[0]) -> Tensor:
     """A drawing (N, 1, H, W) in [0, 1], 1 = line, of pictures (N, 3, H, W) in about [-1, 1]."""
+    return inked(darkness(image, pen), pen)
+
+
+def darkness(image: Tensor, pen: Pen = PENS[0]) -> Tensor:
+    """How much darker than around each pixel of pictures (N, 3, H, W) in about [-1, 1] is, (N, 1, H, W), in standard
+    deviations of that difference nearby; negative where lighter."""
     scale = max(image.shape[-2:]) / 256
     image = image.float()
     grey = (0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:3]) / 2
     smooth = gaussian_blur(grey, pen.smooth * scale)
     inner = gaussian_blur(smooth, pen.width * scale)
-    difference = gaussian_blur(smooth, 1.6 * pen.width * scale) - inner  # positive where darker than around
+    difference = gaussian_blur(smooth, 1.6 * pen.width * scale) - inner
     local = gaussian_blur(difference.square(), _AROUND * scale)
-    relative = difference / (local + (_FLOOR * 0.2) ** 2).sqrt()
-    drawn = ((relative - 2 * pen.threshold) / (4 * pen.softness)).clamp(0, 1)
-    company = gaussian_blur(drawn, _SPECK * scale)  # a line has more of it nearby than a speck
+    return difference / (local + (_FLOOR * 0.2) ** 2).sqrt()
+
+
+def inked(dark: Tensor, pen: Pen = PENS[0]) -> Tensor:
+    """The drawing (N, 1, H, W) in [0, 1], 1 = line, that a pen makes of its `darkness`."""
+    drawn = ((dark - 2 * pen.threshold) / (4 * pen.softness)).clamp(0, 1)
+    company = gaussian_blur(drawn, _SPECK * max(dark.shape[-2:]) / 256)  # a line has more of it nearby than a speck
     return drawn * ((company - 0.1) / 0.06).clamp(0, 1)
 
 

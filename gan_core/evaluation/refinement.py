@@ -131,7 +131,7 @@ def read_faces(folders: Sequence[Path], each: int, side: int) -> Tensor:
 
 def load_judges(weights: Path, device: str = "cpu") -> Judges:
     """From `weights`/. Raises WeightsMissing or BadCheckpoint."""
-    predictor = load_predictor(weights / "portraits_edges" / "predictors.safetensors").to(device)
+    predictor = load_predictor(weights / "people_edges" / "predictors.safetensors").to(device)
     return Judges(predictor, FinderMeasures(weights / "finder" / "finder.safetensors", device))
 
 

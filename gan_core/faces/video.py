@@ -146,9 +146,14 @@ def edit_video(
             decoded = (_Frame(one, number, one.time or 0.0) for number, one in pictures)
             read_ones = map(heard, in_order(pool, cut, decoded))
             drawn = map(draw, delayed(read_ones, ahead, lambda frame: frame.time, fit))
-            for frame in in_order(pool, _finished, drawn):
-                edited += frame.changed is not None
-                writer.write(frame.decoded, frame.picture, frame.changed)
+
+            def finish(frame: _Frame) -> tuple[bool, Any]:
+                changed = _finished(frame).changed
+                return changed is not None, writer.ready(frame.decoded, frame.picture, changed)
+
+            for changed, ready in in_order(pool, finish, drawn):
+                edited += changed
+                writer.write(ready)
                 told()
         if edited == 0:
             raise FaceTooSmall("The face is too small in this video: at least 40 pixels of width are needed.")

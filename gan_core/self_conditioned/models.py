@@ -13,9 +13,8 @@ from weights import catalogue
 from weights.published import CONVERTED, offered_by
 
 EMBEDDED = "portraits"
-FOLDER = "portraits_edges"
+FOLDER = "people_edges"
 FILES = ("generator", "directions", "predictors")
-_LICENCE = "CC0-1.0"
 MOST_ATTRIBUTES = 3
 """Attributes that a published model may have; the authors' have two or three."""
 
@@ -59,9 +58,9 @@ def self_conditioned_models(
     """
     models = {}
     if embedded_is_here(weights):
-        sliders = _sliders(weights)
+        generator = catalogue.embedded(f"{FOLDER}/generator")
         models[EMBEDDED] = SelfConditionedModel(
-            EMBEDDED, "portraits (embedded)", "portraits/edges", 256, _LICENCE, sliders
+            EMBEDDED, "people (embedded)", "people/edges", 256, generator.licence, _sliders(weights)
         )
     for entry in offered_by("self_conditioned") if published_folder else ():
         count = _attributes_of(published_folder / entry.name / CONVERTED) if published_folder else 0

@@ -27,7 +27,7 @@ from gan_core.self_conditioned.predictors import FacePredictor, load_predictor
 from gan_core.self_conditioned.space import Attribute, AttributeSpace, load_space
 from gan_core.stylegan2 import Generator
 
-EMBEDDED_FOLDER = "portraits_edges"
+EMBEDDED_FOLDER = "people_edges"
 LARGEST_SEED = 2**31 - 1
 MOST_PICTURES = 100  # of a filmstrip
 _BATCH = 3  # pictures drawn together on a CPU: fastest on two cores
@@ -302,13 +302,13 @@ def load_embedded(
     folder = Path(folder)
     own = own or folder / EMBEDDED_FOLDER
     if plain is None:
-        plain, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "generator")
+        plain, _ = build_from_file(Generator, folder / "people_face" / "generator.safetensors", "generator")
     generator, _ = build_from_file(SelfConditionedGenerator, own / "generator.safetensors", "generator")
     return SelfConditionedPipeline(
         generator,
         plain,
         load_space(own / "directions.safetensors"),
         predictor=load_predictor(own / "predictors.safetensors"),
-        encode=encode or load_encoder(folder, device=device),
+        encode=encode or load_encoder(folder, "people_hfgi", device=device),
         device=device,
     )

@@ -159,9 +159,15 @@ class PeopleStream:
 
     def draw(self, count: int) -> Tensor:
         """Pictures (count, 3, R, R), float32 in [-1, 1], half of them mirrored."""
-        pictures = self._changed(self.rows(count))
+        return self.draw_with_mattes(count)[0]
+
+    def draw_with_mattes(self, count: int) -> tuple[Tensor, Tensor]:
+        """The same, and their mattes (count, 1, R, R), float32 in [0, 1]."""
+        index = self.rows(count)
+        pictures, mattes = self._changed(index), self.people.mattes[index].float() / 255
         mirror = self._chance(count, 0.5)
-        return torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
+        pictures = torch.where(mirror, pictures.flip(3), pictures).clamp(-1, 1)
+        return pictures, torch.where(mirror, mattes.flip(3), mattes)
 
     def rows(self, count: int) -> Tensor:
         """Indices (count,) of random pictures, each as often as its weight says."""

@@ -51,40 +51,15 @@ class VideoWriter:
         """A packet of the source's sound (`container.frames`)."""
         self._heard.append(packet)
 
-    def write(self, frame: Any, before: Image.Image, after: Image.Image | None) -> None:
-        """The next frame of the source, its picture, and what that became; None: it stays."""
+    def ready(self, frame: Any, before: Image.Image, after: Image.Image | None) -> Any:
+        """The next frame of the source, its picture, and what that became (None: it stays) as a frame for `write`. May
+        be called in other threads, of several frames at once: converting a large one takes as long as encoding it."""
         picture = after or before
         if self._beside:
             picture = _beside(before, picture)
-        if self._stream is None:
-            self._begin(frame, picture.width & ~1, picture.height & ~1)
-        for packet in self._encoded(frame, picture):
-            self._output.mux(packet)
-        self._sound.copy(self._heard)
-
-    def _begin(self, frame: Any, width: int, height: int) -> None:
-        name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        rate = self._video.average_rate or self._video.guessed_rate or Fraction(25)
-        stream = self._output.add_stream(name, rate=min(max(rate, Fraction(1)), Fraction(240)))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = self._video.time_base
-        stream.codec_context.thread_count = 2
-        if name == "libx264":
-            stream.options = {"crf": "18", "preset": "veryfast"}
-        else:
-            stream.bit_rate = width * height * 8
-        matrix, _ = colour(frame)
-        stream.codec_context.colorspace = 1 if matrix == Colorspace.ITU709 else 6
-        stream.codec_context.color_range = 1
-        self._stream = stream
-
-    def _encoded(self, frame: Any, picture: Image.Image) -> list[Any]:
-        width, height = self._stream.width, self._stream.height
+        width, height = picture.width & ~1, picture.height & ~1  # H.264 needs even sides
         if picture.size != (width, height):
-            if abs(picture.width - width) > 1 or abs(picture.height - height) > 1:
-                picture = picture.resize((width, height))  # the size changed within the video
-            else:
-                picture = picture.crop((0, 0, width, height))  # H.264 needs even sides
+            picture = picture.crop((0, 0, width, height))
         matrix, _ = colour(frame)
         fresh = av.VideoFrame.from_image(picture).reformat(
             format="yuv420p",
@@ -94,7 +69,37 @@ class VideoWriter:
             threads=1,  # see `upright`
         )
         fresh.pts, fresh.time_base = frame.pts, self._video.time_base
-        return self._stream.encode(fresh)
+        return fresh
+
+    def write(self, fresh: Any) -> None:
+        """Encode the next frame that `ready` gave."""
+        if self._stream is None:
+            self._begin(fresh)
+        if (fresh.width, fresh.height) != (self._stream.width, self._stream.height):
+            fresh = self._resized(fresh)  # the size changed within the video
+        for packet in self._stream.encode(fresh):
+            self._output.mux(packet)
+        self._sound.copy(self._heard)
+
+    def _resized(self, fresh: Any) -> Any:
+        result = fresh.reformat(self._stream.width, self._stream.height, threads=1)
+        result.pts, result.time_base = fresh.pts, fresh.time_base
+        return result
+
+    def _begin(self, fresh: Any) -> None:
+        name = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        rate = self._video.average_rate or self._video.guessed_rate or Fraction(25)
+        stream = self._output.add_stream(name, rate=min(max(rate, Fraction(1)), Fraction(240)))
+        stream.width, stream.height, stream.pix_fmt = fresh.width, fresh.height, "yuv420p"
+        stream.codec_context.time_base = self._video.time_base
+        stream.codec_context.thread_count = 2
+        if name == "libx264":
+            stream.options = {"crf": "18", "preset": "veryfast"}
+        else:
+            stream.bit_rate = fresh.width * fresh.height * 8
+        stream.codec_context.colorspace = 1 if fresh.colorspace == Colorspace.ITU709 else 6
+        stream.codec_context.color_range = 1
+        self._stream = stream
 
     def _finish(self) -> None:
         if self._stream is None:

@@ -105,7 +105,9 @@ def test_all_tools_are_described_and_can_be_called(papers_server) -> None:
         assert "meta" not in answer.content[-1].text, "no file is described as a Python object"
         for one in answer.content:
             if one.type == "image":
-                Image.open(io.BytesIO(base64.b64decode(one.data))).verify()
+                content = base64.b64decode(one.data)
+                Image.open(io.BytesIO(content)).verify()
+                assert b"rainedAlgorithmicMedia" in content, f"{name}: the mark of edited pictures"
 
 
 @pytest.mark.parametrize(

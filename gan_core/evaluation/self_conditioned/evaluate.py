@@ -44,6 +44,7 @@ BEYOND = 0.25  # plain edits go this share of the range beyond it, so that they 
 CALIBRATION_FACES, MOST_GAIN = 32, 12.0
 TAIL = 0.1
 Edit = Callable[[Tensor, Tensor, Tensor], Tensor]  # latents, current and wanted values, to pictures
+Identity = Callable[[Tensor], Tensor]  # pictures (N, 3, R, R) in [-1, 1] to identities (N, D) of unit length
 
 
 def predictor_of(pipe: SelfConditionedPipeline) -> Any:
@@ -199,11 +200,19 @@ def tail_distances(
 
 @torch.no_grad()
 def measure_across(
-    pipe: SelfConditionedPipeline, methods: Methods, attribute: int, faces: int, sizes: int, psi: float, seed: int = 0
+    pipe: SelfConditionedPipeline,
+    methods: Methods,
+    attribute: int,
+    faces: int,
+    sizes: int,
+    psi: float,
+    seed: int = 0,
+    *,
+    identity: Identity | None = None,
 ) -> dict[str, Curve]:
     """As `measure_edits`, of edits across the range: from each of `sizes` random values in its lower third to each of
     as many in its upper third, of one face. These edits are about twice as large as edits from a face's own value, for
-    both methods."""
+    both methods. identity: what tells faces apart; the predictor if not given."""
     random = torch.Generator().manual_seed(seed + attribute)
     column = predictor_of(pipe).measures.index(pipe.attributes[attribute].measure)
     w_plus, current = random_faces(pipe, faces, psi, seed)
@@ -215,6 +224,8 @@ def measure_across(
             wanted[:, attribute] = (ends[i].flatten() * (1 + 2 * beyond) - beyond).to(wanted)
             pictures = edit(w_plus[i : i + 1].expand(len(wanted), -1, -1), current[i].expand_as(wanted), wanted)
             identities, values = predictor_of(pipe).predict(pictures.clamp(-1, 1))
+            if identity is not None:
+                identities = identity(pictures.clamp(-1, 1).cpu())
             asked, measured = wanted[:, attribute].cpu(), values[:, column]
             change, steps = (v[None, sizes:] - v[:sizes, None] for v in (measured, asked))
             similarity = identities[:sizes] @ identities[sizes:].T

@@ -6,12 +6,14 @@ hole is 1 where the picture is to be filled.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.comodgan.edges import lines
 
 BLOCK = 16  # pixels, a side, of the blocks whose colour is compared
+_LOOSE_BLOCKS = 32  # along a side, in which the lines of a drawing by hand are compared
 _ADDED_LINES = 0.25  # weight of an additional line, relative to a missing one
 
 
@@ -49,13 +51,27 @@ def colour_loss(difference: Tensor, hole: Tensor, near: Tensor) -> Tensor:
     return (F.avg_pool2d(difference * hole, BLOCK).abs() * near).mean()
 
 
-def drawn_lines_loss(raw: Tensor, drawing: Tensor) -> Tensor:
+def drawn_lines_loss(
+    raw: Tensor, drawing: Tensor, counted: Tensor | None = None, loose: Tensor | None = None
+) -> Tensor:
     """How far the lines of pictures (N, 3, R, R) are from drawings (N, 1, R, R), 1 = line, at half the resolution.
 
     Every line drawn is to be there; lines that were not drawn are cheaper, for people leave out many.
+
+    counted: (N, 1, R, R), how much each pixel counts. loose: (N, 1, 1, 1) in [0, 1], how freely it was drawn: so much
+    of the loss compares blocks of a thirty-second of the side instead, for where a line is meant to be is not known.
     """
-    missing = F.avg_pool2d(drawing, 2) - F.avg_pool2d(lines(raw), 2)
-    return F.leaky_relu(missing, -_ADDED_LINES).mean()
+    missing = drawing - lines(raw)
+    if counted is not None:
+        missing = missing * counted
+
+    def compared(block: int) -> Tensor:
+        return F.leaky_relu(F.avg_pool2d(missing, block), -_ADDED_LINES).mean([1, 2, 3], keepdim=True)
+
+    fine = compared(2)
+    if loose is None:
+        return fine.mean()
+    return torch.lerp(fine, compared(max(raw.shape[-1] // _LOOSE_BLOCKS, 2)), loose).mean()
 
 
 def spread_of(first: Tensor, second: Tensor, hole: Tensor) -> Tensor:

@@ -18,11 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_core.comodgan.edges import lines
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition
 from gan_core.errors import BadValue
 from gan_core.stylegan2 import Discriminator
 from gan_core.training import distributed
 from gan_core.training.augment import draw_transforms, transform
+from gan_core.training.comodgan.hand import Hand, HandDrawn, any_of
 from gan_core.training.comodgan.losses import (
     colour_loss,
     counted_pixels,
@@ -37,14 +39,15 @@ from gan_core.training.comodgan.start import start_networks, start_plain
 from gan_core.training.data import PictureStream
 from gan_core.training.growing import FadingDiscriminator
 from gan_core.training.objective import discriminator_loss, generator_loss
+from gan_core.training.people import PeopleStream
+from gan_core.training.places import PlacesStream
 from gan_core.training.stylegan2.step import INITIAL_SEED, GanTrainer, Pictures
 
 
 class CoModGANTrainer(GanTrainer):
     """Networks, optimizers and the pieces of a step.
 
-    holes: (M, R, R) uint8, 1 = hole, the bank of masks. drawings: (N, K, R, R) uint8, 255 = line, K drawings of each
-    picture, for the task "drawing", which needs the pictures as a tensor.
+    holes: (M, R, R) uint8, 1 = hole, the bank of masks, also of what a hand leaves out for the task "drawing".
     """
 
     settings: CoModGANSettings
@@ -56,15 +59,14 @@ class CoModGANTrainer(GanTrainer):
         pictures: Pictures,
         processes: distributed.ProcessGroup,
         holes: Tensor,
-        drawings: Tensor | None = None,
         held_out: HeldOut | None = None,
         starts: Starts | None = None,
         graphs: bool = True,
     ) -> None:
         if settings.task not in TASKS:
             raise BadValue(f"The task must be one of {', '.join(TASKS)}, not {settings.task}.")
-        if settings.task == "drawing" and drawings is None:
-            raise BadValue("Drawings are computed from a folder of pictures (--data), not from places.")
+        if settings.task == "drawing" and isinstance(pictures, PlacesStream):
+            raise BadValue("Drawings are made of portraits (--data or --people), not of places.")
         if settings.batch % (4 * settings.pairs):
             raise BadValue(f"The batch must be a multiple of {4 * settings.pairs}.")  # the spread's groups of four
         self.settings, self.processes = settings, processes
@@ -83,7 +85,7 @@ class CoModGANTrainer(GanTrainer):
         discriminator = Discriminator(settings.resolution, img_channels=4, **shape)
         device = processes.device
         self.holes, self.held_out = holes.to(device), held_out
-        self.drawings = None if drawings is None else drawings.to(device)
+        self.hand = Hand(self.holes, settings.seed) if settings.task == "drawing" else None
         starts = starts or Starts()
         average_start = start_networks(generator, discriminator, starts, lambda: self._condition(pictures))
         average = copy.deepcopy(generator)
@@ -95,6 +97,7 @@ class CoModGANTrainer(GanTrainer):
         self._projected_start = starts.projected
         self.reals = torch.empty(0)  # pictures of this step, (batch / pairs, 3, R, R)
         self.hole = torch.empty(0)  # and their holes, (batch / pairs, 1, R, R)
+        self.drawn: HandDrawn | None = None  # and the drawings made of them
         self.seen = torch.empty(0)  # mask or drawing that the discriminator sees beside them, of the same shape
         self.moves: Any = None  # the augmentation of this step's pictures
         self.raw = torch.empty(0)  # the generator's pictures, (batch, 3, R, R), nothing pasted
@@ -105,8 +108,7 @@ class CoModGANTrainer(GanTrainer):
         image = pictures[:16].float() / 127.5 - 1 if isinstance(pictures, Tensor) else pictures.draw(16).cpu()
         if self.settings.task == "hole":
             return hole_condition(image, 1 - self.holes[: len(image), None].float().cpu())
-        assert self.drawings is not None
-        return drawing_condition(self.drawings[: len(image), :1].float().cpu() / 255)
+        return drawing_condition(lines(image))
 
     # ------------------------------------------------------------ pieces of a step
 
@@ -114,31 +116,22 @@ class CoModGANTrainer(GanTrainer):
         s, net, device = self.settings, self.generator, self.processes.device
         self.generator_flat.buffer.zero_()
         n = s.batch // s.pairs
+        mattes = None
+        if isinstance(self.stream, PeopleStream):
+            image, mattes = self.stream.draw_with_mattes(n)  # in another light each time
+        else:
+            image = self.stream.draw(n)
         if isinstance(self.stream, PictureStream):
-            index = torch.randint(self.pictures.shape[0], (n,), device=device)
-            mirror = torch.rand(n, 1, 1, 1, device=device) < 0.5
-            image = self.pictures[index].float() * (2 / 255) - 1
-            image = torch.where(mirror, image.flip(3), image)
             light = torch.randn(2, n, 1, 1, 1, device=device) * s.jitter
             image = (image * torch.exp2(light[0]) + light[1]).clamp(-1, 1)
-        else:
-            image = self.stream.draw(n)  # in another light each time
-        hole = self.holes[torch.randint(self.holes.shape[0], (n,), device=device)][:, None].float()
-        hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, hole.flip(3), hole)
-        if s.task == "hole":
+        if self.hand is None:
+            hole = any_of(self.holes, n)
             hole = torch.where(torch.rand(n, 1, 1, 1, device=device) < s.full, 1.0, hole)
             seen, condition = 0.5 - hole, hole_condition(image, 1 - hole)
         else:
-            assert self.drawings is not None
-            kind = torch.randint(self.drawings.shape[1], (n,), device=device)
-            drawing = self.drawings[index, kind][:, None].float() / 255
-            drawing = torch.where(mirror, drawing.flip(3), drawing)
-            # People omit lines: in half of the drawings the lines inside a hole of up to half of the picture are
-            # erased.
-            erased = (hole.mean([1, 2, 3], keepdim=True) < 0.5) & (torch.rand(n, 1, 1, 1, device=device) < 0.5)
-            drawing = torch.where(erased, drawing * (1 - hole), drawing)
-            condition = seen = drawing_condition(drawing)
-            hole = torch.ones_like(hole)
+            self.drawn = self.hand.draw(image, mattes)
+            condition = seen = drawing_condition(self.drawn.drawing)
+            hole = torch.ones_like(seen)
         self.reals, self.seen, self.hole = image, seen, hole
         self.moves = draw_transforms(n, self.strength, device)
         encoding = net.encode(condition.to(self.dtype))
@@ -215,7 +208,9 @@ class CoModGANTrainer(GanTrainer):
             near = self._repeated(known_nearby(self.hole))
             total = s.known_weight * first + s.colour_weight * colour_loss(difference, self._repeated(self.hole), near)
         else:
-            first = drawn_lines_loss(self.raw, self._repeated(self.seen + 0.5))
+            assert self.drawn is not None
+            wanted = (self.drawn.lines, self.drawn.counted, self.drawn.amount)  # what the hand meant
+            first = drawn_lines_loss(self.raw, *(self._repeated(x) for x in wanted))
             total = s.follow_weight * first
         self.stats[8] += first.detach()
         if k > 1 and s.spread_weight > 0:
@@ -290,5 +285,5 @@ class CoModGANTrainer(GanTrainer):
     def close(self) -> None:
         """Drop the recordings and their tensors."""
         self.raw = self.reals = self.seen = self.hole = torch.empty(0)
-        self.moves = None
+        self.moves = self.drawn = None
         super().close()

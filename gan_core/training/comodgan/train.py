@@ -1,6 +1,6 @@
 """Train CoModGAN on a folder of pictures: `python -m gan_core.training.comodgan.train --data FOLDER --out FOLDER`.
 
-`--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are computed from the pictures.
+`--task hole` fills holes, `--task drawing` makes pictures of line drawings, which are made of the pictures (`hand`).
 `--places FOLDER` instead of `--data` draws views of cube maps (`gan_core.training.places`), `--people FOLDER` pictures
 of several collections in varied light and before varied backdrops (`gan_core.training.people`). Starts from an
 unconditional generator and its discriminator (`--generator`, `--discriminator`), from an earlier run (`--initial`), or
@@ -20,9 +20,9 @@ from torch import Tensor
 
 from gan_core.checkpoints import store
 from gan_core.comodgan import masks
-from gan_core.comodgan.edges import PENS, lines
 from gan_core.errors import BadValue, StudioError
 from gan_core.training import distributed
+from gan_core.training.comodgan.hand import Hand
 from gan_core.training.comodgan.objects import mixed_bank
 from gan_core.training.comodgan.settings import TASKS, CoModGANSettings, HeldOut, Starts
 from gan_core.training.comodgan.step import CoModGANTrainer
@@ -38,21 +38,18 @@ log = logging.getLogger(__name__)
 SHOWN_RATIOS = (0.2, 0.5, 0.8, 1.0)  # holes of the grids
 
 
-def draw_all(pictures: Tensor, device: torch.device) -> Tensor:
-    """Drawings of pictures (N, 3, R, R) uint8 by every pen, (N, K, R, R) uint8 on the CPU, 255 = line."""
-    parts = []
-    for part in pictures.split(64):
-        image = part.to(device).float() / 127.5 - 1
-        drawn = torch.cat([lines(image, pen) for pen in PENS], 1)
-        parts.append((drawn * 255).round().to(torch.uint8).cpu())
-    return torch.cat(parts)
-
-
-def held_out_set(pictures: Tensor, task: str, device: torch.device) -> HeldOut:
-    """Held-out pictures with conditions that are the same in every run."""
+def held_out_set(pictures: Tensor, task: str) -> HeldOut:
+    """Held-out pictures with conditions that are the same in every run; every other drawing is by hand."""
     pictures = pictures[:16]
     if task == "drawing":
-        drawings = draw_all(pictures, device)[:, :1]
+        hand = Hand(torch.from_numpy(masks.bank(16, pictures.shape[-1])))
+        amount = torch.linspace(0.4, 1, len(pictures))[:, None, None, None]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            drawn = hand.draw(pictures.float() / 127.5 - 1, amount=amount)
+        drawings = drawn.drawing
+        drawings[::2] = drawn.lines[::2]
+        drawings = (drawings * 255).round().to(torch.uint8)
         return HeldOut(pictures, drawings, drawings)
     rng, side = np.random.default_rng(0), pictures.shape[-1]
     holes, halves = [], []
@@ -138,14 +135,12 @@ def main() -> None:
         pictures, unseen = (load_pictures(some, settings.resolution) for some in (paths, held_out or paths[:16]))
         count = len(paths)
     holes = torch.from_numpy(mixed_bank(args.holes, settings.resolution, settings.objects, settings.seed))
-    drawn = settings.task == "drawing" and isinstance(pictures, Tensor)
     trainer = CoModGANTrainer(
         settings,
         pictures,
         processes,
         holes,
-        draw_all(pictures, processes.device) if drawn else None,
-        held_out_set(unseen, settings.task, processes.device),
+        held_out_set(unseen, settings.task),
         starts,
         graphs=not args.no_graphs,
     )

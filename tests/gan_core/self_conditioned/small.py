@@ -71,8 +71,8 @@ def write_embedded(folder: Path) -> None:
     for path, net in (
         (own / "generator.safetensors", conditioned_generator()),
         (own / "predictors.safetensors", predictor()),
-        (folder / "portraits_face" / "generator.safetensors", plain_generator()),
-        (folder / "portraits_face" / "discriminator.safetensors", discriminator()),
+        (folder / "people_face" / "generator.safetensors", plain_generator()),
+        (folder / "people_face" / "discriminator.safetensors", discriminator()),
     ):
         store.save(path, net.state_dict(), config=net.config)
     space().save(own / "directions.safetensors")

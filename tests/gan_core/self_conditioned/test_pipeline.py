@@ -110,7 +110,7 @@ def test_embedded_files_are_declared_and_loaded(tmp_path: Path) -> None:
 
 def test_a_damaged_directions_file_is_refused(tmp_path: Path) -> None:
     write_embedded(tmp_path)
-    path = tmp_path / "portraits_edges" / "directions.safetensors"
+    path = tmp_path / "people_edges" / "directions.safetensors"
     from gan_core.checkpoints import store
 
     tensors, config = store.read(path)

@@ -15,7 +15,10 @@ def pipe() -> SelfConditionedPipeline:
     return load_embedded(FOLDER)
 
 
-@pytest.mark.parametrize(("attribute", "least"), [("age", 14.0), ("pose", 9.0), ("smile", 0.04)])
+@pytest.mark.parametrize(
+    ("attribute", "least"),
+    [("age", 24.0), ("pose", 20.0), ("smile", 0.09), ("mouth", 0.1), ("glasses", 0.5), ("light", 0.5)],
+)
 def test_an_attribute_set_from_end_to_end_is_measured_to_move(
     pipe: SelfConditionedPipeline, attribute: str, least: float
 ) -> None:
@@ -32,7 +35,8 @@ def test_an_attribute_set_from_end_to_end_is_measured_to_move(
 def test_the_encoder_starts_an_inversion(pipe: SelfConditionedPipeline) -> None:
     picture = pipe.edit(pipe.random_face(5), {})
     (report,) = list(pipe.invert(picture, steps=0))
-    assert report.done and report.error < 0.08
+    mean = pipe.edit(pipe.random_face(5, psi=0.0), {})
+    assert report.done and report.error < 0.4 * (mean - picture).square().mean()
     assert torch.equal(pipe.edit(report.code, report.code.values.tolist()), report.image)
 
 
@@ -51,4 +55,4 @@ def test_the_identity_network_tells_a_face_in_two_moods_from_two_faces(pipe: Sel
 
 def test_sliders_are_known_before_the_model_is_loaded() -> None:
     model = self_conditioned_models()["portraits"]
-    assert [slider.name for slider in model.sliders] == ["age", "pose", "smile"]
+    assert [slider.name for slider in model.sliders] == ["age", "pose", "smile", "mouth", "glasses", "light"]

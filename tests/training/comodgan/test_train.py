@@ -20,7 +20,7 @@ from gan_core.training.comodgan.objects import mixed_bank
 from gan_core.training.comodgan.settings import CoModGANSettings, Starts
 from gan_core.training.comodgan.start import start_discriminator, start_encoder, start_generator
 from gan_core.training.comodgan.step import CoModGANTrainer
-from gan_core.training.comodgan.train import draw_all, held_out_set, main, mixed_people, read_starts
+from gan_core.training.comodgan.train import held_out_set, main, mixed_people, read_starts
 from gan_core.training.distributed import ProcessGroup
 from gan_core.training.loop import train
 from gan_core.training.people import is_held_out, read_people
@@ -54,10 +54,9 @@ def pictures(count: int = 24) -> torch.Tensor:
 def trainer(starts: Starts | None = None, held_out: bool = False, **changes) -> CoModGANTrainer:
     settings = CoModGANSettings(**(SIZES | changes))
     some = pictures()
-    drawings = draw_all(some, ALONE.device) if settings.task == "drawing" else None
-    kept = held_out_set(some[:4], settings.task, ALONE.device) if held_out else None
+    kept = held_out_set(some[:4], settings.task) if held_out else None
     holes = torch.from_numpy(masks.bank(32, 16))
-    return CoModGANTrainer(settings, some, ALONE, holes, drawings, kept, starts)
+    return CoModGANTrainer(settings, some, ALONE, holes, kept, starts)
 
 
 def from_unconditional() -> Starts:
@@ -191,9 +190,9 @@ def places_trainer(folder: Path, monkeypatch, starts: Starts | None = None, **ch
     monkeypatch.setattr("gan_core.training.stylegan2.step.load_features", random_features)
     settings = CoModGANSettings(**(SIZES | {"resolution": 32, "projected_weight": 0.5, "objects": 0.5} | changes))
     holes = torch.from_numpy(mixed_bank(32, 32, settings.objects))
-    held_out = held_out_set(fixed_views(folder, 32, 8), "hole", ALONE.device)
+    held_out = held_out_set(fixed_views(folder, 32, 8), "hole")
     stream = PlacesStream(read_places(folder), 32)
-    return CoModGANTrainer(settings, stream, ALONE, holes, None, held_out, starts)
+    return CoModGANTrainer(settings, stream, ALONE, holes, held_out, starts)
 
 
 def test_places_train_all_networks_and_resume_exactly(tmp_path, monkeypatch) -> None:
@@ -289,7 +288,7 @@ def test_command_line_of_places(tmp_path) -> None:
     subprocess.run(command, check=True, cwd=root, capture_output=True)
     assert (tmp_path / "out" / "generator_ema.safetensors").is_file()
     refused = subprocess.run([*command, "--task", "drawing"], cwd=root, capture_output=True, text=True)
-    assert refused.returncode == 1 and "not from places" in refused.stderr and "Traceback" not in refused.stderr
+    assert refused.returncode == 1 and "not of places" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_people_of_all_collections_are_trained_on_and_shown(tmp_path, monkeypatch) -> None:

@@ -212,14 +212,14 @@ def test_the_command_goes_through_its_steps_and_on(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("gan_core.e4e.encoding.load_encoder", encoder)
     monkeypatch.setattr(SelfConditionedTrainer, "sample", lambda *_: torch.zeros(1, 3, 8, 8))
     monkeypatch.setattr("gan_core.training.self_conditioned.faces.load_pictures", lambda paths, size: _load(paths))
-    common = ("--out", str(out), "--weights", str(weights), "--base", "portraits", "--device", "cpu")
+    common = ("--out", str(out), "--weights", str(weights), "--device", "cpu")
     with pytest.raises(WeightsMissing, match="--predictor"):
         run(monkeypatch, *common, "--steps", "a")
     with pytest.raises(BadValue, match="--data"):
         run(monkeypatch, *common, "--steps", "b")
     with pytest.raises(BadValue, match="--steps"):
         run(monkeypatch, *common, "--steps", "a,z")
-    predictor_file = weights / "portraits_edges" / "predictors.safetensors"
+    predictor_file = weights / "people_edges" / "predictors.safetensors"
     run(
         monkeypatch,
         *common,
