@@ -412,6 +412,17 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment="whole standing person, feet and head in the picture",
     ),
     EmbeddedFile(
+        name="bodies/feet",
+        licence=_OWN_LICENCE,
+        source=f"Trained by this project on squares of feet cut out of {_BODIES}",
+        paper=_STYLEGAN2,
+        what="StyleGAN2 of feet and shoes, InsetGAN's second inset",
+        trained_with=("own discriminator", "projected discriminator", "ImageNet network"),
+        resolution=128,
+        latent_layout="W+ (12, 256)",
+        alignment="both feet, 128 pixels of a body 512 high, 84 of them above the ankles",
+    ),
+    EmbeddedFile(
         name="people_fill/generator",
         licence="CC0-1.0 with attribution",
         source=f"Trained by this project on {_PEOPLE}, starting from its face generator",

@@ -22,7 +22,7 @@ def build(studio: Studio, editor: Editor) -> None:
     @queued
     def insetgan_compose(
         request: gr.Request, face_image_or_none: str | None = None, face_seed: float = 0, body_seed: float = 0,
-        steps: float = DEFAULT_STEPS, model: str = EMBEDDED, body_pose: float = 0,
+        steps: float = DEFAULT_STEPS, model: str = EMBEDDED, body_pose: float = 0, feet_seed: float = -1,
         progress: gr.Progress = gr.Progress(),
     ) -> tuple[str, str, str]:  # fmt: skip
         """Join a face and a body without a seam.
@@ -35,6 +35,7 @@ def build(studio: Studio, editor: Editor) -> None:
             model: a choice of weights: "bodies" (whole people, learnt from rendered ones), "portraits" (busts), or
                 published ones
             body_pose: of the poses that "bodies" has, counted from 1; 0 leaves the body as it is
+            feet_seed: of other feet and shoes, which "bodies" can have; -1 leaves the body's own
 
         Returns:
             Three PNG files: the composite, the body generator's own picture, and the face generator's.
@@ -43,6 +44,7 @@ def build(studio: Studio, editor: Editor) -> None:
         if face_image_or_none:
             session.own_upload(face_image_or_none)
         choice = editor.model(model)
+        feet = whole_number(feet_seed, "The seed of the feet", -1, LARGEST_SEED)
         pose = whole_number(body_pose, "The body's pose", 0, len(choice.poses))
         plan = Plan(
             body=Person(
@@ -51,6 +53,8 @@ def build(studio: Studio, editor: Editor) -> None:
             face=Person(whole_number(face_seed, "The face's seed", 0, LARGEST_SEED), _PSI, face_image_or_none or None),
             mode="body" if face_image_or_none else "joint",
             steps=whole_number(steps, "The number of steps", 1, MOST_STEPS),
+            second="feet" if feet >= 0 else None,
+            second_seed=max(0, feet),
         )
         composed = editor.compose_once(session, model, plan, reporter(progress))
         note = editor.note(choice, plan, composed)
@@ -65,10 +69,11 @@ def build(studio: Studio, editor: Editor) -> None:
         steps = gr.Number(label="steps", value=DEFAULT_STEPS)
         model = gr.Textbox(label="model", value=_default(editor))
         body_pose = gr.Number(label="body pose", value=0)
+        feet_seed = gr.Number(label="feet seed", value=-1)
         results = [gr.Image(label=label, format="png", type="filepath") for label in ("composite", "body", "face")]
         gr.Button().click(
             insetgan_compose,
-            [face_image, face_seed, body_seed, steps, model, body_pose],
+            [face_image, face_seed, body_seed, steps, model, body_pose, feet_seed],
             results,
             api_name=API_NAME,
             **QUEUE,

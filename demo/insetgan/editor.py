@@ -68,7 +68,7 @@ class Plan:
     """None: the model's default."""
     steps: int = DEFAULT_STEPS
     second: str | None = None
-    """A second region, drawn by the face generator from `second_seed`."""
+    """A second region of `second_seed`, drawn by the face generator; or one of the model's `seconds`, by its own."""
     second_seed: int = 0
     alternate: int = 0
     """Steps after which body and face take turns; 0: both are optimised at once."""

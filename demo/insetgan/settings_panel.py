@@ -44,9 +44,10 @@ class SettingsPanel:
                 info="each with the next body",
                 elem_id="insetgan-count",
             )
-        with gr.Accordion("A second inset", open=False):
+        with gr.Accordion("A second inset: more of a face, or feet", open=False):
             self.second = gr.Dropdown(
-                second_choices(first), value=None, label="Also drawn by the face generator",
+                second_choices(first), value=None, label="What else is drawn",
+                info="Feet and shoes have a generator of their own: other ones, not always better ones.",
                 elem_id="insetgan-second",
             )  # fmt: skip
             self.second_seed = gr.Number(9, label="Its seed", precision=0, minimum=0, elem_id="insetgan-second-seed")

@@ -12,6 +12,7 @@ from gan_core.e4e.networks import working_shape
 from gan_core.faces.head import load_head
 from gan_core.insetgan.body_reader import load_body_reader
 from gan_core.insetgan.canvas_encoder import load_canvas_encoder
+from gan_core.insetgan.feet import FEET
 from gan_core.insetgan.models import BODIES, BODY_REGIONS
 from gan_core.insetgan.pipeline import InsetGANPipeline, Mode
 from gan_core.insetgan.sources import load_directions, load_poses
@@ -69,6 +70,7 @@ def load_bodies(
         reader=reader,
         others=others,
         finders={"feet": FeetOfBody(reader)},
+        other_regions={"feet": FEET},
         encoder=encoder,
         canvas_encoder=canvas_encoder,
         directions=load_directions(directions) if directions.is_file() else {},

@@ -65,7 +65,7 @@ def compose(
             large = _put(large, picture, region, wide, outline, step, feather)
     first, *others = (_shown(picture) for picture in pictures)
     made = Composite(_shown(smooth), _shown(hard), first, tuple(others), tuple(places), tuple(codes))
-    return replace(made, large=None if large is None else _shown(large), tone=sum(moved) / max(1, len(moved)))
+    return replace(made, large=None if large is None else _shown(large), tone=moved[0] if moved else 0.0)
 
 
 def narrowed(width: int, size: Size) -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gan_core.insetgan.regions import Region
+
 FEET_SIZE = 128  # side of the square in pixels of a body of 512 x 256
+FEET = Region("feet", "", (0.03, 0.48, 0.97, 1.0))
+"""The part of the square that is used: from below the calves, so that little of what is behind the legs changes."""
 _ABOVE = 84  # pixels of it above the ankles
 
 

@@ -34,6 +34,7 @@ class Inset(GeneratorLatent):
     """Latent codes of a picture that is put into the canvas."""
 
     region: Region = field(kw_only=True)
+    inner: float = 1.0  # factor of the losses that compare or keep what is inside its frame
     finder: RegionFinder = find_by_face
 
 
@@ -61,7 +62,7 @@ class Composite:
     placements: tuple[Placement, ...]
     codes: tuple[Tensor, ...]  # (1, num_ws, w_dim), the canvas's first
     large: Tensor | None = None  # `image` enlarged, with the insets as sharp as they are
-    tone: float = 0.0  # mean change of the insets' colours that brought them to the canvas's light
+    tone: float = 0.0  # mean change of the first inset's colours that brought it to the canvas's light
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def composition_terms(
     features: Perceptual,
     weights: Weights,
     *,
+    inner: Sequence[float] | None = None,  # `Inset.inner` of each inset; 1 where it is not given
     optimised: Sequence[bool],  # which pictures may change; terms that keep the others are not computed
     silhouette: Callable[[Tensor], Tensor] | None = None,  # see `stray_head`
 ) -> list[Tensor]:
@@ -83,18 +84,20 @@ def composition_terms(
         size = (place.inside.shape[-2], place.inside.shape[-1])
         whole = (0, 0, size[1], size[0])
         patch, below = patch_of(picture, region, size), take(under, place.to_canvas, size)
-        coarse = coarse + weights.coarse * Paper.coarse(below * place.inside, patch * place.inside, whole)
+        share = 1.0 if inner is None else inner[i]
+        coarse = coarse + share * weights.coarse * Paper.coarse(below * place.inside, patch * place.inside, whole)
         border = border + weights.border * Paper.BORDER * ((patch - below).abs() * place.frame).mean()
         if weights.coarse_perceptual:
             small = (COARSE_SIZE, COARSE_SIZE)
             a, b = (features.maps(area(picture, small)) for picture in (below, patch))
-            perceptual = perceptual + weights.coarse_perceptual * features.distance(a, b, area(place.inside, small))
+            mask = area(place.inside, small)
+            perceptual = perceptual + share * weights.coarse_perceptual * features.distance(a, b, mask)
         if weights.border_perceptual:
             a, b = features.maps(below), features.maps(patch)
             perceptual = perceptual + weights.border_perceptual * features.distance(a, b, place.frame)
         if optimised[i + 1] and weights.face:
             box = region.pixels(*picture.shape[-2:])
-            face = face + weights.face * Paper.face(picture, references[i + 1], box)
+            face = face + share * weights.face * Paper.face(picture, references[i + 1], box)
         if silhouette is not None and optimised[0] and region.outline == "cutout":
             border = border + weights.stray * stray_head(below, place.inside, silhouette)
         if i + 2 < len(pictures):

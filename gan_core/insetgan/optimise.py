@@ -117,7 +117,7 @@ class _Job:
             pictures = [self.draw(i, added[i], self.dtype) if optimised[i] else still[i] for i in range(n)]
             terms = composition_terms(
                 pictures, references, geometry, outside, self.regions, self.features, self.weights,
-                optimised=optimised, silhouette=self.silhouette,
+                inner=[inset.inner for inset in self.insets], optimised=optimised, silhouette=self.silhouette,
             )  # fmt: skip
             terms.append(self.regulariser(added))
             total = torch.stack(terms).sum()

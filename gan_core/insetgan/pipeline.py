@@ -20,6 +20,7 @@ from gan_core.errors import BadValue, NoFaceFound, UnknownName
 from gan_core.faces.head import HeadNet, load_head
 from gan_core.insetgan.canvas_encoder import CanvasEncoder
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
+from gan_core.insetgan.matching import matching
 from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import NO_FACE, optimise
 from gan_core.insetgan.placement import take
@@ -32,6 +33,7 @@ from gan_core.stylegan2 import Discriminator, Generator
 KINDS = ("body", "face")
 MOST_STEPS = 1000
 FRESH_RATE = 0.035  # of an inset that takes its identity from the canvas
+OTHER_INNER = 0.2  # of an inset of another generator: its border follows the canvas, its inside stays its own
 
 Kind = TypeVar("Kind", bound=GeneratorLatent)
 
@@ -105,6 +107,7 @@ class InsetGANPipeline:
         reader: nn.Module | None = None,  # a network that finders use
         others: Mapping[str, Generator] | None = None,  # generators of further insets, by kind
         finders: Mapping[str, RegionFinder] | None = None,  # and what places them
+        other_regions: Mapping[str, Region] | None = None,  # and what is used of their pictures, if not all
         encoder: HasEncoder | None = None,  # reads faces for the inset generator
         canvas_encoder: CanvasEncoder | None = None,  # reads bodies for the canvas generator
         directions: Mapping[str, CanvasDirection] | None = None,  # the canvas's sliders
@@ -124,6 +127,7 @@ class InsetGANPipeline:
         self.reader, self.encoder, self.directions = reader, encoder, dict(directions or {})
         self.canvas_encoder, self.poses = canvas_encoder, poses
         self.others, self.finders = dict(others or {}), dict(finders or {})
+        self.other_regions = dict(other_regions or {})
         self.modes, self.tone, self.enlarged = dict(modes), tone, enlarged
         for network in (*self.others.values(), reader, canvas_encoder):
             if network is not None:
@@ -156,10 +160,13 @@ class InsetGANPipeline:
             face = self._fresh(canvas)
         insets: list[Inset] = []
         for part in (Part(request.region, face), *request.parts):
+            region = self._region(part.region, part.kind)
+            if part.kind != "face":
+                insets.append(self._other(canvas, part, region))
+                continue
             rate = FRESH_RATE if mode.fresh_inset and not insets else self.inset_rate
-            finder = self.finder if part.kind == "face" else self.finders[self._kind(part.kind)]
-            place = {"region": self._region(part.region, part.kind), "finder": finder}
-            insets.append(self._latent(Inset, part.kind, part.source, mode.inset, rate, **place))
+            place = {"region": region, "finder": self.finder}
+            insets.append(self._latent(Inset, "face", part.source, mode.inset, rate, **place))
         weights = replace(request.weights, **mode.weights)
         head, silhouette = (None, None) if self.head is None else (self.head.masks, self.head.silhouette)
         yield from optimise(
@@ -198,7 +205,7 @@ class InsetGANPipeline:
 
     def _region(self, name: str, kind: str) -> Region:
         if kind != "face":
-            return SQUARE
+            return self.other_regions.get(self._kind(kind), SQUARE)
         if name not in self.regions:
             raise UnknownName(f"There is no region {name!r}; choose one of {', '.join(self.regions)}.")
         return self.regions[name]
@@ -219,6 +226,15 @@ class InsetGANPipeline:
             raise NoFaceFound(NO_FACE)
         crop = take(picture, place.to_canvas((picture.shape[-2], picture.shape[-1])).to(picture), size)
         return LatentSource(codes=encode_with(self.encoder)(crop).to(canvas.codes))
+
+    @torch.no_grad()
+    def _other(self, canvas: GeneratorLatent, part: Part, region: Region) -> Inset:
+        """An inset of another generator. It is made for this canvas, so it is optimised in every mode."""
+        finder = self.finders[self._kind(part.kind)]
+        picture = canvas.generator.synthesis(canvas.codes, noise="none").clamp(-1, 1)
+        source = matching(self._generator(part.kind), part.source, picture, region, finder)
+        place = {"region": region, "finder": finder, "inner": OTHER_INNER}
+        return self._latent(Inset, part.kind, source, True, FRESH_RATE, **place)
 
     def _latent(
         self, cls: type[Kind], kind: str, source: LatentSource, optimised: bool, rate: float, **more: Any

@@ -44,7 +44,7 @@ class FaceOfBody:
 
 @dataclass(frozen=True)
 class FeetOfBody:
-    """A `RegionFinder`: the square around both ankles that a generator of feet draws."""
+    """A `RegionFinder`: a region of the square around both ankles that a generator of feet draws."""
 
     reader: BodyReader
 
@@ -55,7 +55,10 @@ class FeetOfBody:
         if not np.isfinite(ankles).all():
             return None
         box = feet_box(ankles, (width * HEIGHT // height, HEIGHT))
-        return Placement.of_box([corner * height / HEIGHT for corner in box])
+        left, top, side = box[0], box[1], box[2] - box[0]
+        x0, y0, x1, y1 = (side * share for share in region.box)
+        corners = (left + x0, top + y0, left + x1, top + y1)
+        return Placement.of_box([corner * height / HEIGHT for corner in corners])
 
 
 def _square_of(inset: Tensor) -> Points:

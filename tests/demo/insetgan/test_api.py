@@ -38,7 +38,7 @@ def client(papers_server, tmp_path):
 def test_documented_signature(client) -> None:
     endpoint = client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/insetgan_compose"]
     names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
-    assert names == ["face_image_or_none", "face_seed", "body_seed", "steps", "model", "body_pose"]
+    assert names == ["face_image_or_none", "face_seed", "body_seed", "steps", "model", "body_pose", "feet_seed"]
     assert len(endpoint["returns"]) == 3
 
 
@@ -61,6 +61,14 @@ def test_whole_bodies_by_their_name(client) -> None:
     assert np.abs(pixels(posed[1]) - body).mean() > 1
     with Image.open(posed[0]) as saved:
         assert "body seed 1, pose 2" in saved.text["Description"]
+
+
+def test_other_feet_of_whole_bodies_only(client) -> None:
+    own, other = (pixels(ask(client, None, 5, 1, STEPS, "bodies", 0, seed)[0]) for seed in (-1, 3))
+    feet = np.s_[52:62, 8:24]
+    assert np.abs(own[feet] - other[feet]).mean() > 1
+    with pytest.raises(AppError, match="no region 'feet'"):
+        ask(client, None, 5, 1, STEPS, "portraits", 0, 3)
 
 
 def test_clients_hear_how_far_it_is(client) -> None:

@@ -1,5 +1,7 @@
 """Whole bodies: where the reader puts the insets, sliders, tone, the larger view, and photos that are cut off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,17 +15,20 @@ from gan_core.insetgan.bodies import BODY_MODES, load_bodies
 from gan_core.insetgan.body_reader import JOINTS, POINTS, BodyReading
 from gan_core.insetgan.bust import cut_body
 from gan_core.insetgan.canvas_encoder import CanvasEncoder
-from gan_core.insetgan.feet import FEET_SIZE
+from gan_core.insetgan.feet import FEET, FEET_SIZE
 from gan_core.insetgan.latents import Schedule
+from gan_core.insetgan.matching import matching
 from gan_core.insetgan.models import BodySlider
+from gan_core.insetgan.objective import patch_of
 from gan_core.insetgan.pipeline import CompositionRequest, Part
 from gan_core.insetgan.placement import Placement
 from gan_core.insetgan.regions import REGIONS, SQUARE, at_box
-from gan_core.insetgan.sources import CanvasDirection, LatentSource, load_directions, load_poses
+from gan_core.insetgan.sources import CanvasDirection, LatentSource, codes_of, load_directions, load_poses
 from gan_core.insetgan.tone import tone_step, toned
 from gan_core.insetgan.whole_body import FaceOfBody, FeetOfBody
 from tests.demo import fakes
 from tests.gan_core.insetgan import small
+from weights import catalogue
 
 SHORT = Schedule(steps=3, preview=3, frame=4)
 INSET = torch.zeros(1, 3, 64, 64)  # no face is found in it: its square is the whole picture
@@ -84,6 +89,9 @@ def test_feet_are_the_square_that_their_generator_draws() -> None:
     place = FeetOfBody(Reader())(canvas(), INSET, SQUARE)
     assert (place.width, place.height) == (FEET_SIZE, FEET_SIZE) and place.corners()[0] == pytest.approx((66, 371))
     assert FeetOfBody(Reader(ankles=((float("nan"), 450.0),) * 2))(canvas(), INSET, SQUARE) is None
+    part = FeetOfBody(Reader())(canvas(), INSET, FEET)
+    assert part.corners()[2] == pytest.approx((66 + 0.97 * FEET_SIZE, 371 + FEET_SIZE))
+    assert part.height == pytest.approx(0.52 * FEET_SIZE), "of the legs only what is near the shoes"
 
 
 def test_tone_takes_the_light_of_the_border_and_no_edge() -> None:
@@ -160,6 +168,46 @@ def test_another_generator_draws_a_second_inset() -> None:
         made.draw("hands", LatentSource(3))
     with pytest.raises(UnknownName, match="hands"):
         last(made, parts=(Part("hands", LatentSource(3), "hands"),))
+
+
+def test_another_generator_starts_with_what_is_nearest_to_the_canvas() -> None:
+    torch.manual_seed(0)
+    net, finder = small.generator(32), at_box((0.2, 0.7, 0.8, 1.0))
+    picture = torch.zeros(1, 3, 64, 32)
+
+    def distance(source) -> float:
+        place = finder(picture, INSET, SQUARE)
+        drawn = patch_of(net.synthesis(codes_of(net, source, {}), noise="none"), SQUARE, place.size)
+        return float(drawn.abs().mean())
+
+    found = matching(net, LatentSource(3), picture, SQUARE, finder)
+    assert distance(found) < distance(LatentSource(3))
+    assert torch.equal(matching(net, LatentSource(3), picture, SQUARE, finder).codes, found.codes)
+    assert not torch.equal(matching(net, LatentSource(4), picture, SQUARE, finder).codes, found.codes)
+    assert matching(net, found, picture, SQUARE, finder) is found, "codes that are given stay"
+    assert matching(net, LatentSource(3), picture, SQUARE, lambda *_: None) == LatentSource(3)
+
+
+def test_feet_are_made_for_the_body_in_every_mode() -> None:
+    made = pipeline(others={"feet": small.generator(32)}, finders={"feet": at_box((0.2, 0.7, 0.8, 1.0))})
+    request = CompositionRequest(
+        LatentSource(1), LatentSource(2), mode="body", parts=(Part("feet", LatentSource(3), "feet"),), schedule=SHORT
+    )
+    first, *_, report = made.compose(request)
+    assert not torch.equal(first.pasted.codes[2], report.best.codes[2])
+    assert torch.equal(first.pasted.codes[1], report.best.codes[1]), "the face stays"
+
+
+def test_the_embedded_feet_change_the_feet_and_no_head() -> None:
+    made = load_bodies(catalogue.FOLDER)
+    request = CompositionRequest(LatentSource(2), LatentSource(102), mode="face", region="hair", schedule=SHORT)
+    plain, feet = (
+        [*made.compose(replace(request, parts=parts))][-1].best.image
+        for parts in ((), (Part("feet", LatentSource(9), "feet"),))
+    )
+    change = 127.5 * (plain - feet).abs().mean(1)[0]
+    assert change[440:500, 70:190].mean() > 4
+    assert change[:300].mean() < 0.5
 
 
 def test_sliders_move_the_body(tmp_path) -> None:
