@@ -35,7 +35,7 @@ def readout(
     def measure(slider: AttributeSlider, one: Mapping[str, float]) -> str:
         return _FORMATS.get(slider.measure, "{:.2f}".format)(one[slider.name]) if slider.name in one else ""
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for slider in choice.sliders:
         present, then = f"{face.values[slider.name]:.2f}", f"{wanted[slider.name]:.2f}"
         before = f"{present}<small>{measure(slider, face.measures)}</small>"
