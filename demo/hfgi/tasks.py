@@ -11,7 +11,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
-from gan_core.images import to_pil, to_pils, to_tensor
+from gan_core.images import held_bytes, to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class InvertedFace:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return self.inversion.size + 6 * self.plain.width * self.plain.height
+        return self.inversion.size + held_bytes(self.plain, self.consulted)
 
     @property
     def refined(self) -> int:
