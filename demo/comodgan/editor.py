@@ -43,7 +43,7 @@ MOST_SAMPLES = 8
 VARIETY = 0.8  # the default; with more, some seeds tint the hole
 HOLE, DRAWING = "hole", "drawing"
 _HOLES = 96 << 20
-"""Bytes of encoded holes that are kept, of all visitors together: some 25 MB each, encoded again in 0.15 s of one core."""
+"""Bytes of encoded holes that are kept, of all visitors together; one has some 25 MB and takes 0.15 s of one core."""
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks that need the position of the face."""
 _NOTHING_SENT = "Please send a mask of the picture's size: white where it is to be filled, black elsewhere."
