@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from demo import settings as settings_module
-from demo.memory import keep_for_ever, share_heaps
+from demo.memory import share_heaps
 
 logger = logging.getLogger("app")
 
@@ -78,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         send_every_picture(page)
         logger.info("open %s", page.local_url)
-        keep_for_ever()
         studio.start_background()
         page.block_thread()
     finally:

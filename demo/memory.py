@@ -6,15 +6,11 @@ steps, one after another, kept 3.6 GB; with two heaps 1.35 GB, at the same speed
 
 A heap shrinks only at its end: below something that is kept, what was freed stays in it. `malloc_trim` gives whole
 pages back wherever they lie; with ten people on two cores 100 to 230 MB, in 10 to 110 ms.
-
-Python collects its oldest cycles of references only once there are a quarter more objects than before. That is rare in
-a process of several 100,000, so what one small cycle holds of a request, such as an encoded hole, may stay for long.
 """
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 
 logger = logging.getLogger(__name__)
@@ -34,17 +30,9 @@ def share_heaps() -> bool:
     return told
 
 
-def keep_for_ever() -> None:
-    """What is there now stays for the life of the process: collecting cycles passes over it, and so takes less
-    time. To be called once the page is built, before models are loaded, for those may be dropped."""
-    gc.collect()
-    gc.freeze()
-
-
 def give_back_freed() -> bool:
-    """Collect cycles of references, and give pages of freed memory back to the system; whether there were any, False
-    where the allocator is not glibc's. To be called now and then; other threads wait meanwhile."""
-    gc.collect()
+    """Give pages of freed memory back to the system; whether there were any, False where the allocator is not glibc's.
+    To be called now and then; who allocates meanwhile waits."""
     try:
         return ctypes.CDLL(None).malloc_trim(0) == 1
     except (AttributeError, OSError, TypeError):  # musl, macOS, Windows

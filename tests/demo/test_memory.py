@@ -1,17 +1,14 @@
 """What one thread freed serves the next one."""
 
-import gc
 import os
 import subprocess
 import sys
 import threading
-import weakref
 from pathlib import Path
 
 import pytest
 
 from demo import context, gpu
-from demo.memory import give_back_freed
 from demo.session import Sessions
 from demo.settings import read
 
@@ -76,20 +73,6 @@ def test_threads_do_not_keep_what_they_freed() -> None:
 def test_what_lies_freed_between_what_is_kept_goes_back_to_the_system() -> None:
     given_back = megabytes("given back", PIECES)  # skips where there is no glibc
     assert given_back < megabytes("as it is", PIECES) - 100
-
-
-def test_what_a_cycle_of_an_old_request_holds_goes_too() -> None:
-    class Large:
-        pass
-
-    large = Large()
-    large.itself = large
-    gone = weakref.ref(large)
-    gc.collect()  # it is among the oldest objects now
-    del large
-    assert gone() is not None
-    give_back_freed()
-    assert gone() is None
 
 
 def test_it_goes_back_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
