@@ -20,7 +20,7 @@ from gan_core.errors import Busy, StudioError
 
 logger = logging.getLogger(__name__)
 
-_SWEEP_EVERY = 30.0  # seconds
+_SWEEP_EVERY = 15.0  # seconds
 
 
 @dataclass(frozen=True)
