@@ -1,6 +1,6 @@
 """The process's memory on Linux: that what one thread freed serves the next one, and goes back to the system.
 
-Every request is computed in a thread of its own. glibc gives threads heaps of their own ("arenas", up to eight for
+Every request is answered in a thread of its own. glibc gives threads heaps of their own ("arenas", up to eight for
 each core), and what is freed stays in its heap. A step of InsetGAN on the CPU frees about 350 MB, so ten visitors'
 steps, one after another, kept 3.6 GB; with two heaps 1.35 GB, at the same speed.
 
