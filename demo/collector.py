@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo import turns
+from demo.lasting_threads import LastingThreads
 from gan_core import memory
 from gan_core.errors import Cancelled, OutOfMemory
 from gan_core.model_spec import Progress
@@ -65,12 +66,13 @@ class _Piece:
 
 
 class Collector:
-    """See the module's docstring; of one device, whose models `registry` has. most: pictures of a batch."""
+    """See the module's docstring; of one device, whose models `registry` has, and which work in one of `threads`.
+    most: pictures of a batch."""
 
-    def __init__(self, registry: ModelRegistry, most: int = MOST) -> None:
+    def __init__(self, registry: ModelRegistry, most: int = MOST, threads: LastingThreads | None = None) -> None:
         self.batches: Counter[int] = Counter()
         """How many batches of how many pieces were computed."""
-        self._registry, self._most = registry, most
+        self._registry, self._most, self._threads = registry, most, threads or LastingThreads("compute")
         self._waiting: dict[_Key, list[_Piece]] = {}  # a key is here as long as a thread leads
         self._changed = threading.Condition()
 
@@ -123,7 +125,7 @@ class Collector:
         while not leader.done or not all(piece.done for piece in batch):
             failed: Exception | None = None
             try:
-                self._registry.run(model, compute, progress)
+                self._registry.run(model, self._threads.bound(compute), progress)
             except OutOfMemory as error:
                 failed = OutOfMemory(str(error))  # without what the frames of the first one hold
             except Exception as error:  # the model's, not a piece's: it is not there, or busy

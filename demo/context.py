@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo import computing, credentials, gpu
+from demo.memory import give_back_freed
 from demo.parts.choices import Choices, Model
 from demo.session import Sessions
 from demo.settings import Settings
@@ -19,7 +20,7 @@ from gan_core.errors import Busy, StudioError
 
 logger = logging.getLogger(__name__)
 
-_SWEEP_EVERY = 60.0  # seconds
+_SWEEP_EVERY = 15.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Studio:
                 logger.warning("not loaded in advance: %s", error)
 
     def start_background(self) -> None:
-        """Load models in advance if the settings say so, and delete idle sessions and stray uploads now and then."""
+        """Load models in advance if the settings say so; now and then delete idle sessions and stray uploads, and give
+        freed memory back."""
         if self.settings.preload and not self.settings.zero_gpu:
             threading.Thread(target=self.warm_up, name="warm-up", daemon=True).start()
         else:
@@ -80,6 +82,7 @@ class Studio:
             while not stop.wait(_SWEEP_EVERY):
                 self.sessions.sweep()
                 self.sessions.delete_orphans()
+                give_back_freed()
 
         stop = threading.Event()
         threading.Thread(target=sweep, name="sweep", daemon=True).start()

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from demo.collector import Collector, batch_size
 from demo.gpu import Call, Done, Progress, Step, Steps, Worker
+from demo.lasting_threads import LastingThreads
 from gan_core.errors import StudioError
 from gan_core.model_spec import ModelInfo
 from gan_core.registry import ModelRegistry
@@ -45,6 +46,7 @@ class LocalExecutor:
         self._found: list[ModelRegistry] | None = None
         self.collectors: list[Collector | None] = []
         """One a device; None where nothing is computed together."""
+        self._threads: list[LastingThreads] = []  # one for each device
         self._computing: list[int] = []
         self._lock = threading.Lock()
 
@@ -58,7 +60,8 @@ class LocalExecutor:
             self._computing[place] += 1
         busy = True
         try:
-            with contextlib.closing(call.steps(Worker(registries[place], progress, self.collectors[place]))) as steps:
+            worker = Worker(registries[place], progress, self.collectors[place], self._threads[place])
+            with contextlib.closing(call.steps(worker)) as steps:
                 for step in steps:
                     busy = self._count(place, -1)
                     yield step
@@ -75,7 +78,9 @@ class LocalExecutor:
                 self._computing = [0] * len(self._found)
                 for registry in self._found:
                     most = batch_size(registry.devices, self._together)
-                    self.collectors.append(Collector(registry, most) if most > 1 else None)
+                    threads = LastingThreads("compute")
+                    self._threads.append(threads)
+                    self.collectors.append(Collector(registry, most, threads) if most > 1 else None)
             return self._found
 
     def models(self) -> list[ModelInfo]:

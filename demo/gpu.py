@@ -27,6 +27,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from demo import turns
 from demo.collector import Collector
+from demo.lasting_threads import LastingThreads
 from gan_core.model_spec import ModelInfo
 from gan_core.registry import ModelRegistry
 
@@ -65,10 +66,12 @@ class Worker:
     progress: Progress | None = None
     collector: Collector | None = None
     """Of the device, where work of several visitors is computed together."""
+    threads: LastingThreads | None = None
+    """Of the device, where models work in other threads than the one that asks."""
 
     def run(self, model: str, work: Callable[[Any], T]) -> T:
         """work(model), on its device; once more with other models put away when memory runs out."""
-        return self.registry.run(model, work, self.progress)
+        return self.registry.run(model, self.threads.bound(work) if self.threads else work, self.progress)
 
     def run_together(
         self, model: str, work: Callable[[Any, Sequence[V]], Sequence[T]], value: V, *, pictures: int = 1
@@ -83,7 +86,7 @@ class Worker:
     def iterate(self, model: str, begin: Callable[[Any], Iterator[T]]) -> Generator[T, None, None]:
         """The items of begin(model), computed one at a time; the model stays on its device from the first to the last,
         but others may use it between two of them. Closing the iterator closes that of `begin`."""
-        return self.registry.iterate(model, begin, self.progress)
+        return self.registry.iterate(model, self.threads.iterated(begin) if self.threads else begin, self.progress)
 
 
 class Task(Generic[P, T]):

@@ -100,6 +100,12 @@ class Session:
         """Keep a result of about `size` bytes under `key`, replacing what was there."""
         self._store._keep(self, key, value, size)
 
+    def keep_some(self, key: tuple[Hashable, ...], value: Any, size: int, most: int) -> None:
+        """`keep`, but results of this kind (the key's first part), of all visitors together, take `most` bytes: for
+        large ones that are soon computed again. The least recently used go; the newest stays, however large."""
+        self._store._keep(self, key, value, size)
+        self._store._drop_beyond(most, lambda other: isinstance(other, tuple) and other[:1] == key[:1])
+
     def recall(self, key: Hashable) -> Any | None:
         """The result kept under `key`, or None if there never was one or it was dropped. The present request has then
         read the uploads that it was made from."""
@@ -230,8 +236,17 @@ class Sessions:
                 return
             self._results.pop((session.name, key), None)
             self._results[session.name, key] = (value, size, provenance.uploads())
-            while self.kept_bytes() > self._max_bytes and len(self._results) > 1:
-                self._results.popitem(last=False)
+            self._drop_beyond(self._max_bytes, lambda _: True)
+
+    def _drop_beyond(self, most: int, counts: Callable[[Hashable], bool]) -> None:
+        """Drop results whose keys count, least recently used first, until they take `most` bytes or one is left."""
+        with self.lock:
+            alike = [place for place in self._results if counts(place[1])]
+            taken = sum(self._results[place][1] for place in alike)
+            for place in alike[:-1]:
+                if taken <= most:
+                    return
+                taken -= self._results.pop(place)[1]
 
     def _recall(self, session: Session, key: Hashable) -> tuple[Any | None, tuple[Path, ...]]:
         with self.lock:

@@ -103,6 +103,13 @@ def to_pils(tensor: torch.Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture) for picture in pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()]
 
 
+def held_bytes(*pictures: Image.Image) -> int:
+    """Bytes of memory that pictures take; one that is given twice counts once. Pillow keeps four bytes for each pixel
+    in colour, three of them used."""
+    different = {id(picture): picture for picture in pictures}.values()
+    return sum((1 if one.mode in ("L", "P") else 4) * one.width * one.height for one in different)
+
+
 def resize_within(picture: Image.Image, side: int) -> Image.Image:
     """The picture itself, or a copy whose longer side is `side` pixels when it is longer than that."""
     longest = max(picture.size)

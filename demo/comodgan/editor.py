@@ -29,7 +29,7 @@ from demo.session import Session
 from gan_core.comodgan.masks import ready_made
 from gan_core.comodgan.models import AUTOMATIC, PLACES, CoModGANModel, choice_of_faces, hole_choices
 from gan_core.errors import BadValue, FaceTooSmall, NoFaceFound
-from gan_core.images import open_image
+from gan_core.images import held_bytes, open_image
 
 if TYPE_CHECKING:
     from gan_core.comodgan.framing import Box
@@ -42,6 +42,8 @@ PAINTING = (640, 1024)  # least and greatest longer side of the picture in the i
 MOST_SAMPLES = 8
 VARIETY = 0.8  # the default; with more, some seeds tint the hole
 HOLE, DRAWING = "hole", "drawing"
+_HOLES = 96 << 20
+"""Bytes of encoded holes that are kept, of all visitors together; one has some 25 MB and takes 0.15 s of one core."""
 OF_A_FACE = ("face", "eyes", "all_but_eyes")
 """Ready-made masks that need the position of the face."""
 _NOTHING_SENT = "Please send a mask of the picture's size: white where it is to be filled, black elsewhere."
@@ -127,7 +129,7 @@ class Editor(PaperEditor[CoModGANModel]):
         if photo is None:
             picture = open_image(data, max_pixels=MAX_PIXELS, min_side=MIN_SIDE)
             photo = Photo(key, picture, transparent(data, picture))
-            session.keep(("comodgan-photo", key), photo, 3 * picture.width * picture.height)
+            session.keep(("comodgan-photo", key), photo, held_bytes(picture))
         return photo
 
     def ready_made(self, session: Session, photo: Photo, name: str, seed: int = 0) -> tuple[np.ndarray, str]:
@@ -232,7 +234,7 @@ class Editor(PaperEditor[CoModGANModel]):
             part, hole = photo.picture.crop((left, top, right, bottom)), mask[top:bottom, left:right]
             square = SquareCrop(region.left - left, region.top - top, region.side)
             prepared = gpu.run(tasks.prepare(model, part, hole, square), progress)
-            session.keep(key, prepared, prepared.size)
+            session.keep_some(key, prepared, prepared.size, _HOLES)
         return prepared, inner
 
     def draw(

@@ -10,6 +10,7 @@ from PIL import Image
 from demo.comodgan.editor import Result
 from demo.session import Session
 from gan_core.errors import BadValue
+from gan_core.images import held_bytes
 
 MOST_RUNS = 20
 MOST_BYTES = 128 << 20  # of pictures; the latest run is kept however large it is
@@ -84,4 +85,4 @@ class History:
         pictures = [run.before for run in self.runs]
         for result in (result for run in self.runs for result in run.results):
             pictures += [result.patch] if result.base is None else [result.patch, result.base]
-        return sum(3 * one.width * one.height for one in {id(one): one for one in pictures}.values())
+        return held_bytes(*pictures)

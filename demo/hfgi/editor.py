@@ -26,7 +26,7 @@ from demo.parts.results import save_result
 from demo.parts.uploads import MAX_PIXELS, read_upload
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
-from gan_core.hfgi.models import HFGIModel
+from gan_core.hfgi.models import HFGIModel, one_of_each_region
 from gan_core.images import open_image, resize_within
 
 if TYPE_CHECKING:
@@ -54,9 +54,8 @@ class Editor(PaperEditor[HFGIModel]):
         self._faces_or_reason(blank)
         inverted = gpu.run(tasks.invert(choice.model, blank))
         if choice.sliders:
-            strengths = {choice.sliders[0].name: 1.0}
-            self._draw(choice, inverted, strengths, False, None)
-            gpu.run(tasks.warm_batches(choice.model, inverted.inversion, strengths))
+            self._draw(choice, inverted, {choice.sliders[0].name: 1.0}, False, None)
+            gpu.run(tasks.warm_batches(choice.model, inverted.inversion, one_of_each_region(choice.sliders)))
 
     def open(self, session: Session, path: str | None, progress: Progress | None = None) -> Work:
         """The photo at `path` with its faces, from the session where it has been opened before.

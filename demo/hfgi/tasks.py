@@ -11,7 +11,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
-from gan_core.images import to_pil, to_pils, to_tensor
+from gan_core.images import held_bytes, to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class InvertedFace:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return self.inversion.size + 6 * self.plain.width * self.plain.height
+        return self.inversion.size + held_bytes(self.plain, self.consulted)
 
     @property
     def refined(self) -> int:
@@ -151,9 +151,9 @@ def _edited(pipeline: HFGIPipeline, several: Sequence[Sequence[FaceEdit]]) -> li
 
 
 @gpu.task(seconds=30)
-def warm_batches(worker: Worker, model: str, inversion: Inversion, strengths: Mapping[str, float]) -> Steps[None]:
-    """Draw an edit in batches of all sizes, so that no visitor waits while a GPU's kernels and recordings for them are
-    made. Does nothing where nothing is computed together."""
+def warm_batches(worker: Worker, model: str, inversion: Inversion, attributes: Sequence[str]) -> Steps[None]:
+    """Draw an edit by each of these attributes in batches of all sizes, so that no visitor waits while a GPU's kernels,
+    plans and recordings for them are made. Does nothing where nothing is computed together."""
     from gan_core.graphs import ROWS
     from gan_core.hfgi.editing import FaceEdit
 
@@ -162,7 +162,10 @@ def warm_batches(worker: Worker, model: str, inversion: Inversion, strengths: Ma
 
         def work(pipeline: HFGIPipeline, rows: int = rows) -> None:
             if rows <= pipeline.pictures_at_once:
-                pipeline.edit_together([FaceEdit(inversion, strengths)] * rows)
+                for name in attributes:
+                    pipeline.edit_together(
+                        [FaceEdit(inversion, {name: min(1.0, pipeline.attributes[name].high)})] * rows
+                    )
 
         worker.run(model, work)
     yield Done(None)

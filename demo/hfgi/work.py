@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from demo.hfgi.tasks import InvertedFace
+from gan_core.images import held_bytes
 
 if TYPE_CHECKING:
     from gan_core.faces import AlignedFace, Face
@@ -48,8 +49,8 @@ class Work:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        pictures, faces = (self.photo, self.preview), (*self.inverted.values(), *self.refined.values())
-        return sum(3 * p.width * p.height for p in pictures) + sum(face.size for face in faces)
+        crops, faces = (one.crop for one in self.aligned.values()), (*self.inverted.values(), *self.refined.values())
+        return held_bytes(self.photo, self.preview, *crops) + sum(face.size for face in faces)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
 from gan_core.errors import OutOfMemory
-from gan_core.images import to_pil, to_tensor
+from gan_core.images import held_bytes, to_pil, to_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class FoundLatent:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return 4 * self.codes.numel() + 3 * self.image.width * self.image.height
+        return 4 * self.codes.numel() + held_bytes(self.image)
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Composed:
     @property
     def size(self) -> int:
         """Bytes of its pictures, about."""
-        large = 0 if self.large is None else 3 * self.large.width * self.large.height
-        return 3 * 4 * self.image.width * self.image.height + large
+        large = () if self.large is None else (self.large,)
+        return held_bytes(self.image, self.pasted, self.body, *self.faces, *large)
 
     @property
     def done(self) -> bool:

@@ -25,7 +25,7 @@ from demo.self_conditioned import tasks
 from demo.self_conditioned.tasks import EditResult, EncodedFace, InversionPreview
 from demo.session import Session
 from gan_core.errors import BadImage, BadValue, UnknownName
-from gan_core.images import open_image
+from gan_core.images import held_bytes, open_image
 from gan_core.self_conditioned.models import SelfConditionedModel
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Subject:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return self.face.size + 3 * self.before.width * self.before.height
+        return self.face.size + held_bytes(self.before)
 
 
 @dataclass(frozen=True)

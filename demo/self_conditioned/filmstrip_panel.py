@@ -19,6 +19,7 @@ from demo.self_conditioned.editor import STRIP_FRAMES, Editor, Subject
 from demo.self_conditioned.image_grid import captioned, cell_at, image_grid
 from demo.session import Session
 from gan_core.errors import BadValue
+from gan_core.images import held_bytes
 from gan_core.self_conditioned.models import SelfConditionedModel
 
 Request = tuple[Session, SelfConditionedModel, Subject, dict[str, float]]
@@ -100,7 +101,7 @@ class FilmstripPanel:
         }
         plain = self.editor.strip(choice, subject, attribute, values, plain=True)
         strip = Strip(choice, subject, attribute, values, own, plain)
-        session.keep(_KEPT, strip, 6 * STRIP_FRAMES * own[0].width * own[0].height)
+        session.keep(_KEPT, strip, held_bytes(*own, *plain))
         yield {self.plain: shown(session, "strip", image_grid([plain], _SIDE))}
 
     def on_refresh(self, data: Data, request: gr.Request) -> Iterator[Data]:

@@ -111,7 +111,7 @@ class GridPanel:
                         continue
                     parts.append((name, step.value))
                     grid = Grid(choice, subject, down, across, values, tuple(parts))
-                    session.keep(_KEPT, grid, 3 * len(parts) * len(step.value) ** 2 * choice.resolution**2)
+                    session.keep(_KEPT, grid, 4 * len(parts) * len(step.value) ** 2 * choice.resolution**2)
                     rest = {} if plain else {self.plain: None}
                     yield {**rest, place: shown(session, "grid", image_grid(step.value, _SIDE))}
         yield {self.state: f"{_told(grid)} Click a picture to continue with it."}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
-from gan_core.images import to_pil, to_pils, to_tensor
+from gan_core.images import held_bytes, to_pil, to_pils, to_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ class EncodedFace:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return self.code.size + 3 * self.picture.width * self.picture.height
+        return self.code.size + held_bytes(self.picture)
 
 
 @dataclass(frozen=True)

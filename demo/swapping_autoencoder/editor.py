@@ -25,7 +25,7 @@ from demo.swapping_autoencoder import tasks
 from demo.swapping_autoencoder.request import MixtureRequest, mixture_of, note_of, request_of
 from demo.swapping_autoencoder.tasks import EncodedPicture
 from gan_core.errors import BadImage, BadValue, FaceTooSmall, NoFaceFound
-from gan_core.images import open_image
+from gan_core.images import held_bytes, open_image
 from gan_core.swapping_autoencoder.models import EMBEDDED, PLACES, SwappingAutoencoderModel
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OpenedPicture:
     @property
     def size(self) -> int:
         """Bytes, about."""
-        return 3 * self.picture.width * self.picture.height
+        return held_bytes(self.picture)
 
 
 class Editor(PaperEditor[SwappingAutoencoderModel]):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo import gpu
 from demo.gpu import Done, Step, Steps, Worker
-from gan_core.images import to_pil, to_tensor
+from gan_core.images import held_bytes, to_pil, to_tensor
 from gan_core.memory import tensor_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class EncodedPicture:
     def size(self) -> int:
         """Bytes, about."""
         codes = tensor_bytes((self.codes.structure, self.codes.texture, self.codes.picture))
-        return codes + 3 * self.colours.width * self.colours.height
+        return codes + held_bytes(self.colours)
 
 
 @gpu.task(seconds=10)

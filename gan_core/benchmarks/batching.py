@@ -24,7 +24,7 @@ from demo.hfgi import tasks
 from demo.turn_admission import Limits
 from gan_core.benchmarks.sliders import Side, SliderRun, Turns, figures, visitors
 from gan_core.benchmarks.timer import clock, place
-from gan_core.hfgi.models import EMBEDDED, embedded_sliders
+from gan_core.hfgi.models import EMBEDDED, embedded_sliders, one_of_each_region
 from gan_core.model_spec import Load
 from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry, ModelSpec
@@ -83,7 +83,7 @@ def measure(device: str, count: int, seconds: float, rounds: int, together: int,
     calls = visitors(model, count, size)
     many.use()
     inversion = calls[0](1).args[1]
-    gpu.run(tasks.warm_batches(model, inversion, {embedded_sliders()[0].name: 1.0}))
+    gpu.run(tasks.warm_batches(model, inversion, one_of_each_region(embedded_sliders())))
     for one_side in sides:
         one_side.run(calls, min(1.0, seconds))
     prepared = clock(device) - begun

@@ -19,7 +19,7 @@ from demo import computing, gpu, settings, turns
 from demo.hfgi import tasks
 from demo.ray_executor import RayExecutor
 from gan_core.benchmarks.sliders import Side, Turns, figures, visitors
-from gan_core.hfgi.models import EMBEDDED, embedded_sliders
+from gan_core.hfgi.models import EMBEDDED, embedded_sliders, one_of_each_region
 
 _BEGIN = 120.0  # seconds that all replicas have for starting and loading the model
 _MORE = 4  # calls for each replica at once, so that each gets some
@@ -82,7 +82,7 @@ def prepare(side: Side, calls: Sequence[Turns], count: int, seconds: float) -> N
     """Until each of so many devices or replicas has the model and has drawn batches of all sizes; then a run of
     `seconds`. Raises RuntimeError when a replica does not come."""
     edit = calls[0](1)
-    batches = tasks.warm_batches(EMBEDDED, edit.args[1], {embedded_sliders()[0].name: 1.0})
+    batches = tasks.warm_batches(EMBEDDED, edit.args[1], one_of_each_region(embedded_sliders()))
 
     def once(_: object = None) -> None:
         gpu.run(edit)

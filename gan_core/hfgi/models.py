@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ class HFGIModel:
     licence: str
     alignment: str = "face"
     """"face", or for a model of objects "object" (the middle square of a photo) or "wide" (its middle of 4 to 3)."""
+
+
+def one_of_each_region(sliders: Sequence[Slider]) -> list[str]:
+    """Names of sliders, the first of each region: together they use all that any of them does."""
+    return list({slider.region: slider.name for slider in reversed(sliders)}.values())
 
 
 def hfgi_models(published_folder: Path) -> dict[str, HFGIModel]:

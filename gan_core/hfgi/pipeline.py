@@ -22,7 +22,7 @@ from gan_core.device_copies import DeviceCopies
 from gan_core.e4e.networks import WORKING_SIZE, Encoder4Editing, resize
 from gan_core.errors import BadCheckpoint
 from gan_core.faces.head import HeadNet, load_head
-from gan_core.graphs import pictures_at_once
+from gan_core.graphs import pictures_at_once, rows_for, with_rows
 from gan_core.hfgi.editing import FaceEdit, edit_faces
 from gan_core.hfgi.fast import CpuNetworks, FastNetworks
 from gan_core.hfgi.networks import CONDITION_SIZE, ConsultationEncoder, DistortionAlignment
@@ -222,7 +222,11 @@ class HFGIPipeline:
 
     def heads(self, images: Tensor) -> Tensor:
         """Masks (N, 2, R, R) of head and person in pictures (N, 3, R, R); 0 without a head finder."""
-        return torch.zeros_like(images[:, :2]) if self.head is None else self.head.masks(images).to(images)
+        if self.head is None:
+            return torch.zeros_like(images[:, :2])
+        # cuDNN plans the convolutions anew for each size of a batch, so a GPU sees few sizes.
+        batch = with_rows(images, rows_for(len(images))) if images.is_cuda else images
+        return self.head.masks(batch)[: len(images)].to(images)
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes (N, num_ws, w_dim), relative to the mean latent, of pictures (N, 3, 256, 256) in [-1, 1]."""

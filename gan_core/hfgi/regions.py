@@ -6,6 +6,8 @@ paper keeps these changes; here only the edited head is taken and laid over the 
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,6 +47,13 @@ def region_mask(region: str, resolution: int) -> Tensor:
     return mask * mask * (3 - 2 * mask) if region == "around_face" else mask
 
 
+@functools.lru_cache(maxsize=16)
+def _mask_on(region: str, resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """`region_mask` where pictures are put together: it is made on the CPU, which takes longer than to use it."""
+    with torch.inference_mode(False):  # it outlives the call
+        return region_mask(region, resolution).to(device, dtype)
+
+
 def put_in_place(
     region: str, unedited: Tensor, edited: Tensor, plain: Tensor, heads: tuple[Tensor, Tensor] | None
 ) -> Tensor:
@@ -53,13 +62,12 @@ def put_in_place(
     heads: masks of head and person in the unedited and in the edited picture, (N, 2, R, R) each; None without a head
     finder. The other arguments are those of `before_backdrop`.
     """
-    mask = region_mask(region, unedited.shape[-1]).to(unedited)
+    like = unedited.shape[-1], unedited.device, unedited.dtype
+    mask = _mask_on(region, *like)
     whole = edited
     if heads is not None and region == "face_and_hair":
         hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # outlines do not move, so hair is head in both pictures
-        return unedited + torch.maximum(region_mask("face", unedited.shape[-1]).to(unedited), hair) * (
-            edited - unedited
-        )
+        return unedited + torch.maximum(_mask_on("face", *like), hair) * (edited - unedited)
     if heads is not None and region in OF_THE_HEAD:
         whole = before_backdrop(unedited, edited, plain, *heads)
     if region == "around_face":

@@ -177,6 +177,7 @@ class _Job:
         return compose(pictures, self.regions, places, codes, self.pasting)
 
 
+@torch.no_grad()
 def optimise(
     canvas: GeneratorLatent,
     insets: Sequence[Inset],
@@ -210,11 +211,10 @@ def optimise(
         raise BadValue("At least one of the generators must be optimised.")
     device = canvas.codes.device
     dtype = dtype or fast_dtype(device)
-    with torch.no_grad():
-        latents = [with_statistics(canvas), *(with_statistics(inset) for inset in insets)]
-        pasting = Pasting(schedule.frame, schedule.feather, tone, enlarged, head)
-        job = _Job(latents[0], latents[1:], features, weights, schedule, pasting, dtype, silhouette)
-        yield from _run(job, device)
+    latents = [with_statistics(canvas), *(with_statistics(inset) for inset in insets)]
+    pasting = Pasting(schedule.frame, schedule.feather, tone, enlarged, head)
+    job = _Job(latents[0], latents[1:], features, weights, schedule, pasting, dtype, silhouette)
+    yield from _run(job, device)
 
 
 def _run(job: _Job, device: torch.device) -> Iterator[Report]:

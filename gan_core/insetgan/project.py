@@ -47,6 +47,7 @@ class Projection:
         return self.step >= self.steps
 
 
+@torch.no_grad()
 def project(
     generator: Generator,
     picture: Tensor,
@@ -66,17 +67,16 @@ def project(
     Closing the iterator stops it. Raises BadValue for a picture of another size.
     """
     device = generator.mapping.w_avg.device
-    with torch.no_grad():
-        begin = generator.broadcast(generator.mapping.w_avg[None]) if start is None else start
-        begin = begin.to(device).clone()
-        width = generator.resolution * generator.config["start_shape"][1] // generator.config["start_shape"][0]
-        if tuple(picture.shape) != (1, 3, generator.resolution, width):
-            raise BadValue(f"The picture has {tuple(picture.shape[2:])} pixels, not {(generator.resolution, width)}.")
-        latent = with_statistics(GeneratorLatent(generator, begin, rate=_RATE, given=start is not None))
-        known = torch.ones_like(picture[:, :1]) if known is None else known
-        if not bool(known.any()):
-            raise BadValue("Nothing of the picture counts.")
-        yield from _run(latent, picture.to(device), known.to(device), features, steps, preview)
+    begin = generator.broadcast(generator.mapping.w_avg[None]) if start is None else start
+    begin = begin.to(device).clone()
+    width = generator.resolution * generator.config["start_shape"][1] // generator.config["start_shape"][0]
+    if tuple(picture.shape) != (1, 3, generator.resolution, width):
+        raise BadValue(f"The picture has {tuple(picture.shape[2:])} pixels, not {(generator.resolution, width)}.")
+    latent = with_statistics(GeneratorLatent(generator, begin, rate=_RATE, given=start is not None))
+    known = torch.ones_like(picture[:, :1]) if known is None else known
+    if not bool(known.any()):
+        raise BadValue("Nothing of the picture counts.")
+    yield from _run(latent, picture.to(device), known.to(device), features, steps, preview)
 
 
 def _run(

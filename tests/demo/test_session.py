@@ -120,6 +120,20 @@ def test_results_beyond_the_limit_go_least_recently_used_first(tmp_path):
     assert a.recall(9) == "huge" and sessions.kept_bytes() == 1000
 
 
+def test_large_results_of_one_kind_have_a_limit_of_their_own(tmp_path):
+    sessions = Sessions(tmp_path, max_bytes=1000)
+    a, b = sessions.get("a"), sessions.get("b")
+    a.keep(("photo", 1), "photo", 90)
+    a.keep_some(("hole", 1), "first", 40, most=100)
+    b.keep_some(("hole", 1), "second", 40, most=100)
+    assert a.recall(("hole", 1)) == "first"
+    b.keep_some(("hole", 2), "third", 40, most=100)
+    kept = [a.recall(("hole", 1)), b.recall(("hole", 1)), b.recall(("hole", 2)), a.recall(("photo", 1))]
+    assert kept == ["first", None, "third", "photo"]
+    a.keep_some(("hole", 3), "huge", 500, most=100)
+    assert a.recall(("hole", 3)) == "huge" and sessions.kept_bytes() == 590
+
+
 def test_old_previews_are_dropped(sessions):
     session = sessions.get("a")
     for _ in range(40):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageCms, ImageDraw
 
 from gan_core.errors import BadImage
-from gan_core.images import open_image, resize_within, save_png, to_pil, to_tensor
+from gan_core.images import held_bytes, open_image, resize_within, save_png, to_pil, to_tensor
 
 COLOURS = {"left": (200, 40, 40), "right": (40, 40, 200)}
 
@@ -261,3 +261,9 @@ def test_failed_save_leaves_nothing(two_colours, tmp_path, monkeypatch):
     with pytest.raises(OSError):
         save_png(two_colours, tmp_path / "out.png", "edited")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_of_pictures_is_counted_as_pillow_takes_it():
+    colour, grey = Image.new("RGB", (100, 50)), Image.new("L", (100, 50))
+    assert held_bytes(colour) == 20_000 and held_bytes(grey) == 5_000  # four bytes a pixel of three colours
+    assert held_bytes(colour, grey, colour) == 25_000

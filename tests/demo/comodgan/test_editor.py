@@ -285,7 +285,7 @@ def test_earlier_runs_are_kept_within_limits(session) -> None:
     assert history.step(-1).message == history.step(-1).message == "run 0", "no farther than the first"
     assert history.step(1).message == "run 1"
     # 6 patches, one base and one small picture
-    assert session._store.kept_bytes() == history.size == 3 * (6 * 50 * 50 + 600 * 400 + 60 * 40)
+    assert session._store.kept_bytes() == history.size == 4 * (6 * 50 * 50 + 600 * 400 + 60 * 40)
     history.begin(session, small)
     assert history.at == 3, "a new run is shown, and none is lost"
     history.add(session, Result(1, Image.new("RGB", (50, 50)), base))

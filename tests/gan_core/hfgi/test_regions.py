@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from gan_core.hfgi import regions
+from gan_core.hfgi.models import embedded_sliders, one_of_each_region
 from gan_core.hfgi.regions import HAIR_SHARE, REGIONS, before_backdrop, put_in_place, region_mask
 
 SIDE = 128
@@ -28,6 +30,21 @@ def test_regions_lie_inside_one_another() -> None:
     assert all(mask[35, 32] == 1 for mask in masks.values())
     assert masks["head"][0, 0] == 0 and (masks["crop"] == 1).all()
     assert masks["face_and_hair"][8, 32] == HAIR_SHARE
+
+
+def test_a_mask_is_made_once_for_many_edits(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(regions, "region_mask", lambda *size: made.append(size) or region_mask(*size))
+    regions._mask_on.cache_clear()
+    before, after = torch.zeros(2, 3, 64, 64), torch.ones(2, 3, 64, 64)
+    first, again = (put_in_place("face", before, after, after, None) for _ in range(2))
+    assert torch.equal(first, again) and torch.equal(first[0, 0], region_mask("face", 64)) and len(made) == 1
+
+
+def test_what_is_prepared_uses_every_region_of_the_sliders() -> None:
+    by_name = {slider.name: slider.region for slider in embedded_sliders()}
+    found = [by_name[name] for name in one_of_each_region(embedded_sliders())]
+    assert sorted(found) == sorted(set(by_name.values())) and len(found) > 2
 
 
 def test_a_turned_face_takes_its_ears_along_and_leaves_no_second_outline() -> None:

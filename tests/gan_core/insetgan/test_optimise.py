@@ -52,6 +52,13 @@ def test_what_is_fixed_stays_bit_for_bit(optimised) -> None:
         assert torch.equal(first.best.codes[k], last.best.codes[k]) is not optimised[k]
 
 
+def test_between_two_reports_gradients_are_as_they_were() -> None:
+    reports = start()  # work of others may go on in this thread meanwhile
+    next(reports)
+    assert torch.is_grad_enabled()
+    reports.close()
+
+
 def test_sides_move_in_turn() -> None:
     schedule = Schedule(steps=4, alternate=2, preview=1, detect=100, frame=4)
     codes = [report.best.codes for report in start(schedule=schedule)]
