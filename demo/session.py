@@ -139,7 +139,7 @@ class Sessions:
     idle: seconds after which an unused session is deleted. max_bytes: of results kept, over all sessions.
     """
 
-    def __init__(self, root: Path, *, idle: float = 1800.0, max_bytes: int = 512 << 20) -> None:
+    def __init__(self, root: Path, *, idle: float = 1800.0, max_bytes: int = 192 << 20) -> None:
         self.root = Path(root).resolve()
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.lock = threading.RLock()

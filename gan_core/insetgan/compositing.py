@@ -47,20 +47,20 @@ def compose(
     moved = []
     for region, place, picture in zip(regions, places, pictures[1:], strict=True):
         outline = outline_of(region, place.size, narrowed(pasting.frame, place.size), picture, pasting.head)
-        step = None
+        step, own = None, patch_of(picture, region, place.size)
         if pasting.tone:
-            own = patch_of(picture, region, place.size)
             step = tone_step(own, take(smooth, place.to_canvas(canvas).to(own), place.size), outline.inside)
             moved.append(float(step.abs().mean()))
         if region.outline == "cutout" and pasting.head is not None:
-            smooth = without_stray_head(smooth, place, outline.inside, pasting.head)
+            own = own if step is None else toned(own, step)
+            smooth = without_stray_head(smooth, place, own, outline.inside, pasting.head)
         hard = put(hard, _full(picture, region, place), outline.inside, _back(place, hard), cubic=True)
         smooth = _put(smooth, picture, region, place, outline, step, narrowed(pasting.feather, place.size))
         if large is not None:
             wide = place.scaled(pasting.enlarged)
             outline = outline_of(region, wide.size, narrowed(pasting.frame, wide.size), picture, pasting.head)
             if region.outline == "cutout" and pasting.head is not None:
-                large = without_stray_head(large, wide, outline.inside, pasting.head)
+                large = without_stray_head(large, wide, own, outline.inside, pasting.head)
             feather = pasting.enlarged * narrowed(pasting.feather, place.size)
             large = _put(large, picture, region, wide, outline, step, feather)
     first, *others = (_shown(picture) for picture in pictures)

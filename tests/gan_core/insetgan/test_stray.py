@@ -8,6 +8,8 @@ from gan_core.insetgan.placement import Placement
 from gan_core.insetgan.stray import without_stray_head
 
 PLACE = Placement.of_box((32, 16, 96, 80))
+RED, BLUE = torch.full((2, 1, 3, 64, 64), -1.0)
+RED[:, 0], BLUE[:, 2] = 1.0, 1.0
 
 
 def masks(pictures):
@@ -32,7 +34,7 @@ def inset(x0=20, x1=44) -> torch.Tensor:
 
 def test_hair_beside_the_inset_becomes_what_is_behind() -> None:
     before = canvas_with_head()
-    after = without_stray_head(before, PLACE, inset(), masks)
+    after = without_stray_head(before, PLACE, BLUE, inset(), masks)
     beside = (slice(None), 0, slice(30, 60), slice(44, 49))
     assert before[beside].min() == 1 and after[beside].max() < 0.2
     assert (after[..., 30:60, 44:49] - after[:, 1:2, 30:60, 44:49]).abs().max() < 0.2, "the ramp goes on"
@@ -44,11 +46,19 @@ def test_hair_beside_the_inset_becomes_what_is_behind() -> None:
     assert torch.equal(after[outside], before[outside])
 
 
+def test_what_goes_on_as_the_inset_stays() -> None:
+    """A neck below the jaw, and hair in the inset's own colour."""
+    before = canvas_with_head()
+    before[:, 1:, 24:100, 44:84] = -1.0
+    assert (without_stray_head(before, PLACE, RED, inset(), masks) - before).abs().max() < 0.1
+    assert (without_stray_head(before, PLACE, BLUE, inset(), masks) - before).abs().max() > 0.5
+
+
 def test_nothing_is_taken_away_without_anything_behind() -> None:
     red = torch.ones(1, 3, 256, 128)
-    assert torch.equal(without_stray_head(red, PLACE, inset(), masks), red)
+    assert torch.equal(without_stray_head(red, PLACE, BLUE, inset(), masks), red)
     plain = canvas_with_head(x0=60, x1=68)
-    assert (without_stray_head(plain, PLACE, inset(), masks) - plain).abs().max() < 1e-5
+    assert (without_stray_head(plain, PLACE, BLUE, inset(), masks) - plain).abs().max() < 1e-5
 
 
 def test_the_objective_counts_only_what_is_beside() -> None:
