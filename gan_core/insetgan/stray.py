@@ -31,8 +31,8 @@ def without_stray_head(
 ) -> Tensor:
     """The canvas (1, 3, H, W) without its own head beside an inset at `place`.
 
-    patch: (1, 3, h, w), the inset's picture there. inside: (1, 1, h, w), what it covers of the place. masks: gives how much is head, and person, (1, 2, R, R) in
-    [0, 1] of a head's region (1, 3, R, R).
+    patch: (1, 3, h, w), the inset's picture there. inside: (1, 1, h, w), what it covers of the place. masks: gives how
+    much is head, and person, (1, 2, R, R) in [0, 1] of a head's region (1, 3, R, R).
     """
     size, cells = (canvas.shape[-2], canvas.shape[-1]), (HEAD_SIZE, HEAD_SIZE)
     region = take(canvas, place.to_canvas(size).to(canvas), cells)
