@@ -18,11 +18,9 @@ pytestmark = pytest.mark.gpu
 def executor():
     registry = ModelRegistry(("cuda:0",))
     declare_models(registry, Path("nowhere"))
-    executor = LocalExecutor(registry)
-    before = gpu.executor()
-    gpu.use(executor)
-    yield executor
-    gpu.use(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpu, "_executor", LocalExecutor(registry))
+        yield gpu.executor()
 
 
 def test_faces(executor) -> None:
