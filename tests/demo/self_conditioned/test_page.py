@@ -94,7 +94,7 @@ def test_a_face_is_there_by_itself_and_sliders_draw_live(page) -> None:
     first = address(page)
     unedited = fetched(page, first)
     assert np.abs(unedited - fetched(page, address(page, "before"))).mean() < 3
-    assert re.search(rf"Before\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
+    assert re.search(rf"Age\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
     ends = page.locator(".ends").first
     assert "young" in ends.inner_text() and "old" in ends.inner_text()
     box = page.locator(FIRST).bounding_box()
@@ -108,7 +108,7 @@ def test_a_face_is_there_by_itself_and_sliders_draw_live(page) -> None:
     assert value(page, 0) > 0.95
     assert np.abs(fetched(page, edited) - unedited).mean() > 1
     assert np.abs(fetched(page, edited) - fetched(page, settled(page, "plain"))).mean() > 1
-    assert re.search(rf"Wanted\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
+    assert re.search(rf"Age\s+\S+\s+\S+ years\s+{value(page, 0):.2f}", page.inner_text("#self-conditioned-readout"))
 
 
 def test_reset_and_download(page) -> None:
@@ -220,7 +220,7 @@ def test_filmstrip_click_and_download(page) -> None:
         timeout=WAIT,
     )
     page.wait_for_selector("#self-conditioned-own", state="visible")
-    wait_for_text(page, "readout", r"Wanted[\s\d.]+0\.88")
+    wait_for_text(page, "readout", r"Smile\s+\S+\s+\S+ %\s+0\.88")
 
 
 def test_grid_click_stop_and_download(page) -> None:
