@@ -43,7 +43,8 @@ def readout(
         rows.append((slider.label, before, asked, measure(slider, own.measures), measure(slider, plain.measures)))
     similar = ["" if one.similarity is None else f"{one.similarity:.2f}" for one in (own, plain)]
     rows.append(("Similarity", "", "", *similar))
-    head = "".join(f"<th>{name}</th>" for name in ("", "Before", "Wanted", "Self-conditioned", "Plain direction"))
+    columns = ("", "Before", "Wanted", "Self-condi&shy;tioned", "Plain direc&shy;tion")
+    head = "".join(f"<th>{name}</th>" for name in columns)
     body = "".join(
         f"<tr><th>{escape(label)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>" for label, *cells in rows
     )
