@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-gpu-rasterization",  # Debian's launcher turns it on: without a GPU it costs a tenth of a page test
     "--process-per-site",  # a page's scripts are compiled already where another one ran before: see `context`
 ]  # fmt: skip
 

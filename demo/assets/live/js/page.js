@@ -85,10 +85,9 @@ async function openPhoto(file) {
   stopCamera();
   await attempt(async () => {
     say("working", "Looking for faces ...");
-    const bitmap = await decoded(file);
     chosen = false;
-    show(bitmap, null);
-    const boxes = await worker.call("open", [await createImageBitmap(bitmap)]);
+    show(await decoded(file), null);
+    const boxes = await worker.call("open", [await createImageBitmap(original)]);
     showBoxes(boxes);
     await choose(0, boxes.length);
   });
