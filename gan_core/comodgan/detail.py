@@ -59,8 +59,8 @@ def restore_detail(start: Tensor, image: Tensor, known: Tensor, inside: Box | No
     offsets: Tensor | None = None
     while levels:
         fine, fine_known = levels.pop()
-        level = _Level(done, known_there, _marked(known_there, inside, side + pad))
-        done, offsets = _finer(level, fine, fine_known, _marked(fine_known, inside, side + pad), offsets)
+        level = _Level(done, known_there, hole_within(known_there, inside, side + pad))
+        done, offsets = _finer(level, fine, fine_known, hole_within(fine_known, inside, side + pad), offsets)
         known_there = fine_known
     return done[..., :side, :side]
 
@@ -81,8 +81,9 @@ class _Level:
     hole: Tensor
 
 
-def _marked(known: Tensor, inside: Box | None, side: int) -> Tensor:
-    """The hole (1, 1, s, s), 1 in it, of a level of the square of `side` pixels, without what is outside."""
+def hole_within(known: Tensor, inside: Box | None, side: int) -> Tensor:
+    """The hole (1, 1, s, s), 1 in it, of a square of `side` pixels that is seen at s; without what is outside the
+    photograph. inside: see `restore_detail`."""
     hole = 1 - known
     if inside is None:
         return hole

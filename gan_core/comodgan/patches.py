@@ -28,7 +28,7 @@ class PatchGrid:
     The picture has even sides of at least `SIDE` pixels.
     """
 
-    pixels: Tensor  # (H * W, 3)
+    pixels: Tensor  # (H * W, C)
     size: tuple[int, int]
     nodes: Tensor  # int64 (K, 2), row and column of the wanted nodes, in nodes
     rank: Tensor  # int64 (rows, columns), index into `nodes`, -1 where none is wanted
@@ -37,7 +37,7 @@ class PatchGrid:
 
     @staticmethod
     def of(picture: Tensor, known: Tensor, wanted: Tensor, price: Tensor | None = None) -> PatchGrid:
-        """The grid of a picture (1, 3, H, W); `known` and `wanted` (1, 1, H, W) are 1 where pixels may be copied from,
+        """The grid of a picture (1, C, H, W); `known` and `wanted` (1, 1, H, W) are 1 where pixels may be copied from,
         and where patches are wanted. price: of copying each pixel, (1, 1, H, W); a patch has the mean of its pixels'.
         """
         height, width = picture.shape[2:]
@@ -57,7 +57,7 @@ class PatchGrid:
         return self.nodes * STEP
 
     def patches(self, corners: Tensor) -> Tensor:
-        """Pixels (K, SIDE * SIDE * 3) of patches whose corners (K, 2) are inside."""
+        """Pixels (K, SIDE * SIDE * C) of patches whose corners (K, 2) are inside."""
         across = torch.arange(SIDE, device=corners.device)
         inside = (across[:, None] * self.size[1] + across).flatten()
         first = corners[:, 0] * self.size[1] + corners[:, 1]
@@ -151,3 +151,32 @@ def _better(
     offsets[won] = tried[won]
     cost[other] = torch.minimum(found, cost[other])  # the least so far, so that no chain of neighbours drifts away
     return offsets, cost
+
+
+def at_nodes(field: Tensor, grid: PatchGrid) -> Tensor:
+    """Offsets (K, 2), in pixels of the grid's picture, at its nodes, of a field (2, rows, columns) that was found in a
+    picture of the same size, or of half of it."""
+    twice = 2 if grid.rank.shape[0] > 1.5 * field.shape[1] else 1
+    rows, columns = ((grid.nodes[:, i] // twice).clamp(max=field.shape[1 + i] - 1) for i in (0, 1))
+    return field[:, rows, columns].t() * twice
+
+
+def voted(grid: PatchGrid, offsets: Tensor, cost: Tensor, focus: float = 0.0) -> Tensor:
+    """The picture (1, C, H, W) of which each pixel is the weighted mean of the patches over it; 0 where there is none.
+
+    offsets: (K, 2), cost: (K,), as `improve` gives them. Patches much less alike than the typical one hardly count.
+    focus: how much more a patch says of its middle than of its border; 0 for the same, which is smooth, while from 1 on
+    mostly one patch counts for each pixel, which is as sharp as the picture.
+    """
+    height, width = grid.size
+    weights = torch.exp(-cost / (2 * cost.quantile(0.75).clamp_min(1e-4)))[:, None]
+    across = torch.arange(SIDE, device=cost.device)
+    from_centre = (across - (SIDE - 1) / 2).square()
+    weights = weights * torch.exp(-focus * (from_centre[:, None] + from_centre)).flatten()
+    inside = (across[:, None] * width + across).flatten()
+    target = ((grid.corners[:, 0] * width + grid.corners[:, 1])[:, None] + inside).flatten()
+    colours = grid.patches(grid.corners + offsets).view(len(target), -1)
+    total = torch.zeros(height * width, colours.shape[1] + 1, device=cost.device)
+    flat = weights.flatten()[:, None]
+    total.index_add_(0, target, torch.cat([colours * flat, flat], 1))
+    return (total[:, :-1] / total[:, -1:].clamp_min(1e-8)).t().view(1, -1, height, width)

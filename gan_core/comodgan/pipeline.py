@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from gan_core import memory
 from gan_core.checkpoints.embedded import build_from_file
 from gan_core.comodgan.blending import blend, shrink_known
-from gan_core.comodgan.detail import restore_detail, steps_to
+from gan_core.comodgan.detail import hole_within, restore_detail, steps_to
 from gan_core.comodgan.fast import FastNetworks
 from gan_core.comodgan.framing import FRAMINGS, Box, SquareCrop, grown, region_around
 from gan_core.comodgan.networks import CoModGenerator, Encoding, drawing_condition, hole_condition, joined
+from gan_core.comodgan.texture import with_own_texture
 from gan_core.device_copies import DeviceCopies
 from gan_core.errors import BadImage, BadValue
 from gan_core.graphs import pictures_at_once
@@ -70,11 +71,12 @@ class CoModGANPipeline:
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,  # of the computation; None for the device's default
         full_psi_area: float = 0.0,  # the hole's share of the square from which on psi counts in full
+        own_texture: bool = False,  # whether holes get the picture's own texture: see texture.py
     ) -> None:
         if framing not in FRAMINGS:
             raise ValueError(f"framing must be one of {', '.join(FRAMINGS)}")
         self.device, self.dtype, self.framing = torch.device(device), dtype, framing
-        self.full_psi_area = full_psi_area
+        self.full_psi_area, self.own_texture = full_psi_area, own_texture
         generator = generator.eval().requires_grad_(False)
         self.generator = generator.to(self.device, memory_format=torch.channels_last)
         self.resolution: int = generator.resolution
@@ -168,14 +170,14 @@ class CoModGANPipeline:
     def _at_full_size(self, raw: Tensor, prepared: Prepared) -> Iterator[Tensor]:
         """Completed squares (3, S, S) of raw pictures (n, 3, R, R)."""
         square, known = prepared.square, prepared.known
-        if not steps_to(square.shape[-1], self.resolution):
-            yield from blend(raw, square, known)
-            return
-        small, small_known = shrink_known(square, known, self.resolution)
         at, (height, width) = prepared.region, prepared.image.shape[1:]
         inside = (max(-at.left, 0), max(-at.top, 0), min(width - at.left, at.side), min(height - at.top, at.side))
-        for start in blend(raw, small, small_known).split(1):
-            yield restore_detail(start, square, known, inside)[0]
+        large = steps_to(square.shape[-1], self.resolution) > 0
+        image, seen = shrink_known(square, known, self.resolution) if large else (square, known)
+        for start in blend(raw, image, seen).split(1):
+            if self.own_texture:
+                start = with_own_texture(start, seen, hole_within(seen, inside, at.side))
+            yield restore_detail(start, square, known, inside)[0] if large else start[0]
 
     @torch.inference_mode()
     def draw(self, drawing: Tensor, seeds: Sequence[int], *, psi: float = 1.0) -> list[Tensor]:
@@ -284,4 +286,7 @@ def _cut(picture: Tensor, region: SquareCrop) -> Tensor:
 def load_embedded(path: Path | str, *, framing: str, device: str | torch.device = "cpu") -> CoModGANPipeline:
     """The pipeline of a file that this project's trainer wrote. Raises WeightsMissing or BadCheckpoint."""
     generator, _ = build_from_file(CoModGenerator, Path(path), "generator")
-    return CoModGANPipeline(generator, framing=framing, device=device, full_psi_area=_FULL_PSI_AREA)
+    any_picture = framing == "any"  # a face is not made of pieces of what is beside it
+    return CoModGANPipeline(
+        generator, framing=framing, device=device, full_psi_area=_FULL_PSI_AREA, own_texture=any_picture
+    )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.comodgan.blending import spread
-from gan_core.comodgan.patches import SIDE, PatchGrid, improve
+from gan_core.comodgan.patches import PatchGrid, at_nodes, improve, voted
 
 Filler = Callable[[Tensor, Tensor], Tensor]
 RADIUS = 3  # OpenCV's examples
@@ -78,35 +78,12 @@ def _match_one(image: Tensor, hole: Tensor) -> Tensor:
             if offsets is None:
                 begun = torch.full((len(grid.nodes), 2), max(done.shape), device=done.device)  # nowhere: at random
             else:
-                begun = _enlarged(offsets, grid)
+                begun = at_nodes(offsets, grid)
             found, cost = improve(grid, begun, rounds=4, reach=max(done.shape[-1] // 4, 1), generator=random)
             offsets = torch.zeros(2, *grid.rank.shape, dtype=torch.long, device=done.device)
             offsets[:, grid.nodes[:, 0], grid.nodes[:, 1]] = found.t()
-            done = torch.where(known == 1, seen, _voted(grid, found, cost))
+            done = torch.where(known == 1, seen, voted(grid, found, cost))
     return torch.where(hole == 1, done.clamp(-1, 1), image)
-
-
-def _enlarged(offsets: Tensor, grid: PatchGrid) -> Tensor:
-    """A field (2, rows, columns) at the nodes of a grid of the same size or one of twice the size."""
-    twice = 2 if grid.rank.shape[0] > 1.5 * offsets.shape[1] else 1
-    rows, columns = ((grid.nodes[:, i] // twice).clamp(max=offsets.shape[1 + i] - 1) for i in (0, 1))
-    return offsets[:, rows, columns].t() * twice
-
-
-def _voted(grid: PatchGrid, offsets: Tensor, cost: Tensor) -> Tensor:
-    """The picture (1, 3, H, W) of which each pixel is the weighted mean of the patches over it; 0 where there is none.
-
-    Patches much less alike than the typical one hardly count."""
-    height, width = grid.size
-    weights = torch.exp(-cost / (2 * cost.quantile(0.75).clamp_min(1e-4)))[:, None].expand(-1, SIDE * SIDE)
-    across = torch.arange(SIDE, device=cost.device)
-    inside = (across[:, None] * width + across).flatten()
-    target = ((grid.corners[:, 0] * width + grid.corners[:, 1])[:, None] + inside).flatten()
-    colours = grid.patches(grid.corners + offsets).view(-1, 3)
-    total = torch.zeros(height * width, 4, device=cost.device)
-    flat = weights.flatten()[:, None]
-    total.index_add_(0, target, torch.cat([colours * flat, flat], 1))
-    return (total[:, :3] / total[:, 3:].clamp_min(1e-8)).t().view(1, 3, height, width)
 
 
 FILLERS: dict[str, Filler] = {"Telea": telea, "Navier-Stokes": navier_stokes, "PatchMatch": patch_match}

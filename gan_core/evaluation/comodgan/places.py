@@ -28,6 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_core.comodgan import masks
+from gan_core.comodgan.texture import with_own_texture
 from gan_core.errors import BadValue, StudioError
 from gan_core.evaluation.comodgan.bins import complete
 from gan_core.evaluation.comodgan.evaluate import load
@@ -73,14 +74,21 @@ class Cases:
         return torch.from_numpy(np.stack(drawn))[:, None].float()
 
 
-def network_filler(path: Path, device: torch.device, *, plain: bool, psi: float) -> Filler:
-    """A network's completions; a plain one has one answer for each picture. Raises WeightsMissing or BadCheckpoint."""
+def network_filler(
+    path: Path, device: torch.device, *, psi: float, plain: bool = False, textured: bool = False
+) -> Filler:
+    """A network's completions; a plain one has one answer for each picture. textured: with the picture's own texture,
+    as in the app. Raises WeightsMissing or BadCheckpoint."""
     net = load(path, device)
 
     def fill(images: Tensor, holes: Tensor) -> Tensor:
         seeds = torch.Generator().manual_seed(int(holes.sum()))
         z = torch.randn(len(images), net.mapping.z_dim, generator=seeds).to(device)
-        return complete(net, images, holes, z, psi=0.0 if plain else psi)
+        filled = complete(net, images, holes, z, psi=0.0 if plain else psi)
+        if not textured:
+            return filled
+        pairs = zip(filled.split(1), holes.split(1), strict=True)
+        return torch.cat([with_own_texture(picture, 1 - hole) for picture, hole in pairs])
 
     return fill
 
@@ -196,9 +204,13 @@ def main() -> None:
     parser.add_argument("--places", type=Path, required=True, help="folder made by gan_core.training.prepare_places")
     parser.add_argument("--out", type=Path, required=True, help="folder for features, scores and a sheet of pictures")
     parser.add_argument("--network", action="append", default=[], metavar="NAME=WEIGHTS", help="repeatable")
+    parser.add_argument(
+        "--textured", action="append", default=[], metavar="NAME=WEIGHTS", help="with the picture's own texture"
+    )
     parser.add_argument("--plain", action="append", default=[], metavar="NAME=WEIGHTS", help="trained with --plain")
     parser.add_argument("--methods", nargs="*", choices=list(FILLERS), default=[], help="classical methods to run")
     parser.add_argument("--photos", type=Path, help="folder of further free photographs")
+    parser.add_argument("--each", type=int, default=4, help="holes in each square of a free photograph (default: 4)")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--count", type=int, default=400, help="views of the held-out places")
     parser.add_argument("--psi", type=float, default=1.0, help="variety of the networks' completions")
@@ -208,15 +220,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     device = torch.device(args.device)
     fillers: dict[str, Filler] = {name: FILLERS[name] for name in args.methods}
-    for some, plain in ((args.plain, True), (args.network, False)):
-        for name, path in _named(some).items():
-            fillers[name] = network_filler(path, device, plain=plain, psi=args.psi)
+    for kind in ("plain", "network", "textured"):
+        for name, path in _named(getattr(args, kind)).items():
+            plain, textured = kind == "plain", kind == "textured"
+            fillers[name] = network_filler(path, device, psi=args.psi, plain=plain, textured=textured)
     photos = carried_photos() + (find_pictures(args.photos) if args.photos else [])
     views = fixed_views(args.places, args.resolution, args.count, seed=1)
     sets = [Cases("held-out places", band, views) for band in BANDS]
     if photos:
         free = squares(photos, args.resolution)
-        sets += [Cases("free photos", band, free.repeat(4, 1, 1, 1)) for band in BANDS]
+        sets += [Cases("free photos", band, free.repeat(args.each, 1, 1, 1)) for band in BANDS]
     found = evaluate(fillers, sets, args.out, load_features().to(device), args.batch)
     if fillers:
         sheet(fillers, sets, device, args.out / "places.jpg")
