@@ -1,4 +1,5 @@
-"""Where a training that grows gets its pictures from, at each of its resolutions: a folder of pictures, or places."""
+"""Where a training that grows gets its pictures from, at each of its resolutions: a folder of pictures,
+collections of people, or places."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_core.training.data import PictureStream, load_pictures
+from gan_core.training.people import PeopleStream, Variation, read_people
 from gan_core.training.places import Places, PlacesStream, fixed_views
 
 HELD_OUT_VIEWS = 64
@@ -18,7 +20,7 @@ HELD_OUT_VIEWS = 64
 class Source(Protocol):
     """Pictures to train on, and others that are not."""
 
-    def stream(self, side: int, device: torch.device) -> PictureStream | PlacesStream:
+    def stream(self, side: int, device: torch.device) -> PictureStream | PeopleStream | PlacesStream:
         """Endless batches of pictures of that side, on the device."""
         ...
 
@@ -41,6 +43,26 @@ class FolderSource:
     def held_out(self, side: int) -> Tensor:
         """See `Source`."""
         return load_pictures(self.unseen, side)
+
+
+@dataclass(frozen=True)
+class PeopleSource:
+    """Collections of people (see people.py), some of them before another backdrop and in other light."""
+
+    folder: Path
+    shares: dict[str, float]
+    variation: Variation
+
+    def stream(self, side: int, device: torch.device) -> PeopleStream:
+        """See `Source`. Raises BadImage."""
+        return PeopleStream(read_people(self.folder, side, self.shares).to(device), self.variation)
+
+    def held_out(self, side: int) -> Tensor:
+        """See `Source`; of each collection about as many as its share says. Raises BadImage."""
+        people = read_people(self.folder, side, self.shares, held_out=True)
+        count = min(HELD_OUT_VIEWS, len(people))
+        rows = torch.multinomial(people.weights, count, generator=torch.Generator().manual_seed(0))
+        return people.pictures[rows]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Train a Swapping Autoencoder: `python -m gan_core.training.swapping_autoencoder.train --data FOLDER --out FOLDER`.
 
-Any folder of pictures can be used, or views of places (`--places`, see `gan_core.training.places`). Training begins at
+Any folder of pictures can be used, collections of people (`--people`, see `gan_core.training.people`), or views of
+places (`--places`, see `gan_core.training.places`). Training begins at
 a quarter of the resolution, where most is learned and a step is cheap, and continues at higher ones (--schedule), or it
 begins with another run's networks (--initial). One process, or several GPUs under torchrun. A run continues from the
 files in --out: exactly from state.pt, or from the weights' files alone. `--minutes` is the time of the whole run. It
@@ -33,8 +34,9 @@ from gan_core.training.data import split_pictures
 from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 from gan_core.training.flags import add_settings, read_settings
 from gan_core.training.grids import save_grid
+from gan_core.training.people import SHARES, Variation, parse_shares
 from gan_core.training.places import read_places
-from gan_core.training.sources import FolderSource, PlacesSource, Source
+from gan_core.training.sources import FolderSource, PeopleSource, PlacesSource, Source
 from gan_core.training.swapping_autoencoder.settings import NAMES, SwappingAutoencoderSettings
 from gan_core.training.swapping_autoencoder.step import ResolutionStage
 
@@ -225,7 +227,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--data", type=Path, help="folder of pictures, of about the resolution or more")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
     data.add_argument("--places", type=Path, help="folder of cube maps, made by gan_core.training.prepare_places")
+    parser.add_argument("--shares", default=SHARES, help="with --people: share of each collection in a batch")
     parser.add_argument("--initial", type=Path, help="folder of four networks to start from, of any pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for log, grids and weights")
     parser.add_argument("--minutes", type=float, default=8.0)
@@ -260,6 +264,9 @@ def main() -> None:
     if args.places is not None:
         source = PlacesSource(args.places, read_places(args.places).to(processes.device))
         what = f"{len(source.places)} places"
+    elif args.people is not None:
+        source = PeopleSource(args.people, parse_shares(args.shares), Variation())
+        what = f"people of {', '.join(source.shares)}"
     else:
         source = _folder_source(args.data, args.limit)
         what = f"{len(source.paths)} pictures, {len(source.unseen)} held out"

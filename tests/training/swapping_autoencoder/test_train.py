@@ -269,6 +269,27 @@ def test_places_and_a_start_from_other_networks(tmp_path: Path, monkeypatch: pyt
     assert begun.seconds == begun.images == begun.dropped == 0  # counted anew
 
 
+def test_people_of_several_collections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    people, out = tmp_path / "people", tmp_path / "out"
+    for seed, collection in ((100, "london"), (200, "varied")):
+        (people / collection).mkdir(parents=True)
+        for i in range(30):
+            pixels = ((smooth(1, 48, seed=seed + i)[0] + 1) * 127.5).to(torch.uint8).permute(1, 2, 0).numpy()
+            Image.fromarray(pixels).save(people / collection / f"P{i}_1.png")
+    words = f"train --people {people} --shares london=1,varied=3 --out {out} --minutes 0.05 --resolution 32 --batch 2"
+    words += " --device cpu --schedule 16:1,32:1 --log-seconds 1 --save-seconds 1 --no-state"
+    monkeypatch.setattr(sys, "argv", words.split())
+    train.main()
+    facts = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert {16, 32} == {fact["side"] for fact in facts}
+    assert all(np.isfinite(value) for fact in facts for value in fact.values())
+    source = sources.PeopleSource(people, {"london": 1.0, "varied": 3.0}, sources.Variation())
+    held = source.held_out(16)
+    trained = source.stream(16, torch.device("cpu")).people.pictures
+    assert 0 < len(held) < 20 and not (held[:, None] == trained[None]).flatten(2).all(2).any()
+    assert torch.equal(held, source.held_out(16))
+
+
 def test_exact_state_is_exact(tmp_path: Path) -> None:
     """A stage that was saved and read goes on as the one that was not."""
     first = make_stage(0)
