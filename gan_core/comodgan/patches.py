@@ -153,6 +153,13 @@ def _better(
     return offsets, cost
 
 
+def field_of(grid: PatchGrid, offsets: Tensor) -> Tensor:
+    """Offsets (K, 2) as a field (2, rows, columns), 0 where no patch is wanted; see `at_nodes`."""
+    field = torch.zeros(2, *grid.rank.shape, dtype=offsets.dtype, device=offsets.device)
+    field[:, grid.nodes[:, 0], grid.nodes[:, 1]] = offsets.t()
+    return field
+
+
 def at_nodes(field: Tensor, grid: PatchGrid) -> Tensor:
     """Offsets (K, 2), in pixels of the grid's picture, at its nodes, of a field (2, rows, columns) that was found in a
     picture of the same size, or of half of it."""

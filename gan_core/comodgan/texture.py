@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_core.comodgan.patches import SIDE, PatchGrid, at_nodes, improve, nearest, voted
+from gan_core.comodgan.patches import SIDE, PatchGrid, at_nodes, field_of, improve, nearest, voted
 
 _COARSE = 64  # least side at which half the size is searched first
 _PASSES = 3  # of search and vote at each size
@@ -60,8 +60,7 @@ def with_own_texture(done: Tensor, known: Tensor, hole: Tensor | None = None) ->
             begun = nearest(grid) if field is None else at_nodes(field, grid)
             reach = max(now.shape[-1] // 4, 1)
             found, cost = improve(grid, begun, rounds=_ROUNDS, reach=reach, generator=draw)
-            field = torch.zeros(2, *grid.rank.shape, dtype=torch.long, device=now.device)
-            field[:, grid.nodes[:, 0], grid.nodes[:, 1]] = found.t()
+            field = field_of(grid, found)
             mean = voted(grid, found, cost, focus=_FOCUS if turn == _PASSES - 1 else 0.0)
             now = torch.where(marked == 1, mean[:, :3], start)
         better = now

@@ -15,12 +15,13 @@ from gan_core.training.people import PeopleStream, Variation, read_people
 from gan_core.training.places import Places, PlacesStream, fixed_views
 
 HELD_OUT_VIEWS = 64
+Stream = PictureStream | PeopleStream | PlacesStream
 
 
 class Source(Protocol):
     """Pictures to train on, and others that are not."""
 
-    def stream(self, side: int, device: torch.device) -> PictureStream | PeopleStream | PlacesStream:
+    def stream(self, side: int, device: torch.device) -> Stream:
         """Endless batches of pictures of that side, on the device."""
         ...
 

@@ -160,13 +160,13 @@ def set_sliders(page, **values: float) -> None:
     )
 
 
+POLLING = 100  # milliseconds: a busy machine's headless browser may draw no frame for a long time
+
+
 def wait_for(page, sentence: str) -> None:
     page.wait_for_function(
         "sentence => document.querySelector('#message').textContent.includes(sentence)", arg=sentence, polling=POLLING
     )
-
-
-POLLING = 100  # milliseconds: a busy machine's headless browser may draw no frame for a long time
 
 
 def wait_for_edit(page) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.comodgan.blending import spread
-from gan_core.comodgan.patches import PatchGrid, at_nodes, improve, voted
+from gan_core.comodgan.patches import PatchGrid, at_nodes, field_of, improve, voted
 
 Filler = Callable[[Tensor, Tensor], Tensor]
 RADIUS = 3  # OpenCV's examples
@@ -80,8 +80,7 @@ def _match_one(image: Tensor, hole: Tensor) -> Tensor:
             else:
                 begun = at_nodes(offsets, grid)
             found, cost = improve(grid, begun, rounds=4, reach=max(done.shape[-1] // 4, 1), generator=random)
-            offsets = torch.zeros(2, *grid.rank.shape, dtype=torch.long, device=done.device)
-            offsets[:, grid.nodes[:, 0], grid.nodes[:, 1]] = found.t()
+            offsets = field_of(grid, found)
             done = torch.where(known == 1, seen, voted(grid, found, cost))
     return torch.where(hole == 1, done.clamp(-1, 1), image)
 

@@ -24,8 +24,7 @@ from gan_core.training.ema import decay_of, half_life_of, update_average
 from gan_core.training.feature_distance import FeatureDistance, ImageNetDistance
 from gan_core.training.gradients import Flat, check_finite
 from gan_core.training.objective import gradient_penalty
-from gan_core.training.people import PeopleStream
-from gan_core.training.places import PlacesStream
+from gan_core.training.sources import Stream
 from gan_core.training.swapping_autoencoder.growing import grow
 from gan_core.training.swapping_autoencoder.losses import (
     colour_distance,
@@ -48,10 +47,7 @@ class ResolutionStage:
     def __init__(
         self,
         settings: SwappingAutoencoderSettings,
-        pictures: Tensor
-        | PictureStream
-        | PeopleStream
-        | PlacesStream,  # uint8 (N, 3, R, R), or a stream; R of this stage
+        pictures: Tensor | Stream,  # uint8 (N, 3, R, R), or a stream; R of this stage
         processes: distributed.ProcessGroup,
         *,
         dropped: int = 0,  # number of times that the full resolution is halved

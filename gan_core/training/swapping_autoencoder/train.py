@@ -1,9 +1,9 @@
 """Train a Swapping Autoencoder: `python -m gan_core.training.swapping_autoencoder.train --data FOLDER --out FOLDER`.
 
 Any folder of pictures can be used, collections of people (`--people`, see `gan_core.training.people`), or views of
-places (`--places`, see `gan_core.training.places`). Training begins at
-a quarter of the resolution, where most is learned and a step is cheap, and continues at higher ones (--schedule), or it
-begins with another run's networks (--initial). One process, or several GPUs under torchrun. A run continues from the
+places (`--places`, see `gan_core.training.places`). Training begins at a quarter of the resolution, where most is
+learned and a step is cheap, and continues at higher ones (--schedule), or it begins with another run's networks
+(--initial). One process, or several GPUs under torchrun. A run continues from the
 files in --out: exactly from state.pt, or from the weights' files alone. `--minutes` is the time of the whole run. It
 writes to --out: log.jsonl, a grid of swaps of held-out pictures with every line of the log, and the weights of all four
 networks.

@@ -112,11 +112,12 @@ def test_command_line(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(evaluation, "load_features", random_features)
     words = ["places", "--places", str(places_folder(tmp_path / "places", 8)), "--out", str(tmp_path / "out")]
     words += ["--network", f"ours={tmp_path / 'net.safetensors'}", "--plain", f"U-Net={tmp_path / 'plain.safetensors'}"]
+    words += ["--textured", f"app={tmp_path / 'net.safetensors'}", "--each", "2"]
     words += ["--methods", "Telea", "--resolution", "32", "--count", "6", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", words)
     evaluation.main()
     found = json.loads((tmp_path / "out" / "places.json").read_text())
-    assert found["methods"] == ["Telea", "U-Net", "ours"]
+    assert found["methods"] == ["Telea", "U-Net", "ours", "app"]
     assert set(found["sets"]) == {"held-out places", "free photos"} and len(found["sets"]["free photos"]) == 3
     assert (tmp_path / "out" / "places.jpg").is_file() and "| ours |" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", [*words, "--network", "nameless"])

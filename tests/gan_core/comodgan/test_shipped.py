@@ -45,3 +45,15 @@ def test_a_small_hole_is_filled_much_as_it_was(pipeline, portraits) -> None:
         (done,) = pipeline.complete(pipeline.prepare(image, hole), [1])
         off = (done - image)[:, hole[0] == 1].abs().mean()
         assert off < 0.22, "of 2"
+
+
+def test_any_photo_gets_its_own_texture_and_a_face_does_not() -> None:
+    """By the embedded network of places, a hole in fine stripes is striped; the network of faces is left as it is."""
+    stripes = (torch.arange(256) // 2 % 2).float().sub(0.5).expand(3, 256, 256).clone()
+    hole = torch.zeros(1, 256, 256)
+    hole[:, 100:150, 100:150] = 1
+    places = load_embedded(catalogue.embedded("places_fill/generator").path, framing="any")
+    (done,) = places.complete(places.prepare(stripes, hole), [0])
+    assert (done - stripes)[:, 100:150, 100:150].abs().mean() < 0.15
+    faces = load_embedded(catalogue.embedded("people_fill/generator").path, framing="face")
+    assert places.own_texture and not faces.own_texture
