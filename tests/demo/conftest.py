@@ -28,7 +28,8 @@ FLAGS = [
 
 
 # The picture editor draws itself anew in every frame: half a core without a GPU. While nothing happens two a second do.
-# Only what asks for frame after frame waits: Gradio itself waits for one now and then.
+# Only what asks for frame after frame waits. Gradio itself waits for single frames, by a promise whose resolve function
+# is native code, between mounting components and setting them to their first values: see tests.demo.tabs.
 FEWER_FRAMES = """
     const soon = window.requestAnimationFrame.bind(window);
     let last = 0;
@@ -37,7 +38,15 @@ FEWER_FRAMES = """
     for (const kind of ['pointermove', 'pointerdown', 'pointerup', 'keydown', 'input', 'change', 'load', 'paste'])
         window.addEventListener(kind, happened, { capture: true, passive: true });
     new MutationObserver(happened).observe(document, { subtree: true, childList: true, characterData: true });
+    const single = window.singleFrames = { asked: 0, came: 0, last: 0 };
     window.requestAnimationFrame = draw => {
+        if (String(draw).includes('[native code]')) {
+            single.asked++;
+            return soon(time => {
+                draw(time);
+                setTimeout(() => { single.came++; single.last = performance.now(); });
+            });
+        }
         if (!seen.has(draw)) {
             seen.add(draw);
             return soon(draw);
@@ -267,6 +276,26 @@ class Pages:
         for page in self.opened:
             page.close()
         self.opened.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where a test of the page fails, what its pages say at that moment is in the report."""
+    report = yield
+    if report.failed and call.when == "call" and "context" in item.funcargs:
+        for page in item.funcargs["context"].pages[1:]:  # the first is the empty one
+            said = "\n".join(line for line in _said_by(page).splitlines() if line.strip())
+            report.sections.append((f"What {page.url} says", said[:3000]))
+    return report
+
+
+def _said_by(page) -> str:
+    from playwright.sync_api import Error
+
+    try:
+        return page.evaluate("document.body.innerText")
+    except Error as error:  # crashed, say: the report of the test itself must not be lost for it
+        return f"nothing: {error}"
 
 
 @pytest.fixture

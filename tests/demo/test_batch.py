@@ -10,11 +10,11 @@ from PIL import Image
 
 from demo.gpu import Step
 from demo.parts.batch_panel import FAILED, run
-from demo.parts.events import ONCE_MOUNTED
 from demo.session import Sessions
 from gan_core.errors import BadImage
 from gan_core.picture_sets import picture_set
 from tests.demo import fakes
+from tests.demo.tabs import unfold
 
 
 @pytest.fixture
@@ -81,9 +81,7 @@ def test_on_the_page(fake_server, open_page, tmp_path) -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.write(tmp_path / "one.jpg", "2024/one.jpg")
         archive.writestr("2024/notes.txt", "hello")
-    page.get_by_text("Several photos at once").click()
-    page.wait_for_selector("#hfgi-batch-files input[type=file]", state="attached")
-    page.evaluate(ONCE_MOUNTED)  # no person is as quick as a test
+    unfold(page, "Several photos at once")
     page.set_input_files("#hfgi-batch-files input[type=file]", str(packed))
     page.get_by_text("party.zip").first.wait_for()
     page.click("#hfgi-batch-start")

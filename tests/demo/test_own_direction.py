@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
+from tests.demo.tabs import unfold
 
 pytestmark = pytest.mark.browser
 
@@ -36,12 +37,8 @@ def test_made_of_random_faces_saved_and_loaded(fake_server, open_page, tmp_path)
     page = open_page(fake_server.url)
     page.set_input_files("#hfgi-photo input[type=file]", str(fakes.save(fakes.draw_photo(), tmp_path / "one.png")))
     first = result(page)
-    page.get_by_text("A direction of your own").click()
-    for _ in range(5):  # Gradio closes a part that is opened while the one around it is still being put up
-        if page.locator("#hfgi-own-roll").is_visible():
-            break
-        page.get_by_text("Random faces instead").click()
-        page.wait_for_timeout(700)
+    unfold(page, "A direction of your own")
+    unfold(page, "Random faces instead")
     page.click("#hfgi-own-roll")
     page.locator("#hfgi-own-gallery .grid-container button").nth(9).wait_for()
     page.click("#hfgi-own-make")

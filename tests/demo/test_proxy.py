@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.demo import fakes
+from tests.demo.tabs import click_tab
 
 PATH, A_MINUTE = "/studio", 20
 HOP = {"connection", "transfer-encoding", "content-encoding", "content-length", "keep-alive", "host"}
@@ -79,7 +80,7 @@ def test_a_photo_is_edited_below_a_path(server, open_page, tmp_path) -> None:
         page.wait_for_selector("#hfgi-compare img")
         source = page.get_attribute("#hfgi-compare img", "src")
         assert f"{PATH}/" in source
-        page.get_by_role("tab", name="Models").click()
+        click_tab(page, "Models")
         page.get_by_text("Installed").first.wait_for()
         page.close()
 

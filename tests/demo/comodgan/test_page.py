@@ -428,7 +428,7 @@ def test_a_transparent_picture_brings_its_hole(any_page, tmp_path) -> None:
 
 def test_from_a_drawing(own_page) -> None:
     page = own_page
-    page.get_by_role("tab", name="From a drawing").click()
+    click_tab(page, "From a drawing")
     wait_for_text(page, "comodgan-drawing-message", "Then press Draw portraits")
     for _ in range(10):  # on a busy machine the page may not listen yet, as a person would notice
         page.wait_for_timeout(1500)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
+from tests.demo.tabs import click_tab, mounted_by, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +163,7 @@ def test_a_bad_file_is_a_sentence_and_the_next_one_works(page, one_face, tmp_pat
 def test_close_up_shows_the_gain_of_the_consultation(page, one_face):
     upload(page, one_face)
     wait_for_message(page, "Move a slider")
-    page.get_by_role("tab", name="Close-up").click()
+    click_tab(page, "Close-up")
     for name in ("crop", "plain", "plain-edit", "crop-edit"):
         page.wait_for_selector(f"#hfgi-{name} img")
 
@@ -171,7 +172,7 @@ def test_a_slider_is_swept_from_end_to_end(page, one_face, tmp_path):
     def wait_for_sweep(text):
         page.wait_for_function("text => document.querySelector('#hfgi-sweep-state').innerText.includes(text)", arg=text)
 
-    page.click("#hfgi-sweep button")
+    unfold(page, "Sweep")
     page.click("#hfgi-sweep-start")
     wait_for_sweep("Please choose a photo first")
     upload(page, one_face)
@@ -201,12 +202,12 @@ def clip(tmp_path):
 
 
 def start_video(page, clip):
-    page.get_by_role("tab", name="Video").first.click()
+    click_tab(page, "Video")
     page.set_input_files("#hfgi-video input[type=file]", str(clip))
     page.wait_for_selector("#hfgi-video video")
     page.focus("#hfgi-named-0 input[type=range]")
     page.keyboard.press("End")
-    page.get_by_role("tab", name="Video").nth(1).click()
+    mounted_by(page, page.get_by_role("tab", name="Video").nth(1).click)
     page.click("#hfgi-video-start")
     wait_for_state(page, "Editing")
 
@@ -239,7 +240,7 @@ def test_a_video_without_a_face_is_a_sentence_and_can_be_tried_again(fake_server
             output.mux(stream.encode(_frame(Image.new("RGB", (320, 240), "teal"))))
         output.mux(stream.encode(None))
     page = open_page(fake_server.url)
-    page.get_by_role("tab", name="Video").first.click()
+    click_tab(page, "Video")
     page.set_input_files("#hfgi-video input[type=file]", str(path))
     page.wait_for_selector("#hfgi-video video")
     page.click("#hfgi-video-start")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import click_tab, mounted_by, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +88,7 @@ def test_compose_and_download(page) -> None:
         page.click("#insetgan-download")
     with Image.open(download.value.path()) as saved:
         assert saved.size == (64, 64) and "20 of 20 steps" in saved.text["Description"]
-    page.get_by_role("tab", name="Behind it").click()
+    click_tab(page, "Behind it")
     for place in ("body", "face"):
         page.wait_for_selector(f"#insetgan-{place} img")
 
@@ -106,7 +106,7 @@ def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
     page.wait_for_selector(
         ".tall#insetgan-body-gallery, #insetgan-body-gallery .tall, .tall:has(#insetgan-body-gallery)"
     )
-    page.get_by_text("Change the bodies").click()
+    unfold(page, "Change the bodies")
     page.wait_for_selector("#insetgan-body-slider-1 input[type=range]")
     changed = "b => document.querySelector('#insetgan-body-gallery img')?.getAttribute('src') !== b"
     page.wait_for_function(changed, arg=before[0], timeout=WAIT)
@@ -123,7 +123,7 @@ def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
     page.click("#insetgan-start")
     assert "of 255 levels to the body's light" in wait_for_message(page, "^Done")
     assert compared(page)[1].shape == (64, 32, 3)
-    page.get_by_role("tab", name="Large").click()
+    click_tab(page, "Large")
     page.wait_for_selector("#insetgan-large img")
     with page.expect_download() as download:
         page.click("#insetgan-download-large")
@@ -164,7 +164,7 @@ def test_several_results_and_choosing_one(page) -> None:
 def test_a_photo_with_and_without_a_face(page, tmp_path) -> None:
     thumbnails(page, "face")
     set_steps(page, 20)
-    page.get_by_role("tab", name="Photo", exact=True).last.click()
+    mounted_by(page, page.get_by_role("tab", name="Photo", exact=True).last.click)
     page.wait_for_selector("#insetgan-face-photo input[type=file]", state="attached")
     nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
     page.set_input_files("#insetgan-face-photo input[type=file]", nobody)

@@ -70,7 +70,7 @@ def models_server(tmp_path_factory, model_file):
 
 
 def open_models(page) -> None:
-    page.get_by_role("tab", name="Models").click()
+    click_tab(page, "Models")
     page.wait_for_selector("#models-fetch", state="visible")
 
 

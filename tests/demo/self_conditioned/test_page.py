@@ -194,7 +194,7 @@ def test_no_face_then_a_good_picture(page, photo, tmp_path) -> None:
 
 
 def test_filmstrip_click_and_download(page) -> None:
-    page.get_by_role("tab", name="Filmstrip").click()
+    click_tab(page, "Filmstrip")
     strips = [fetched(page, address(page, f"strip-{method}")) for method in ("own", "plain")]
     assert all(strip.shape == (160, 9 * 160 + 8 * 2, 3) for strip in strips)
     assert np.abs(strips[0] - strips[1]).mean() > 1
@@ -224,7 +224,7 @@ def test_filmstrip_click_and_download(page) -> None:
 
 
 def test_grid_click_stop_and_download(page) -> None:
-    page.get_by_role("tab", name="Grid").click()
+    click_tab(page, "Grid")
     page.click("#self-conditioned-grid-start")
     wait_for_text(page, "grid-state", "Click a picture")
     grids = [fetched(page, address(page, f"grid-{method}")) for method in ("own", "plain")]
@@ -272,7 +272,7 @@ def test_phone(papers_server, open_page) -> None:
     settled(page)
     position = "getComputedStyle(document.querySelector('.work-result:has(#self-conditioned-own)')).position"
     assert page.evaluate(position) == "sticky", "both results stay in sight while sliders are moved"
-    page.get_by_role("tab", name="Filmstrip").click()
+    click_tab(page, "Filmstrip")
     address(page, "strip-plain")
     assert page.evaluate(position) == "static", "what is taller than the screen must not hide the sliders"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "the page scrolls sideways"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import click_tab, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -23,10 +23,6 @@ def open_tab(page) -> None:
 
 def upload(page, place: str, *paths: str) -> None:
     page.set_input_files(f"#swapping-autoencoder-{place} input[type=file]", [str(path) for path in paths])
-
-
-def unfold(page, label: str) -> None:
-    page.locator("button.label-wrap", has_text=label).click()
 
 
 def wait_for_text(page, place: str, text: str) -> None:
@@ -133,7 +129,7 @@ def test_directions_reset_and_download(page) -> None:
 
 def test_a_painted_region(page) -> None:
     first = settled(page, result_address(page))
-    page.get_by_role("tab", name="Paint a region").click()
+    click_tab(page, "Paint a region")
     page.wait_for_selector("#swapping-autoencoder-paint canvas")
     page.wait_for_timeout(2500)  # the picture is loaded into the canvas
     page.click("#swapping-autoencoder-region-apply")
@@ -152,7 +148,7 @@ def test_a_painted_region(page) -> None:
     image = fetched(page, second)
     assert image[110:150, 110:150, 2].max() > image[110:150, 110:150, 0].min()  # blue where it was painted
     assert image[:40, :, 0].mean() > image[:40, :, 2].mean() + 50  # red elsewhere
-    page.get_by_role("tab", name="Paint a region").click()
+    click_tab(page, "Paint a region")
     wait_for_text(page, "region-state", "are painted")
     page.click("#swapping-autoencoder-region-whole")
     page.get_by_role("tab", name="Result").click()
@@ -194,7 +190,7 @@ def test_a_vector_of_ones_own(page, red, blue) -> None:
 
 
 def test_strip_video_and_codes(page) -> None:
-    page.get_by_role("tab", name="Strip and video").click()
+    click_tab(page, "Strip and video")
     page.click("#swapping-autoencoder-strip-start")
     wait_for_text(page, "strip-state", "Done.")
     page.wait_for_selector("#swapping-autoencoder-strip img")
@@ -203,7 +199,7 @@ def test_strip_video_and_codes(page) -> None:
     assert strip.shape[0] == 256 and strip.shape[1] == 7 * 256
     blues = [strip[:, i * 256 : (i + 1) * 256, 2].mean() for i in range(7)]
     assert blues == sorted(blues)
-    page.get_by_role("tab", name="Codes").click()
+    click_tab(page, "Codes")
     for name in ("code", "other-code"):
         page.wait_for_selector(f"#swapping-autoencoder-{name} img")
 
