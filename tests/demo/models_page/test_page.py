@@ -167,7 +167,20 @@ def compose(page) -> None:
     page.wait_for_selector("#models-installed", state="visible")
     click_tab(page, "Compose a body")
     page.wait_for_selector("#insetgan-start", state="visible")
-    page.wait_for_timeout(2000)
+
+
+def is_offered(page, label: str, wanted: bool) -> bool:
+    """Whether the menu comes to offer the weights (or no more), which it does some time after the tab is opened."""
+    for _ in range(30):
+        page.wait_for_timeout(1000)
+        names = offered(page)
+        if names and (label in names) == wanted:
+            return True
+    return False
+
+
+def weights_shown(page, text: str) -> None:
+    page.get_by_text(f"Weights: {text} pixels").first.wait_for()
 
 
 def give(page, path, is_what: str, says_what: str) -> None:
@@ -191,31 +204,32 @@ def test_an_installed_model_is_in_its_menu_at_once_and_leaves_it_again(models_se
     page = open_page(models_server.url)
     for one in (other, page):
         compose(one)
-        assert label not in offered(one)
+        assert is_offered(one, label, False)
 
     give(page, body, "SHHQ-1.0 bodies, 1024x512", "once FFHQ faces")
     compose(page)
+    page.wait_for_timeout(2000)
     assert label not in offered(page), "bodies are of no use without the face"
     give(page, face, "InsetGAN's inset", 'It is in the menu of "Compose a body" now.')
     compose(page)
-    assert label in offered(page)
+    assert is_offered(page, label, True)
     page.locator("#insetgan-model input").fill("shhq (")
     page.keyboard.press("Enter")
-    page.get_by_text(f"Weights: {label}, 512 x 1024 pixels").first.wait_for()
+    weights_shown(page, f"{label}, 512 x 1024")
     page.wait_for_function(  # its bodies are drawn
         "[...document.querySelectorAll('#insetgan-body-gallery img')].some(i => i.naturalHeight === 2 * i.naturalWidth)"
     )
     compose(other)
-    assert label in offered(other)
+    assert is_offered(other, label, True)
     late = open_page(models_server.url)
     compose(late)
-    assert label in offered(late)
+    assert is_offered(late, label, True)
 
     click_tab(page, "Models")
     choose(page, "removed", "SHHQ-1.0 bodies, 1024x512")
     page.click("#models-remove")
     page.wait_for_function("!document.querySelector('#models-installed').textContent.includes('SHHQ-1.0 bodies, 1024')")
     compose(page)
-    page.get_by_text("Weights: Whole body (embedded), 256 x 512 pixels").first.wait_for()
+    weights_shown(page, "Whole body (embedded), 256 x 512")
     compose(other)
-    assert label not in offered(page) and label not in offered(other)
+    assert is_offered(page, label, False) and is_offered(other, label, False)
