@@ -22,7 +22,7 @@ from gan_core.faces.head import HEAD_SIZE
 from gan_core.faces.motion import find_motion, resized_motion, shifted
 from gan_core.faces.networks import REFINER_SIZE, FaceLocator, LandmarkRefiner, five_from_landmarks
 from gan_core.hfgi.pipeline import HFGIPipeline, load_embedded
-from gan_core.hfgi.regions import REGIONS, put_in_place
+from gan_core.hfgi.regions import PARTS, REGIONS, put_in_place
 from gan_core.stylegan2.synthesis import SynthesisNetwork
 
 Shapes = dict[str, tuple[int, ...]]
@@ -180,6 +180,9 @@ def _in_place(region: str) -> LiveNetwork:
     if region == "face":  # an ellipse, which needs no heads
         shapes = {"unedited": crop, "edited": crop}
         function = lambda a, b: put_in_place(region, a, b, b, None)  # noqa: E731
+    elif region in PARTS:
+        shapes = {"unedited": crop, "edited": crop, "old_heads": masks}
+        function = lambda a, b, old: put_in_place(region, a, b, b, (old, old))  # noqa: E731
     elif region == "face_and_hair":
         del shapes["plain"]
         function = lambda a, b, old, new: put_in_place(region, a, b, b, (old, new))  # noqa: E731

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gan_core.errors import BadValue, UnknownName
-from gan_core.hfgi.regions import OF_THE_HEAD, REGIONS, put_in_place
+from gan_core.hfgi.regions import OF_THE_HEAD, put_in_place, widest
 
 if TYPE_CHECKING:
     from gan_core.hfgi.pipeline import HFGIPipeline, Inversion
@@ -81,7 +81,7 @@ def _plan(pipeline: HFGIPipeline, edit: FaceEdit) -> _Plan:
     if edit.offset is not None:
         codes = codes + edit.offset.to(codes)
     regions = [attribute.region for attribute in used] + (["head"] if edit.offset is not None else [])
-    return _Plan(inversion, codes, edit.consult, max(regions, key=REGIONS.index, default=""))
+    return _Plan(inversion, codes, edit.consult, widest(regions))
 
 
 def _draw(pipeline: HFGIPipeline, plans: Sequence[_Plan]) -> list[Tensor]:

@@ -33,7 +33,7 @@ class Slider:
     """"hyperplane" (a named attribute) or "principal" (a principal direction of the latents)."""
     note: str = ""
     region: str = "crop"
-    """The part that it may change: "face", "face_and_hair", "around_face", "head" or the whole "crop"."""
+    """The part that it may change, of `gan_core.hfgi.regions`; "crop" is the whole."""
 
 
 MOST_NAMED, MOST_PRINCIPAL = 3, 6

@@ -7,6 +7,7 @@ paper keeps these changes; here only the edited head is taken and laid over the 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -15,11 +16,15 @@ from torch.nn import functional as F
 from gan_core.faces.head import fill_in
 from gan_core.faces.motion import morph
 
-REGIONS = ("face", "face_and_hair", "around_face", "head", "crop")  # from narrow to wide
-OF_THE_HEAD = ("face_and_hair", "around_face", "head")  # regions that need a head mask
+PARTS = ("mouth", "eyes", "lower_face")  # of the face
+REGIONS = (*PARTS, "face", "face_and_hair", "around_face", "head", "crop")  # from narrow to wide
+OF_THE_HEAD = (*PARTS, "face_and_hair", "around_face", "head")  # regions that need a head mask
 HAIR_SHARE = 0.25  # share of an edit's effect that "face_and_hair" applies to the hair
 # centre, half axes, soft border
 _ELLIPSES = {
+    "mouth": (128, 188, 42, 26, 0.5),
+    "eyes": (128, 126, 86, 40, 0.45),  # with brows, and glasses to the temples
+    "lower_face": (128, 190, 84, 66, 0.5),
     "face": (128, 142, 72, 88, 0.3),
     "around_face": (128, 139, 86, 105, 0.54),
     "head": (128, 122, 100, 124, 0.25),
@@ -27,11 +32,20 @@ _ELLIPSES = {
 _COARSE = 64  # side, pixels, at which the backdrop behind the head is filled in
 
 
+def widest(regions: Iterable[str]) -> str:
+    """The region in which edits of these regions apply together: the widest; "face" for eyes and mouth; "" for none."""
+    wanted = set(regions)
+    if wanted <= set(PARTS) and "eyes" in wanted and len(wanted) > 1:
+        return "face"
+    return max(wanted, key=REGIONS.index, default="")
+
+
 def region_mask(region: str, resolution: int) -> Tensor:
     """Mask (resolution, resolution) of a region of an FFHQ-aligned crop: 1 where an edit applies, 0 where the picture
     is kept, with a soft border.
 
-    "face" is an ellipse from the brows to below the chin, the part that a smile or an open mouth moves. "face_and_hair"
+    "mouth", "eyes" and "lower_face" are ellipses about what lipstick, glasses and a beard cover. "face" is an ellipse
+    from the brows to below the chin, the part that a smile or an open mouth moves. "face_and_hair"
     applies the whole effect to the face and HAIR_SHARE of it to the rest of the head, for edits that move no outline.
     "around_face" fades softly into ears and hair, which follow a turning face (see `faces/motion.py`). "head" is an
     ellipse that includes the hair; it is used where no head finder separates hair from backdrop. "crop" is everything.
@@ -68,6 +82,8 @@ def put_in_place(
     if heads is not None and region == "face_and_hair":
         hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # outlines do not move, so hair is head in both pictures
         return unedited + torch.maximum(_mask_on("face", *like), hair) * (edited - unedited)
+    if heads is not None and region in PARTS:
+        return unedited + mask * heads[0][:, :1] * (edited - unedited)
     if heads is not None and region in OF_THE_HEAD:
         whole = before_backdrop(unedited, edited, plain, *heads)
     if region == "around_face":

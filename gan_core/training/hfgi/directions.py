@@ -52,7 +52,7 @@ from gan_core.training.people import is_held_out
 from gan_core.training.table import genders, numbers, read_table
 
 log = logging.getLogger(__name__)
-MEASURED = ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open")  # columns of every collection's table
+MEASURED = ("age", "grey", "yaw_deg", "mouth_open", "corner_lift", "eye_open", "glasses")  # columns of the tables
 
 
 @dataclass

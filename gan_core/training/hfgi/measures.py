@@ -23,6 +23,8 @@ _RIMS = ((97, 142, 12, 7), (159, 142, 12, 7))  # below the eyes: their lower rim
 _CHEEKS = ((85, 158, 8, 8), (171, 158, 8, 8))
 _HAIR = (128, 38, 22, 8)
 _FACE = (130, 140, 70, 80)
+_LIPS = ((128, 181, 13, 3), (128, 194, 13, 4))
+_BEARD = ((128, 214, 16, 7), (90, 205, 8, 8), (166, 205, 8, 8), (128, 170, 14, 4))  # chin, jaws, upper lip
 
 
 def _box(maps: Tensor, box: tuple[int, int, int, int]) -> Tensor:
@@ -47,6 +49,27 @@ def pixel_measures(images: Tensor) -> dict[str, Tensor]:
         "glasses": (bridge + 1e-4).log() + (rims + 1e-4).log(),
         "hair": (_box(grey, _HAIR).mean((1, 2)).clamp_min(0) + 0.02).log(),
         "light": (cheeks.clamp_min(0) + 0.02).log(),
+    }
+
+
+def colour_measures(images: Tensor) -> dict[str, Tensor]:
+    """Measures (N,) of crops (N, 3, 256, 256) in [-1, 1] that compare parts of the face, log scale; differentiable.
+
+    "lips": how much redder the lips are than the cheeks; "shade": how much darker chin, jaws and upper lip are, as with
+    a beard; "red" and "blue": the cheeks' colour against their green.
+    """
+    images = (images.float() + 1) / 2
+
+    def mean(*boxes: tuple[int, int, int, int]) -> Tensor:  # (N, 3) in log scale
+        means = [_box(images.flatten(0, 1), box).mean((1, 2)).view(-1, 3) for box in boxes]
+        return (torch.stack(means).mean(0).clamp_min(0) + 0.02).log()
+
+    cheeks, lips = mean(*_CHEEKS), mean(*_LIPS)
+    return {
+        "lips": (lips[:, 0] - lips[:, 1]) - (cheeks[:, 0] - cheeks[:, 1]),
+        "shade": cheeks.mean(1) - torch.stack([mean(box).mean(1) for box in _BEARD]).mean(0),
+        "red": cheeks[:, 0] - cheeks[:, 1],
+        "blue": cheeks[:, 2] - cheeks[:, 1],
     }
 
 

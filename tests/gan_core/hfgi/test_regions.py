@@ -6,7 +6,7 @@ import torch
 
 from gan_core.hfgi import regions
 from gan_core.hfgi.models import embedded_sliders, one_of_each_region
-from gan_core.hfgi.regions import HAIR_SHARE, REGIONS, before_backdrop, put_in_place, region_mask
+from gan_core.hfgi.regions import HAIR_SHARE, PARTS, REGIONS, before_backdrop, put_in_place, region_mask, widest
 
 SIDE = 128
 
@@ -20,6 +20,8 @@ def disc(x: float, y: float, radius: float) -> torch.Tensor:
 def test_regions_lie_inside_one_another() -> None:
     masks = {region: region_mask(region, 64) for region in REGIONS}
     for narrow, wide in (
+        ("mouth", "lower_face"),
+        ("mouth", "face"),
         ("face", "face_and_hair"),
         ("face_and_hair", "head"),
         ("face", "around_face"),
@@ -27,9 +29,26 @@ def test_regions_lie_inside_one_another() -> None:
     ):
         assert (masks[narrow] <= masks[wide] + 0.05).all()
         assert masks[narrow].sum() < masks[wide].sum()
-    assert all(mask[35, 32] == 1 for mask in masks.values())
+    assert all(mask[35, 32] == 1 for region, mask in masks.items() if region not in PARTS)
+    assert masks["eyes"][31, 24] == masks["mouth"][47, 32] == masks["lower_face"][53, 32] == 1
     assert masks["head"][0, 0] == 0 and (masks["crop"] == 1).all()
     assert masks["face_and_hair"][8, 32] == HAIR_SHARE
+
+
+def test_edits_together_apply_in_the_widest_region_and_eyes_with_mouth_in_the_face() -> None:
+    assert widest([]) == "" and widest(["eyes", "eyes"]) == "eyes"
+    assert widest(["mouth", "lower_face"]) == "lower_face"
+    assert widest(["eyes", "mouth"]) == widest(["lower_face", "eyes", "mouth"]) == "face"
+    assert widest(["eyes", "mouth", "head"]) == "head" and widest(["eyes", "face"]) == "face"
+
+
+def test_a_beard_does_not_spill_over_what_is_beside_the_head() -> None:
+    before, after = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1, 3, SIDE, SIDE)
+    head = disc(0.45, 0.7, 0.2).expand(1, 2, -1, -1)
+    got = put_in_place("lower_face", before, after, after, (head, torch.ones_like(head)))
+    assert torch.equal(got[0, 0], region_mask("lower_face", SIDE) * head[0, 0]) and got.max() == 1
+    without = put_in_place("lower_face", before, after, after, None)
+    assert torch.equal(without[0, 0], region_mask("lower_face", SIDE)) and without.sum() > got.sum()
 
 
 def test_a_mask_is_made_once_for_many_edits(monkeypatch) -> None:

@@ -5,10 +5,11 @@ import { picture } from "./picture.js";
 
 const SIDE = 256, STYLES = 14, WIDTH = 256, CROP = [1, 3, SIDE, SIDE], HEADS = [1, 2, SIDE, SIDE];
 const CODES = [1, STYLES, WIDTH], FEATURES = [1, 128, 64, 64], COLOUR = [1, 3, 32, 32];
-const REGIONS = ["face", "face_and_hair", "around_face", "head", "crop"];  // from narrow to wide
+const PARTS = ["mouth", "eyes", "lower_face"];  // of the face
+const REGIONS = [...PARTS, "face", "face_and_hair", "around_face", "head", "crop"];  // from narrow to wide
 
 /** The graphs that `HFGIPipeline` runs. */
-export const GRAPHS = ["encode", "decode", "consult", ...REGIONS.slice(0, 4).map((name) => `put_in_place_${name}`)];
+export const GRAPHS = ["encode", "decode", "consult", ...REGIONS.slice(0, -1).map((name) => `put_in_place_${name}`)];
 
 /**
  * @typedef {object} Attribute What a slider changes: name, label, low, high, note, and the region that may change.
@@ -59,8 +60,8 @@ export class HFGIPipeline {
     }
     const drawn = await this.decode(codes);
     const edited = await this.consult(inversion.distortion, drawn, codes);
-    const widest = Math.max(...used.map(([name]) => REGIONS.indexOf(this.attributes[name].region)));
-    return this.putInPlace(REGIONS[widest], inversion, edited, drawn.plain);
+    const region = widest(used.map(([name]) => this.attributes[name].region));
+    return this.putInPlace(region, inversion, edited, drawn.plain);
   }
 
   /** The plain picture of codes, and what consultation goes on from: the features before it, and the colour so far. */
@@ -80,12 +81,19 @@ export class HFGIPipeline {
   async putInPlace(region, inversion, edited, plain) {
     if (region === "crop") return edited.image;
     const inputs = { unedited: [inversion.restored, CROP], edited: [edited.image, CROP] };
-    if (region !== "face") {
-      Object.assign(inputs, { old_heads: [inversion.heads, HEADS], new_heads: [edited.heads, HEADS] });
-    }
+    if (region !== "face") inputs.old_heads = [inversion.heads, HEADS];
+    if (region !== "face" && !PARTS.includes(region)) inputs.new_heads = [edited.heads, HEADS];
     if (region === "around_face" || region === "head") inputs.plain = [plain, CROP];
     return (await this.models.run(`put_in_place_${region}`, inputs)).picture;
   }
+}
+
+/** The region in which edits of these regions apply together (gan_core.hfgi.regions). */
+function widest(regions) {
+  if (new Set(regions).size > 1 && regions.includes("eyes") && regions.every((one) => PARTS.includes(one))) {
+    return "face";
+  }
+  return REGIONS[Math.max(...regions.map((one) => REGIONS.indexOf(one)))];
 }
 
 /** An 8-bit picture of colour planes in [-1, 1] (gan_core.images.to_pil). */
