@@ -23,5 +23,7 @@ PRESETS = [
     Preset("Ten years older", {"age": 3.0}),  # 21 from end to end, as measured: weights/people_hfgi/README.md
     Preset("Ten years younger", {"age": -3.0}),
     Preset("Look aside", {"pose": 2.5}),
+    Preset("Glasses", {"glasses": 3.0}),
+    Preset("Red lips", {"lips": 2.0}),
     Preset("Black and white", {"grey": 2.5}),
 ]

@@ -17,7 +17,19 @@ from torch.nn import functional as F
 from gan_core.hfgi.pipeline import HFGIPipeline, load_embedded
 from gan_core.training.grids import save_grid
 
-SLIDERS = ("smile", "age", "pose", "mouth_open", "eyes_open", "gender", "hair_length", "hair")
+SLIDERS = (
+    "smile",
+    "age",
+    "pose",
+    "mouth_open",
+    "eyes_open",
+    "gender",
+    "hair_length",
+    "hair",
+    "glasses",
+    "beard",
+    "lips",
+)
 
 
 @torch.inference_mode()
@@ -33,17 +45,18 @@ def draw_people(pipeline: HFGIPipeline, seeds: Sequence[int], psi: float = 0.7) 
 
 def edit_rows(pipeline: HFGIPipeline, faces: Tensor, sliders: Sequence[str], reach: float = 3.0) -> tuple[Tensor, int]:
     """Pictures row by row, and the number of columns: face, plain inversion, with consultation, both ends of each
-    slider.
+    slider; the upper one only of those whose lower end is nearer than `reach`.
 
     faces: (N, 3, R, R) in [-1, 1].
     """
     known = [name for name in sliders if name in pipeline.attributes]
+    ends = [(name, end) for name in known for end in (-reach, reach) if end >= pipeline.attributes[name].low]
     pictures = []
     for face in faces.split(1):
         inversion = pipeline.invert(face)
         pictures += [face.to(pipeline.device), inversion.image.clamp(-1, 1), inversion.restored]
-        pictures += [pipeline.edit(inversion, {name: sign * reach}) for name in known for sign in (-1, 1)]
-    return torch.cat(pictures).cpu(), 3 + 2 * len(known)
+        pictures += [pipeline.edit(inversion, {name: end}) for name, end in ends]
+    return torch.cat(pictures).cpu(), 3 + len(ends)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ def test_the_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, columns = sheet.edit_rows(pipe, first[:1], ("smile", "unknown"), reach=2)
     assert columns == 5 and len(rows) == 5 and torch.equal(rows[0], first[0])
     assert not torch.equal(rows[3], rows[4])
+    pipe.attributes["smile"] = replace(pipe.attributes["smile"], low=0.0)
+    upper, columns = sheet.edit_rows(pipe, first[:1], ("smile",), reach=2)
+    assert columns == len(upper) == 4 and torch.equal(upper[3], rows[4]), "it has no lower end"
     monkeypatch.setattr(sheet, "load_embedded", lambda folder: pipe)
     out = tmp_path / "edits.png"
     sheet.main(["--out", str(out), "--seeds", "1", "2", "3", "--sliders", "smile", "--size", "32", "--faces-only"])
