@@ -180,10 +180,7 @@ def _in_place(region: str) -> LiveNetwork:
     if region == "face":  # an ellipse, which needs no heads
         shapes = {"unedited": crop, "edited": crop}
         function = lambda a, b: put_in_place(region, a, b, b, None)  # noqa: E731
-    elif region in PARTS:
-        shapes = {"unedited": crop, "edited": crop, "old_heads": masks}
-        function = lambda a, b, old: put_in_place(region, a, b, b, (old, old))  # noqa: E731
-    elif region == "face_and_hair":
+    elif region in (*PARTS, "face_and_hair"):
         del shapes["plain"]
         function = lambda a, b, old, new: put_in_place(region, a, b, b, (old, new))  # noqa: E731
     return LiveNetwork(Network(f"put_in_place_{region}", function, (), shapes, ("picture",)), (), single=True)

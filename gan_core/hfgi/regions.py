@@ -61,9 +61,15 @@ def region_mask(region: str, resolution: int) -> Tensor:
     return mask * mask * (3 - 2 * mask) if region == "around_face" else mask
 
 
-@functools.lru_cache(maxsize=16)
 def _mask_on(region: str, resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """`region_mask` where pictures are put together: it is made on the CPU, which takes longer than to use it."""
+    if torch.compiler.is_compiling():  # a traced tensor must not be kept, nor a kept one become part of a graph
+        return region_mask(region, resolution).to(device, dtype)
+    return _kept_mask(region, resolution, device, dtype)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept_mask(region: str, resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # it outlives the call
         return region_mask(region, resolution).to(device, dtype)
 
@@ -82,8 +88,8 @@ def put_in_place(
     if heads is not None and region == "face_and_hair":
         hair = HAIR_SHARE * heads[0][:, :1] * heads[1][:, :1]  # outlines do not move, so hair is head in both pictures
         return unedited + torch.maximum(_mask_on("face", *like), hair) * (edited - unedited)
-    if heads is not None and region in PARTS:
-        return unedited + mask * heads[0][:, :1] * (edited - unedited)
+    if heads is not None and region in PARTS:  # a beard makes the face narrower: nothing of the new backdrop comes in
+        return unedited + mask * heads[0][:, :1] * heads[1][:, :1] * (edited - unedited)
     if heads is not None and region in OF_THE_HEAD:
         whole = before_backdrop(unedited, edited, plain, *heads)
     if region == "around_face":

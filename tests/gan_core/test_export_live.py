@@ -13,7 +13,7 @@ from gan_core import export_live
 from gan_core.checkpoints import store
 from gan_core.errors import BadCheckpoint
 from gan_core.export import TOLERANCE
-from gan_core.export_live import FOLDER, difference, open_graph, write_index
+from gan_core.export_live import FOLDER, difference, make_graph, open_graph, write_index
 from gan_core.export_live import export_live as export
 from gan_core.export_networks import Network
 from gan_core.live_networks import FILES, LiveNetwork, live_networks
@@ -37,6 +37,13 @@ def test_committed_graphs_compute_the_same(networks: dict[str, LiveNetwork]) -> 
         session = open_graph((FOLDER / f"{name}.onnx").read_bytes(), WEIGHTS)
         assert difference(live, session) < TOLERANCE, name
         assert [value.name for value in session.get_inputs()] == list(live.network.shapes)
+
+
+def test_a_region_is_written_as_it_is_committed(networks: dict[str, LiveNetwork]) -> None:
+    live = networks["put_in_place_eyes"]
+    graph = make_graph(live, WEIGHTS).SerializeToString(deterministic=True)
+    assert difference(live, open_graph(graph, WEIGHTS)) < TOLERANCE, "nothing traced is kept"
+    assert len(graph) < 10_000, "its mask is computed and not copied"
 
 
 def test_weights_are_named_and_not_copied() -> None:

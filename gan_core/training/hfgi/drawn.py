@@ -37,6 +37,7 @@ from gan_core.training.hfgi.sensitivities import sensitivities, solve_direction
 
 log = logging.getLogger(__name__)
 PSI = 0.9
+AHEAD_SHARE = 1 / 3  # of the second look: with half of it frames fade and lids darken, without it few frames are drawn
 _FACE = ("yaw_deg", "corner_lift", "mouth_open", "eye_open", "light", "hair", "red", "blue")
 
 
@@ -141,7 +142,7 @@ def find_direction(generator: Generator, w: Tensor, target: DrawnTarget, measure
     here, gradients = look
     if target.ahead:
         further = sensitivities(generator, here + target.ahead * solve(gradients).to(here), measure)
-        gradients = {name: (gradients[name] + further[name]) / 2 for name in gradients}
+        gradients = {name: gradients[name] + AHEAD_SHARE * (further[name] - gradients[name]) for name in gradients}
     return target.step * solve(gradients)
 
 
@@ -158,6 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--people", type=int, default=40, help="of them at which derivatives are taken (default: 40)")
     parser.add_argument("--limit", type=int, help="use only this many labelled pictures of each collection (trials)")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", nargs="+", choices=[t.slider.name for t in TARGETS], help="find only these sliders")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
@@ -179,9 +181,10 @@ def main(arguments: list[str] | None = None) -> None:
         return readers(features(images)) | pixels | colour_measures(images) | finder(images)
 
     directions, config = store.read(args.directions)
-    attributes = [entry for entry in config["attributes"] if entry["name"] not in {t.slider.name for t in TARGETS}]
+    wanted = [target for target in TARGETS if args.only is None or target.slider.name in args.only]
+    attributes = [entry for entry in config["attributes"] if entry["name"] not in {t.slider.name for t in wanted}]
     looks: dict[bool, Look] = {}
-    for target in TARGETS:
+    for target in wanted:
         if target.men not in looks:
             looks[target.men] = first_look(generator, w, readings, measure, args.people, men=target.men)
         directions[target.slider.name] = find_direction(generator, w, target, measure, looks[target.men])

@@ -44,9 +44,10 @@ def test_edits_together_apply_in_the_widest_region_and_eyes_with_mouth_in_the_fa
 
 def test_a_beard_does_not_spill_over_what_is_beside_the_head() -> None:
     before, after = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1, 3, SIDE, SIDE)
-    head = disc(0.45, 0.7, 0.2).expand(1, 2, -1, -1)
-    got = put_in_place("lower_face", before, after, after, (head, torch.ones_like(head)))
-    assert torch.equal(got[0, 0], region_mask("lower_face", SIDE) * head[0, 0]) and got.max() == 1
+    head, narrower = (disc(0.45, 0.7, radius).expand(1, 2, -1, -1) for radius in (0.2, 0.15))
+    got = put_in_place("lower_face", before, after, after, (head, narrower))
+    assert torch.equal(got[0, 0], region_mask("lower_face", SIDE) * narrower[0, 0]) and got.max() == 1
+    assert torch.equal(got, put_in_place("lower_face", before, after, after, (narrower, head)))
     without = put_in_place("lower_face", before, after, after, None)
     assert torch.equal(without[0, 0], region_mask("lower_face", SIDE)) and without.sum() > got.sum()
 
@@ -54,7 +55,7 @@ def test_a_beard_does_not_spill_over_what_is_beside_the_head() -> None:
 def test_a_mask_is_made_once_for_many_edits(monkeypatch) -> None:
     made = []
     monkeypatch.setattr(regions, "region_mask", lambda *size: made.append(size) or region_mask(*size))
-    regions._mask_on.cache_clear()
+    regions._kept_mask.cache_clear()
     before, after = torch.zeros(2, 3, 64, 64), torch.ones(2, 3, 64, 64)
     first, again = (put_in_place("face", before, after, after, None) for _ in range(2))
     assert torch.equal(first, again) and torch.equal(first[0, 0], region_mask("face", 64)) and len(made) == 1

@@ -137,6 +137,8 @@ def test_the_command_keeps_the_sliders_there_are(
     found = load_attributes(tmp_path / "new.safetensors")
     assert list(found) == ["smile", "glasses", "beard", "lips"] and (found["smile"].direction == 1).all()
     assert found["glasses"].low == 0 and found["glasses"].region == "eyes" and found["lips"].region == "mouth"
+    drawn.main([*words.split(), "--only", "lips", "--out", str(tmp_path / "lips.safetensors")])
+    assert list(load_attributes(tmp_path / "lips.safetensors")) == ["smile", "lips"]
     for name in ("glasses", "beard", "lips"):
         assert found[name].direction.shape == (10, 8) and found[name].direction.isfinite().all()
         assert found[name].direction.abs().max() > 0

@@ -81,8 +81,9 @@ export class HFGIPipeline {
   async putInPlace(region, inversion, edited, plain) {
     if (region === "crop") return edited.image;
     const inputs = { unedited: [inversion.restored, CROP], edited: [edited.image, CROP] };
-    if (region !== "face") inputs.old_heads = [inversion.heads, HEADS];
-    if (region !== "face" && !PARTS.includes(region)) inputs.new_heads = [edited.heads, HEADS];
+    if (region !== "face") {
+      Object.assign(inputs, { old_heads: [inversion.heads, HEADS], new_heads: [edited.heads, HEADS] });
+    }
     if (region === "around_face" || region === "head") inputs.plain = [plain, CROP];
     return (await this.models.run(`put_in_place_${region}`, inputs)).picture;
   }
