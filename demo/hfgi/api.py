@@ -29,7 +29,7 @@ def build(studio: Studio, editor: Editor) -> None:
         Args:
             image: the photo: uploaded here, or as a data: URI
             attribute: smile, age, pose or another slider's name; an unknown one is answered with the list
-            strength: from -3 to 3; 1 is about one standard deviation among portraits
+            strength: from -3 to 3 (glasses from 0, beard from -1.5, lips from -1); 1 is about one standard deviation
             align: true for any photo, which is returned whole; false for a square, aligned face
             model: a choice of weights; "portraits" is always there
             refine: first fit the inversion to this photo, some ten seconds on a CPU: closer to the person
@@ -50,7 +50,7 @@ def build(studio: Studio, editor: Editor) -> None:
 
         Args:
             image: the photo: uploaded here, or as a data: URI
-            strengths: by attribute, such as {"smile": 2, "age": -1}; each from -3 to 3
+            strengths: by attribute, such as {"smile": 2, "glasses": 3}; each from -3, or nearer, to 3
             model: a choice of weights; "portraits" is always there
             refine: first fit the inversion to this photo, some ten seconds on a CPU: closer to the person
 

@@ -46,7 +46,7 @@ def build(studio: Studio, editor: Editor) -> None:
 
         Args:
             video: the video: uploaded here, or as a data: URI
-            strengths: by attribute, such as {"smile": 2, "age": -1}; each from -3 to 3
+            strengths: by attribute, such as {"smile": 2, "glasses": 3}; each from -3, or nearer, to 3
             model: a choice of weights; "portraits" is always there
             side_by_side: true for a video that shows each frame as it was, too, on the left
 
