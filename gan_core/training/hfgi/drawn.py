@@ -31,8 +31,8 @@ from gan_core.stylegan2 import Generator
 from gan_core.training.data import load_pictures
 from gan_core.training.hfgi.directions import join, read_labels
 from gan_core.training.hfgi.fitting import layer_window
-from gan_core.training.hfgi.measures import FinderMeasures, colour_measures, pixel_measures, to_columns
-from gan_core.training.hfgi.readers import SIZE, FaceFeatures, Readers, extremes
+from gan_core.training.hfgi.measures import SIZE, FinderMeasures, colour_measures, pixel_measures, to_columns
+from gan_core.training.hfgi.readers import FaceFeatures, Readers, extremes
 from gan_core.training.hfgi.sensitivities import sensitivities, solve_direction
 
 log = logging.getLogger(__name__)

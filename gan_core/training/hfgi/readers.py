@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from gan_core.features.efficientnet_lite0 import EfficientNetLite0
 
-SIZE = 256
 _EYES = (slice(88, 168), slice(56, 200))  # rows and columns of an aligned crop
 _CLOSER = (160, 288)
 
