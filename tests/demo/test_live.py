@@ -196,7 +196,15 @@ def edited_by_the_server(path: Path, strengths: dict[str, float]) -> np.ndarray:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("path", "strengths"), [(FACE, {"smile": 2.0}), (OTHER, {"pose": -2.0, "gender": 1.5})])
+@pytest.mark.parametrize(
+    ("path", "strengths"),
+    [
+        (FACE, {"smile": 2.0}),
+        (OTHER, {"pose": -2.0, "gender": 1.5}),
+        (FACE, {"lips": 2.0}),
+        (OTHER, {"glasses": 3.0, "lips": 2.0}),  # eyes and mouth: the face
+    ],
+)
 def test_a_photo_comes_out_as_the_servers(page, tmp_path: Path, path: Path, strengths: dict[str, float]) -> None:
     set_sliders(page, **strengths)
     page.set_input_files("#file", str(path))
@@ -204,12 +212,14 @@ def test_a_photo_comes_out_as_the_servers(page, tmp_path: Path, path: Path, stre
     wait_for(page, "Move a slider")
     picture = saved(page, tmp_path / "edited.png")
     expected, before = edited_by_the_server(path, strengths), np.asarray(open_image(path), float)
-    assert np.abs(np.asarray(picture.convert("RGB"), float) - expected).mean() < 1, "grey levels; 2 are allowed"
-    assert np.abs(expected - before).mean() > 2, "else nothing was edited"
+    apart = np.abs(np.asarray(picture.convert("RGB"), float) - expected).mean()
+    assert apart < 1, "grey levels; 2 are allowed"
+    moved = np.abs(expected - before).mean()  # lips are a small part of a picture
+    assert moved > 0.2 and apart < moved / 2, "else nothing was edited"
     assert page.is_visible("#marked")
     marked = Image.open(save_png(picture.convert("RGB"), tmp_path / "server.png", picture.info["Description"]))
     assert {key: picture.info[key] for key in marked.info} == marked.info  # text chunks and XMP
-    assert "smile +2" in picture.info["Description"] or "pose -2, gender +1.5" in picture.info["Description"]
+    assert ", ".join(f"{name} {value:+g}" for name, value in strengths.items()) in picture.info["Description"]
 
 
 @pytest.mark.browser
