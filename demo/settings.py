@@ -165,7 +165,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--requests-each", type=_count, default=default("REQUESTS_EACH", Limits.each), metavar="N",
         help="the same, of one visitor")  # fmt: skip
     add("--patience", type=float, default=default("PATIENCE", Limits.patience), metavar="SECONDS",
-        help="who would wait longer reads when to come back")  # fmt: skip
+        help="who would wait longer reads when to come back; others wait so long at least before they do")  # fmt: skip
     add("--requests-a-minute", type=_count, default=default("REQUESTS_A_MINUTE", None), metavar="N",
         help="from one address; unset: 120 with --share, else as many as they come")  # fmt: skip
     add("--certificate", type=_files, default=default("CERTIFICATE", None), metavar="CHAIN.pem:KEY.pem",

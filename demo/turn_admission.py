@@ -25,7 +25,7 @@ class Limits:
     each: int = 6
     """Of one visitor."""
     patience: float = 60.0
-    """Seconds: who would wait longer is refused at once."""
+    """Seconds: who would wait longer is refused at once, and who is let in waits at least so long before giving up."""
     a_minute: int | None = None
     """Requests from one address; None: no limit."""
 
@@ -63,9 +63,10 @@ class Admission:
         return ""
 
 
-def promise(seconds: float) -> float:
-    """Seconds that somebody is told to wait at most who will wait for `seconds`, about."""
-    return max(10.0, 2 * seconds)
+def promise(limits: Limits, seconds: float) -> float:
+    """Seconds that somebody is told to wait at most who will wait for `seconds`, about. An estimate that was too small
+    sends nobody away whom a better one would have let in."""
+    return max(10.0, limits.patience, 2 * seconds)
 
 
 def busy(seconds: float) -> str:

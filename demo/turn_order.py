@@ -5,6 +5,9 @@ opens a company, or joins one of its kind that has room; with it come those of i
 also past others, whom that costs next to nothing. Who comes later joins only when it is next, so that no company holds
 a seat for ever.
 
+Which kinds are long depends on the machine (`Order.long`): on a slow one a slider takes more than four seconds, too,
+and must not stand behind a composition to its end.
+
 Nothing here waits or locks; the line asks while it holds its lock.
 """
 
@@ -15,10 +18,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LONG = 4.0  # seconds of computing after which a request is a long one
+LONG = 4.0  # seconds of computing after which a request is a long one, on a machine that is quick enough
+_LONG_AT_MOST = 20.0  # the same, on the slowest machine
+_TIMES_QUICK = 4.0  # what the quicker kinds take, in between
+_FEW = 3  # kinds must be known before the quicker ones are told from the others
+_NOTHING = 0.2  # seconds: a kind that takes less computes nothing, and says nothing about the machine
 _SHARE = {False: 0.75, True: 0.25}  # of the time, by whether requests are long, while there are both
 _FORGET = 30.0  # seconds in which half of what a visitor has used is forgotten
 _UNKNOWN = 2.0  # seconds that a request takes of whose kind there has been none yet
+_LEARNS = {True: 0.3, False: 0.6}  # how far the usual time goes towards a new one, by whether that is longer
+_STEP = 1.0  # seconds of a step of a long request, where `LONG` is what is long
 
 
 @dataclass(eq=False)
@@ -51,6 +60,10 @@ class Order:
         self.seats = seats
         self.company = 1
         """Requests of a company at most."""
+        self.long = LONG
+        """Seconds of computing after which a request is a long one on this machine: four times what the quicker kinds
+        (their lower quartile) usually take, but at least `LONG` and at most 20 s. `LONG` as long as fewer than three
+        kinds are known: of those alone nobody could say whether they are long or the machine is slow."""
         self.requests: list[Standing] = []
         """All that stand in the line or compute."""
         self._clock = clock
@@ -68,10 +81,17 @@ class Order:
         """It leaves the line. answered: how long requests of its kind take is learned from it."""
         self.requests.remove(request)
         if answered and request.used:
-            usual = self._usual.get(request.kind, request.used)
-            self._usual[request.kind] = usual + 0.3 * (request.used - usual)
+            self._learn(request.kind, request.used)
         for visitor in [v for v in self._used if self._use_of(v) < 0.01]:
             del self._used[visitor]
+
+    def _learn(self, kind: str, seconds: float) -> None:
+        """What requests of a kind take falls faster than it rises: the first one often loaded a model as well."""
+        usual = self._usual.get(kind, seconds)
+        self._usual[kind] = usual + _LEARNS[seconds > usual] * (seconds - usual)
+        known = sorted(usual for usual in self._usual.values() if usual >= _NOTHING)
+        quick = known[len(known) // 4] if len(known) >= _FEW else 0.0
+        self.long = min(_LONG_AT_MOST, max(LONG, _TIMES_QUICK * quick))
 
     def forget(self, visitor: str) -> None:
         """What a visitor has used counts no more, and all that they asked for has left."""
@@ -190,7 +210,7 @@ class Order:
         )
 
     def _long(self, request: Standing) -> bool:
-        return request.used > LONG or self._usual_of(request.kind) > LONG
+        return request.used > self.long or self._usual_of(request.kind) > self.long
 
     def _usual_of(self, kind: str) -> float:
         """Seconds that a request of this kind takes; of a kind of which none has ended, what those under way have taken
@@ -220,16 +240,30 @@ class Order:
             if r is not request and (r.joined <= since or r.computing) and (long or not self._long(r) or r.computing)
         ]
 
+    def _rest(self, request: Standing) -> float:
+        """Seconds that it goes on computing, about. One that takes longer than usual: as long again as it is late. Of a
+        kind of which none has ended: as long again as the one that has computed longest has by now."""
+        used = self._used_by_now(request)
+        if request.kind in self._usual:
+            return max(0.2, abs(self._usual[request.kind] - used))
+        longest = max(self._used_by_now(r) for r in self.requests if r.kind == request.kind)
+        return max(_UNKNOWN, 2 * longest) - used
+
+    def _used_by_now(self, request: Standing) -> float:
+        """Also in a step that is not done yet."""
+        return request.used + (self._clock() - request.turn_began if request.computing else 0.0)
+
     def seconds_before(self, request: Standing | None) -> float:
         """Seconds until it could begin, about."""
         long = request is not None and self._long(request)
         before, seconds = self.before(request), 0.0
         companies = Counter(other.kind for other in before if self._shares(other))
         for other in before:
-            rest = max(0.2, self._usual_of(other.kind) - other.used)
+            rest = self._rest(other)
             if self._shares(other):
                 rest /= min(companies[other.kind], self.company)
             # Of a long one only the step that is being done stands in the way of a short one.
-            seconds += min(rest, 1.0) if self._long(other) and not long else rest
+            step = _STEP * self.long / LONG
+            seconds += min(rest, step) if self._long(other) and not long else rest
         others = any(self._long(r) != long for r in self.requests)
         return seconds / self.seats / (_SHARE[long] if others else 1.0)

@@ -10,10 +10,10 @@ steps, so that short work passes:
             ...
             request.pause(tell)                        # between two steps: others first, if it is theirs
 
-Order (`demo.turn_order`). A request is long once it has computed for some seconds, or from the start when requests of
-its kind usually take longer than that; else it is short. While there are both, short ones get three quarters of the
-time (start-time fair queueing, Goyal et al. 1996). Among short ones the visitor who has used least recently goes first;
-long ones run one after another, and a visitor has at most one of them under way.
+Order (`demo.turn_order`). A request is long once it has computed for four seconds (up to twenty on a slow machine), or
+from the start when requests of its kind usually take longer than that; else it is short. While there are both, short
+ones get three quarters of the time (start-time fair queueing, Goyal et al. 1996). Among short ones the visitor who has
+used least recently goes first; long ones run one after another, and a visitor has at most one of them under way.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Line:
                 if refusal := self._admission.refusal(self.limits, visitor, address, seconds, self._order.requests):
                     self.counts.ended[kind, Outcome.REFUSED] += 1
                     raise Busy(refusal)
-                newcomer.deadline = newcomer.joined + turn_admission.promise(seconds)
+                newcomer.deadline = newcomer.joined + turn_admission.promise(self.limits, seconds)
             self._order.add(newcomer)
             return newcomer
 

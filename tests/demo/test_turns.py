@@ -62,6 +62,15 @@ def line(clock):
     return Line(clock=clock)
 
 
+def pass_time(line, clock, seconds, visit):
+    """Let time pass for one who waits: until it has looked at the clock again, and either waits on or gave up."""
+    heard = len(visit.told)
+    clock.now += seconds
+    with line._changed:
+        line._changed.notify_all()
+    until(lambda: len(visit.told) > heard or visit.error)
+
+
 def learn(line, clock, kind, seconds):
     """Have the line see how long requests of that kind take."""
     with line.join(None, kind) as request, request.turn():
@@ -138,10 +147,10 @@ def test_a_long_one_is_found_out(line, clock) -> None:
 def test_those_of_its_kind_are_then_long_from_the_start(line, clock) -> None:
     """Before the first of them has ended: else all who come meanwhile would be let in, each to wait for all others."""
     with line.join("a", "new") as request, request.turn():
-        clock.now += 70
+        clock.now += 25
         request.pause()
         with line.join("b", "new"):
-            with pytest.raises(Busy, match="busy, about"), line.join("c", "new"):
+            with pytest.raises(Busy, match="busy, about 75 s"), line.join("c", "new"):
                 pass
             with line.join("c", "edit"):  # short ones are let in
                 pass
@@ -199,6 +208,106 @@ def test_two_long_ones_run_one_after_another(line, clock) -> None:
     visit.end()
 
 
+@pytest.mark.parametrize(
+    ("usual", "long"),
+    [
+        ({}, 4),
+        ({"compose": 16}, 4),  # alone: it may be long, or the machine slow
+        ({"edit": 6}, 4),
+        ({"compose": 16, "strip": 12}, 4),
+        ({"edit": 0.3, "photo": 0.9, "fill": 2, "strip": 8, "compose": 16}, 4),  # a quick machine
+        ({"edit": 0.01, "photo": 0.05, "fill": 0.1, "strip": 0.4, "compose": 5}, 4),  # a GPU
+        ({"edit": 2, "photo": 3, "fill": 9, "compose": 90}, 12),
+        ({"edit": 6, "photo": 7, "fill": 20, "compose": 200}, 20),
+        ({"edit": 6, "photo": 7, "compose": 200, "reset": 0.01, "undo": 0.02}, 20),  # two that compute nothing
+    ],
+)
+def test_what_is_long_depends_on_the_machine(line, clock, usual, long) -> None:
+    for kind, seconds in usual.items():
+        learn(line, clock, kind, seconds)
+    assert line._order.long == pytest.approx(long)
+
+
+def slow(line, clock) -> None:
+    """Have the line know a machine where every edit takes six seconds and a composition two minutes."""
+    for kind in ("edit", "photo", "fill"):
+        learn(line, clock, kind, 6)
+    learn(line, clock, "compose", 120)
+
+
+def test_on_a_slow_machine_a_slider_goes_between_two_steps_too(line, clock) -> None:
+    slow(line, clock)
+    order: list = []
+    with line.join("patient", "compose") as request, request.turn():
+        for number in range(3):
+            clock.now += 6
+            visit = Visit(line, clock, f"quick {number}", "edit", order, seconds=6)
+            request.pause()
+            assert order == [f"quick {i}" for i in range(number + 1)]
+            visit.end()
+            for _ in range(2):
+                clock.now += 6  # a quarter of the time is the composition's
+                request.pause()
+
+
+def test_on_a_slow_machine_a_slider_passes_a_composition_that_is_the_first_of_its_kind(line, clock) -> None:
+    for kind in ("edit", "photo", "fill"):
+        learn(line, clock, kind, 6)
+    order: list = []
+    with line.join("patient", "compose") as request, request.turn():
+        for number in range(3):
+            clock.now += 12
+            visit = Visit(line, clock, f"quick {number}", "edit", order, seconds=6)
+            request.pause()
+            assert order == [f"quick {i}" for i in range(number + 1)]
+            visit.end()
+
+
+def test_on_a_slow_machine_compositions_still_run_one_after_another(line, clock) -> None:
+    slow(line, clock)
+    line.limits = Limits(patience=300)
+    order: list = []
+    with line.join("a", "compose") as request, request.turn():
+        visit = Visit(line, clock, "b", "compose", order)
+        for _ in range(5):
+            clock.now += 20
+            request.pause()
+        assert order == []
+    visit.end()
+
+
+def test_the_usual_time_falls_faster_than_it_rises(line, clock) -> None:
+    """The first of a kind often loaded a model as well."""
+    learn(line, clock, "edit", 20)
+    for _ in range(3):
+        learn(line, clock, "edit", 1)
+    assert line._order._usual_of("edit") < 2.5
+    learn(line, clock, "edit", 20)
+    assert line._order._usual_of("edit") < 8
+
+
+def test_one_of_an_unknown_kind_goes_on_for_as_long_again(line, clock) -> None:
+    with line.join("a", "new") as request, request.turn():
+        assert line.state().seconds == 2
+        clock.now += 1.5
+        assert line.state().seconds == 1.5
+        clock.now += 1.5
+        assert line.state().seconds == 3, "also in a step that is not done yet"
+        with line.join("b", "new"):
+            assert line.state().seconds == 3 + 6
+
+
+def test_one_that_is_late_goes_on_for_as_long_again_as_it_is_late(line, clock) -> None:
+    learn(line, clock, "edit", 2)
+    with line.join("a", "edit") as request, request.turn():
+        clock.now += 1.5
+        assert line.state().seconds == 0.5
+        clock.now += 0.5
+        assert line.state().seconds == 0.2
+        clock.now += 7
+        assert line.state().seconds == 7
+
+
 def test_beyond_the_limit_it_says_when_to_come_back(clock) -> None:
     line = Line(limits=Limits(requests=3), clock=clock)
     learn(line, clock, "edit", 4)
@@ -240,12 +349,39 @@ def test_a_promise_is_kept_or_ends_as_busy(line, clock) -> None:
     with line.join("a", "edit") as request, request.turn():
         visit = Visit(line, clock, "b", "edit", [])
         until(lambda: visit.told)
-        assert "1 before you, about 2 s, at most 10 s" in visit.told[0]
-        clock.now += 11
+        assert "1 before you, about 2 s, at most 60 s" in visit.told[0]
+        clock.now += 61
         visit.end()
     assert isinstance(visit.error, Busy) and "busy, about" in str(visit.error)
     assert line.counts.ended["edit", Outcome.GAVE_UP] == 1
     assert line.state().waiting == 0
+
+
+def test_a_long_wait_that_was_foreseen_may_take_twice_as_long(line, clock) -> None:
+    learn(line, clock, "compose", 40)
+    with line.join("a", "compose") as request, request.turn():
+        visit = Visit(line, clock, "b", "compose", [])
+        until(lambda: visit.told)
+        assert "1 before you, about 40 s, at most 80 s" in visit.told[0]
+        pass_time(line, clock, 79, visit)
+    visit.end()
+    assert visit.error is None
+
+
+def test_nobody_is_sent_away_for_an_estimate_that_was_too_small(line, clock) -> None:
+    """Behind one whose kind is unknown, and behind one that takes much longer than its kind did so far: both let in,
+    as they would have been had it been known (`Limits.patience`)."""
+    learn(line, clock, "edit", 1)
+    for kind in ("new", "edit"):
+        order: list = []
+        with line.join("a", kind) as request, request.turn():
+            visit = Visit(line, clock, "b", "edit", order)
+            until(lambda visit=visit: visit.told)
+            pass_time(line, clock, 55, visit)
+            assert visit.error is None and order == []
+        visit.end()
+        assert visit.error is None and order == ["b"]
+    assert line.counts.ended["edit", Outcome.GAVE_UP] == 0
 
 
 def test_who_waited_hears_when_it_is_their_turn(line, clock) -> None:
