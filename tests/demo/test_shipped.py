@@ -70,6 +70,7 @@ def test_page_of_insetgan(page) -> None:
     pasted, result = insetgan.compared(page)
     assert pasted.shape == (512, 256, 3) == result.shape
     assert page.get_by_text("learnt from rendered (CG) pictures, the faces").is_visible()
+    insetgan.stop(page)  # else the next tests share the machine with its steps
 
 
 @pytest.mark.browser

@@ -53,6 +53,15 @@ def set_steps(page, steps: int) -> None:
     field.press("Enter")
 
 
+def stop(page) -> None:
+    """Stop the composition, if it is still under way, and wait until the server is done with it."""
+    button = page.locator("#insetgan-stop")
+    if button.is_enabled():
+        button.dispatch_event("click")  # not `click`, which waits for ever where it ends just now
+    wait_for_message(page, "^(Done|Stopped)", 3 * WAIT)
+    page.wait_for_function("!document.querySelector('#insetgan-start').disabled", timeout=WAIT)
+
+
 @pytest.fixture
 def page(papers_server, open_page):
     page = open_page(papers_server.url)
