@@ -29,7 +29,8 @@ FLAGS = [
 
 # The picture editor draws itself anew in every frame: half a core without a GPU. While nothing happens two a second do.
 # Only what asks for frame after frame waits. Gradio itself waits for single frames, by a promise whose resolve function
-# is native code, between mounting components and setting them to their first values: see tests.demo.tabs.
+# is native code: for one between mounting components that were hidden until now and setting them to their first values
+# (`mounts` of these frames are counted), and for others to measure tabs. See tests.demo.tabs.
 FEWER_FRAMES = """
     const soon = window.requestAnimationFrame.bind(window);
     let last = 0;
@@ -38,10 +39,11 @@ FEWER_FRAMES = """
     for (const kind of ['pointermove', 'pointerdown', 'pointerup', 'keydown', 'input', 'change', 'load', 'paste'])
         window.addEventListener(kind, happened, { capture: true, passive: true });
     new MutationObserver(happened).observe(document, { subtree: true, childList: true, characterData: true });
-    const single = window.singleFrames = { asked: 0, came: 0, last: 0 };
+    const single = window.singleFrames = { asked: 0, came: 0, last: 0, mounts: 0 };
     window.requestAnimationFrame = draw => {
         if (String(draw).includes('[native code]')) {
             single.asked++;
+            if (new Error().stack.includes('render_previously_invisible_children')) single.mounts++;
             return soon(time => {
                 draw(time);
                 setTimeout(() => { single.came++; single.last = performance.now(); });

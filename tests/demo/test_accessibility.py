@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from demo.layout import TABS
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import choose_file, click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -58,7 +58,7 @@ def test_a_finished_example_gives_way_to_a_result_and_comes_back(papers_server, 
     assert example.locator("img").count() == 1 and not page.locator("#hfgi-compare").is_visible()
     page.get_by_text("What is this?").first.click()
     assert page.get_by_text("the consultation").first.is_visible()
-    page.set_input_files("#hfgi-photo input[type=file]", str(fakes.save(fakes.draw_photo(), tmp_path / "one.jpg")))
+    choose_file(page, "#hfgi-photo", fakes.save(fakes.draw_photo(), tmp_path / "one.jpg"))
     page.wait_for_selector("#hfgi-compare img")
     assert not example.is_visible()
     page.locator("#hfgi-photo button[aria-label='Clear'], #hfgi-photo button[aria-label='Remove Image']").first.click()

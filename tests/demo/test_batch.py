@@ -14,7 +14,7 @@ from demo.session import Sessions
 from gan_core.errors import BadImage
 from gan_core.picture_sets import picture_set
 from tests.demo import fakes
-from tests.demo.tabs import unfold
+from tests.demo.tabs import choose_file, unfold
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def test_on_the_page(fake_server, open_page, tmp_path) -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.write(tmp_path / "one.jpg", "2024/one.jpg")
         archive.writestr("2024/notes.txt", "hello")
-    unfold(page, "Several photos at once")
-    page.set_input_files("#hfgi-batch-files input[type=file]", str(packed))
-    page.get_by_text("party.zip").first.wait_for()
+    unfold(page, "Several photos at once", then="#hfgi-batch-files input[type=file]")
+    choose_file(page, "#hfgi-batch-files", packed)
+    assert "party" in page.inner_text("#hfgi-batch-files .file-preview")
     page.click("#hfgi-batch-start")
     page.wait_for_function("document.querySelector('#hfgi-batch-state').innerText.includes('All sliders are at 0')")
     page.get_by_role("button", name="Subtle smile").click()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.tabs import unfold
+from tests.demo.tabs import choose_file, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -35,10 +35,10 @@ def brightness(page, address: str, path) -> float:
 
 def test_made_of_random_faces_saved_and_loaded(fake_server, open_page, tmp_path) -> None:
     page = open_page(fake_server.url)
-    page.set_input_files("#hfgi-photo input[type=file]", str(fakes.save(fakes.draw_photo(), tmp_path / "one.png")))
+    choose_file(page, "#hfgi-photo", fakes.save(fakes.draw_photo(), tmp_path / "one.png"))
     first = result(page)
     unfold(page, "A direction of your own")
-    unfold(page, "Random faces instead")
+    unfold(page, "Random faces instead", then="#hfgi-own-roll")
     page.click("#hfgi-own-roll")
     page.locator("#hfgi-own-gallery .grid-container button").nth(9).wait_for()
     page.click("#hfgi-own-make")
@@ -71,12 +71,12 @@ def test_made_of_random_faces_saved_and_loaded(fake_server, open_page, tmp_path)
     page.click("#hfgi-reset")
     third = result(page, second)
     (tmp_path / "no.safetensors").write_bytes(b"something else")
-    page.set_input_files("#hfgi-own-load input[type=file]", str(tmp_path / "no.safetensors"))
+    choose_file(page, "#hfgi-own-load", tmp_path / "no.safetensors")
     wait_for_toast(page, "no direction that was saved here")
     page.locator(
         "#hfgi-own-load button[aria-label='Clear'], #hfgi-own-load button[aria-label='Remove this file']"
     ).first.click()
-    page.set_input_files("#hfgi-own-load input[type=file]", str(file))
+    choose_file(page, "#hfgi-own-load", file)
     fourth = result(page, third)
     assert abs(brightness(page, fourth, tmp_path / "d.jpg") - brightness(page, second, tmp_path / "b.jpg")) < 3
 

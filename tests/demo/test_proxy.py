@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.demo import fakes
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import choose_file, click_tab
 
 PATH, A_MINUTE = "/studio", 20
 HOP = {"connection", "transfer-encoding", "content-encoding", "content-length", "keep-alive", "host"}
@@ -76,7 +76,7 @@ def test_a_photo_is_edited_below_a_path(server, open_page, tmp_path) -> None:
     photo = fakes.save(fakes.draw_photo(), tmp_path / "photo.jpg")
     with proxy(server.url) as url:
         page = open_page(url)
-        page.set_input_files("#hfgi-photo input[type=file]", photo)
+        choose_file(page, "#hfgi-photo", photo)
         page.wait_for_selector("#hfgi-compare img")
         source = page.get_attribute("#hfgi-compare img", "src")
         assert f"{PATH}/" in source

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
+from tests.demo.tabs import choose_file
 
 pytestmark = pytest.mark.browser
 
@@ -49,7 +50,7 @@ def test_presets_undo_redo_and_the_call_that_does_the_same(fake_server, open_pag
     assert page.get_by_role("button", name="Black and white").is_hidden(), "these weights have no such slider"
 
     photo = fakes.save(fakes.draw_photo(), tmp_path / "a private name.png")
-    page.set_input_files("#hfgi-photo input[type=file]", str(photo))
+    choose_file(page, "#hfgi-photo", photo)
     page.wait_for_selector("#hfgi-compare img")
     assert page.url.endswith("#hfgi?smile=1&age=3"), "neither the picture nor its name"
     page.get_by_role("button", name="As API call").click()

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from tests.demo import fakes
 from tests.demo.comodgan import fakes as comodgan_fakes
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import choose_file, click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def clear(page) -> None:
 
 def upload(page, path) -> None:
     clear(page)
-    page.set_input_files("#comodgan-photo input[type=file]", str(path))
+    choose_file(page, "#comodgan-photo", path)
 
 
 def examples(page):

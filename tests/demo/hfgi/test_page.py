@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.tabs import click_tab, mounted_by, unfold
+from tests.demo.tabs import choose_file, click_tab, mounted_by, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +23,7 @@ def _frame(picture: Image.Image) -> av.VideoFrame:
 
 
 def upload(page, path):
-    page.set_input_files("#hfgi-photo input[type=file]", str(path))
+    choose_file(page, "#hfgi-photo", path)
 
 
 def wait_for_message(page, text):
@@ -172,7 +172,7 @@ def test_a_slider_is_swept_from_end_to_end(page, one_face, tmp_path):
     def wait_for_sweep(text):
         page.wait_for_function("text => document.querySelector('#hfgi-sweep-state').innerText.includes(text)", arg=text)
 
-    unfold(page, "Sweep")
+    unfold(page, "Sweep", then="#hfgi-sweep-start")
     page.click("#hfgi-sweep-start")
     wait_for_sweep("Please choose a photo first")
     upload(page, one_face)
@@ -202,8 +202,8 @@ def clip(tmp_path):
 
 
 def start_video(page, clip):
-    click_tab(page, "Video")
-    page.set_input_files("#hfgi-video input[type=file]", str(clip))
+    click_tab(page, "Video", then="#hfgi-video input[type=file]")
+    choose_file(page, "#hfgi-video", clip)
     page.wait_for_selector("#hfgi-video video")
     page.focus("#hfgi-named-0 input[type=range]")
     page.keyboard.press("End")
@@ -240,8 +240,8 @@ def test_a_video_without_a_face_is_a_sentence_and_can_be_tried_again(fake_server
             output.mux(stream.encode(_frame(Image.new("RGB", (320, 240), "teal"))))
         output.mux(stream.encode(None))
     page = open_page(fake_server.url)
-    click_tab(page, "Video")
-    page.set_input_files("#hfgi-video input[type=file]", str(path))
+    click_tab(page, "Video", then="#hfgi-video input[type=file]")
+    choose_file(page, "#hfgi-video", path)
     page.wait_for_selector("#hfgi-video video")
     page.click("#hfgi-video-start")
     wait_for_state(page, "All sliders are at 0")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.tabs import click_tab, mounted_by, unfold
+from tests.demo.tabs import choose_file, click_tab, mounted_by, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +18,7 @@ WAIT = 120_000  # milliseconds; a busy machine takes its time, a broken page tak
 
 
 def open_tab(page) -> None:
-    click_tab(page, "Compose a body")
+    click_tab(page, "Compose a body", then="#insetgan-start")
     page.wait_for_selector("#insetgan-start")
 
 
@@ -115,8 +115,7 @@ def test_whole_bodies_their_sliders_and_the_larger_view(page) -> None:
     page.wait_for_selector(
         ".tall#insetgan-body-gallery, #insetgan-body-gallery .tall, .tall:has(#insetgan-body-gallery)"
     )
-    unfold(page, "Change the bodies")
-    page.wait_for_selector("#insetgan-body-slider-1 input[type=range]")
+    unfold(page, "Change the bodies", then="#insetgan-body-slider-1 input[type=range]")
     changed = "b => document.querySelector('#insetgan-body-gallery img')?.getAttribute('src') !== b"
     page.wait_for_function(changed, arg=before[0], timeout=WAIT)
     young = thumbnails(page, "body")[0]
@@ -173,10 +172,10 @@ def test_several_results_and_choosing_one(page) -> None:
 def test_a_photo_with_and_without_a_face(page, tmp_path) -> None:
     thumbnails(page, "face")
     set_steps(page, 20)
-    mounted_by(page, page.get_by_role("tab", name="Photo", exact=True).last.click)
-    page.wait_for_selector("#insetgan-face-photo input[type=file]", state="attached")
+    photo = page.get_by_role("tab", name="Photo", exact=True).last
+    mounted_by(page, photo.click, then="#insetgan-face-photo input[type=file]")
     nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
-    page.set_input_files("#insetgan-face-photo input[type=file]", nobody)
+    choose_file(page, "#insetgan-face-photo", nobody)
     page.wait_for_selector("#insetgan-face-photo img")
     page.click("#insetgan-start")
     wait_for_message(page, "No face was found")
@@ -194,7 +193,7 @@ def test_the_result_is_sent_to_another_tab(page) -> None:
 
 def test_a_face_sent_from_another_tab_arrives(papers_server, open_page, tmp_path) -> None:
     page = open_page(papers_server.url)
-    page.set_input_files("#hfgi-photo input[type=file]", fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
+    choose_file(page, "#hfgi-photo", fakes.save(fakes.draw_photo(), tmp_path / "photo.png"))
     page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
     page.get_by_role("button", name="Send to Compose a body").first.click()
     page.wait_for_selector("#insetgan-start")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.demo.conftest import started
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import choose_file, click_tab
 from tests.gan_core.checkpoints.test_adapters import nvidia_names, random_generator
 from tests.gan_core.checkpoints.test_library import NARROW, canvas
 
@@ -123,7 +123,7 @@ def test_fetch_stop_continue_then_give_files_and_remove(models_server, open_page
     page.wait_for_function("!document.querySelector('#models-installed').textContent.includes('SHHQ-1.0')")
 
     page.fill("#models-path textarea, #models-path input", "")
-    page.set_input_files("#models-upload input[type=file]", model_file)
+    choose_file(page, "#models-upload", model_file)
     page.locator("#models-upload").get_by_text("no_telling_name").first.wait_for()
     page.click("#models-look")
     says(page, "found", "512 x 256 pixels")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.self_conditioned import fakes as self_conditioned_fakes
-from tests.demo.tabs import click_tab
+from tests.demo.tabs import choose_file, click_tab
 
 pytestmark = pytest.mark.browser
 
@@ -146,7 +146,7 @@ def test_another_face(page) -> None:
 def test_a_picture_is_read_refined_and_put_away(page, photo) -> None:
     random = address(page, "before")
     assert page.locator("#self-conditioned-refine").count() == 0 or not page.is_visible("#self-conditioned-refine")
-    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    choose_file(page, "#self-conditioned-photo", photo)
     other_than(page, random, "before")
     wait_for_text(page, "message", "Move a slider")
     read = fetched(page, settled(page))
@@ -166,7 +166,7 @@ def test_a_picture_is_read_refined_and_put_away(page, photo) -> None:
 
 
 def test_refining_is_stopped(page, photo) -> None:
-    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    choose_file(page, "#self-conditioned-photo", photo)
     page.wait_for_selector("#self-conditioned-refine")
     wait_for_text(page, "message", "Move a slider")
     field = page.locator("#self-conditioned-steps input[type=number]")
@@ -182,13 +182,13 @@ def test_refining_is_stopped(page, photo) -> None:
 
 def test_no_face_then_a_good_picture(page, photo, tmp_path) -> None:
     nobody = fakes.save(fakes.draw_photo(faces=()), tmp_path / "nobody.png")
-    page.set_input_files("#self-conditioned-photo input[type=file]", nobody)
+    choose_file(page, "#self-conditioned-photo", nobody)
     wait_for_text(page, "message", "No face was found")
     page.locator(
         "#self-conditioned-photo button[aria-label='Clear'], #self-conditioned-photo button[aria-label='Remove Image']"
     ).first.click()
     wait_for_text(page, "message", "Move a slider")
-    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    choose_file(page, "#self-conditioned-photo", photo)
     page.wait_for_selector("#self-conditioned-refine")
     wait_for_text(page, "message", "Move a slider")
 
@@ -249,7 +249,7 @@ def test_the_result_is_sent_to_another_tab(page) -> None:
 
 def test_a_picture_sent_from_another_tab_is_read(papers_server, open_page, photo) -> None:
     page = open_page(papers_server.url)
-    page.set_input_files("#hfgi-photo input[type=file]", photo)
+    choose_file(page, "#hfgi-photo", photo)
     page.wait_for_selector("#hfgi-compare img", timeout=WAIT)
     page.get_by_role("button", name="Send to Edit at the edges").first.click()
     page.wait_for_selector("#self-conditioned-refine", timeout=WAIT)
@@ -258,7 +258,7 @@ def test_a_picture_sent_from_another_tab_is_read(papers_server, open_page, photo
 
 
 def test_closing_in_the_middle_leaves_nothing(papers_server, page, photo) -> None:
-    page.set_input_files("#self-conditioned-photo input[type=file]", photo)
+    choose_file(page, "#self-conditioned-photo", photo)
     page.wait_for_selector("#self-conditioned-refine")
     page.click("#self-conditioned-refine")
     wait_for_text(page, "bar", "of 60")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
-from tests.demo.tabs import click_tab, unfold
+from tests.demo.tabs import choose_file, click_tab, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ def open_tab(page) -> None:
 
 
 def upload(page, place: str, *paths: str) -> None:
-    page.set_input_files(f"#swapping-autoencoder-{place} input[type=file]", [str(path) for path in paths])
+    choose_file(page, f"#swapping-autoencoder-{place}", *paths)
 
 
 def wait_for_text(page, place: str, text: str) -> None:
