@@ -38,6 +38,10 @@ FEWER_FRAMES = """
     const happened = () => { last = performance.now(); };
     for (const kind of ['pointermove', 'pointerdown', 'pointerup', 'keydown', 'input', 'change', 'load', 'paste'])
         window.addEventListener(kind, happened, { capture: true, passive: true });
+    const changes = window.pageChanges = { count: 0 };  // for tests.demo.tabs.settle
+    const changed = () => { changes.count++; };
+    new MutationObserver(changed).observe(document, { subtree: true, childList: true, characterData: true });
+    new PerformanceObserver(changed).observe({ type: 'resource' });
     new MutationObserver(happened).observe(document, { subtree: true, childList: true, characterData: true });
     const single = window.singleFrames = { asked: 0, came: 0, last: 0, mounts: 0 };
     window.requestAnimationFrame = draw => {

@@ -1,5 +1,6 @@
 """Opening a tab or an accordion of the page in a browser, and choosing files there."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,12 @@ _SHOWN_BEFORE = """label => {
     const shown = window.shownTabs ??= new Set();
     for (const tab of document.querySelectorAll('[role=tab][aria-selected=true]')) shown.add(tab.innerText.trim());
     return shown.has(label) || !shown.add(label);
+}"""
+_QUIET = """ticks => {
+    const all = pageChanges.count;
+    quiet.ticks = all === quiet.since ? quiet.ticks + 1 : 0;
+    quiet.since = all;
+    return quiet.ticks > ticks;
 }"""
 _HAS_FILE = """([component, frames]) => {
     const signs = ".file-preview, video, button[aria-label='Clear'], button[aria-label='Remove Image']";
@@ -26,9 +33,10 @@ def mounted_by(page, act: Callable[[], object], seconds: float = 60, then: str |
     """Do what shows components for the first time, and wait until Gradio has mounted them.
 
     Gradio 6.31 waits for a frame after mounting and then sets them to their first values: what a test, quicker than any
-    person, did before that is undone. Which frames it waits for `conftest.FEWER_FRAMES` counts, apart from those in which
-    it measures its tabs, which come first on a slow machine. seconds: how long it may take to ask for one; components
-    that have been shown before ask for none. then: selector of something in there, to be in the document at the end.
+    person, did before that is undone. Which frames it waits for `conftest.FEWER_FRAMES` counts, apart from those in
+    which it measures its tabs: on a slow machine they come first. seconds: how long it may take to ask for one;
+    components that have been shown before ask for none. then: selector of something in there, to be in the document at
+    the end.
     """
     before = page.evaluate("singleFrames.mounts")
     act()
@@ -47,6 +55,16 @@ def click_tab(page, label: str, seconds: float = 60, then: str | None = None) ->
     which can be while one looks for them. then: as for `mounted_by`."""
     mounting = 0.3 if page.evaluate(_SHOWN_BEFORE, label) else 60
     mounted_by(page, lambda: _click_tab(page, label, seconds), mounting, then)
+
+
+def settle(page, milliseconds: int) -> None:
+    """Wait until nothing has changed in the page for so long, by its own measure: where it is slow to run a script it
+    takes longer. At most a minute more, where something changes all the time."""
+    from playwright.sync_api import TimeoutError as TooSlow
+
+    page.evaluate("window.quiet = { since: pageChanges.count, ticks: 0 }")
+    with contextlib.suppress(TooSlow):
+        page.wait_for_function(_QUIET, arg=milliseconds / 100, timeout=60_000 + milliseconds, polling=100)
 
 
 def choose_file(page, component: str, *paths: object) -> None:

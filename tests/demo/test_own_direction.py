@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 def wait_for_state(page, text: str) -> None:
     page.wait_for_function(
-        "text => document.querySelector('#hfgi-own-state')?.innerText.includes(text)", arg=text, timeout=60_000
+        "text => document.querySelector('#hfgi-own-state')?.innerText.includes(text)", arg=text, timeout=120_000
     )
 
 

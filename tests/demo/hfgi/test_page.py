@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import fakes
-from tests.demo.tabs import choose_file, click_tab, mounted_by, unfold
+from tests.demo.tabs import choose_file, click_tab, mounted_by, settle, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -76,7 +76,7 @@ def put_back(page):
     if page.evaluate(moved):
         page.click("#hfgi-reset")
         page.wait_for_function(f"!{moved}")
-        page.wait_for_timeout(500)  # what this draws has come
+        settle(page, 500)  # what this draws has come
 
 
 def test_upload_slider_reset_download(page, one_face, tmp_path):
@@ -216,7 +216,7 @@ def wait_for_state(page, text):
     page.wait_for_function(
         "text => document.querySelector('#hfgi-video-state').innerText.includes(text)",
         arg=text,
-        timeout=60_000,
+        timeout=120_000,
     )
 
 
@@ -267,7 +267,7 @@ def test_pasting_a_picture_anywhere(page, tmp_path):
         page.evaluate(PASTE, base64.b64encode(path.read_bytes()).decode())  # the second replaces the first
         wait_for_message(page, found)
         wait_for_message(page, "Move a slider")
-        page.wait_for_timeout(1000)  # nobody pastes the next one sooner
+        settle(page, 1000)  # nobody pastes the next one sooner
     assert result_address(page)
 
 
@@ -285,6 +285,7 @@ def test_webcam(fake_server, browser, tmp_path):
         page.goto(fake_server.url)
         page.click("#hfgi-photo button[aria-label='Capture from camera']")
         page.get_by_text("Click to Access Webcam").click()
+        page.wait_for_function("document.querySelector('#hfgi-photo video')?.readyState >= 2")
         page.wait_for_timeout(1500)  # the camera starts
         page.click("#hfgi-photo button[aria-label='capture photo']")
         wait_for_message(page, "Move a slider")
@@ -316,7 +317,7 @@ def test_phone(fake_server, open_page, one_face):
 
 def wait_for_refinement(page, text):
     page.wait_for_function(
-        "text => document.querySelector('#hfgi-refine-state').innerText.includes(text)", arg=text, timeout=60_000
+        "text => document.querySelector('#hfgi-refine-state').innerText.includes(text)", arg=text, timeout=120_000
     )
 
 

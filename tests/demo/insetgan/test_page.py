@@ -163,9 +163,13 @@ def test_several_results_and_choosing_one(page) -> None:
     page.click("#insetgan-start")
     wait_for_message(page, "Result 2 of 2: Done")
     page.wait_for_function("document.querySelectorAll('#insetgan-results img').length === 2", timeout=WAIT)
-    second = compared(page)[1]
+    second, shown = compared(page)[1], page.locator("#insetgan-compare img").last.get_attribute("src")
     page.locator("#insetgan-results button.gallery-item, #insetgan-results .thumbnail-item").first.click()
-    page.wait_for_timeout(1500)
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('#insetgan-compare img')].pop()?.getAttribute('src') !== before",
+        arg=shown,
+        timeout=WAIT,
+    )
     assert np.abs(compared(page)[1] - second).mean() > 1
 
 

@@ -75,7 +75,7 @@ def open_models(page) -> None:
 
 
 def says(page, place: str, text: str) -> None:
-    page.locator(f"#models-{place}").get_by_text(text).first.wait_for(timeout=60_000)
+    page.locator(f"#models-{place}").get_by_text(text).first.wait_for(timeout=120_000)
 
 
 def choose(page, place: str, text: str) -> None:
@@ -171,7 +171,7 @@ def compose(page) -> None:
 
 def is_offered(page, label: str, wanted: bool) -> bool:
     """Whether the menu comes to offer the weights (or no more), which it does some time after the tab is opened."""
-    for _ in range(30):
+    for _ in range(120):
         page.wait_for_timeout(1000)
         names = offered(page)
         if names and (label in names) == wanted:

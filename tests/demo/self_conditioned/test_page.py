@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.demo import fakes
 from tests.demo.self_conditioned import fakes as self_conditioned_fakes
-from tests.demo.tabs import choose_file, click_tab
+from tests.demo.tabs import choose_file, click_tab, settle
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +44,7 @@ def settled(page, place: str = "own") -> str:
     latest = None
     while latest != address(page, place):
         latest = address(page, place)
-        page.wait_for_timeout(800)
+        settle(page, 800)
     return latest
 
 
@@ -136,10 +136,10 @@ def test_another_face(page) -> None:
     other_than(page, second)
     seventh = fetched(page, settled(page))
     page.click("#self-conditioned-dice")
-    page.wait_for_timeout(500)
+    settle(page, 500)
     settled(page)
     page.fill("#self-conditioned-seed input", "7")
-    page.wait_for_timeout(500)
+    settle(page, 500)
     assert np.array_equal(fetched(page, settled(page)), seventh)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.demo.swapping_autoencoder import fakes as swapping_autoencoder_fakes
-from tests.demo.tabs import choose_file, click_tab, unfold
+from tests.demo.tabs import choose_file, click_tab, settle, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +51,7 @@ def other_result(page, before: str) -> str:
 def settled(page, address: str) -> str:
     """The result once no newer one comes."""
     while True:
-        page.wait_for_timeout(700)
+        settle(page, 700)
         latest = result_address(page)
         if latest == address:
             return address
@@ -131,7 +131,7 @@ def test_a_painted_region(page) -> None:
     first = settled(page, result_address(page))
     click_tab(page, "Paint a region")
     page.wait_for_selector("#swapping-autoencoder-paint canvas")
-    page.wait_for_timeout(2500)  # the picture is loaded into the canvas
+    settle(page, 2500)  # the picture is loaded into the canvas
     page.click("#swapping-autoencoder-region-apply")
     wait_for_text(page, "region-state", "Nothing is painted")
     box = page.locator("#swapping-autoencoder-paint canvas").first.bounding_box()
@@ -141,7 +141,7 @@ def test_a_painted_region(page) -> None:
     page.mouse.move(x + 20, y + 10, steps=6)
     page.mouse.move(x + 40, y + 20, steps=6)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    settle(page, 500)
     page.click("#swapping-autoencoder-region-apply")
     page.wait_for_selector("#swapping-autoencoder-compare", state="visible")
     second = settled(page, other_result(page, first))
@@ -179,7 +179,7 @@ def test_a_vector_of_ones_own(page, red, blue) -> None:
     page.get_by_text("at least one picture for each").first.wait_for()
     upload(page, "having", red)
     upload(page, "lacking", blue)
-    page.wait_for_timeout(1000)
+    settle(page, 1000)
     page.click("#swapping-autoencoder-vector-make")
     wait_for_text(page, "vector-state", "Made from 1 and 1")
     second = settled(page, other_result(page, first))
