@@ -1,11 +1,13 @@
 """Fits a model's directions: domain vectors, and principal directions of the structure code.
 
     python -m gan_core.training.swapping_autoencoder.directions --weights FOLDER --data FOLDER ...
+    python -m gan_core.training.swapping_autoencoder.directions --weights FOLDER --people FOLDER --labels TABLES
 
 A domain vector (Park et al., NeurIPS 2020, section 4.3) is the mean texture code of pictures with some property minus
 that of pictures without it. The two sets come from a column of labels (--labels CSV, with the portraits' columns), from
 measures of the pixels, or from two folders (--pair snow=WINTER,SUMMER). If the sets also differ in another property,
-the difference is taken within groups of equal values of it. A vector is kept if it separates held-out pictures of the
+the difference is taken within groups of equal values of it; with several collections of people (--people,
+`gan_core.training.people`) always within each of them. A vector is kept if it separates held-out pictures of the
 two sets. The file directions.safetensors beside the model's weights also gets principal directions of the structure
 code and the three components of its channels that are shown as colours.
 """
@@ -29,6 +31,7 @@ from gan_core.checkpoints.embedded import build_from_file
 from gan_core.errors import BadValue
 from gan_core.swapping_autoencoder.networks import Encoder, unit_length
 from gan_core.training.data import find_pictures, load_pictures, person_of
+from gan_core.training.people import SHARES, parse_shares, read_people
 from gan_core.training.split import is_held_out
 from gan_core.training.table import genders, numbers, read_table
 
@@ -37,6 +40,7 @@ Columns = dict[str, np.ndarray]
 KEEP = 0.65  # least area under the ROC curve on held-out pictures of a domain vector that is kept
 CORRELATED = 0.6  # least correlation with a column by which a direction of the structure code is named
 SMALLEST_GROUP = 4
+COLLECTION = "collection"  # the column that says of which collection a picture is, where there are several
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,43 @@ def label_columns(path: Path, ids: Sequence[str]) -> Columns:
     years = numbers(chosen, "year")
     columns["studio"] = np.where(np.isnan(years), np.nan, (years > 2018).astype(float))
     return columns
+
+
+@dataclass(frozen=True)
+class LabelledPictures:
+    """What directions are fitted to."""
+
+    pictures: Tensor
+    """uint8 (N, 3, R, R)."""
+    columns: Columns
+    held_out: np.ndarray
+    """(N,) bool: pictures of people, or files, that nothing is fitted to."""
+
+
+def read_folder(folder: Path, labels: Path | None, resolution: int) -> LabelledPictures:
+    """The pictures of one folder. labels: a table (CSV) of them."""
+    paths = find_pictures(folder)
+    pictures = load_pictures(paths, resolution)
+    columns = pixel_columns(pictures.float() / 127.5 - 1)
+    if labels is not None:
+        columns |= label_columns(labels, [path.stem for path in paths])
+    return LabelledPictures(pictures, columns, np.array([is_held_out(person_of(path)) for path in paths]))
+
+
+def read_collections(folder: Path, tables: Path | None, resolution: int) -> LabelledPictures:
+    """Several collections of people, prepared by `prepare_people`. tables: a folder with a NAME.csv of each."""
+    shares = parse_shares(SHARES)
+    parts = [read_people(folder, resolution, shares, held_out=held_out) for held_out in (False, True)]
+    pictures = torch.cat([part.pictures for part in parts])
+    stems = np.array([stem for part in parts for stem in part.stems])
+    collection = torch.cat([part.collection for part in parts]).numpy()
+    columns = pixel_columns(pictures.float() / 127.5 - 1) | {COLLECTION: collection.astype(float)}
+    for number, name in enumerate(parts[0].names if tables is not None else ()):
+        own = collection == number
+        read = label_columns(Path(tables or "") / f"{name}.csv", [stem.split("/", 1)[1] for stem in stems[own]])
+        for column, values in read.items():
+            columns.setdefault(column, np.full(len(stems), np.nan))[own] = values
+    return LabelledPictures(pictures, columns, np.repeat([False, True], [len(part) for part in parts]))
 
 
 def two_sets(values: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +237,8 @@ def fit_textures(
         if target.column not in columns:
             continue
         having, lacking = two_sets(columns[target.column], target.share)
-        shared = [np.nan_to_num(columns[name], nan=-1) for name in target.within if name in columns]
+        within = (*target.within, COLLECTION)
+        shared = [np.nan_to_num(columns[name], nan=-1) for name in within if name in columns]
         groups = np.unique(np.stack(shared, 1), axis=0, return_inverse=True)[1].reshape(-1) if shared else None
         vector = domain_vector(textures, having & ~held_out, lacking & ~held_out, groups)
         if vector is None:
@@ -276,8 +318,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="folder of the model's encoder.safetensors")
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
-    parser.add_argument("--labels", type=Path, help="CSV with columns id, age, gender, grey, year, yaw_deg, ...")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of pictures")
+    data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
+    parser.add_argument(
+        "--labels", type=Path, help="CSV with columns id, age, gender, grey, year, yaw_deg, ...; of --people their folder"
+    )
     parser.add_argument("--pair", action="append", default=[], help="name=FOLDER_WITH,FOLDER_WITHOUT; repeatable")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--principal", type=int, default=6, help="directions of the structure code")
@@ -286,14 +332,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     encoder, _ = build_from_file(Encoder, args.weights / "encoder.safetensors", "encoder")
     encoder.to(args.device)
-    paths = find_pictures(args.data)
-    pictures = load_pictures(paths, args.resolution)
+    read, folder = (read_folder, args.data) if args.people is None else (read_collections, args.people)
+    given = read(folder, args.labels, args.resolution)
+    pictures, columns, held_out = given.pictures, given.columns, given.held_out
     structures, textures = read_codes(encoder, pictures, args.device)
     mirrored, _ = read_codes(encoder, pictures.flip(3), args.device)
-    columns = pixel_columns(pictures.float() / 127.5 - 1)
-    if args.labels is not None:
-        columns |= label_columns(args.labels, [path.stem for path in paths])
-    held_out = np.array([is_held_out(person_of(path)) for path in paths])
     tensors, entries = fit_textures(textures, columns, held_out)
     for text in args.pair:
         name, vector = fit_pair(encoder, text, args.resolution, args.device)
