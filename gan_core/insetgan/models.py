@@ -20,9 +20,10 @@ BUST, FACE, ENCODER = "people_bust", "people_face", "people_hfgi"
 BODIES = "bodies"
 """API name of the embedded whole bodies, and their folder of weights."""
 BODY_REGIONS = ("hair", "oval", "eyes", "mouth")
-PORTRAIT_REGIONS = ("hair", "outline", "oval", "face", "head", "eyes", "mouth")
-"""The first is the default, the first two need a head finder. Without one an oval is best: on a bust a box would show
-the face's own backdrop beside a thin neck."""
+PORTRAIT_REGIONS = ("oval", "hair", "outline", "face", "head", "eyes", "mouth")
+"""The first is the default: a box shows the face's own backdrop beside a thin neck, and around a head that is cut out of
+a tight portrait nothing keeps the shoulders as they were."""
+_NEED_A_HEAD = ("hair", "outline")
 _LICENCE = "CC0-1.0 with attribution"
 
 
@@ -131,7 +132,8 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
         models[BODIES] = _bodies(weights)
     if embedded_is_here(weights):
         encoder = EDITOR if files_are_here(weights / ENCODER, ("encoder",)) else None
-        regions = PORTRAIT_REGIONS if files_are_here(weights / "portraits_hfgi", ("head",)) else PORTRAIT_REGIONS[2:]
+        head = files_are_here(weights / "portraits_hfgi", ("head",))
+        regions = tuple(name for name in PORTRAIT_REGIONS if head or name not in _NEED_A_HEAD)
         models[EMBEDDED] = InsetGANModel(
             EMBEDDED,
             "Portrait (embedded)" if BODIES in models else "portraits (embedded)",
