@@ -38,10 +38,7 @@ def portraits(weights: Path, device: str) -> Canvas:
     path = weights / "portraits_face" / "discriminator.safetensors"
     network, _ = build_from_file(Discriminator, path, "discriminator")
     features = embedded.EmbeddedFeatures(network.to(device))
-    pipeline = load_embedded(weights, device=device)
-    return Canvas(
-        pipeline, features, embedded.NAME, (256, 256), next(r for r in PORTRAIT_REGIONS if r in pipeline.regions)
-    )
+    return Canvas(load_embedded(weights, device=device), features, embedded.NAME, (256, 256), PORTRAIT_REGIONS[0])
 
 
 def bodies(weights: Path, device: str) -> Canvas:
