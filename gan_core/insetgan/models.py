@@ -21,7 +21,7 @@ BODIES = "bodies"
 """API name of the embedded whole bodies, and their folder of weights."""
 BODY_REGIONS = ("hair", "oval", "eyes", "mouth")
 PORTRAIT_REGIONS = ("oval", "hair", "outline", "face", "head", "eyes", "mouth")
-"""The first is the default: a box shows the face's own backdrop beside a thin neck, and around a head that is cut out of
+"""The first is the default: a box shows the face's own backdrop beside a thin neck, and around a head cut out of
 a tight portrait nothing keeps the shoulders as they were."""
 _NEED_A_HEAD = ("hair", "outline")
 _LICENCE = "CC0-1.0 with attribution"
