@@ -40,7 +40,7 @@ def declare_models(registry: ModelRegistry, published_folder: Path) -> None:
     declare_encoder(registry, FACE_GENERATOR)
     declare_hfgi_models(registry, published_folder, PEOPLE_GENERATOR)
     declare_swapping_autoencoder_models(registry, published_folder)
-    declare_insetgan_models(registry, published_folder, FACE_GENERATOR, PEOPLE_GENERATOR)
+    declare_insetgan_models(registry, published_folder, PEOPLE_GENERATOR)
     declare_self_conditioned_models(registry, PEOPLE_GENERATOR, EDITOR, published_folder=published_folder)
     declare_comodgan_models(registry, published_folder)
 

@@ -115,6 +115,7 @@ def _pack_insetgan(pipe: insetgan.InsetGANPipeline) -> Bundle:
     if pipe.head is not None:
         modules["head"] = pipe.head
     settings = {"regions": list(pipe.regions), "canvas_rate": pipe.canvas_rate, "inset_rate": pipe.inset_rate}
+    settings["tone"] = pipe.tone
     return Bundle(modules, {}, settings)
 
 

@@ -332,7 +332,7 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         licence=_OWN_LICENCE,
         source=f"Trained by this project on {_PORTRAITS}, starting from its face generator",
         paper=_STYLEGAN2,
-        what="StyleGAN2 of busts, InsetGAN's canvas",
+        what="StyleGAN2 of busts, InsetGAN's first canvas; not used any more",
         trained_with=(
             "portraits_face/generator",
             "portraits_face/discriminator",

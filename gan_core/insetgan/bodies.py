@@ -13,7 +13,7 @@ from gan_core.faces.head import load_head
 from gan_core.insetgan.body_reader import load_body_reader
 from gan_core.insetgan.canvas_encoder import load_canvas_encoder
 from gan_core.insetgan.feet import FEET
-from gan_core.insetgan.models import BODIES, BODY_REGIONS
+from gan_core.insetgan.models import BODIES, BODY_REGIONS, ENCODER, FACE
 from gan_core.insetgan.pipeline import InsetGANPipeline, Mode
 from gan_core.insetgan.sources import load_directions, load_poses
 from gan_core.insetgan.whole_body import FaceOfBody, FeetOfBody
@@ -50,8 +50,8 @@ def load_bodies(
     own = folder / BODIES
     canvas, _ = build_from_file(Generator, own / "generator.safetensors", "generator of bodies")
     reader = load_body_reader(own / "reader.safetensors")
-    inset = inset or load_face_generator(folder, "people_face")
-    encoder = encoder or load_face_encoder(folder, inset, "people_hfgi")
+    inset = inset or load_face_generator(folder, FACE)
+    encoder = encoder or load_face_encoder(folder, inset, ENCODER)
     others = {}
     if (own / "feet.safetensors").is_file():
         others["feet"], _ = build_from_file(Generator, own / "feet.safetensors", "generator of feet")

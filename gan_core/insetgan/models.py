@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.e4e.models import EDITOR
-from gan_core.e4e.models import EMBEDDED as ENCODER
 from gan_core.insetgan.labels import FACE_ENTRY, PUBLISHED_REGIONS
 from gan_core.model_spec import Load, ModelSpec, files_are_here, read_entries
 from gan_core.registry import ModelRegistry
@@ -16,12 +15,16 @@ from weights import catalogue
 from weights.published import is_complete, offered_by, published
 
 EMBEDDED = "portraits"
-FOLDER = "portraits_bust"
+BUST, FACE, ENCODER = "people_bust", "people_face", "people_hfgi"
+"""Folders of the weights of the busts, of the faces for both embedded canvases, and of what reads those."""
 BODIES = "bodies"
 """API name of the embedded whole bodies, and their folder of weights."""
 BODY_REGIONS = ("hair", "oval", "eyes", "mouth")
-_LICENCE = "CC0-1.0"
-_BODIES_LICENCE = "CC0-1.0 with attribution"
+PORTRAIT_REGIONS = ("oval", "hair", "outline", "face", "head", "eyes", "mouth")
+"""The first is the default: a box shows the face's own backdrop beside a thin neck, and around a head cut out of
+a tight portrait nothing keeps the shoulders as they were."""
+_NEED_A_HEAD = ("hair", "outline")
+_LICENCE = "CC0-1.0 with attribution"
 
 
 @dataclass(frozen=True)
@@ -103,20 +106,21 @@ CANVASES = tuple(
 
 
 def embedded_is_here(weights: Path = catalogue.FOLDER) -> bool:
-    """Whether the face generator and its discriminator are there."""
-    return files_are_here(weights / "portraits_face", ("generator", "discriminator"))
+    """Whether the face generator is there, and the discriminator in whose features pictures are compared."""
+    features = files_are_here(weights / "portraits_face", ("discriminator",))
+    return features and files_are_here(weights / FACE, ("generator",))
 
 
 def bust_is_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether there is a generator of busts; until there is one, the face generator draws the bodies too."""
-    return files_are_here(weights / FOLDER, ("generator",))
+    return files_are_here(weights / BUST, ("generator",))
 
 
 def bodies_are_here(weights: Path = catalogue.FOLDER) -> bool:
     """Whether there are the generator of whole bodies, their reader, and the faces for them."""
     faces = (
-        files_are_here(weights / "people_face", ("generator",)),
-        files_are_here(weights / "people_hfgi", ("encoder",)),
+        files_are_here(weights / FACE, ("generator",)),
+        files_are_here(weights / ENCODER, ("encoder",)),
     )
     return files_are_here(weights / BODIES, ("generator", "reader")) and all(faces)
 
@@ -127,8 +131,9 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
     if bodies_are_here(weights):
         models[BODIES] = _bodies(weights)
     if embedded_is_here(weights):
-        encoder = ENCODER if (weights / "portraits_hfgi" / "encoder.safetensors").is_file() else None
-        outline = ("outline",) if (weights / "portraits_hfgi" / "head.safetensors").is_file() else ()
+        encoder = EDITOR if files_are_here(weights / ENCODER, ("encoder",)) else None
+        head = files_are_here(weights / "portraits_hfgi", ("head",))
+        regions = tuple(name for name in PORTRAIT_REGIONS if head or name not in _NEED_A_HEAD)
         models[EMBEDDED] = InsetGANModel(
             EMBEDDED,
             "Portrait (embedded)" if BODIES in models else "portraits (embedded)",
@@ -137,8 +142,8 @@ def insetgan_models(published_folder: Path, weights: Path = catalogue.FOLDER) ->
             256,
             _LICENCE,
             body="bust" if bust_is_here(weights) else "portrait",
-            region="face",
-            regions=("face", "head", *outline, "eyes", "mouth"),
+            region=regions[0],
+            regions=regions,
             encoder=encoder,
         )
     if not is_complete(published(FACE_ENTRY), published_folder):
@@ -168,7 +173,7 @@ def _bodies(weights: Path) -> InsetGANModel:
         f"{BODIES}/inset",
         (512, 256),
         256,
-        _BODIES_LICENCE,
+        _LICENCE,
         body="rendered",
         region=regions[0],
         regions=regions,
@@ -186,12 +191,11 @@ def declare_insetgan_models(
     registry: ModelRegistry,
     published_folder: Path,
     face: str,
-    people: str,
     weights: Path = catalogue.FOLDER,
 ) -> None:
     """Declare every one of `insetgan_models`.
 
-    face, people: registry names of the embedded face generators, which are shared.
+    face: registry name of the embedded face generator, which is shared.
     """
     models = insetgan_models(published_folder, weights)
     if BODIES in models:
@@ -202,12 +206,12 @@ def declare_insetgan_models(
         registry.declare(
             ModelSpec(
                 name=models[BODIES].model,
-                build=lambda load: _build_bodies(load, weights, people),
+                build=lambda load: _build_bodies(load, weights, face),
                 resolution=models[BODIES].resolution,
                 licence=models[BODIES].licence,
                 title="the generators of whole bodies and faces",
                 weights=(*(f"{BODIES}/{name}" for name in files), "portraits_face/discriminator"),
-                parts=(people, EDITOR),
+                parts=(face, EDITOR),
             )
         )
     if EMBEDDED in models:
@@ -218,7 +222,7 @@ def declare_insetgan_models(
                 resolution=256,
                 licence=_LICENCE,
                 title="the generators of bodies and faces",
-                weights=((f"{FOLDER}/generator",) if bust_is_here(weights) else ()) + ("portraits_face/discriminator",),
+                weights=((f"{BUST}/generator",) if bust_is_here(weights) else ()) + ("portraits_face/discriminator",),
                 parts=(face,),
             )
         )
@@ -238,11 +242,11 @@ def declare_insetgan_models(
             )
 
 
-def _build_bodies(load: Load, weights: Path, people: str) -> Any:
+def _build_bodies(load: Load, weights: Path, face: str) -> Any:
     load.report(0.3, "Loading the generators of whole bodies and faces")
     from gan_core.insetgan.bodies import load_bodies
 
-    return load_bodies(weights, inset=load.part(people), encoder=load.part(EDITOR))
+    return load_bodies(weights, inset=load.part(face), encoder=load.part(EDITOR))
 
 
 def _build_embedded(load: Load, weights: Path, face: str) -> Any:

@@ -21,6 +21,7 @@ from gan_core.faces.head import HeadNet, load_head
 from gan_core.insetgan.canvas_encoder import CanvasEncoder
 from gan_core.insetgan.latents import GeneratorLatent, Inset, Report, Schedule
 from gan_core.insetgan.matching import matching
+from gan_core.insetgan.models import BUST, FACE
 from gan_core.insetgan.objective import Weights
 from gan_core.insetgan.optimise import NO_FACE, optimise
 from gan_core.insetgan.placement import take
@@ -255,13 +256,12 @@ def load_embedded(
     """
     folder = Path(folder)
     if inset is None:
-        inset, _ = build_from_file(Generator, folder / "portraits_face" / "generator.safetensors", "face generator")
-    canvas, bust = inset, folder / "portraits_bust" / "generator.safetensors"
+        inset, _ = build_from_file(Generator, folder / FACE / "generator.safetensors", "face generator")
+    canvas, bust = inset, folder / BUST / "generator.safetensors"
     if bust.is_file():
         canvas, _ = build_from_file(Generator, bust, "bust generator")
     path = folder / "portraits_face" / "discriminator.safetensors"
     discriminator, _ = build_from_file(Discriminator, path, "discriminator")
     head = folder / "portraits_hfgi" / "head.safetensors"
-    return InsetGANPipeline(
-        canvas, inset, perceptual(discriminator), head=load_head(head) if head.is_file() else None, device=device
-    )
+    finder = load_head(head) if head.is_file() else None
+    return InsetGANPipeline(canvas, inset, perceptual(discriminator), head=finder, tone=True, device=device)

@@ -14,6 +14,7 @@ from gan_core.evaluation import feature_scores
 from gan_core.evaluation.metrics import features as embedded
 from gan_core.features import load as load_features
 from gan_core.insetgan.bodies import load_bodies
+from gan_core.insetgan.models import PORTRAIT_REGIONS
 from gan_core.insetgan.pipeline import InsetGANPipeline, load_embedded
 from gan_core.stylegan2 import Discriminator
 
@@ -37,7 +38,7 @@ def portraits(weights: Path, device: str) -> Canvas:
     path = weights / "portraits_face" / "discriminator.safetensors"
     network, _ = build_from_file(Discriminator, path, "discriminator")
     features = embedded.EmbeddedFeatures(network.to(device))
-    return Canvas(load_embedded(weights, device=device), features, embedded.NAME, (256, 256), "face")
+    return Canvas(load_embedded(weights, device=device), features, embedded.NAME, (256, 256), PORTRAIT_REGIONS[0])
 
 
 def bodies(weights: Path, device: str) -> Canvas:

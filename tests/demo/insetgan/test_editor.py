@@ -264,10 +264,18 @@ def test_whole_bodies_come_first_where_their_weights_are(tmp_path) -> None:
             (tmp_path / f"{file}.safetensors").touch()
 
     nowhere = tmp_path / "published"
-    put("portraits_face/generator", "portraits_face/discriminator", "people_face/generator", "people_hfgi/encoder")
-    put("bodies/generator")
+    put("portraits_face/discriminator", "portraits_face/generator", "bodies/generator")
+    assert insetgan_models(nowhere, tmp_path) == {}  # the portraits' faces are those of the bodies
+    put("people_face/generator")
     models = insetgan_models(nowhere, tmp_path)
     assert list(models) == ["portraits"] and models["portraits"].label == "portraits (embedded)"
+    assert models["portraits"].body == "portrait" and models["portraits"].encoder is None
+    put("people_bust/generator", "people_hfgi/encoder")
+    found = insetgan_models(nowhere, tmp_path)["portraits"]
+    assert found.body == "bust" and found.encoder == "people/hfgi" and found.licence.endswith("with attribution")
+    assert found.region == "oval" and "hair" not in found.regions  # without a head finder
+    put("portraits_hfgi/head")
+    assert insetgan_models(nowhere, tmp_path)["portraits"].regions[:2] == ("oval", "hair")
     put("bodies/reader")
     models = insetgan_models(nowhere, tmp_path)
     assert {name: model.label for name, model in models.items()} == {

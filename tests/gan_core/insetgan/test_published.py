@@ -47,7 +47,7 @@ def test_a_body_that_is_not_square_takes_a_face(folder, canvas) -> None:
 
 def test_they_are_declared_and_built_by_name(folder) -> None:
     registry = ModelRegistry(lambda: ("cpu",))
-    declare_insetgan_models(registry, folder, *["no such part"] * 2, weights=folder)
+    declare_insetgan_models(registry, folder, "no such part", weights=folder)
     assert registry.names() == [model.model for model in insetgan_models(folder, folder).values()]
     with registry.use("human/inset") as pipeline:
         assert pipeline.canvas.config["start_shape"] == [4, 2] and "outline" not in pipeline.regions

@@ -3,8 +3,22 @@
 import pytest
 import torch
 
+from gan_core.checkpoints.embedded import load_face_generator
 from gan_core.errors import BadValue
-from gan_core.insetgan.regions import FFHQ_POINTS, REGIONS, Outline, Region, at_box, feathered, find_by_face, outline_of
+from gan_core.insetgan.models import BUST
+from gan_core.insetgan.regions import (
+    FFHQ_POINTS,
+    REGIONS,
+    SQUARE,
+    Outline,
+    Region,
+    at_box,
+    feathered,
+    find_by_face,
+    outline_of,
+)
+from gan_core.insetgan.sources import LatentSource, codes_of
+from weights import catalogue
 
 PART = Region("part", "part", (0.25, 0.25, 0.75, 0.75))
 
@@ -47,6 +61,16 @@ def test_a_feather_runs_from_the_edge_inwards(width) -> None:
 def test_no_face_means_no_place() -> None:
     grey = torch.zeros(1, 3, 128, 128)
     assert find_by_face(grey, grey, REGIONS["face"]) is None
+
+
+@torch.no_grad()
+def test_faces_of_both_framings_are_found_on_the_embedded_busts() -> None:
+    canvas = load_face_generator(catalogue.FOLDER, BUST)
+    for seed, low, high in ((3, 0.5, 0.66), (8, 0.88, 1.06)):  # one as the London Set frames people, and a portrait
+        picture = canvas.synthesis(codes_of(canvas, LatentSource(seed), {}), noise="const").clamp(-1, 1)
+        place = find_by_face(picture, torch.zeros(1, 3, 256, 256), SQUARE)
+        assert low < place.width / 256 < high and abs(place.angle) < 0.15
+        assert (place.x, place.y) == pytest.approx((127, 124), abs=25)
 
 
 def test_the_face_of_one_generator_lies_on_itself(monkeypatch) -> None:
