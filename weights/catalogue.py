@@ -110,6 +110,8 @@ OTHER_NETWORKS = {
     "with portraits_face and portraits_hfgi, from which training went on; not shipped any more",
     "first network of completed faces": "CoModGAN trained on the portraits alone, with portraits_face and a "
     "discriminator of its own, from which the networks of busts and places began; shipped once as portraits_fill_face",
+    "first network of drawings": "CoModGAN of line drawings trained on the portraits alone, with portraits_face and a "
+    "discriminator of its own; shipped once as portraits_draw",
     "second predictor": "like people_edges/predictors, with another seed; its identity kept the person; not shipped",
 }
 """Networks that took part in training an embedded one and are not embedded themselves."""
@@ -500,12 +502,13 @@ EMBEDDED: tuple[EmbeddedFile, ...] = (
         alignment="any picture",
     ),
     EmbeddedFile(
-        name="portraits_draw/generator",
-        licence=_OWN_LICENCE,
-        source=f"Trained by this project on {_PORTRAITS} and drawings made of them, starting from its face generator",
+        name="people_draw/generator",
+        licence="CC0-1.0 with attribution",
+        source=f"Trained by this project on {_PEOPLE} and drawings made of them, starting from its first network of "
+        "drawings",
         paper=_COMODGAN,
         what="portraits of line drawings",
-        trained_with=("portraits_face/generator", "portraits_face/discriminator", "own discriminator", "face mesh"),
+        trained_with=("first network of drawings", "people_face/discriminator", "own discriminator", *_PEOPLE_WITH),
         resolution=256,
         latent_layout="W+ (14, 256) and a global vector (128)",
         alignment=_FFHQ_ALIGNMENT,

@@ -56,7 +56,7 @@ class _Embedded:
 _FACE = _Embedded("people_fill", "people/fill", "hole", "face", "the network that completes faces")
 _BUST = _Embedded("portraits_fill_bust", "portraits/fill_bust", "hole", "bust", "the network that completes portraits")
 _PLACES = _Embedded("places_fill", "places/fill", "hole", "any", "the network that completes any photo")
-_DRAW = _Embedded("portraits_draw", "portraits/draw", "drawing", "face", "the network that makes portraits of drawings")
+_DRAW = _Embedded("people_draw", "people/draw", "drawing", "face", "the network that makes portraits of drawings")
 # By API name; the first whose file is here.
 _CHOICES = {
     DEFAULT: ("portraits (embedded)", (_BUST, _FACE)),

@@ -76,7 +76,7 @@ def comodgan(registry: ModelRegistry) -> Pictures:
             yield f"hole_{seed}", done
     drawing = torch.zeros(1, 256, 256)
     drawing[:, 60:200, 80:82] = drawing[:, 60:200, 176:178] = drawing[:, 150:152, 100:156] = 1
-    with registry.use("portraits/draw") as pipeline:
+    with registry.use("people/draw") as pipeline:
         for seed, drawn in zip((0, 1), pipeline.draw(drawing, (0, 1)), strict=True):
             yield f"drawing_{seed}", drawn
 

@@ -6,7 +6,8 @@ The 24 drawings are strokes of an unsteady hand: a face, its features and some k
 They come from no picture, and no network was trained on them. Each goes the page's way (`drawings.drawing_of`). Writes
 each portrait to FOLDER/NAME, where `python -m gan_core.evaluation.comodgan.detect FOLDER/NAME` counts faces by a
 detector from outside, a sheet with all of them, and prints how far portraits of one drawing differ and, of each
-network, how far the portraits' lines are from those drawn.
+network, which share of the drawn lines the portraits lack. `--people FOLDER` takes computed drawings of people held out
+instead (`gan_core.training.people`): keep that sheet private.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_core.comodgan.drawings import drawing_of
-from gan_core.comodgan.edges import lines
+from gan_core.comodgan.edges import edges_of, lines
 from gan_core.comodgan.pipeline import CoModGANPipeline, load_embedded
 from gan_core.errors import BadValue, StudioError
 from gan_core.images import to_pil
 from gan_core.training.grids import save_grid
+from gan_core.training.people import SHARES, parse_shares, read_people
 
 log = logging.getLogger(__name__)
 
-COUNT = 24
+COUNT, PEOPLE = 24, 60
 SIDE = 256
 HAIR = ("short", "long", "bald", "curls", "fringe", "bun")
 _BLOCK = 8  # pixels, in which drawn lines are compared: a hand is not more exact
@@ -172,9 +174,9 @@ def doodle(number: int) -> Image.Image:
     return picture
 
 
-def line_distance(portrait: Tensor, drawing: Tensor) -> float:
-    """Mean difference of the lines of a portrait (3, R, R) in [-1, 1] from a drawing (1, R, R), where it has lines, in
-    blocks of 8 pixels of 256; in [0, 1]."""
+def lines_missing(portrait: Tensor, drawing: Tensor) -> float:
+    """Share of the lines of a drawing (1, R, R) that a portrait (3, R, R) in [-1, 1] lacks, in blocks of 8 pixels of
+    256; in [0, 1]."""
     block = _BLOCK * portrait.shape[-1] // SIDE
     found, drawn = (F.avg_pool2d(x, block) for x in (lines(portrait[None].float()), drawing[None]))
     near = drawn > 0.02
@@ -192,9 +194,18 @@ def measure(
         portraits.append(made)
         spread += [float((a - b).abs().mean() / 2) for i, a in enumerate(made) for b in made[:i]]
         small = F.interpolate(drawing[None], made[0].shape[-2:], mode="area")[0]
-        off += [line_distance(one, small) for one in made]
+        off += [lines_missing(one, small) for one in made]
     figures = {"differ": round(float(np.mean(spread)), 4), "differ, least": round(min(spread), 4)}
     return portraits, figures | {"lines missing": round(float(np.mean(off)), 4)}
+
+
+def held_out_people(folder: Path) -> Tensor:
+    """Pictures (60, 3, R, R) in [-1, 1] of people held out, of the collections in turn."""
+    people = read_people(folder, SIDE, dict.fromkeys(parse_shares(SHARES), 1.0), held_out=True)
+    members = [(people.collection == i).nonzero()[:, 0] for i in range(len(people.names))]
+    each = PEOPLE // len(members)
+    chosen = torch.cat([some[torch.linspace(0, len(some) - 1, each).long()] for some in members])
+    return people.pictures[chosen].float() / 127.5 - 1
 
 
 def main() -> None:
@@ -202,19 +213,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", nargs="+", required=True, metavar="NAME=FILE", help="networks of drawings")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--people", type=Path, help="computed drawings of held-out people of these collections instead")
     parser.add_argument("--seeds", type=int, default=2, help="portraits of each drawing")
     parser.add_argument("--psi", type=float, default=0.8, help="variety, as on the page")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     if args.seeds < 2:
         raise BadValue("Two portraits of each drawing at least are needed, to see how far they differ.")
-    pictures = [doodle(number) for number in range(COUNT)]
-    drawings = [drawing_of(picture) for picture in pictures]
+    if args.people is None:
+        drawings = [drawing_of(doodle(number)) for number in range(COUNT)]
+    else:
+        drawings = [edges_of(picture) for picture in held_out_people(args.people)]
     args.out.mkdir(parents=True, exist_ok=True)
-    rows: list[list[Tensor]] = [
-        [torch.from_numpy(np.array(picture.resize((SIDE, SIDE)), np.float32)).expand(3, -1, -1) / 127.5 - 1]
-        for picture in pictures
-    ]
+    small = [F.interpolate(drawing[None], (SIDE, SIDE), mode="area")[0] for drawing in drawings]
+    rows: list[list[Tensor]] = [[(1 - 2 * drawing).expand(3, -1, -1)] for drawing in small]
     report = {}
     for text in args.network:
         name, _, file = text.partition("=")
@@ -227,7 +239,9 @@ def main() -> None:
             rows[number] += made
             for i, one in enumerate(made):
                 to_pil(one[None]).save(args.out / name / f"{number:02d}_{i}.png")
-    save_grid(torch.stack([tile for row in rows for tile in row]), args.out / "doodles.jpg", 3 * len(rows[0]), quality=85)
+    save_grid(
+        torch.stack([tile for row in rows for tile in row]), args.out / "doodles.jpg", 3 * len(rows[0]), quality=85
+    )
     print(json.dumps(report, indent=1))  # noqa: T201
 
 

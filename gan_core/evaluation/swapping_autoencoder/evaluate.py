@@ -28,9 +28,11 @@ from gan_core.stylegan2 import Generator
 from gan_core.swapping_autoencoder.pipeline import Mixture, SwappingAutoencoderPipeline, load_embedded
 from gan_core.training.data import load_pictures, split_pictures
 from gan_core.training.grids import save_grid
+from gan_core.training.people import SHARES, parse_shares, read_people
 from gan_core.training.swapping_autoencoder.losses import colour_distance
 
 BINS = 64
+EMBEDDED_FOLDER = "people_swap"
 
 
 def histogram_distance(image: Tensor, other: Tensor, bins: int = BINS) -> float:
@@ -189,7 +191,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="the project's weights folder")
+    parser.add_argument("--model", default=EMBEDDED_FOLDER, help="folder of the model in --weights")
     parser.add_argument("--data", type=Path, help="folder of aligned faces; only held-out people are used")
+    parser.add_argument("--people", type=Path, help="collections instead (gan_core.training.people); the same")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--write", type=Path, help="write the pairs' pictures here (of real people: keep them private)")
     parser.add_argument("--steps", type=int, default=1000, help="of latent optimisation; 0 for none")
@@ -202,12 +206,15 @@ def main() -> None:
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    pipe = load_embedded(args.weights / "portraits_swap", device=args.device)
-    generator, _ = build_from_file(Generator, args.weights / "portraits_face" / "generator.safetensors", "generator")
+    pipe = load_embedded(args.weights / args.model, device=args.device)
+    generator, _ = build_from_file(Generator, args.weights / "people_face" / "generator.safetensors", "generator")
     result: dict[str, float | str] = {"device": args.device}
-    if args.data is not None:
-        _, held_out = split_pictures(args.data)
-        pictures = load_pictures(held_out, pipe.resolution).float() / 127.5 - 1
+    if args.data is not None or args.people is not None:
+        if args.people is not None:
+            bytes_ = read_people(args.people, pipe.resolution, parse_shares(SHARES), held_out=True).pictures
+        else:
+            bytes_ = load_pictures(split_pictures(args.data)[1], pipe.resolution)
+        pictures = bytes_.float() / 127.5 - 1
         landmarks = Landmarks() if args.finder else None
         result |= {"pictures": len(pictures), "detail": args.detail}
         result |= measure_swaps(pipe, pictures, args.pairs, landmarks, detail=args.detail, write=args.write)

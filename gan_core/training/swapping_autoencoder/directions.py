@@ -322,7 +322,9 @@ def main() -> None:
     data.add_argument("--data", type=Path, help="folder of pictures")
     data.add_argument("--people", type=Path, help="folder of collections, see gan_core.training.people")
     parser.add_argument(
-        "--labels", type=Path, help="CSV with columns id, age, gender, grey, year, yaw_deg, ...; of --people their folder"
+        "--labels",
+        type=Path,
+        help="CSV with columns id, age, gender, grey, year, yaw_deg, ...; of --people their folder",
     )
     parser.add_argument("--pair", action="append", default=[], help="name=FOLDER_WITH,FOLDER_WITHOUT; repeatable")
     parser.add_argument("--resolution", type=int, default=256)

@@ -230,7 +230,7 @@ def test_models_that_are_here_are_offered(tmp_path) -> None:
     weights, theirs = tmp_path / "weights", tmp_path / "published"
     assert models.comodgan_models(theirs, weights) == {}
     face, drawing = generator(32), generator(32, in_channels=1)
-    for folder, net in (("people_fill", face), ("portraits_draw", drawing)):
+    for folder, net in (("people_fill", face), ("people_draw", drawing)):
         store.save(weights / folder / "generator.safetensors", net.state_dict(), config=net.config | {"training": {}})
     entry = theirs / "comodgan_places512" / published("comodgan_places512").files[0].file
     entry.parent.mkdir(parents=True)
@@ -245,7 +245,7 @@ def test_models_that_are_here_are_offered(tmp_path) -> None:
             assert pipeline.kind == model.kind and pipeline.framing == model.alignment
     store.save(weights / "portraits_fill_bust" / "generator.safetensors", face.state_dict(), config=face.config)
     assert models.comodgan_models(theirs, weights)["portraits"].alignment == "bust"
-    assert load_embedded(weights / "portraits_draw" / "generator.safetensors", framing="face").kind == "drawing"
+    assert load_embedded(weights / "people_draw" / "generator.safetensors", framing="face").kind == "drawing"
 
 
 def test_seeds_together_give_what_each_gives_alone(monkeypatch: pytest.MonkeyPatch) -> None:
