@@ -28,6 +28,7 @@ from gan_core.hfgi.models import EMBEDDED, embedded_sliders, one_of_each_region
 from gan_core.model_spec import Load
 from gan_core.models import declare_models
 from gan_core.registry import ModelRegistry, ModelSpec
+from gan_core.threads import use_available_cores
 
 PUBLISHED = "published size, random weights"
 _PATIENT = Limits(requests=1 << 30, each=1 << 30, patience=float("inf"))
@@ -94,7 +95,8 @@ def measure(device: str, count: int, seconds: float, rounds: int, together: int,
     one, all_of_them = map(figures, runs)
     memory = torch.cuda.max_memory_allocated(device) / 1e9 if device.startswith("cuda") else None
     return {
-        "where": place(device), "torch": torch.__version__, "model": model, "pixels": size, "visitors": count,
+        "where": place(device), "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "model": model, "pixels": size, "visitors": count,
         "one at a time": one, "together": {"at most": together, **all_of_them},
         "ratio": round(all_of_them["answers a second"] / one["answers a second"], 2),
         "largest difference, grey levels of 255": differences(alone, many, calls),
@@ -116,6 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = "cuda:0" if options.device == "cuda" else options.device
     if device == "cpu":
         torch.set_num_threads(options.threads)
+    else:
+        use_available_cores()  # as the app does: more threads than a container may run stop each other
     found = measure(device, options.visitors, options.seconds, options.rounds, options.together, options.size)
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0

@@ -49,11 +49,14 @@ def region_mask(region: str, resolution: int) -> Tensor:
     applies the whole effect to the face and HAIR_SHARE of it to the rest of the head, for edits that move no outline.
     "around_face" fades softly into ears and hair, which follow a turning face (see `faces/motion.py`). "head" is an
     ellipse that includes the hair; it is used where no head finder separates hair from backdrop. "crop" is everything.
+    "neck", of no edit, is where a collar moves along.
     """
     if region == "face_and_hair":
         return torch.maximum(region_mask("face", resolution), region_mask("head", resolution) * HAIR_SHARE)
     if region == "crop":
         return torch.ones(resolution, resolution)
+    if region == "neck":
+        return _neck(resolution)
     x, y, half_width, half_height, border = _ELLIPSES[region]
     at = (torch.arange(resolution) + 0.5) * (256 / resolution)
     distance = (((at - x) / half_width)[None] ** 2 + ((at - y) / half_height)[:, None] ** 2).sqrt()
@@ -119,7 +122,8 @@ def before_backdrop(unedited: Tensor, edited: Tensor, plain: Tensor, old: Tensor
     shift = backdrop + new_person * (clothes - backdrop)
     bared = plain + F.interpolate(shift, unedited.shape[-2:], mode="bilinear", align_corners=False)
     # A collar moves with the neck, so there the whole edited picture is taken.
-    collar = _neck(unedited.shape[-1]).to(unedited) * torch.minimum(new[:, 1:], old[:, 1:])
+    neck = _mask_on("neck", unedited.shape[-1], unedited.device, unedited.dtype)
+    collar = neck * torch.minimum(new[:, 1:], old[:, 1:])
     behind = unedited + left * (bared - unedited)
     return behind + torch.maximum(new[:, :1], collar) * (edited - behind)
 
