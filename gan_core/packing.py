@@ -204,7 +204,7 @@ KINDS: dict[str, Kind] = {
         {"encoder": swapping_networks.Encoder, "generator": swapping_networks.Generator},
         _pack_swapping_autoencoder,
         _build_swapping_autoencoder,
-        lambda device: swapping_autoencoder.load_embedded(catalogue.FOLDER / "portraits_swap", device=device),
+        lambda device: swapping_autoencoder.load_embedded(catalogue.FOLDER / "people_swap", device=device),
     ),
     "stylegan2": Kind(
         {"generator": Generator},

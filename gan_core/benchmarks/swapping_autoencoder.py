@@ -20,7 +20,7 @@ from gan_core.swapping_autoencoder.networks import Encoder, SwappingGenerator
 from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline, load_embedded
 from ops_cuda import status
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "portraits_swap"
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "people_swap"
 
 
 def published_architecture(device: str) -> SwappingAutoencoderPipeline:

@@ -99,7 +99,7 @@ def swapping_autoencoder(registry: ModelRegistry) -> Pictures:
     """A reconstruction, a half and a whole swap, and each direction."""
     from gan_core.swapping_autoencoder.pipeline import Mixture
 
-    with registry.use("portraits/swap") as pipeline:
+    with registry.use("people/swap") as pipeline:
         first, second = pipeline.encode(_example("126")), pipeline.encode(_example("130"))
         yield "reconstruction", pipeline.draw(first)
         for amount in (0.5, 1.0):

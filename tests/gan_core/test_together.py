@@ -101,7 +101,7 @@ def test_completions() -> None:
 
 
 def test_mixtures_of_pictures() -> None:
-    pipeline = load_swapping(catalogue.embedded("portraits_swap/encoder").path.parent)
+    pipeline = load_swapping(catalogue.embedded("people_swap/encoder").path.parent)
     draw = torch.Generator().manual_seed(2)
 
     def codes(height, width):

@@ -80,7 +80,7 @@ def test_large_features_do_not_overflow() -> None:
 
 
 def test_shipped_weights_in_half_precision() -> None:
-    exact, cpu = (load_embedded(WEIGHTS / "portraits_swap", dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
+    exact, cpu = (load_embedded(WEIGHTS / "people_swap", dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
     images = torch.nn.functional.interpolate(torch.rand(2, 3, 12, 12) * 2 - 1, (128, 128), mode="bicubic").clamp(-1, 1)
     with torch.inference_mode():
         want, on_cpu = (pipe.draw(pipe.encode(images[:1]), [pipe.encode(images[1:])]) for pipe in (exact, cpu))

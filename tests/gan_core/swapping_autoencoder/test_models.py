@@ -51,7 +51,7 @@ def test_nothing_there_nothing_offered(tmp_path: Path) -> None:
 
 
 def test_embedded(tmp_path: Path) -> None:
-    write_embedded(tmp_path / "portraits_swap")
+    write_embedded(tmp_path / "people_swap")
     (model,) = models.swapping_autoencoder_models(tmp_path / "none", tmp_path).values()
     assert model.name == "portraits" and model.faces and model.licence == "CC0-1.0"
     assert [(s.name, s.kind, s.high) for s in model.sliders] == [("warm", "texture", 2.0), ("turn", "structure", 3.0)]
@@ -59,14 +59,14 @@ def test_embedded(tmp_path: Path) -> None:
     size = made.run(model.model, lambda pipe: pipe.encode(picture(33, 47)).size)
     assert size == (33, 47) and made.models()[0].loaded
 
-    (tmp_path / "portraits_swap" / "directions.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0nonsense")
+    (tmp_path / "people_swap" / "directions.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0nonsense")
     (model,) = models.swapping_autoencoder_models(tmp_path / "none", tmp_path).values()
     assert model.sliders == ()
 
 
 def test_places_beside_portraits(tmp_path: Path) -> None:
     """Each from its own folder; whole pictures for places."""
-    for folder in ("places_swap", "portraits_swap"):
+    for folder in ("places_swap", "people_swap"):
         write_embedded(tmp_path / folder)
     store_other = tmp_path / "places_swap" / "directions.safetensors"
     tensors, config = store.read(store_other)
@@ -78,7 +78,7 @@ def test_places_beside_portraits(tmp_path: Path) -> None:
     assert [len(model.sliders) for model in found.values()] == [2, 1]
     made = registry(tmp_path / "none", tmp_path)
     assert [len(made.run(model.model, lambda pipe: pipe.directions)) for model in found.values()] == [2, 1]
-    (tmp_path / "portraits_swap" / "encoder.safetensors").unlink()
+    (tmp_path / "people_swap" / "encoder.safetensors").unlink()
     assert list(models.swapping_autoencoder_models(tmp_path / "none", tmp_path)) == [models.PLACES]
 
 

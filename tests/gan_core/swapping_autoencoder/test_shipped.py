@@ -28,7 +28,7 @@ def error(pipeline: SwappingAutoencoderPipeline, picture: torch.Tensor) -> float
 
 
 def test_places_are_drawn_better_than_by_the_weights_of_portraits(pipeline) -> None:
-    portraits = load_embedded(catalogue.FOLDER / "portraits_swap")
+    portraits = load_embedded(catalogue.FOLDER / "people_swap")
     views = [place(name) for name in ("garden", "hall", "square", "terrace")]
     ours, theirs = (sum(error(weights, view) for view in views) for weights in (pipeline, portraits))
     assert ours < 0.8 * theirs
