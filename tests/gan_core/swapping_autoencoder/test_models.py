@@ -53,7 +53,7 @@ def test_nothing_there_nothing_offered(tmp_path: Path) -> None:
 def test_embedded(tmp_path: Path) -> None:
     write_embedded(tmp_path / "people_swap")
     (model,) = models.swapping_autoencoder_models(tmp_path / "none", tmp_path).values()
-    assert model.name == "portraits" and model.faces and model.licence == "CC0-1.0"
+    assert model.name == "portraits" and model.faces and model.licence == "CC0-1.0 with attribution"
     assert [(s.name, s.kind, s.high) for s in model.sliders] == [("warm", "texture", 2.0), ("turn", "structure", 3.0)]
     made = registry(tmp_path / "none", tmp_path)
     size = made.run(model.model, lambda pipe: pipe.encode(picture(33, 47)).size)

@@ -130,3 +130,32 @@ def test_bad_arguments(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,age\nsomebody,40\n")
     with pytest.raises(BadValue, match="None of the pictures"):
         directions.label_columns(tmp_path / "labels.csv", ["nobody"])
+
+
+def test_of_several_collections_the_difference_is_taken_within_each() -> None:
+    """All who have it are of the collection with other codes, but for a few."""
+    draw = np.random.RandomState(0)
+    collection = (draw.rand(400) < 0.5).astype(float)
+    having = (draw.rand(400) < np.where(collection, 0.9, 0.1)).astype(float)
+    textures = torch.from_numpy(np.stack([4 * having, 9 * collection], 1)).float()
+    columns = {"it": having, directions.COLLECTION: collection}
+    found, _ = directions.fit_textures(
+        textures, columns, np.arange(400) % 4 == 0, [directions.VectorTarget("it", "It", "it")]
+    )
+    assert found["it"].tolist() == pytest.approx([4, 0], abs=1e-4)
+
+
+def test_collections_with_their_tables(tmp_path: Path) -> None:
+    for name, colour in (("portraits", 40), ("london", 120), ("varied", 200)):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        stems = [f"{prefix}_{i}" for i, prefix in enumerate("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN")]
+        for stem in stems:
+            Image.new("RGB", (32, 32), (colour, 0, 0)).save(tmp_path / "people" / name / f"{stem}.png")
+        rows = [f"{stem},{20 + i},female" for i, stem in enumerate(stems)]
+        column = "sex" if name == "varied" else "gender"
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"id,age,{column}", *rows[:-1]]))
+    given = directions.read_collections(tmp_path / "people", tmp_path, 32)
+    assert len(given.pictures) == 120 == len(given.columns["age"]) and 0 < given.held_out.sum() < 40
+    assert np.isnan(given.columns["age"]).sum() == 3 and (given.columns["gender"][given.columns["age"] > 0] == 1).all()
+    reds = given.pictures[:, 0, 0, 0].numpy()
+    assert (reds == np.array([40, 120, 200])[given.columns[directions.COLLECTION].astype(int)]).all()
