@@ -48,6 +48,8 @@ class Kind:
     pack: Callable[[Any], Bundle]
     build: Callable[[dict[str, Any], dict[str, Tensor], dict[str, Any], str], Any]
     embedded: Callable[[str], Any]
+    weights: str
+    """The catalogue's name of the embedded weights that say under which licence all of it is."""
 
 
 def _pack_hfgi(pipe: hfgi.HFGIPipeline) -> Bundle:
@@ -96,7 +98,7 @@ def _build_self_conditioned(
         modules["plain"],
         AttributeSpace(attributes, **space),
         predictor=modules.get("predictor"),
-        encode=load_encoder(catalogue.FOLDER, device=device) if settings["embedded_encoder"] else None,
+        encode=load_encoder(catalogue.FOLDER, "people_hfgi", device=device) if settings["embedded_encoder"] else None,
         device=device,
     )
 
@@ -186,30 +188,41 @@ KINDS: dict[str, Kind] = {
         _pack_hfgi,
         _build_hfgi,
         lambda device: hfgi.load_embedded(catalogue.FOLDER, device=device),
+        "people_hfgi/encoder",
     ),
     "self_conditioned": Kind(
         {"generator": SelfConditionedGenerator, "plain": Generator, "predictor": FacePredictor},
         _pack_self_conditioned,
         _build_self_conditioned,
         lambda device: self_conditioned.load_embedded(catalogue.FOLDER, device=device),
+        "people_edges/generator",
     ),
-    "comodgan": Kind({"generator": CoModGenerator}, _pack_comodgan, _build_comodgan, _embedded_comodgan),
+    "comodgan": Kind(
+        {"generator": CoModGenerator},
+        _pack_comodgan,
+        _build_comodgan,
+        _embedded_comodgan,
+        "portraits_fill_bust/generator",
+    ),
     "insetgan": Kind(
         {"canvas": Generator, "inset": Generator, "head": HeadNet},
         _pack_insetgan,
         _build_insetgan,
         lambda device: insetgan.load_embedded(catalogue.FOLDER, device=device),
+        "people_bust/generator",
     ),
     "swapping_autoencoder": Kind(
         {"encoder": swapping_networks.Encoder, "generator": swapping_networks.Generator},
         _pack_swapping_autoencoder,
         _build_swapping_autoencoder,
         lambda device: swapping_autoencoder.load_embedded(catalogue.FOLDER / "people_swap", device=device),
+        "people_swap/encoder",
     ),
     "stylegan2": Kind(
         {"generator": Generator},
         lambda net: Bundle({"generator": net}, {}, {}),
         lambda modules, tensors, settings, device: modules["generator"].to(device),
         _embedded_generator,
+        "portraits_face/generator",
     ),
 }

@@ -24,6 +24,7 @@ from gan_core.hfgi.pipeline import HFGIPipeline
 from gan_core.hfgi.published import with_consultation
 from gan_core.packing import KINDS
 from gan_core.swapping_autoencoder.pipeline import SwappingAutoencoderPipeline
+from weights import catalogue
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 _FILES = (CONFIG, WEIGHTS, CARD)
@@ -46,7 +47,8 @@ class GanModel:
         """The model that ships with this project for a paper. Raises UnknownName, WeightsMissing or BadCheckpoint."""
         if paper not in KINDS:
             raise UnknownName(f"There is no kind of model {paper!r}. Known: {', '.join(KINDS)}.")
-        return cls(paper, KINDS[paper].embedded(device), licence="cc0-1.0")
+        kind = KINDS[paper]
+        return cls(paper, kind.embedded(device), licence=catalogue.embedded(kind.weights).licence)
 
     @classmethod
     def from_pretrained(
@@ -124,7 +126,9 @@ class GanModel:
             return str(hub.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))
 
     def _card(self) -> str:
-        licence = f"license: {self.licence}\n" if self.licence else ""
+        licence = f"license: {self.licence.lower()}\n" if self.licence else ""
+        if " " in self.licence:  # none of those that the hub knows by a name
+            licence = f"license: other\nlicense_name: {self.licence.lower().replace(' ', '-')}\n"
         return (
             f"---\nlibrary_name: gan-studio\ntags:\n- gan\n- {self.paper}\n{licence}---\n\n# {self.paper}\n\n"
             "A model of GAN Studio: networks as safetensors, settings in config.json.\n\n```python\n"

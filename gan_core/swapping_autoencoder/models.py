@@ -69,7 +69,7 @@ class _EmbeddedSwap:
 
 _EMBEDDED = {
     EMBEDDED: _EmbeddedSwap(
-        "portraits (embedded)", "people_swap", "people/swap", "the swapping autoencoder", True, 0.5
+        "portraits (embedded)", "people_swap", "people/swap", "the swapping autoencoder", True, 0.0
     ),
     PLACES: _EmbeddedSwap(
         "any photo (embedded)", "places_swap", "places/swap", "the swapping autoencoder of places", False, 0.8, 0.5
