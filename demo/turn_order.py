@@ -27,6 +27,7 @@ _SHARE = {False: 0.75, True: 0.25}  # of the time, by whether requests are long,
 _FORGET = 30.0  # seconds in which half of what a visitor has used is forgotten
 _UNKNOWN = 2.0  # seconds that a request takes of whose kind there has been none yet
 _LEARNS = {True: 0.3, False: 0.6}  # how far the usual time goes towards a new one, by whether that is longer
+_GUESS = 20.0  # seconds at most that are guessed: what is not known is no reason to send somebody away
 _STEP = 1.0  # seconds of a step of a long request, where `LONG` is what is long
 
 
@@ -242,12 +243,14 @@ class Order:
 
     def _rest(self, request: Standing) -> float:
         """Seconds that it goes on computing, about. One that takes longer than usual: as long again as it is late. Of a
-        kind of which none has ended: as long again as the one that has computed longest has by now."""
+        kind of which none has ended: as long again as the one that has computed longest has by now. Of either
+        `_GUESS` at most."""
         used = self._used_by_now(request)
         if request.kind in self._usual:
-            return max(0.2, abs(self._usual[request.kind] - used))
+            rest = self._usual[request.kind] - used
+            return max(0.2, rest if rest > 0 else min(-rest, _GUESS))
         longest = max(self._used_by_now(r) for r in self.requests if r.kind == request.kind)
-        return max(_UNKNOWN, 2 * longest) - used
+        return max(_UNKNOWN, longest + min(longest, _GUESS)) - used
 
     def _used_by_now(self, request: Standing) -> float:
         """Also in a step that is not done yet."""

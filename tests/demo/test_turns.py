@@ -144,13 +144,21 @@ def test_a_long_one_is_found_out(line, clock) -> None:
         visit.end()
 
 
+def test_what_is_not_known_sends_nobody_away(line, clock) -> None:
+    """The first of its kind has computed for two minutes, or the machine was asleep for so long."""
+    with line.join("a", "new") as request, request.turn():
+        clock.now += 120
+        with line.join("b", "other") as second:
+            assert second.deadline >= clock.now + line.limits.patience
+
+
 def test_those_of_its_kind_are_then_long_from_the_start(line, clock) -> None:
     """Before the first of them has ended: else all who come meanwhile would be let in, each to wait for all others."""
     with line.join("a", "new") as request, request.turn():
         clock.now += 25
         request.pause()
         with line.join("b", "new"):
-            with pytest.raises(Busy, match="busy, about 75 s"), line.join("c", "new"):
+            with pytest.raises(Busy, match="busy, about 65 s"), line.join("c", "new"):
                 pass
             with line.join("c", "edit"):  # short ones are let in
                 pass

@@ -46,7 +46,7 @@ Stroke = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Person:
+class DoodledFace:
     """What is drawn."""
 
     wide: float
@@ -68,10 +68,10 @@ class Person:
     """Standard deviation of the hand's unsteadiness, in pixels of 256."""
 
 
-def person(number: int) -> Person:
+def person(number: int) -> DoodledFace:
     """One of those drawn; the same number, the same person."""
     rng = np.random.default_rng((24, number))
-    return Person(
+    return DoodledFace(
         wide=rng.uniform(58, 74),
         tall=rng.uniform(80, 96),
         chin=rng.uniform(0, 0.8),
@@ -99,14 +99,14 @@ def _line(*corners: tuple[float, float]) -> Stroke:
     return np.stack([np.interp(steps, np.arange(len(ends)), ends[:, axis]) for axis in (0, 1)], 1)
 
 
-def _outline(who: Person) -> Stroke:
+def _outline(who: DoodledFace) -> Stroke:
     face = _arc((128, 134), (who.wide, who.tall), -200, 20, 30)
     jaw = _arc((128, 134), (who.wide, who.tall), 20, 160, 40)
     jaw[:, 0] = 128 + (jaw[:, 0] - 128) * (1 - 0.45 * who.chin * ((jaw[:, 1] - 134) / who.tall).clip(0, 1))
     return np.concatenate([face, jaw])
 
 
-def _hair(who: Person, rng: np.random.Generator) -> list[Stroke]:
+def _hair(who: DoodledFace, rng: np.random.Generator) -> list[Stroke]:
     left, right, top = 128 - who.wide, 128 + who.wide, 134 - who.tall
     if who.hair == "bald":
         return []
@@ -126,7 +126,7 @@ def _hair(who: Person, rng: np.random.Generator) -> list[Stroke]:
     return [_arc((128, 118), (who.wide + 4, who.tall - 8), 190, 350), *tufts]
 
 
-def _features(who: Person) -> list[Stroke]:
+def _features(who: DoodledFace) -> list[Stroke]:
     strokes: list[Stroke] = []
     apart = 0.46 * who.wide
     for side in (-1, 1):
@@ -150,7 +150,7 @@ def _features(who: Person) -> list[Stroke]:
     return strokes
 
 
-def _body(who: Person) -> list[Stroke]:
+def _body(who: DoodledFace) -> list[Stroke]:
     bottom = 134 + who.tall
     strokes = [_line((104, bottom - 8), (102, 240)), _line((152, bottom - 8), (154, 240))]
     strokes += [_line((102, 240), (60, 246), (24, 255)), _line((154, 240), (196, 246), (232, 255))]
