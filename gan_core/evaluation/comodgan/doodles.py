@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +32,6 @@ from gan_core.errors import BadValue, StudioError
 from gan_core.images import to_pil
 from gan_core.training.grids import save_grid
 from gan_core.training.people import SHARES, parse_shares, read_people
-
-log = logging.getLogger(__name__)
 
 COUNT, PEOPLE = 24, 60
 SIDE = 256
