@@ -32,7 +32,6 @@ from gan_core.training.people import SHARES, parse_shares, read_people
 from gan_core.training.swapping_autoencoder.losses import colour_distance
 
 BINS = 64
-EMBEDDED_FOLDER = "people_swap"
 
 
 def histogram_distance(image: Tensor, other: Tensor, bins: int = BINS) -> float:
@@ -191,7 +190,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="the project's weights folder")
-    parser.add_argument("--model", default=EMBEDDED_FOLDER, help="folder of the model in --weights")
+    parser.add_argument("--model", default="people_swap", help="folder of the model in --weights")
     parser.add_argument("--data", type=Path, help="folder of aligned faces; only held-out people are used")
     parser.add_argument("--people", type=Path, help="collections instead (gan_core.training.people); the same")
     parser.add_argument("--pairs", type=int, default=60)
@@ -211,10 +210,10 @@ def main() -> None:
     result: dict[str, float | str] = {"device": args.device}
     if args.data is not None or args.people is not None:
         if args.people is not None:
-            bytes_ = read_people(args.people, pipe.resolution, parse_shares(SHARES), held_out=True).pictures
+            held_out = read_people(args.people, pipe.resolution, parse_shares(SHARES), held_out=True).pictures
         else:
-            bytes_ = load_pictures(split_pictures(args.data)[1], pipe.resolution)
-        pictures = bytes_.float() / 127.5 - 1
+            held_out = load_pictures(split_pictures(args.data)[1], pipe.resolution)
+        pictures = held_out.float() / 127.5 - 1
         landmarks = Landmarks() if args.finder else None
         result |= {"pictures": len(pictures), "detail": args.detail}
         result |= measure_swaps(pipe, pictures, args.pairs, landmarks, detail=args.detail, write=args.write)
